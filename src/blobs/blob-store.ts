@@ -1,0 +1,57 @@
+import type { Digest } from '../oci/digest.ts';
+import type { DiskSpace } from '../system/disk.ts';
+
+/**
+ * Immutable bytes by digest, and the parts that are on their way to become such. Manifests and layers alike: the store
+ * does not tell them apart, and knows no repositories. Absence is a value; a rejection means "could not find out".
+ *
+ * What is held under a digest was verified by whoever published it; the store itself does not hash.
+ */
+export interface BlobStore {
+  /** The held bytes, `undefined` if there are none. The caller closes it. Content opened here reads on after `remove`. */
+  open(digest: Digest): Promise<OpenBlob | undefined>;
+  /**
+   * Takes up the part of this id where it exists and `resume` is true, else makes an empty one (an older one of the same
+   * id is discarded). The caller ends it by `publish`, `discard` or `close`.
+   */
+  part(id: PartId, resume: boolean): Promise<Part>;
+  /** Every part on disk, for the sweep of leftovers. */
+  parts(): Promise<readonly { readonly id: PartId; readonly size: number; readonly modified: number }[]>;
+  /** Drops a part that nobody has open. */
+  removePart(id: PartId): Promise<boolean>;
+  /** False when nothing was held. Durable when it resolves. */
+  remove(digest: Digest): Promise<boolean>;
+  space(): Promise<DiskSpace>;
+  close(): Promise<void>;
+}
+
+/** Names a part on disk: 32 lower-case hexadecimal digits (`randomId`). */
+export type PartId = string;
+
+export interface OpenBlob {
+  /** Bytes, as the file has them; a caller who knows better compares. */
+  readonly size: number;
+  /** As `OpenFile.read`: up to `into.length` bytes from `position`, 0 at the end. */
+  read(into: Uint8Array, position: number): Promise<number>;
+  /** Once per `open`; the file itself is shared and closed with its last user. */
+  close(): void;
+}
+
+/** A file that is being filled. Its owner writes; any number of readers read what the owner says is there. */
+export interface Part {
+  readonly id: PartId;
+  /** Bytes on disk when it was taken up; 0 for a new one. */
+  readonly resumedSize: number;
+  /** Appends are positional: the owner keeps the count. Rejects with the disk's error. */
+  write(bytes: Uint8Array, position: number): Promise<void>;
+  read(into: Uint8Array, position: number): Promise<number>;
+  truncate(size: number): Promise<void>;
+  sync(): Promise<void>;
+  /** Sync, rename to the digest's place, sync the directory. Readers read on. A blob already held there is replaced. */
+  publish(digest: Digest): Promise<void>;
+  /** Removes the file. Readers read on until they release. */
+  discard(): Promise<void>;
+  /** One more user of the open file; each `retain` and the creation itself are paired with one `release`. */
+  retain(): void;
+  release(): void;
+}

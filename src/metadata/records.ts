@@ -1,0 +1,157 @@
+import type { Digest } from '../oci/digest.ts';
+import type { MaybePromise } from './metadata-store.ts';
+
+/**
+ * Typed access to the metadata: all that the rest of the house sees of it. Which keys stand behind each record is drawn in
+ * keys.ts. `repository` is always the full name with its registry, `docker.io/library/ubuntu`. Times are ms since the epoch.
+ */
+export interface Records {
+  tag(repository: string, tag: string): MaybePromise<TagRecord | undefined>;
+  /**
+   * Replaces the tag. Where its digest differs from the one before (or there was none), the move is added to the tag's
+   * history in the same commit. Yields the digest it pointed to before.
+   */
+  putTag(repository: string, tag: string, record: TagRecord): Promise<Digest | undefined>;
+  dropTag(repository: string, tag: string): Promise<boolean>;
+  tags(repository: string, after: string | undefined, limit: number): MaybePromise<readonly { tag: string; record: TagRecord }[]>;
+  /** Newest first. */
+  tagHistory(repository: string, tag: string, limit: number): MaybePromise<readonly TagMove[]>;
+
+  /** What grants a read of the digest under this repository; `undefined`: nothing does. */
+  link(repository: string, digest: Digest): MaybePromise<LinkRecord | undefined>;
+  /** Writes the digest's reverse entry, then the link (architecture.md, decision 9), and lists the repository. */
+  putLink(repository: string, digest: Digest, record: LinkRecord): Promise<void>;
+  dropLink(repository: string, digest: Digest): Promise<boolean>;
+  links(repository: string, after: string | undefined, limit: number): MaybePromise<readonly { digest: Digest; record: LinkRecord }[]>;
+
+  /** What a verified manifest of this repository says of a child; it grants nothing by itself. */
+  described(repository: string, digest: Digest): MaybePromise<DescribedRecord | undefined>;
+  /** One commit for all children of one manifest. */
+  putDescribed(repository: string, children: readonly { digest: Digest; record: DescribedRecord }[]): Promise<void>;
+
+  /** What is known of the digest whatever repository holds it. */
+  blob(digest: Digest): MaybePromise<BlobRecord | undefined>;
+  putBlob(digest: Digest, record: BlobRecord): Promise<void>;
+  dropBlob(digest: Digest): Promise<void>;
+  /** Repositories that link the digest. */
+  holders(digest: Digest, after: string | undefined, limit: number): MaybePromise<readonly string[]>;
+
+  /** The unfinished fill of a digest, as far as it is durable. */
+  part(digest: Digest): MaybePromise<PartRecord | undefined>;
+  putPart(digest: Digest, record: PartRecord): Promise<void>;
+  dropPart(digest: Digest): Promise<void>;
+
+  /**
+   * The right to fill a digest, held by one process for a time. `takeLease` yields the lease where nobody holds a live one
+   * (its `fence` is greater than every earlier one of this digest), else the holder's. `renewLease` and `dropLease` are
+   * false when the lease was lost meanwhile.
+   */
+  takeLease(digest: Digest, holder: string, now: number, until: number): Promise<{ taken: boolean; lease: LeaseRecord }>;
+  lease(digest: Digest): MaybePromise<LeaseRecord | undefined>;
+  renewLease(digest: Digest, lease: LeaseRecord, next: Omit<LeaseRecord, 'holder' | 'fence'>): Promise<boolean>;
+  dropLease(digest: Digest, lease: LeaseRecord): Promise<boolean>;
+
+  /** A cached answer of `tags/list` or `referrers`; `key` names the list and its query. */
+  listing(repository: string, key: string): MaybePromise<ListingRecord | undefined>;
+  putListing(repository: string, key: string, record: ListingRecord): Promise<void>;
+
+  /** Notes a use, in memory; written in batches (every 10 s and at close). A tag's use counts a pull of it. */
+  used(repository: string, use: { tag?: string; digest: Digest; bytes: boolean }): void;
+  lastUse(digest: Digest): MaybePromise<number | undefined>;
+  pulls(repository: string): MaybePromise<PullCount | undefined>;
+
+  /** Names with their registries, in byte order. */
+  repositories(after: string | undefined, limit: number): MaybePromise<readonly string[]>;
+
+  /** Small things an upstream wants remembered across restarts: back-offs, proofs that a repository is public. */
+  remembered(upstream: string, key: string): MaybePromise<MemoryRecord | undefined>;
+  remember(upstream: string, key: string, record: MemoryRecord): Promise<void>;
+
+  flushed(): Promise<void>;
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface TagRecord {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly size: number;
+  /** When an upstream last said that this is true. */
+  readonly checked: number;
+  /** When a check last failed; the next is not tried before `retry` has passed. */
+  readonly failed?: number;
+  /** When an upstream said that the tag is gone (`ondelete: keep`). */
+  readonly gone?: number;
+  /** The upstream that said it. */
+  readonly upstream: string;
+}
+
+export interface TagMove {
+  readonly at: number;
+  readonly digest: Digest;
+  readonly upstream: string;
+}
+
+export interface LinkRecord {
+  readonly kind: 'manifest' | 'blob';
+  readonly size: number;
+  /** Of a manifest. */
+  readonly mediaType?: string;
+  /** How it came: an upstream's 2xx under this repository, or implied by a public manifest (decision 8). */
+  readonly by: 'upstream' | 'public' | 'push' | 'mount' | 'import';
+  readonly upstream?: string;
+  readonly at: number;
+}
+
+export interface DescribedRecord {
+  readonly size: number;
+  readonly mediaType: string;
+  /** The describing manifest was obtained without credentials, on a route that anyone may pull. */
+  readonly public: boolean;
+}
+
+export interface BlobRecord {
+  readonly size: number;
+  /** Obtained without credentials, on a route that anyone may pull. */
+  readonly public: boolean;
+  readonly state: 'held' | 'deleting';
+  readonly at: number;
+}
+
+export interface PartRecord {
+  readonly id: string;
+  readonly generation: number;
+  /** Bytes from the start that were fsynced; only these are trusted after a crash (decision 5). */
+  readonly synced: number;
+  readonly size: number | undefined;
+  readonly at: number;
+}
+
+/** Times out at `until`; `fence` only grows. The frontier is told here, never taken from the file's size. */
+export interface LeaseRecord {
+  readonly holder: string;
+  readonly fence: number;
+  readonly until: number;
+  readonly part?: string;
+  readonly size?: number;
+  readonly frontier?: number;
+  readonly state?: 'running' | 'done' | 'failed';
+}
+
+export interface ListingRecord {
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly checked: number;
+  readonly failed?: number;
+  readonly upstream: string;
+}
+
+export interface PullCount {
+  readonly pulls: number;
+  readonly last: number;
+}
+
+export interface MemoryRecord {
+  readonly value: string;
+  readonly until: number;
+}

@@ -1,0 +1,41 @@
+/** What one request turned out to be: filled in by the steps as they learn it, read once at its end for log and metrics. */
+export interface Trace {
+  readonly requestId: string;
+  registry: string | undefined;
+  repository: string | undefined;
+  /** As asked: a tag or a digest. */
+  reference: string | undefined;
+  digest: string | undefined;
+  type: 'manifest' | 'blob' | undefined;
+  /** The route's `name`. */
+  route: string | undefined;
+  outcome: Outcome | undefined;
+  /** The one that answered. */
+  upstream: string | undefined;
+  /** Those that were asked in vain, in order. */
+  tried: { upstream: string; error: string; ms: number }[];
+  /** Bytes of the content, where known. */
+  size: number | undefined;
+  /** Seconds since a tag was last found true upstream. */
+  ageSeconds: number | undefined;
+}
+
+/** The label of `entrepot_requests_total`: hit, stale and revalidated are hits; miss, collapsed and bypass are misses. */
+export type Outcome = 'hit' | 'miss' | 'collapsed' | 'revalidated' | 'stale' | 'negative' | 'bypass' | 'denied' | 'error';
+
+export function newTrace(requestId: string): Trace {
+  return {
+    requestId,
+    registry: undefined,
+    repository: undefined,
+    reference: undefined,
+    digest: undefined,
+    type: undefined,
+    route: undefined,
+    outcome: undefined,
+    upstream: undefined,
+    tried: [],
+    size: undefined,
+    ageSeconds: undefined,
+  };
+}

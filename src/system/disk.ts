@@ -1,0 +1,50 @@
+/**
+ * The file system, as a port: the only way to files, so that the simulator can tear what was not made durable and tests
+ * can fail the nth call. Wide on purpose (architecture.md); nothing outside `system/` imports node:fs.
+ *
+ * Failures reject with Node's own errors, `code` set (`ENOSPC`, `EIO`, `EMFILE` …). Absence is a value where it says so.
+ */
+export interface Disk {
+  /**
+   * Opens a file. `read`: what exists, for reading. `create`: a new file for reading and writing, EEXIST if there is one.
+   * `update`: an existing file for reading and writing. `undefined` when `read` or `update` find nothing.
+   */
+  open(path: string, mode: 'read' | 'create' | 'update'): Promise<OpenFile | undefined>;
+  /** Makes a directory and those above it; no error if it exists. */
+  makeDirectory(path: string): Promise<void>;
+  /** Makes the directory's entries (creations, renames, removals in it) durable. */
+  syncDirectory(path: string): Promise<void>;
+  /** Atomic; replaces the target. Durable only after both directories are synced. */
+  rename(from: string, to: string): Promise<void>;
+  /** False when there was nothing to remove. Open files read on. */
+  unlink(path: string): Promise<boolean>;
+  removeDirectory(path: string): Promise<void>;
+  /** Names of the entries, in no order; empty when the directory does not exist. */
+  list(path: string): Promise<string[]>;
+  /** `undefined` when nothing is there. `modified` is ms since the epoch. */
+  stat(path: string): Promise<{ readonly size: number; readonly modified: number; readonly directory: boolean } | undefined>;
+  /** Room on the file system that holds `path`. */
+  space(path: string): Promise<DiskSpace>;
+}
+
+export interface DiskSpace {
+  /** Bytes that this process may still write. */
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+  /** 0 total means that the file system does not count inodes. */
+  readonly freeInodes: number;
+  readonly totalInodes: number;
+}
+
+export interface OpenFile {
+  /** Reads into the whole of `into` from `position`; yields the count, 0 at the end of the file. May be short. */
+  read(into: Uint8Array, position: number): Promise<number>;
+  /** Writes all of `bytes` at `position`, or rejects. */
+  write(bytes: Uint8Array, position: number): Promise<void>;
+  size(): Promise<number>;
+  truncate(size: number): Promise<void>;
+  /** Makes contents and size durable. After a rejection nothing may be believed of the file: discard it. */
+  sync(): Promise<void>;
+  /** Once; later calls are harmless. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,124 @@
+import type { Digest } from '../oci/digest.ts';
+
+/**
+ * One remote registry with its credentials, as the rest of the house sees it. Everything about tokens, redirects, proxies
+ * and time limits stays behind it.
+ *
+ * `ask` resolves to what the registry *said*; it rejects with {@link UpstreamError} when nothing usable was said. Only a
+ * definite "not here" is `absent`: trouble never becomes absence.
+ */
+export interface Upstream {
+  /** As configured (`hub-a`), or the host for `origin`: the metric label, and `detail` of Cache-Status. */
+  readonly name: string;
+  /** The signal ends the wait for the answer and the body that comes with it. */
+  ask(request: UpstreamRequest, signal: AbortSignal): Promise<UpstreamAnswer>;
+  status(): UpstreamStatus;
+  /** Retires the connections once the requests in flight have ended. */
+  close(): Promise<void>;
+}
+
+export interface UpstreamRequest {
+  readonly kind: 'manifest' | 'blob' | 'tags' | 'referrers';
+  readonly method: 'GET' | 'HEAD';
+  /** Canonical registry, `docker.io`, `localhost:5001`; `origin` dials it, others send it as `?ns=` where asked to. */
+  readonly registry: string;
+  readonly repository: string;
+  /** Tag or digest of a manifest, digest of a blob or of a referrers' subject; empty for tags. */
+  readonly reference: string;
+  /** Blobs only: the bytes wanted, `to` exclusive. */
+  readonly range?: { readonly from: number; readonly to?: number };
+  /** Tags and referrers only: what goes behind `?`. */
+  readonly query?: Readonly<Record<string, string>>;
+}
+
+export type UpstreamAnswer =
+  | UpstreamFound
+  /** 404, or 401/403 for the image after a fresh anonymous token (`hint` then says that signing in may be needed). */
+  | { readonly kind: 'absent'; readonly hint?: string }
+  /** Credentials with `use: all` were understood and refused this repository. */
+  | { readonly kind: 'denied' }
+  /** 429 of the registry or of its token endpoint. */
+  | { readonly kind: 'limited'; readonly retryAfterSeconds: number | undefined };
+
+export interface UpstreamFound {
+  readonly kind: 'found';
+  readonly status: 200 | 206;
+  /** Media type without parameters, as the upstream said it; `undefined` if it said none. */
+  readonly mediaType: string | undefined;
+  /** `Docker-Content-Digest`, if it was sent and parses. Never to be trusted without the bytes. */
+  readonly digest: Digest | undefined;
+  /** Of the whole content: Content-Length of a 200, the total of a 206's Content-Range; `undefined` if not said. */
+  readonly size: number | undefined;
+  /** Of a 206: the first byte that `body` carries. 0 for a 200. */
+  readonly from: number;
+  /** `Link: rel=next`, resolved to the query of the next page of the same list; `undefined` on the last. */
+  readonly next: Readonly<Record<string, string>> | undefined;
+  /** `OCI-Filters-Applied`, as sent. */
+  readonly filtersApplied: string | undefined;
+  /** True when no credential was used: the content may be public (architecture.md, decision 8). */
+  readonly anonymous: boolean;
+  /** Absent for HEAD. Must be read to its end or closed. */
+  readonly body: UpstreamBody | undefined;
+}
+
+export interface UpstreamBody {
+  /**
+   * The next bytes, `undefined` at the end. Rejects with UpstreamError `stall` or `cut`. The end proves nothing: undici
+   * reports a length-less body that was reset as complete. The bytes are the caller's until the next call.
+   */
+  read(): Promise<Uint8Array | undefined>;
+  /** Ends the transfer if it still runs. Harmless at any time. */
+  close(): void;
+}
+
+/** As the label of `entrepot_upstream_errors_total`. */
+export type UpstreamErrorReason =
+  | 'dns'
+  | 'connect'
+  | 'tls'
+  | 'proxy'
+  | 'headers'
+  | 'stall'
+  | 'cut'
+  | 'status'
+  | 'auth'
+  | 'ratelimit'
+  | 'verify';
+
+/** Nothing usable came from the upstream. `message` names it and what went wrong, without secrets or queries. */
+export class UpstreamError extends Error {
+  override readonly name = 'UpstreamError';
+  readonly upstream: string;
+  readonly reason: UpstreamErrorReason;
+  /** True when a time limit ran out; when all of a chain's failures are such, the client gets 504 instead of 502. */
+  readonly timeout: boolean;
+  /** The status that was answered, where one was. */
+  readonly status: number | undefined;
+
+  constructor(
+    upstream: string,
+    reason: UpstreamErrorReason,
+    message: string,
+    options: { timeout?: boolean; status?: number; cause?: unknown } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.upstream = upstream;
+    this.reason = reason;
+    this.timeout = options.timeout ?? false;
+    this.status = options.status;
+  }
+}
+
+export interface UpstreamStatus {
+  readonly name: string;
+  readonly url: string;
+  /** False while its breaker is open. */
+  readonly up: boolean;
+  /** Milliseconds to first byte, exponentially weighted; `undefined` before the first answer. */
+  readonly latencyMs: number | undefined;
+  /** `undefined` for anonymous upstreams and before the first sign-in. */
+  readonly credentialsValid: boolean | undefined;
+  readonly lastError: string | undefined;
+  readonly rateLimit: { readonly limit: number; readonly remaining: number } | undefined;
+  readonly running: number;
+}
