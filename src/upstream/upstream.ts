@@ -33,8 +33,11 @@ export interface UpstreamRequest {
 
 export type UpstreamAnswer =
   | UpstreamFound
-  /** 404, or 401/403 for the image after a fresh anonymous token (`hint` then says that signing in may be needed). */
-  | { readonly kind: 'absent'; readonly hint?: string }
+  /**
+   * 404, or 401/403 for the image after a fresh anonymous token (`hint` then says that signing in may be needed).
+   * `unknownName`: the upstream's error code was NAME_UNKNOWN, so that it is the repository that is not there.
+   */
+  | { readonly kind: 'absent'; readonly hint?: string; readonly unknownName?: boolean }
   /** Credentials with `use: all` were understood and refused this repository. */
   | { readonly kind: 'denied' }
   /** 429 of the registry or of its token endpoint. */

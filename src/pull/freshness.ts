@@ -1,0 +1,49 @@
+/** How long answers may be believed. Durations in milliseconds; `Infinity` where there is no end. Pure. */
+export interface FreshnessPolicy {
+  /** How long a tag or list is served without asking. */
+  readonly tagTtlMs: number;
+  /** How long past its ttl it may be served when the chain fails. */
+  readonly staleMs: number;
+  /** Before a failed check is tried again. */
+  readonly retryMs: number;
+  /** How long an absence is remembered. */
+  readonly negativeTtlMs: number;
+}
+
+/** When an upstream last confirmed something, and when asking again last failed. */
+export interface Checked {
+  readonly checked: number;
+  readonly failed?: number;
+}
+
+/**
+ * `fresh`: serve. `check`: ask the chain first. `backoff`: a check failed a moment ago; serve stale without asking, so that
+ * a dead upstream costs one time-out a window and not one a pull. `expired`: not even stale may it be served.
+ */
+export type Freshness = 'fresh' | 'check' | 'backoff' | 'expired';
+
+/** `immutable` things are asked for once. */
+export function judge(record: Checked, policy: FreshnessPolicy, immutable: boolean, now: number): Freshness {
+  if (immutable || ageMs(record, now) < policy.tagTtlMs) return 'fresh';
+  if (!mayBeStale(record, policy, now)) return 'expired';
+  const sinceFailure = record.failed === undefined ? Infinity : elapsed(record.failed, now);
+  return sinceFailure < policy.retryMs ? 'backoff' : 'check';
+}
+
+export function mayBeStale(record: Checked, policy: FreshnessPolicy, now: number): boolean {
+  return ageMs(record, now) < policy.tagTtlMs + policy.staleMs;
+}
+
+/** Seconds that are left of the ttl, as Cache-Status's `ttl` (RFC 9211 2.5); negative when it has run out. */
+export function ttlSeconds(record: Checked, policy: FreshnessPolicy, now: number): number {
+  return Math.round((policy.tagTtlMs - ageMs(record, now)) / 1000);
+}
+
+export function ageMs(record: Checked, now: number): number {
+  return elapsed(record.checked, now);
+}
+
+/** A wall clock may have gone back since: no age is negative (reliability.md, R34). */
+function elapsed(since: number, now: number): number {
+  return Math.max(0, now - since);
+}

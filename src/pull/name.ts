@@ -1,0 +1,182 @@
+import { RegistryError } from '../oci/errors.ts';
+import type { Digest } from '../oci/digest.ts';
+import { parseDigest } from '../oci/digest.ts';
+import { parseReference, type Reference } from '../oci/reference.ts';
+import { parseRegistry } from '../oci/registry.ts';
+import { parseRepository } from '../oci/repository.ts';
+import { splitTarget, type Endpoint } from './target.ts';
+
+/** What is being asked for, after all the ways to spell it have been undone. */
+export interface Name {
+  /** Canonical, lower-case: `docker.io`, `localhost:5001`. */
+  readonly registry: string;
+  /** As that registry names it: `library/ubuntu`. */
+  readonly repository: string;
+  /** The repository as this client spelt it, by which the same Host can pull it: the `name` of tag lists. */
+  readonly shown: string;
+  /** `?ns=` as received, where it decided; echoed as `OCI-Namespace`. */
+  readonly ns: string | undefined;
+  /** The path of this client's requests up to and with the repository, `/v2/ubuntu`: links to further pages begin so. */
+  readonly base: string;
+}
+
+export type Target =
+  | { readonly kind: 'base' }
+  | { readonly kind: 'manifest'; readonly name: Name; readonly reference: Reference }
+  | { readonly kind: 'blob'; readonly name: Name; readonly digest: Digest }
+  | { readonly kind: 'tags'; readonly name: Name }
+  | { readonly kind: 'referrers'; readonly name: Name; readonly digest: Digest }
+  | { readonly kind: 'catalog' }
+  | { readonly kind: 'upload'; readonly name: Name };
+
+/**
+ * Reads a request target as it stood in the request line, and the Host header. Throws RegistryError: 400 for what breaks
+ * the grammar, 404 for what can be no endpoint. Asks nobody.
+ */
+export type NameParser = (target: string, host: string | undefined) => Target;
+
+export interface NameOptions {
+  /** The registry of a name that names none. */
+  readonly default: string;
+  /** This server's own names. */
+  readonly self: readonly string[];
+  /** Host → registry; `*.suffix` → registry, or `*` for the labels before the suffix. */
+  readonly hosts: ReadonlyMap<string, string>;
+  /** A first segment that stands for a registry. */
+  readonly prefixes: ReadonlyMap<string, string>;
+  /** Other names of a registry. `index.docker.io` and `registry-1.docker.io` are built in. */
+  readonly aliases: ReadonlyMap<string, string>;
+  /** Stands before every path: `/registry`; empty for none. */
+  readonly pathPrefix: string;
+  /** The official registry's proxy mode: names are this registry's, another one's `ns` is 404. */
+  readonly only?: string;
+}
+
+const BUILT_IN_ALIASES: readonly (readonly [string, string])[] = [
+  ['index.docker.io', 'docker.io'],
+  ['registry-1.docker.io', 'docker.io'],
+];
+
+export function createNameParser(options: NameOptions): NameParser {
+  const resolve = createResolver(options);
+  return (target, host) => {
+    const { prefix, endpoint, query } = splitTarget(target, options.pathPrefix);
+    if (endpoint.kind === 'base' || endpoint.kind === 'catalog') return endpoint;
+    const name = resolve(prefix, endpoint.path, namespaceOf(query), host);
+    return toTarget(endpoint, name);
+  };
+}
+
+function toTarget(endpoint: Exclude<Endpoint, { kind: 'base' | 'catalog' }>, name: Name): Target {
+  switch (endpoint.kind) {
+    case 'manifest': {
+      const reference = parseReference(endpoint.last);
+      if (reference !== undefined) return { kind: 'manifest', name, reference };
+      throw endpoint.last.includes(':')
+        ? new RegistryError('DIGEST_INVALID', `"${endpoint.last}" is no sha256 or sha512 digest`)
+        : new RegistryError('MANIFEST_UNKNOWN', `"${endpoint.last}" can be no tag: a tag is 1 to 128 of A-Z a-z 0-9 _ . -`);
+    }
+    case 'blob':
+    case 'referrers': {
+      const digest = parseDigest(endpoint.last);
+      if (digest !== undefined) return { kind: endpoint.kind, name, digest };
+      throw new RegistryError('DIGEST_INVALID', `"${endpoint.last}" is no sha256 or sha512 digest`);
+    }
+    default:
+      return { kind: endpoint.kind, name };
+  }
+}
+
+type Resolve = (prefix: string, path: string, ns: string | undefined, host: string | undefined) => Name;
+
+/** The order is the contract's ("Names"): ns, Host, first segment, default; then aliases, then `library/`. */
+function createResolver(options: NameOptions): Resolve {
+  const aliases = new Map([...BUILT_IN_ALIASES, ...options.aliases]);
+  const canonical = (registry: string): string => aliases.get(registry) ?? registry;
+  const self = new Set(options.self);
+  const hosts = createHostTable(options.hosts);
+  const registryOf = (segment: string): string | undefined => {
+    const prefixed = options.prefixes.get(segment);
+    if (prefixed !== undefined) return canonical(prefixed);
+    if (!/[.:]/.test(segment) && segment !== 'localhost') return undefined;
+    const registry = parseRegistry(segment);
+    return registry === undefined ? undefined : canonical(registry);
+  };
+  const byHost = (host: string | undefined): string | undefined => {
+    for (const name of host === undefined ? [] : hostSpellings(host)) {
+      const registry = self.has(name) ? name : hosts(name);
+      if (registry !== undefined) return canonical(registry);
+    }
+    return undefined;
+  };
+
+  return (prefix, path, ns, host) => {
+    const asked = ns === undefined ? undefined : canonicalNamespace(ns, canonical);
+    if (options.only !== undefined && asked !== undefined && asked !== canonical(options.only)) {
+      throw new RegistryError('NAME_UNKNOWN', `this mirror serves ${options.only} alone, not ${ns}`);
+    }
+    const scoped = asked ?? (options.only === undefined ? byHost(host) : canonical(options.only));
+    const full = prefix === '' ? path : `${prefix}/${path}`;
+    const slash = full.indexOf('/');
+    const named = slash > 0 ? registryOf(full.slice(0, slash)) : undefined;
+    const registry = scoped ?? named ?? canonical(options.default);
+    // Under ns or Host a first segment that names the same registry is said twice (BuildKit); any other is part of the name.
+    const repository = named === registry ? full.slice(slash + 1) : full;
+    return {
+      registry,
+      repository: checkRepository(inLibrary(registry, repository)),
+      shown: full,
+      ns: asked === undefined ? undefined : ns,
+      base: `${options.pathPrefix}${prefix === '' ? '' : `/${prefix}`}/v2/${path}`,
+    };
+  };
+}
+
+/** Docker Hub alone keeps its official images under `library/`. */
+function inLibrary(registry: string, repository: string): string {
+  return registry === 'docker.io' && !repository.includes('/') ? `library/${repository}` : repository;
+}
+
+function checkRepository(text: string): string {
+  const repository = parseRepository(text);
+  if (repository !== undefined) return repository;
+  throw new RegistryError('NAME_INVALID', `"${text.slice(0, 300)}" can be no repository name`);
+}
+
+/** `?ns=`: empty is absent, equal repetitions are one, different ones are an error (protocol.md 4.3). */
+function namespaceOf(query: string): string | undefined {
+  if (!query.includes('ns=')) return undefined;
+  const values = new Set(new URLSearchParams(query).getAll('ns').filter((value) => value !== ''));
+  if (values.size > 1) throw new RegistryError('NAME_INVALID', 'the parameter ns is given twice with different values');
+  return values.values().next().value;
+}
+
+function canonicalNamespace(ns: string, canonical: (registry: string) => string): string {
+  const registry = parseRegistry(ns);
+  if (registry === undefined) throw new RegistryError('NAME_INVALID', `ns: "${ns.slice(0, 300)}" is no registry's host name`);
+  return canonical(registry);
+}
+
+/** The Host header as sent, then without its port. */
+function hostSpellings(host: string): string[] {
+  const lower = host.toLowerCase();
+  const bare = lower.replace(/:\d+$/, '');
+  return bare === lower ? [lower] : [lower, bare];
+}
+
+/** Exact names first, then wildcards, the longest suffix first. */
+function createHostTable(hosts: ReadonlyMap<string, string>): (host: string) => string | undefined {
+  const wildcards = [...hosts]
+    .filter(([pattern]) => pattern.startsWith('*.'))
+    .map(([pattern, registry]) => ({ suffix: pattern.slice(1), registry }))
+    .sort((a, b) => b.suffix.length - a.suffix.length);
+  return (host) => {
+    const exact = hosts.get(host);
+    if (exact !== undefined) return exact;
+    for (const { suffix, registry } of wildcards) {
+      if (host.length <= suffix.length || !host.endsWith(suffix)) continue;
+      return registry === '*' ? parseRegistry(host.slice(0, -suffix.length)) : registry;
+    }
+    return undefined;
+  };
+}

@@ -1,0 +1,45 @@
+import picomatch from 'picomatch';
+import type { Upstream } from '../upstream/upstream.ts';
+import type { FreshnessPolicy } from './freshness.ts';
+import type { Name } from './name.ts';
+
+/** Pattern → chain and policy. */
+export interface Route {
+  /** The metric label, and how log and Cache-Status name it. */
+  readonly name: string;
+  /** 403 for everybody. */
+  readonly deny: boolean;
+  /** In the order in which they are asked. */
+  readonly chain: readonly Upstream[];
+  readonly policy: RoutePolicy;
+}
+
+export interface RoutePolicy extends FreshnessPolicy {
+  /** True for a tag that never moves and is asked for once. */
+  readonly immutable: (tag: string) => boolean;
+  /** Anyone may pull here: what is obtained without credentials is then public (architecture.md, decision 8). */
+  readonly open: boolean;
+}
+
+export interface RouteOptions extends Omit<Route, 'policy'> {
+  /** Over `registry/repository`; `*` is one segment, `**` any number. */
+  readonly match: readonly string[];
+  readonly policy: RoutePolicy;
+}
+
+/** The first route that matches, `undefined` where none does. */
+export type Router = (name: Pick<Name, 'registry' | 'repository'>) => Route | undefined;
+
+export function createRouter(routes: readonly RouteOptions[]): Router {
+  const compiled = routes.map((route) => ({ route, matches: compilePatterns(route.match) }));
+  return ({ registry, repository }) => {
+    const full = `${registry}/${repository}`;
+    return compiled.find(({ matches }) => matches(full))?.route;
+  };
+}
+
+/** Globs as the contract has them: dots are ordinary, and there is no negation, extglob or brace. */
+export function compilePatterns(patterns: readonly string[]): (text: string) => boolean {
+  if (patterns.length === 0) return () => false;
+  return picomatch([...patterns], { dot: true, nonegate: true, noextglob: true, nobrace: true, nobracket: true });
+}

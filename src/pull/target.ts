@@ -1,0 +1,74 @@
+import { RegistryError } from '../oci/errors.ts';
+
+/** A request target taken apart, before anybody asks which registry is meant. */
+export interface SplitTarget {
+  /** What stood before `/v2`: the `ghcr.io` of `/ghcr.io/v2/…`, or nothing. */
+  readonly prefix: string;
+  readonly endpoint: Endpoint;
+  /** What stood behind the question mark. */
+  readonly query: string;
+}
+
+/** `path` is the repository as it stood; `last` is the final segment. */
+export type Endpoint =
+  | { readonly kind: 'base' }
+  | { readonly kind: 'catalog' }
+  | { readonly kind: 'tags' | 'upload'; readonly path: string }
+  | { readonly kind: 'manifest' | 'blob' | 'referrers'; readonly path: string; readonly last: string };
+
+/** Longer targets are no names: 255 of a repository, 137 of a digest, and room for a query. */
+const TARGET_LENGTH_MAX = 4096;
+
+/**
+ * Takes the raw target apart by hand, since a router that decodes first lets `%2f..%2f` become a path (reliability.md,
+ * S20). The only escape that is undone is the colon, which some proxies write as `%3A` in digests and ports.
+ * Throws RegistryError 400 for any other escape, 404 for what is no endpoint.
+ */
+export function splitTarget(target: string, pathPrefix: string): SplitTarget {
+  if (target.length > TARGET_LENGTH_MAX) throw new RegistryError('NAME_INVALID', 'the request target is too long');
+  const question = target.indexOf('?');
+  const rawPath = pathOf(question < 0 ? target : target.slice(0, question));
+  const path = rawPath.replaceAll(/%3a/gi, ':');
+  if (path.includes('%')) throw new RegistryError('NAME_INVALID', 'a name holds no percent-encoded characters');
+  if (!path.startsWith(pathPrefix)) throw unknownEndpoint();
+  const { prefix, rest } = splitPrefix(path.slice(pathPrefix.length));
+  return { prefix, endpoint: endpointOf(rest), query: question < 0 ? '' : target.slice(question + 1) };
+}
+
+/** The absolute form of a target (RFC 9112 3.2.2) names a host that we do not believe: only its path counts. */
+function pathOf(target: string): string {
+  if (target.startsWith('/')) return target;
+  const scheme = target.indexOf('://');
+  const slash = scheme < 0 ? -1 : target.indexOf('/', scheme + 3);
+  if (slash < 0) throw unknownEndpoint();
+  return target.slice(slash);
+}
+
+/** `/v2/…` and `/<one segment>/v2/…`. */
+function splitPrefix(path: string): { prefix: string; rest: string } {
+  if (path === '/v2' || path.startsWith('/v2/')) return { prefix: '', rest: path.slice(4) };
+  const slash = path.indexOf('/', 1);
+  const prefix = slash < 0 ? '' : path.slice(1, slash);
+  if (prefix !== '' && (path.startsWith('/v2/', slash) || path.slice(slash) === '/v2')) {
+    return { prefix, rest: path.slice(slash + 4) };
+  }
+  throw unknownEndpoint();
+}
+
+/** Matched from the right, since a repository may hold components named `blobs` or `manifests` (protocol.md 1.4). */
+function endpointOf(rest: string): Endpoint {
+  if (rest === '') return { kind: 'base' };
+  if (rest === '_catalog') return { kind: 'catalog' };
+  const tags = /^(.+)\/tags\/list$/.exec(rest);
+  if (tags?.[1] !== undefined) return { kind: 'tags', path: tags[1] };
+  const upload = /^(.+)\/blobs\/uploads(?:\/[^/]*)?$/.exec(rest);
+  if (upload?.[1] !== undefined) return { kind: 'upload', path: upload[1] };
+  const object = /^(.+)\/(manifests|blobs|referrers)\/([^/]+)$/.exec(rest);
+  const [, path, kind, last] = object ?? [];
+  if (path === undefined || last === undefined) throw unknownEndpoint();
+  return { kind: kind === 'manifests' ? 'manifest' : kind === 'blobs' ? 'blob' : 'referrers', path, last };
+}
+
+function unknownEndpoint(): RegistryError {
+  return new RegistryError('NAME_UNKNOWN', 'there is no such endpoint; the registry is under /v2/');
+}
