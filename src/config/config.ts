@@ -1,0 +1,196 @@
+import type { Secret } from "./secret.ts";
+
+/**
+ * The configuration as understood: file and environment merged, defaults in, secrets and certificates read, paths
+ * absolute, `proxy` turned into an upstream and a route. Durations are milliseconds (`Infinity` is *forever*), sizes are
+ * bytes. Plain data, never changed: a reload makes a new one.
+ */
+export interface Config {
+  /** Where it was written; `undefined` when it came from the environment alone, or from nothing. */
+  readonly file: string | undefined;
+  /** What relative paths are relative to: the file's directory, or the working directory. */
+  readonly directory: string;
+  /** `proxy`: the official registry's mirror mode. `unconfigured`: nothing was said, so the well-known registries, for this machine only. */
+  readonly mode: "routes" | "proxy" | "unconfigured";
+  readonly http: HttpConfig;
+  readonly storage: StorageConfig;
+  readonly metadata: MetadataConfig;
+  readonly names: NamesConfig;
+  /** For `origin`; the longest prefix first. */
+  readonly credentials: readonly CredentialConfig[];
+  /** By name, in the order in which they were written. */
+  readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
+  /** In order: the first whose patterns match decides. */
+  readonly routes: readonly RouteConfig[];
+  /** Registries that the configuration names or that are well known: what may be a metric label. */
+  readonly registries: readonly string[];
+  readonly log: LogConfig;
+  readonly health: HealthConfig;
+  readonly workers: number;
+  /** What was accepted without effect, each once, to be logged at start and printed by `check`. */
+  readonly warnings: readonly string[];
+  /** Files whose change asks for a reload: the configuration, secrets, certificates. */
+  readonly watched: readonly string[];
+}
+
+/** Where to listen; without a host on every address, IPv4 and IPv6. */
+export interface Address {
+  readonly host: string | undefined;
+  /** 0 picks a free one. */
+  readonly port: number;
+}
+
+export interface HttpConfig {
+  readonly addr: Address;
+  /** The public address, `https://mirror.example.test`, without a slash at its end. */
+  readonly host: string | undefined;
+  /** Addresses and CIDR blocks whose forwarded headers are believed. */
+  readonly trustedproxies: readonly string[];
+  /** Stands before every path: `/registry`; empty for none. */
+  readonly prefix: string;
+  /** Set on every answer; lower-case name → values. */
+  readonly headers: ReadonlyMap<string, readonly string[]>;
+  readonly debug: DebugConfig | undefined;
+  readonly draintimeout: number;
+  readonly stalltimeout: number;
+}
+
+export interface DebugConfig {
+  readonly addr: Address;
+  /** Where metrics are, `undefined` when they are switched off. */
+  readonly metricsPath: string | undefined;
+}
+
+export interface StorageConfig {
+  /** Absolute. */
+  readonly rootdirectory: string;
+}
+
+export type MetadataConfig =
+  /** `path` is absolute; `undefined` is the usual place within `rootdirectory`. */
+  | { readonly kind: "lmdb"; readonly path: string | undefined }
+  | { readonly kind: "redis"; readonly redis: RedisConfig };
+
+export interface RedisConfig {
+  /** One server, or several nodes of one Redis Cluster. */
+  readonly addrs: readonly { readonly host: string; readonly port: number }[];
+  readonly username: string | undefined;
+  readonly password: Secret | undefined;
+  readonly db: number;
+  readonly tls: TlsConfig | undefined;
+}
+
+/** PEM texts, read from the files that were named. */
+export interface TlsConfig {
+  /** Instead of the system's authorities. */
+  readonly ca: string | undefined;
+  readonly certificate: string | undefined;
+  readonly key: Secret | undefined;
+  readonly skipverify: boolean;
+}
+
+export interface NamesConfig {
+  readonly default: string;
+  readonly self: readonly string[];
+  /** Host → registry; `*.suffix` → registry, or `*` for the labels before the suffix. */
+  readonly hosts: ReadonlyMap<string, string>;
+  readonly prefixes: ReadonlyMap<string, string>;
+  readonly aliases: ReadonlyMap<string, string>;
+  /** Registries (`host`, `host:port`, `*.domain`), addresses and CIDR blocks that `origin` may dial although private. */
+  readonly allow: readonly string[];
+  /** In mode `proxy`: the one registry that is served; another one's name is 404. */
+  readonly only: string | undefined;
+}
+
+export interface Account {
+  readonly username: string;
+  readonly password: Secret;
+}
+
+export interface CredentialConfig extends Account {
+  /** `docker.io`, `ghcr.io/acme`: whole segments of `registry/repository`. */
+  readonly prefix: string;
+}
+
+export interface UpstreamConfig {
+  /** Metric label and Cache-Status detail. */
+  readonly name: string;
+  /** http or https, without a slash at its end. */
+  readonly url: string;
+  /** Stands before every repository behind `/v2/`: `hub-proxy`; empty for none. */
+  readonly path: string;
+  /** It pays for the rate limit and does not unlock (contract, `use: quota`). */
+  readonly account: Account | undefined;
+  /** Sent with every request to the upstream itself. */
+  readonly headers: ReadonlyMap<string, Secret>;
+  readonly tls: TlsConfig | undefined;
+  readonly timeout: { readonly connect: number; readonly headers: number; readonly stall: number };
+  /** Requests at once. */
+  readonly concurrency: number;
+  /** Hosts (`auth.example.test`, `*.example.test`, either with a port) to which its realm may point beyond itself. */
+  readonly tokenhosts: readonly string[];
+  /** Hosts to which its redirects may lead although their addresses are private. */
+  readonly redirecthosts: readonly string[];
+  /** Sends `?ns=`. */
+  readonly ns: boolean;
+  /** The way out: `undefined` as the environment says (HTTPS_PROXY …), `none`, or the proxy's URL, which may hold a password. */
+  readonly proxy: Secret | "none" | undefined;
+}
+
+export interface RouteConfig {
+  /** Metric label. */
+  readonly name: string;
+  /** Patterns over `registry/repository`, `well-known` spelt out. */
+  readonly match: readonly string[];
+  /** Names of upstreams in order, `origin` among them; empty where `deny`. */
+  readonly upstreams: readonly string[];
+  readonly deny: boolean;
+  readonly policy: RoutePolicyConfig;
+  /** `config.yml:12`, for `check` and `explain`. */
+  readonly at: string;
+}
+
+export interface RoutePolicyConfig {
+  readonly balance: "failover";
+  /** Patterns of tags that never move. */
+  readonly immutable: readonly string[];
+  readonly tagttl: number;
+  readonly stale: number;
+  readonly negativettl: number;
+  readonly retry: number;
+  readonly authttl: number;
+  readonly ondelete: "keep";
+}
+
+export interface LogConfig {
+  readonly level: "error" | "warn" | "info" | "debug";
+  /** `undefined`: text on a terminal, else JSON. */
+  readonly formatter: "text" | "json" | undefined;
+  /** Added to every record. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  /** One record a request. */
+  readonly accesslog: boolean;
+}
+
+interface CheckConfig {
+  readonly interval: number;
+  /** Failures in a row before it counts. */
+  readonly threshold: number;
+}
+
+/** The checks of `/debug/health`, as the official registry's. */
+export interface HealthConfig {
+  readonly storagedriver: CheckConfig | undefined;
+  /** Unhealthy while the file exists; absolute. */
+  readonly file: readonly (CheckConfig & { readonly file: string })[];
+  readonly http: readonly (CheckConfig & {
+    readonly uri: string;
+    readonly headers: ReadonlyMap<string, readonly Secret[]>;
+    readonly statuscode: number;
+    readonly timeout: number;
+  })[];
+  readonly tcp: readonly (CheckConfig & {
+    readonly addr: { readonly host: string; readonly port: number };
+    readonly timeout: number;
+  })[];
+}
