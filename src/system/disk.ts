@@ -18,6 +18,7 @@ export interface Disk {
   rename(from: string, to: string): Promise<void>;
   /** False when there was nothing to remove. Open files read on. */
   unlink(path: string): Promise<boolean>;
+  /** ENOTEMPTY unless it is empty; no error when nothing is there. */
   removeDirectory(path: string): Promise<void>;
   /** Names of the entries, in no order; empty when the directory does not exist. */
   list(path: string): Promise<string[]>;
@@ -45,6 +46,6 @@ export interface OpenFile {
   truncate(size: number): Promise<void>;
   /** Makes contents and size durable. After a rejection nothing may be believed of the file: discard it. */
   sync(): Promise<void>;
-  /** Once; later calls are harmless. */
+  /** Waits for calls under way, then gives the descriptor back. Once; later calls are harmless, later reads and writes EBADF. */
   close(): Promise<void>;
 }

@@ -1,0 +1,102 @@
+import { constants, type StatsFs } from 'node:fs';
+import { mkdir, open, readdir, rename, rmdir, stat, statfs, unlink, type FileHandle } from 'node:fs/promises';
+import type { Disk, DiskSpace, OpenFile } from './disk.ts';
+
+/** The machine's own file system. */
+export const nodeDisk: Disk = {
+  async open(path, mode) {
+    const opening = open(path, FLAGS[mode]).then(toOpenFile);
+    return mode === 'create' ? opening : unlessAbsent(opening, undefined);
+  },
+  async makeDirectory(path) {
+    await mkdir(path, { recursive: true });
+  },
+  async syncDirectory(path) {
+    const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  },
+  rename,
+  unlink: (path) => unlessAbsent(unlink(path).then(() => true), false),
+  removeDirectory: (path) => unlessAbsent(rmdir(path), undefined),
+  list: (path) => unlessAbsent(readdir(path), []),
+  async stat(path) {
+    const found = await unlessAbsent(stat(path), undefined);
+    return found && { size: found.size, modified: found.mtimeMs, directory: found.isDirectory() };
+  },
+  space: async (path) => toSpace(await statfs(path)),
+};
+
+const FLAGS = {
+  read: constants.O_RDONLY,
+  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
+  update: constants.O_RDWR,
+} as const;
+
+/**
+ * A descriptor is given back only when no call is under way on it: the kernel hands its number to the next open at once,
+ * and a write still queued in the thread pool would then land in somebody else's file.
+ */
+function toOpenFile(handle: FileHandle): OpenFile {
+  let underWay = 0;
+  let closing: Promise<void> | undefined;
+  let onIdle: (() => void) | undefined;
+
+  async function use<T>(work: () => Promise<T>): Promise<T> {
+    if (closing !== undefined) throw Object.assign(new Error('EBADF: the file was closed'), { code: 'EBADF' });
+    underWay++;
+    try {
+      return await work();
+    } finally {
+      underWay--;
+      if (underWay === 0) onIdle?.();
+    }
+  }
+
+  async function closeWhenIdle(): Promise<void> {
+    if (underWay > 0) await new Promise<void>((resolve) => (onIdle = resolve));
+    await handle.close();
+  }
+
+  return {
+    read: (into, position) => use(async () => (await handle.read(into, 0, into.length, position)).bytesRead),
+    write: (bytes, position) => use(() => writeAll(handle, bytes, position)),
+    size: () => use(async () => (await handle.stat()).size),
+    truncate: (size) => use(() => handle.truncate(size)),
+    sync: () => use(() => handle.sync()),
+    close: () => (closing ??= closeWhenIdle()),
+  };
+}
+
+/** One write(2) may take fewer bytes than it was given (at 2 GiB, and when the disk fills up under it). */
+export async function writeAll(handle: Pick<FileHandle, 'write'>, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
+    if (bytesWritten === 0) throw Object.assign(new Error('EIO: the disk took no byte of a write'), { code: 'EIO' });
+    done += bytesWritten;
+  }
+}
+
+/** ENOTDIR too: where a file stands in the place of a directory, there is nothing below it. */
+async function unlessAbsent<T, U>(work: Promise<T>, absent: U): Promise<T | U> {
+  try {
+    return await work;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return absent;
+    throw error;
+  }
+}
+
+/** `bavail`, not `bfree`: what is reserved for root does not count. */
+function toSpace(found: StatsFs): DiskSpace {
+  return {
+    freeBytes: found.bavail * found.bsize,
+    totalBytes: found.blocks * found.bsize,
+    freeInodes: found.ffree,
+    totalInodes: found.files,
+  };
+}
