@@ -1,0 +1,146 @@
+/**
+ * What the rooms report, as this room reads it: declared by shape, since `observe` imports nobody. compose.ts hands every
+ * room's `report` the one function of report.ts, and the compiler holds the two together.
+ */
+export type HouseEvent = RequestEvent | RequestStarted | PullEvent | UpstreamEvent | ServerEvent;
+
+/** One request was read; paired with one `request` when its answer has ended. `path` without query. */
+export interface RequestStarted {
+  readonly kind: 'request-started';
+  readonly path: string;
+}
+
+/** One request, when its answer has ended one way or another. */
+export interface RequestEvent {
+  readonly kind: 'request';
+  readonly trace: RequestTrace;
+  /** The address that is believed, after `trustedproxies`. */
+  readonly client: string;
+  readonly userAgent: string | undefined;
+  readonly user: string | undefined;
+  readonly method: string;
+  /** As it stood in the request line, without the query. */
+  readonly path: string;
+  readonly status: number;
+  /** Of the body, as far as it was sent. */
+  readonly bytes: number;
+  /** From the request's arrival to its answer's first byte; `undefined` when there was none. */
+  readonly firstByteMs: number | undefined;
+  readonly ms: number;
+  /** The client left, or was cut, before the end. */
+  readonly aborted: boolean;
+}
+
+/** The shape of `pull/trace.ts`. */
+export interface RequestTrace {
+  readonly requestId: string;
+  readonly registry: string | undefined;
+  readonly repository: string | undefined;
+  readonly reference: string | undefined;
+  readonly digest: string | undefined;
+  readonly type: 'manifest' | 'blob' | undefined;
+  readonly route: string | undefined;
+  readonly outcome: Outcome | undefined;
+  readonly upstream: string | undefined;
+  readonly tried: readonly {
+    readonly upstream: string;
+    readonly error: string;
+    readonly ms: number;
+  }[];
+  readonly size: number | undefined;
+  readonly ageSeconds: number | undefined;
+}
+
+export type Outcome = 'hit' | 'miss' | 'collapsed' | 'revalidated' | 'stale' | 'negative' | 'bypass' | 'denied' | 'error';
+
+/** The shape of `pull/events.ts`. */
+export type PullEvent =
+  | { readonly kind: 'fill-started'; readonly digest: string }
+  | {
+      readonly kind: 'fill-ended';
+      readonly digest: string;
+      readonly outcome: 'done' | 'failed' | 'bypass' | 'parked';
+      readonly bytes: number;
+      readonly ms: number;
+    }
+  | { readonly kind: 'fill-followers'; readonly count: number }
+  | {
+      readonly kind: 'resumed';
+      readonly upstream: string;
+      readonly digest: string;
+      readonly from: number;
+    }
+  | {
+      readonly kind: 'verify-failed';
+      readonly upstream: string;
+      readonly digest: string;
+      readonly whole: boolean;
+    }
+  | { readonly kind: 'quarantined'; readonly digest: string; readonly why: string }
+  | {
+      readonly kind: 'tag-moved';
+      readonly repository: string;
+      readonly tag: string;
+      readonly from: string;
+      readonly to: string;
+    }
+  | { readonly kind: 'bypass'; readonly reason: 'storage' | 'metadata'; readonly error: unknown }
+  | { readonly kind: 'kept'; readonly digest: string; readonly bytes: number };
+
+/** The shape of `upstream/events.ts`. */
+export type UpstreamEvent =
+  | {
+      readonly kind: 'upstream-request';
+      readonly upstream: string;
+      readonly what: UpstreamExchange;
+      readonly status: number;
+      readonly ms: number;
+    }
+  | {
+      readonly kind: 'upstream-error';
+      readonly upstream: string;
+      readonly reason: string;
+      readonly message: string;
+    }
+  | {
+      readonly kind: 'upstream-bytes';
+      readonly upstream: string;
+      readonly bytes: number;
+      readonly what?: UpstreamExchange;
+    }
+  | {
+      readonly kind: 'upstream-down';
+      readonly upstream: string;
+      readonly message: string;
+      readonly ms: number;
+    }
+  | { readonly kind: 'upstream-up'; readonly upstream: string }
+  | { readonly kind: 'credentials-refused'; readonly upstream: string; readonly message: string }
+  | { readonly kind: 'credentials-accepted'; readonly upstream: string }
+  | {
+      readonly kind: 'ratelimit';
+      readonly upstream: string;
+      readonly limit: number | undefined;
+      readonly remaining: number | undefined;
+      readonly source: string | undefined;
+      readonly limited: boolean;
+    };
+
+export type UpstreamExchange = 'manifest' | 'blob' | 'tags' | 'referrers' | 'token';
+
+/** What happens to the process as a whole. */
+export type ServerEvent =
+  | {
+      readonly kind: 'listening';
+      /** `127.0.0.1:5000`, by listener. */
+      readonly addresses: Readonly<Record<string, string>>;
+      /** The file, or what else the configuration came from. */
+      readonly config: string;
+      readonly rootdirectory: string;
+      readonly version: string;
+    }
+  /** `restart` names the keys that changed and wait for a restart. */
+  | { readonly kind: 'reloaded'; readonly config: string; readonly restart: readonly string[] }
+  /** The old configuration stays in force. */
+  | { readonly kind: 'reload-failed'; readonly config: string; readonly message: string }
+  | { readonly kind: 'draining'; readonly requests: number };

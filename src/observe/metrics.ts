@@ -1,0 +1,98 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { METRICS, type MetricDeclaration, type MetricName } from './metric-table.ts';
+import type { MetricSources } from './sources.ts';
+import { sampleSources } from './sources.ts';
+
+type NamesOf<T extends MetricDeclaration['type']> = {
+  [N in MetricName]: (typeof METRICS)[N]['type'] extends T ? N : never;
+}[MetricName];
+
+export type CounterName = NamesOf<'counter'>;
+export type GaugeName = NamesOf<'gauge'>;
+export type HistogramName = NamesOf<'histogram'>;
+
+/** Exactly the labels that the table declares for the metric. */
+export type LabelsOf<N extends MetricName> = Readonly<Record<(typeof METRICS)[N]['labels'][number], string>>;
+
+/** The metrics of one process. Names, types and labels are those of metric-table.ts, checked by the compiler. */
+export interface Metrics {
+  count<N extends CounterName>(name: N, labels: LabelsOf<N>, amount?: number): void;
+  set<N extends GaugeName>(name: N, labels: LabelsOf<N>, value: number): void;
+  add<N extends GaugeName>(name: N, labels: LabelsOf<N>, change: number): void;
+  /** Seconds or bytes, as the name says. */
+  record<N extends HistogramName>(name: N, labels: LabelsOf<N>, value: number): void;
+  /** Hands over what is looked at whenever somebody scrapes; later calls add to earlier ones. */
+  attach(sources: MetricSources): void;
+  /** The exposition that Prometheus scrapes, and its Content-Type. Never rejects for a source that fails. */
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+export interface MetricsOptions {
+  readonly version: string;
+  /** Node's own, by prom-client. */
+  readonly processMetrics: boolean;
+}
+
+/** A registry of its own, so that two servers in one process (tests) do not meet. */
+export function createMetrics(options: MetricsOptions): Metrics {
+  const registry = new Registry();
+  const { counters, gauges, histograms } = declareAll(registry);
+  const sources: MetricSources[] = [];
+  const metrics: Metrics = {
+    count: (name, labels, amount = 1) => counters.get(name)?.inc({ ...labels }, amount),
+    set: (name, labels, value) => gauges.get(name)?.set({ ...labels }, value),
+    add: (name, labels, change) => gauges.get(name)?.inc({ ...labels }, change),
+    record: (name, labels, value) => histograms.get(name)?.observe({ ...labels }, value),
+    attach: (added) => void sources.push(added),
+    async text() {
+      for (const one of sources) await sampleSources(one, metrics, (name) => forget(gauges.get(name)));
+      return registry.metrics();
+    },
+    contentType: registry.contentType,
+  };
+  if (options.processMetrics) collectDefaultMetrics({ register: registry });
+  metrics.set('entrepot_build_info', { version: options.version }, 1);
+  startAtZero(metrics);
+  return metrics;
+}
+
+function declareAll(registry: Registry) {
+  const counters = new Map<MetricName, Counter>();
+  const gauges = new Map<MetricName, Gauge>();
+  const histograms = new Map<MetricName, Histogram>();
+  for (const [name, declaration] of Object.entries(METRICS) as [MetricName, MetricDeclaration][]) {
+    const options = {
+      name,
+      help: declaration.help,
+      labelNames: [...declaration.labels],
+      registers: [registry],
+    };
+    if (declaration.type === 'counter') counters.set(name, new Counter(options));
+    else if (declaration.type === 'gauge') gauges.set(name, forget(new Gauge(options)));
+    else histograms.set(name, new Histogram({ ...options, buckets: [...(declaration.buckets ?? [])] }));
+  }
+  return { counters, gauges, histograms };
+}
+
+/** Empties a gauge. prom-client shows one without labels as 0 until it is set, which would claim an empty disk: show nothing. */
+function forget<T extends Gauge | undefined>(gauge: T): T {
+  gauge?.reset();
+  gauge?.remove();
+  return gauge;
+}
+
+/** The official names are there at 0 from the start, so that rates need no first event. */
+function startAtZero(metrics: Metrics): void {
+  for (const type of ['blob', 'manifest']) {
+    metrics.count('registry_proxy_requests_total', { type }, 0);
+    metrics.count('registry_proxy_hits_total', { type }, 0);
+    metrics.count('registry_proxy_misses_total', { type }, 0);
+    metrics.count('registry_proxy_pulled_bytes_total', { type }, 0);
+    metrics.count('registry_proxy_pushed_bytes_total', { type }, 0);
+  }
+  for (const outcome of ['done', 'failed', 'bypass', 'parked']) metrics.count('entrepot_fills_total', { outcome }, 0);
+  metrics.set('entrepot_fills_running', {}, 0);
+  metrics.set('entrepot_fill_followers', {}, 0);
+  metrics.set('entrepot_config_last_reload_successful', {}, 1);
+}

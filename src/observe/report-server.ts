@@ -1,0 +1,25 @@
+import type { ServerEvent } from './events.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+
+export function reportServer(log: Log, metrics: Metrics): (event: ServerEvent) => void {
+  return (event) => {
+    switch (event.kind) {
+      case 'listening': {
+        const { addresses, config, rootdirectory, version } = event;
+        return log.always('listening', { addresses, config, rootdirectory, version });
+      }
+      case 'reloaded':
+        metrics.set('entrepot_config_last_reload_successful', {}, 1);
+        return log.info('reloaded', {
+          config: event.config,
+          ...(event.restart.length > 0 ? { needs_restart: event.restart } : {}),
+        });
+      case 'reload-failed':
+        metrics.set('entrepot_config_last_reload_successful', {}, 0);
+        return log.error('reload failed', { config: event.config, error: event.message });
+      default:
+        return log.info('draining', { requests: event.requests });
+    }
+  };
+}

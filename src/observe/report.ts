@@ -1,0 +1,57 @@
+import type { HouseEvent, RequestEvent } from './events.ts';
+import { createLabels, handlerOf, type KnownNames } from './labels.ts';
+import type { Log } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import { reportPull } from './report-pull.ts';
+import { reportRequest } from './report-request.ts';
+import { reportServer } from './report-server.ts';
+import { reportUpstream } from './report-upstream.ts';
+import { createStates } from './states.ts';
+
+export interface ReporterOptions {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly known: KnownNames;
+  /** Whoever else wants each request as it ends: `tail` and `clients`. */
+  readonly onRequest?: (event: RequestEvent) => void;
+}
+
+/** Takes what any room reports and makes it log records and metrics. Never throws. */
+export type Report = (event: HouseEvent) => void;
+
+/** A change of state is logged once per change, however often it is reported. */
+export function createReporter(options: ReporterOptions): Report {
+  const { log, metrics } = options;
+  const labels = createLabels(options.known);
+  const states = createStates();
+  const pull = reportPull(log, metrics, labels, states);
+  const upstream = reportUpstream(log, metrics, labels, states);
+  const server = reportServer(log, metrics);
+  const request = reportRequest(log, metrics, labels);
+  return (event) => {
+    switch (event.kind) {
+      case 'request-started':
+        return metrics.add('registry_http_in_flight_requests', { handler: handlerOf(event.path) }, 1);
+      case 'request':
+        request(event);
+        return options.onRequest?.(event);
+      case 'listening':
+      case 'reloaded':
+      case 'reload-failed':
+      case 'draining':
+        return server(event);
+      case 'fill-started':
+      case 'fill-ended':
+      case 'fill-followers':
+      case 'resumed':
+      case 'verify-failed':
+      case 'quarantined':
+      case 'tag-moved':
+      case 'bypass':
+      case 'kept':
+        return pull(event);
+      default:
+        return upstream(event);
+    }
+  };
+}
