@@ -49,7 +49,7 @@ export async function askChain<T>(
     if (remainingMs <= 0) break;
     const askedAt = clock.monotonic();
     try {
-      const answer = await askOne(clock, upstream, ask, remainingMs);
+      const answer = await askOne(clock, upstream, ask.request, ask.signal, remainingMs);
       if (answer.kind === 'found') {
         const value = await accept(answer, upstream);
         if (ask.trace !== undefined) ask.trace.upstream = upstream.name;
@@ -66,25 +66,31 @@ export async function askChain<T>(
   return refusal;
 }
 
-/** One question with a limit on the answer, which is lifted as soon as the answer is there. */
-async function askOne(clock: Clock, upstream: Upstream, ask: ChainAsk, limitMs: number): Promise<UpstreamAnswer> {
+/** One question with a limit on the answer, milliseconds, which is lifted as soon as the answer is there. */
+export async function askOne(
+  clock: Clock,
+  upstream: Upstream,
+  request: UpstreamRequest,
+  signal: AbortSignal,
+  limitMs: number,
+): Promise<UpstreamAnswer> {
   const controller = new AbortController();
-  const onAbort = (): void => controller.abort(ask.signal.reason);
-  if (ask.signal.aborted) onAbort();
-  ask.signal.addEventListener('abort', onAbort, { once: true });
+  const onAbort = (): void => controller.abort(signal.reason);
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort, { once: true });
   const late = new UpstreamError(upstream.name, 'headers', `${upstream.name} did not answer in time`, { timeout: true });
   const timer = clock.after(limitMs, () => controller.abort(late));
   let bodyGoesOn = false;
   try {
-    const answer = await upstream.ask(ask.request, controller.signal);
+    const answer = await upstream.ask(request, controller.signal);
     bodyGoesOn = answer.kind === 'found' && answer.body !== undefined;
     return answer;
   } catch (error) {
-    throw controller.signal.aborted && !ask.signal.aborted ? late : error;
+    throw controller.signal.reason === late ? late : error;
   } finally {
     timer.cancel();
     // A body in flight still hangs on the signal; the listener goes with the caller's controller.
-    if (!bodyGoesOn) ask.signal.removeEventListener('abort', onAbort);
+    if (!bodyGoesOn) signal.removeEventListener('abort', onAbort);
   }
 }
 

@@ -1,0 +1,38 @@
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../system/clock.ts';
+import type { Refusal } from './chain.ts';
+
+/** Absences that are remembered at once: more is a crawler's doing. */
+const ABSENCES_MAX = 10_000;
+
+export type Absence = Extract<Refusal, { kind: 'absent' }>;
+
+/**
+ * 404s of whole chains, for the route's negative ttl. Only a definite absence comes here, never 401, 403, 429 or trouble
+ * (reliability.md, R26). In memory: a restart may ask again.
+ */
+export class Absences {
+  readonly #clock: Clock;
+  readonly #entries = new LRUCache<string, { readonly absence: Absence; readonly until: number }>({ max: ABSENCES_MAX });
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** `key` names route, repository and what was asked for. */
+  get(key: string): Absence | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    if (this.#clock.monotonic() < entry.until) return entry.absence;
+    this.#entries.delete(key);
+    return undefined;
+  }
+
+  remember(key: string, absence: Absence, ttlMs: number): void {
+    if (ttlMs > 0) this.#entries.set(key, { absence, until: this.#clock.monotonic() + ttlMs });
+  }
+
+  forget(key: string): void {
+    this.#entries.delete(key);
+  }
+}

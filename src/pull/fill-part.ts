@@ -1,0 +1,70 @@
+import type { Hash } from 'node:crypto';
+import type { BlobStore, Part } from '../blobs/blob-store.ts';
+import type { PartRecord, Records } from '../metadata/records.ts';
+import { startDigest, type Digest } from '../oci/digest.ts';
+import { randomId, type Random } from '../system/random.ts';
+
+export interface OpenedPart {
+  readonly part: Part;
+  /** Bytes of it that are trusted, and covered by `hash`. */
+  readonly prefix: number;
+  readonly hash: Hash;
+  readonly size: number | undefined;
+}
+
+interface PartDeps {
+  readonly blobs: BlobStore;
+  readonly records: Records;
+  readonly random: Random;
+}
+
+const REHASH_CHUNK_BYTES = 1024 * 1024;
+
+/**
+ * Takes up what an earlier process left of the digest's fill, or starts a new part. Only the prefix that was fsynced and
+ * recorded is trusted; what follows is cut off, and the prefix hashed again (architecture.md, decision 5).
+ */
+export async function openPart(deps: PartDeps, digest: Digest, mayResume: boolean, size: number | undefined): Promise<OpenedPart> {
+  const record = mayResume ? await recordOf(deps.records, digest) : undefined;
+  const resumed = record === undefined ? undefined : await resume(deps.blobs, digest, record, size);
+  if (resumed !== undefined) return resumed;
+  return { part: await deps.blobs.part(randomId(deps.random), false), prefix: 0, hash: startDigest(digest), size };
+}
+
+async function recordOf(records: Records, digest: Digest): Promise<PartRecord | undefined> {
+  try {
+    return await records.part(digest);
+  } catch {
+    return undefined; // The store cannot be asked: the transfer that could have been saved is made again.
+  }
+}
+
+async function resume(blobs: BlobStore, digest: Digest, record: PartRecord, size: number | undefined): Promise<OpenedPart | undefined> {
+  const part = await blobs.part(record.id, true);
+  const known = size ?? record.size;
+  const contradicts = size !== undefined && record.size !== undefined && size !== record.size;
+  if (contradicts || record.synced <= 0 || part.resumedSize < record.synced || record.synced > (known ?? Infinity)) {
+    await part.discard();
+    part.release();
+    return undefined;
+  }
+  try {
+    await part.truncate(record.synced);
+    return { part, prefix: record.synced, hash: await rehash(part, digest, record.synced), size: known };
+  } catch (error) {
+    part.release();
+    throw error;
+  }
+}
+
+async function rehash(part: Part, digest: Digest, prefix: number): Promise<Hash> {
+  const hash = startDigest(digest);
+  const chunk = new Uint8Array(Math.min(REHASH_CHUNK_BYTES, prefix));
+  for (let position = 0; position < prefix; ) {
+    const count = await part.read(chunk.subarray(0, Math.min(chunk.byteLength, prefix - position)), position);
+    if (count === 0) throw new Error(`the part ${part.id} ends before its recorded prefix`);
+    hash.update(chunk.subarray(0, count));
+    position += count;
+  }
+  return hash;
+}

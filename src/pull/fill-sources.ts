@@ -1,0 +1,90 @@
+import type { Digest } from '../oci/digest.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+
+/** How long an upstream that sent wrong bytes is passed over for that digest (architecture.md, decision 4). */
+const BLAME_MS = 60_000;
+
+/** Blames kept at once; the oldest go first. */
+const BLAMES_MAX = 1_000;
+
+/** Who sent wrong bytes lately, by digest. Never a breaker failure: the rest of what such an upstream has may be right. */
+export class Blame {
+  readonly #clock: Clock;
+  readonly #until = new Map<string, number>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** The chain without those to blame for this digest; all of it where nobody else is left. */
+  candidates(digest: Digest, chain: readonly Upstream[]): readonly Upstream[] {
+    const innocent = chain.filter(({ name }) => (this.#until.get(key(digest, name)) ?? 0) <= this.#clock.monotonic());
+    return innocent.length > 0 ? innocent : chain;
+  }
+
+  add(digest: Digest, upstream: string): void {
+    this.#until.set(key(digest, upstream), this.#clock.monotonic() + BLAME_MS);
+    for (const oldest of this.#until.keys()) {
+      if (this.#until.size <= BLAMES_MAX) break;
+      this.#until.delete(oldest);
+    }
+  }
+}
+
+function key(digest: Digest, upstream: string): string {
+  return `${upstream} ${digest}`;
+}
+
+/** A resume that brought less than this is charged; what brings more pays for itself, however often a body breaks. */
+const RESUME_PAYS_BYTES = 256 * 1024;
+
+/** Charged resumes of one fill (architecture.md, decision 3). */
+const RESUMES_MAX = 50;
+
+/**
+ * Which upstream a fill asks next: the same one while it makes progress, the next one after two breaks without progress or
+ * a stall, round the chain until a full round brought no byte.
+ */
+export class Sources {
+  readonly #chain: readonly Upstream[];
+  #cursor = 0;
+  #fruitless = 0;
+  #breaksWithoutProgress = 0;
+  #charged = 0;
+
+  constructor(chain: readonly Upstream[]) {
+    this.#chain = chain;
+  }
+
+  /** `undefined`: nobody is left to ask. */
+  current(): Upstream | undefined {
+    if (this.#fruitless >= this.#chain.length || this.#charged > RESUMES_MAX) return undefined;
+    return this.#chain[this.#cursor % this.#chain.length];
+  }
+
+  /** The current one supplied nothing: it refused, failed, or answered what cannot be used. */
+  refused(): void {
+    this.#fruitless += 1;
+    this.#next();
+  }
+
+  /** The current one's body ended early after bringing `bytes`. */
+  broke(bytes: number, stalled: boolean): void {
+    if (bytes < RESUME_PAYS_BYTES) this.#charged += 1;
+    if (bytes > 0) {
+      this.#fruitless = 0;
+      this.#breaksWithoutProgress = 0;
+    } else {
+      this.#breaksWithoutProgress += 1;
+    }
+    if (!stalled && this.#breaksWithoutProgress < 2) return;
+    if (bytes === 0) this.#fruitless += 1;
+    this.#next();
+  }
+
+  #next(): void {
+    this.#cursor += 1;
+    this.#breaksWithoutProgress = 0;
+  }
+}

@@ -1,0 +1,127 @@
+import type { Hash } from 'node:crypto';
+import type { Part } from '../blobs/blob-store.ts';
+import type { Reader } from './content.ts';
+import type { Growing } from './growing.ts';
+
+/** Goes on past what the file has, straight from an upstream; `hash` covers the bytes before `from`, to verify the end. */
+export type GoOn = (from: number, to: number | undefined, hash: Hash | undefined) => Promise<Reader>;
+
+/** Reads a growing file up to its frontier and waits there for more. Holds the file open, not the fill. */
+export class GrowingReader implements Reader {
+  readonly #growing: Growing;
+  readonly #from: number;
+  readonly #to: number | undefined;
+  readonly #signal: AbortSignal;
+  readonly #goOn: GoOn;
+  readonly #onClose: () => void;
+  #generation: number;
+  #part: Part | undefined;
+  #position: number;
+  #beyond: Reader | undefined;
+  #closed = false;
+
+  constructor(growing: Growing, from: number, to: number | undefined, signal: AbortSignal, goOn: GoOn, onClose: () => void) {
+    this.#growing = growing;
+    this.#from = from;
+    this.#to = to;
+    this.#position = from;
+    this.#signal = signal;
+    this.#goOn = goOn;
+    this.#onClose = onClose;
+    this.#generation = growing.generation;
+    this.#holdPart();
+  }
+
+  async read(into: Uint8Array): Promise<number> {
+    for (;;) {
+      if (this.#closed) throw new Error('the reader is closed');
+      if (this.#beyond !== undefined) return this.#beyond.read(into);
+      this.#followGeneration();
+      const available = this.#readable() - this.#position;
+      if (available > 0) return this.#readFile(into, available);
+      if (this.#atEnd()) return 0;
+      if (this.#growing.phase === 'failed') throw cutError(this.#growing.error);
+      if (this.#growing.phase === 'bypass') await this.#goBeyond();
+      else await this.#change();
+    }
+  }
+
+  /** Resolves when the first byte can be read, or when `read` would say why not. */
+  async ready(): Promise<void> {
+    while (this.#growing.phase === 'running' && this.#readable() <= this.#position && !this.#atEnd()) await this.#change();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#beyond?.close();
+    this.#part?.release();
+    this.#onClose();
+    this.#growing.wake();
+  }
+
+  /** In bypass the file is read to its end, unverified, since the tail is then held back behind it. */
+  #readable(): number {
+    const limit = this.#growing.phase === 'bypass' ? this.#growing.written : this.#growing.frontier;
+    return Math.min(limit, this.#to ?? Infinity);
+  }
+
+  #atEnd(): boolean {
+    if (this.#to !== undefined && this.#position >= this.#to) return true;
+    return this.#growing.phase === 'done' && this.#position >= this.#growing.written;
+  }
+
+  async #readFile(into: Uint8Array, available: number): Promise<number> {
+    this.#holdPart();
+    if (this.#part === undefined) throw new Error('a growing file has a frontier but no part');
+    const count = await this.#part.read(into.subarray(0, Math.min(into.byteLength, available)), this.#position);
+    if (count === 0) throw new Error(`the part of ${this.#growing.digest} is shorter than its frontier`);
+    this.#position += count;
+    return count;
+  }
+
+  /** A new generation is the same blob from its start: who has had nothing yet changes over, everybody else is cut. */
+  #followGeneration(): void {
+    if (this.#generation === this.#growing.generation) return;
+    if (this.#position !== this.#from) throw cutError(new Error('the bytes sent so far were found to be wrong'));
+    this.#generation = this.#growing.generation;
+    this.#part?.release();
+    this.#part = undefined;
+  }
+
+  /** The part may change within a generation: a fill taken over from another process goes on in one of its own. */
+  #holdPart(): void {
+    const { part } = this.#growing;
+    if (part === undefined || part === this.#part) return;
+    part.retain();
+    this.#part?.release();
+    this.#part = part;
+  }
+
+  async #goBeyond(): Promise<void> {
+    const whole = this.#from === 0 && (this.#to === undefined || this.#to === this.#growing.size);
+    const hash = whole && this.#position === this.#growing.written ? this.#growing.hash?.copy() : undefined;
+    const beyond = await this.#goOn(this.#position, this.#to, hash);
+    if (this.#closed) beyond.close();
+    this.#beyond = beyond;
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#signal.aborted) return reject(this.#signal.reason as Error);
+      const onAbort = (): void => {
+        forget();
+        reject(this.#signal.reason as Error);
+      };
+      const forget = this.#growing.onChange(() => {
+        this.#signal.removeEventListener('abort', onAbort);
+        resolve();
+      });
+      this.#signal.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+}
+
+function cutError(cause: unknown): Error {
+  return new Error('the fill that was being read has ended', { cause });
+}

@@ -1,0 +1,94 @@
+import type { Hash } from 'node:crypto';
+import type { Part } from '../blobs/blob-store.ts';
+import type { Digest } from '../oci/digest.ts';
+
+/** The last bytes of a blob, which nobody gets before digest and size match (architecture.md, decision 1). */
+export const TAIL_BYTES = 64 * 1024;
+
+/** Blobs of known size up to this are verified before their first byte leaves (promise 1). */
+export const SMALL_BYTES = 256 * 1024;
+
+/**
+ * `running`: bytes arrive. `done`: verified. `failed`: nothing more comes, whoever waits is cut. `bypass`: the disk gave up
+ * at `written`; the file is good up to there and each reader goes on by itself.
+ */
+export type Phase = 'running' | 'done' | 'failed' | 'bypass';
+
+/**
+ * A fill as plain data: what stands in the part file, and up to where it may be read. One writer moves it on; readers look
+ * and wait. Knows no upstream, no metadata and no HTTP.
+ */
+export class Growing {
+  readonly digest: Digest;
+  /** Counts the attempts from the first byte; a reader that had bytes of an older one is cut. */
+  generation = 0;
+  phase: Phase = 'running';
+  part: Part | undefined;
+  size: number | undefined;
+  written = 0;
+  frontier = 0;
+  /** Why it failed. */
+  error: unknown;
+  /** In `bypass`: the hash of the bytes up to `written`. */
+  hash: Hash | undefined;
+  readonly #waiting = new Set<() => void>();
+
+  constructor(digest: Digest, size: number | undefined) {
+    this.digest = digest;
+    this.size = size;
+  }
+
+  /** The writer has `written` bytes in the file. */
+  advance(written: number): void {
+    this.written = written;
+    this.frontier = safeFrontier(written, this.size);
+    this.wake();
+  }
+
+  /** What was written turned out wrong: from the start again, in another part. */
+  restart(): void {
+    this.generation += 1;
+    this.part = undefined;
+    this.written = 0;
+    this.frontier = 0;
+    this.wake();
+  }
+
+  verified(): void {
+    this.size = this.written;
+    this.frontier = this.written;
+    this.phase = 'done';
+    this.wake();
+  }
+
+  fail(error: unknown): void {
+    this.error = error;
+    this.phase = 'failed';
+    this.wake();
+  }
+
+  giveUpDisk(hash: Hash, error: unknown): void {
+    this.hash = hash;
+    this.error = error;
+    this.phase = 'bypass';
+    this.wake();
+  }
+
+  /** Calls back once at the next change; the returned function takes it back. */
+  onChange(callback: () => void): () => void {
+    this.#waiting.add(callback);
+    return () => this.#waiting.delete(callback);
+  }
+
+  wake(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const callback of waiting) callback();
+  }
+}
+
+/** Up to where unverified bytes may be read. */
+export function safeFrontier(written: number, size: number | undefined): number {
+  if (size !== undefined && size <= SMALL_BYTES) return 0;
+  return Math.max(0, Math.min(written, (size ?? written) - TAIL_BYTES));
+}

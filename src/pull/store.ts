@@ -1,0 +1,110 @@
+import { LRUCache } from 'lru-cache';
+import type { BlobStore } from '../blobs/blob-store.ts';
+import type { Records } from '../metadata/records.ts';
+import { digestOf, algorithmOf, type Digest } from '../oci/digest.ts';
+import type { Manifest } from '../oci/manifest.ts';
+import type { Clock } from '../system/clock.ts';
+import { randomId, type Random } from '../system/random.ts';
+import type { ReportPull } from './events.ts';
+
+export interface StoreDeps {
+  readonly blobs: BlobStore;
+  readonly records: Records;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly report: ReportPull;
+}
+
+/** How a piece of content came under a repository. */
+export interface Provenance {
+  /** With its registry: `docker.io/library/ubuntu`. */
+  readonly repository: string;
+  readonly upstream: string;
+  /** No credential was used, and the route is one that anyone may pull. */
+  readonly public: boolean;
+}
+
+/** Bytes of manifests that are kept at hand, by digest; more than this many are read from disk again. */
+const MANIFEST_CACHE_BYTES = 16 * 1024 * 1024;
+
+/** Keeps manifests: verified bytes, and what they grant. Blobs are kept by their fill. */
+export class ManifestStore {
+  readonly #deps: StoreDeps;
+  readonly #recent = new LRUCache<Digest, Uint8Array>({
+    maxSize: MANIFEST_CACHE_BYTES,
+    sizeCalculation: (bytes) => Math.max(1, bytes.byteLength),
+  });
+
+  constructor(deps: StoreDeps) {
+    this.#deps = deps;
+  }
+
+  /** The bytes, verified; `undefined` when they are not held, or were found damaged and dropped. */
+  async read(digest: Digest, size: number): Promise<Uint8Array | undefined> {
+    const recent = this.#recent.get(digest);
+    if (recent !== undefined) return recent;
+    const bytes = await this.#readFile(digest, size);
+    if (bytes === undefined) return undefined;
+    if (digestOf(bytes, algorithmOf(digest)) !== digest) {
+      await this.#deps.blobs.remove(digest);
+      this.#deps.report({ kind: 'quarantined', digest, why: 'the bytes on disk are not those that were stored' });
+      return undefined;
+    }
+    this.#recent.set(digest, bytes);
+    return bytes;
+  }
+
+  /** Bytes first, then what refers to them (reliability.md, R43). Rejects when disk or metadata fail: nothing is then granted. */
+  async keep(manifest: Manifest, bytes: Uint8Array, digest: Digest, provenance: Provenance): Promise<void> {
+    const { records, clock, report } = this.#deps;
+    await this.#writeFile(digest, bytes);
+    const at = clock.now();
+    const size = bytes.byteLength;
+    const before = await records.blob(digest);
+    await records.putBlob(digest, { size, public: provenance.public || before?.public === true, state: 'held', at });
+    await this.describe(manifest, provenance);
+    const { repository, upstream } = provenance;
+    await records.putLink(repository, digest, { kind: 'manifest', size, mediaType: manifest.mediaType, by: 'upstream', upstream, at });
+    this.#recent.set(digest, bytes);
+    report({ kind: 'kept', digest, bytes: size });
+  }
+
+  /** What the manifest says of its children: sizes to hold upstreams to, and which blobs a public image needs. */
+  async describe(manifest: Manifest, provenance: Provenance): Promise<void> {
+    const children = [...manifest.children, ...manifest.blobs].map(({ digest, size, mediaType }) => ({
+      digest,
+      record: { size, mediaType, public: provenance.public },
+    }));
+    if (children.length > 0) await this.#deps.records.putDescribed(provenance.repository, children);
+  }
+
+  async #readFile(digest: Digest, size: number): Promise<Uint8Array | undefined> {
+    const file = await this.#deps.blobs.open(digest);
+    if (file === undefined) return undefined;
+    try {
+      if (file.size !== size) return undefined;
+      const bytes = new Uint8Array(size);
+      for (let position = 0; position < size; ) {
+        const count = await file.read(bytes.subarray(position), position);
+        if (count === 0) return undefined;
+        position += count;
+      }
+      return bytes;
+    } finally {
+      file.close();
+    }
+  }
+
+  async #writeFile(digest: Digest, bytes: Uint8Array): Promise<void> {
+    const part = await this.#deps.blobs.part(randomId(this.#deps.random), false);
+    try {
+      await part.write(bytes, 0);
+      await part.publish(digest);
+    } catch (error) {
+      await part.discard().catch(() => undefined); // The first failure is the one to tell.
+      throw error;
+    } finally {
+      part.release();
+    }
+  }
+}
