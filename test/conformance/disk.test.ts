@@ -1,7 +1,8 @@
-import { mkdtemp, readdir, readlink, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nodeDisk } from '../../src/system/node-disk.ts';
+import { descriptorsBelow } from '../fakes/descriptors.ts';
 import { createMemoryDisk } from '../fakes/memory-disk.ts';
 import { diskConformance } from './disk.ts';
 
@@ -20,10 +21,3 @@ diskConformance('memory', async () => {
   await disk.makeDirectory('/test');
   return { disk, directory: '/test', openFiles: async () => disk.openFiles().length, clean: async () => undefined };
 });
-
-/** The kernel's own count; 0 where there is no /proc. */
-async function descriptorsBelow(directory: string): Promise<number> {
-  const numbers = await readdir('/proc/self/fd').catch(() => []);
-  const targets = await Promise.all(numbers.map((number) => readlink(`/proc/self/fd/${number}`).catch(() => '')));
-  return targets.filter((target) => target.startsWith(directory)).length;
-}

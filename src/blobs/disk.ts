@@ -1,0 +1,107 @@
+import type { Digest } from '../oci/digest.ts';
+import type { Disk, OpenFile } from '../system/disk.ts';
+import type { BlobStore, Part, PartId } from './blob-store.ts';
+import { createDiskPart } from './disk-part.ts';
+import { createFanOut } from './fan-out.ts';
+import { createHeldFiles } from './held-files.ts';
+import { openLayout, type Layout, type LayoutOptions } from './layout.ts';
+
+/**
+ * Blobs as files. Layout 1:
+ *
+ *     <root>/entrepot/layout.json             {"layout":1,"writtenBy":"entrepot 0.1.0"}; durable before the first blob
+ *     <root>/entrepot/blobs/sha256/4e/4e07…   one file per blob, named by its whole hex, whole and verified
+ *     <root>/entrepot/blobs/sha512/cf/cf83…
+ *     <root>/entrepot/blobs/probe-<id>        for the moment of a probe
+ *     <root>/entrepot/parts/<32 hex>          on its way: fills, and the probe's file before its rename
+ *
+ * The two hex digits make 256 directories per algorithm, made when needed and never removed: they are bounded, and ten
+ * million blobs put forty thousand names in each, which ext4, XFS and btrfs look up as fast as one. Parts are below the same
+ * root, so that publishing is a rename. What else is in the root, such as an official registry's `docker/registry/v2`, is
+ * not touched.
+ *
+ * @throws DataDirectoryError as `openLayout`.
+ */
+export async function openDiskBlobStore(options: LayoutOptions): Promise<BlobStore> {
+  return createDiskBlobStore(options.disk, await openLayout(options));
+}
+
+function createDiskBlobStore(disk: Disk, layout: Layout): BlobStore {
+  const closing = new Set<Promise<void>>();
+  const openParts = new Set<PartId>();
+  const fanOut = createFanOut(disk, layout);
+  const held = createHeldFiles((digest) => disk.open(layout.blob(digest), 'read'), close);
+
+  /** Nobody waits for it but `close` of the store; nothing that a close can report is of use, since bytes were synced before. */
+  function close(file: OpenFile): void {
+    const ending = file.close().catch(() => undefined);
+    closing.add(ending);
+    void ending.then(() => closing.delete(ending));
+  }
+
+  async function openPart(id: PartId, resume: boolean): Promise<Part> {
+    const path = layout.part(id);
+    if (!resume) await disk.unlink(path);
+    const file = (resume ? await disk.open(path, 'update') : undefined) ?? (await disk.open(path, 'create'));
+    if (file === undefined) throw new Error(`${path} was not created`);
+    let named = true;
+    const left = (): void => {
+      if (named) openParts.delete(id);
+      named = false;
+    };
+    try {
+      const resumedSize = await file.size();
+      return createDiskPart({ disk, layout, fanOut, id, file, resumedSize, changed: held.forget, left, released: () => close(file) });
+    } catch (error) {
+      close(file);
+      throw error;
+    }
+  }
+
+  return {
+    open: held.open,
+    async part(id, resume) {
+      if (!isPartId(id)) throw new RangeError(`a part is named by 32 lower-case hexadecimal digits, not ${JSON.stringify(id)}`);
+      if (openParts.has(id)) throw new Error(`part ${id} is open already`);
+      openParts.add(id);
+      try {
+        return await openPart(id, resume);
+      } catch (error) {
+        openParts.delete(id);
+        throw error;
+      }
+    },
+    parts: () => listParts(disk, layout),
+    async removePart(id) {
+      return isPartId(id) && !openParts.has(id) && disk.unlink(layout.part(id));
+    },
+    async remove(digest) {
+      const removed = await disk.unlink(layout.blob(digest));
+      held.forget(digest);
+      // Synced although it was absent, where an earlier removal may have failed to: durable is what resolving means.
+      if (removed || (await exists(disk, layout, digest))) await disk.syncDirectory(layout.fan(digest));
+      return removed;
+    },
+    space: () => disk.space(layout.home),
+    async close() {
+      await Promise.all(closing);
+    },
+  };
+}
+
+function isPartId(name: string): boolean {
+  return /^[0-9a-f]{32}$/.test(name);
+}
+
+async function listParts(disk: Disk, layout: Layout): Promise<{ id: PartId; size: number; modified: number }[]> {
+  const found: { id: PartId; size: number; modified: number }[] = [];
+  for (const name of await disk.list(layout.parts)) {
+    const stat = isPartId(name) ? await disk.stat(layout.part(name)) : undefined;
+    if (stat !== undefined && !stat.directory) found.push({ id: name, size: stat.size, modified: stat.modified });
+  }
+  return found;
+}
+
+async function exists(disk: Disk, layout: Layout, digest: Digest): Promise<boolean> {
+  return (await disk.stat(layout.fan(digest))) !== undefined;
+}

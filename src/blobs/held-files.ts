@@ -1,0 +1,86 @@
+import type { Digest } from '../oci/digest.ts';
+import type { OpenFile } from '../system/disk.ts';
+import type { OpenBlob } from './blob-store.ts';
+
+/**
+ * One open file per blob, shared by its readers, so that a thousand clients of one layer cost one descriptor. A file is
+ * closed with its last user, and is held by them alone: a blob that was removed or replaced meanwhile reads on.
+ */
+export interface HeldFiles {
+  /** The blob's file; `undefined` where it is absent. Rejects with the disk's error. */
+  open(digest: Digest): Promise<OpenBlob | undefined>;
+  /** What the name stands for has changed: the next `open` looks again. */
+  forget(digest: Digest): void;
+}
+
+/** `users` counts from before the file is open, so that it cannot be closed under one who still waits for it. */
+interface Held {
+  users: number;
+  readonly opening: Promise<{ readonly file: OpenFile; readonly size: number } | undefined>;
+}
+
+/** `openFile` opens the digest's file for reading; `close` is told each file that has no user left, once. */
+export function createHeldFiles(openFile: (digest: Digest) => Promise<OpenFile | undefined>, close: (file: OpenFile) => void): HeldFiles {
+  const held = new Map<Digest, Held>();
+
+  function release(digest: Digest, entry: Held): void {
+    entry.users--;
+    if (entry.users > 0) return;
+    if (held.get(digest) === entry) held.delete(digest);
+    entry.opening.then((opened) => {
+      if (opened !== undefined) close(opened.file);
+    }, ignoreTold);
+  }
+
+  return {
+    async open(digest) {
+      const entry = held.get(digest) ?? { users: 0, opening: openSized(openFile, close, digest) };
+      held.set(digest, entry);
+      entry.users++;
+      try {
+        const opened = await entry.opening;
+        if (opened !== undefined) return toOpenBlob(opened.file, opened.size, () => release(digest, entry));
+      } catch (error) {
+        release(digest, entry);
+        throw error;
+      }
+      release(digest, entry);
+      return undefined;
+    },
+    forget: (digest) => void held.delete(digest),
+  };
+}
+
+async function openSized(
+  openFile: (digest: Digest) => Promise<OpenFile | undefined>,
+  close: (file: OpenFile) => void,
+  digest: Digest,
+): Promise<{ file: OpenFile; size: number } | undefined> {
+  const file = await openFile(digest);
+  if (file === undefined) return undefined;
+  try {
+    return { file, size: await file.size() };
+  } catch (error) {
+    close(file);
+    throw error;
+  }
+}
+
+function toOpenBlob(file: OpenFile, size: number, release: () => void): OpenBlob {
+  let closed = false;
+  return {
+    size,
+    async read(into, position) {
+      if (closed) throw new Error('the blob was closed by this reader');
+      return file.read(into, position);
+    },
+    close() {
+      if (closed) return;
+      closed = true;
+      release();
+    },
+  };
+}
+
+/** Every waiter was told of the failed opening; there is nothing to close. */
+function ignoreTold(): void {}
