@@ -1,0 +1,157 @@
+import type { Dispatcher } from 'undici';
+
+import type { Clock } from '../system/clock.ts';
+
+/** The bytes of one response as undici delivers them, with the limits that undici does not have. */
+export interface ResponseBody {
+  /** The next bytes, `undefined` at the end. Rejects with {@link Stalled}, undici's error, or the signal's reason. */
+  read(): Promise<Uint8Array | undefined>;
+  /** Ends the transfer if it still runs; its connection is lost. */
+  close(): void;
+  /** For a body that nobody wants: lets a short one end, so that its connection can serve again, and cuts a long one. */
+  discard(): void;
+}
+
+export interface BodyLimits {
+  /** No byte for so long: stalled. */
+  readonly stallMs: number;
+  /** Fewer bytes than this over {@link BodyLimits.rateWindowMs} of waiting: stalled too, however steadily they drip. */
+  readonly rateBytesPerSecond: number;
+  readonly rateWindowMs: number;
+}
+
+/** R10: a drip of one byte per 200 ms never trips an idle limit. */
+export const DEFAULT_RATE = { rateBytesPerSecond: 16 * 1024, rateWindowMs: 60_000 } as const;
+
+export class Stalled extends Error {
+  override readonly name = 'Stalled';
+}
+
+/** Above this much unread, the socket is paused. */
+const UNREAD_BYTES_MAX = 256 * 1024;
+/** An unwanted body longer than this, or slower than this, costs its connection. */
+const DISCARD_BYTES_MAX = 64 * 1024;
+const DISCARD_MS_MAX = 1000;
+
+/** What the transport feeds, beside what its reader sees. */
+export interface BodyFeed extends ResponseBody {
+  push(chunk: Uint8Array): void;
+  end(): void;
+  fail(error: Error): void;
+}
+
+/**
+ * `ended` is called once, when the transfer is over in whichever way. Only time spent waiting for the upstream counts
+ * against it, never the time that a slow reader takes.
+ */
+export function createBody(controller: Dispatcher.DispatchController, clock: Clock, limits: BodyLimits, ended: () => void): BodyFeed {
+  const unread: Uint8Array[] = [];
+  let unreadBytes = 0;
+  let over = false;
+  let failure: Error | undefined;
+  let discarding: { bytes: number; cancel: () => void } | undefined;
+  let waiting: { resolve: (chunk: Uint8Array | undefined) => void; reject: (error: Error) => void; cancel: () => void } | undefined;
+  const rate = createRateMeter(limits);
+
+  const finish = (error?: Error): void => {
+    if (over) return;
+    over = true;
+    failure = error;
+    discarding?.cancel();
+    const reader = waiting;
+    waiting = undefined;
+    reader?.cancel();
+    if (error !== undefined) reader?.reject(error);
+    else reader?.resolve(undefined);
+    ended();
+  };
+  const abort = (error: Error): void => {
+    finish(error);
+    controller.abort(error);
+  };
+  const wait = (): Promise<Uint8Array | undefined> => {
+    const started = clock.monotonic();
+    const limitMs = Math.max(0, Math.min(limits.stallMs, rate.leftMs()));
+    return new Promise((resolve, reject) => {
+      const timer = clock.after(limitMs, () => {
+        rate.waited(clock.monotonic() - started);
+        if (limitMs < limits.stallMs && !rate.tooSlow()) return void again();
+        abort(new Stalled(rate.tooSlow() ? 'the body drips too slowly' : `no byte of the body for ${limits.stallMs} ms`));
+      });
+      const again = (): void => void wait().then(resolve, reject);
+      const cancel = (): void => {
+        timer.cancel();
+        rate.waited(clock.monotonic() - started);
+      };
+      waiting = { resolve, reject, cancel };
+    });
+  };
+
+  return {
+    push(chunk) {
+      if (over) return;
+      if (discarding !== undefined) {
+        discarding.bytes += chunk.byteLength;
+        if (discarding.bytes > DISCARD_BYTES_MAX) abort(new Error('an unwanted body was cut'));
+        return;
+      }
+      rate.received(chunk.byteLength);
+      const reader = waiting;
+      if (reader !== undefined) {
+        waiting = undefined;
+        reader.cancel();
+        reader.resolve(chunk);
+        return;
+      }
+      unread.push(chunk);
+      unreadBytes += chunk.byteLength;
+      if (unreadBytes > UNREAD_BYTES_MAX) controller.pause();
+    },
+    end: () => finish(),
+    fail: (error) => finish(error),
+    async read() {
+      const chunk = unread.shift();
+      if (chunk !== undefined) {
+        unreadBytes -= chunk.byteLength;
+        if (unreadBytes <= UNREAD_BYTES_MAX && controller.paused) controller.resume();
+        return chunk;
+      }
+      if (failure !== undefined) throw failure;
+      if (over) return undefined;
+      if (controller.paused) controller.resume();
+      return await wait();
+    },
+    close() {
+      unread.length = 0;
+      if (!over) abort(new Error('the body was closed by its reader'));
+    },
+    discard() {
+      if (over || discarding !== undefined) return;
+      const timer = clock.after(DISCARD_MS_MAX, () => abort(new Error('an unwanted body was cut')));
+      discarding = { bytes: unreadBytes, cancel: () => timer.cancel() };
+      unread.length = 0;
+      if (controller.paused) controller.resume();
+    },
+  };
+}
+
+/** Bytes and waiting time of the running window. */
+function createRateMeter(limits: BodyLimits) {
+  let bytes = 0;
+  let waitedMs = 0;
+  const tooSlow = (): boolean => waitedMs >= limits.rateWindowMs && bytes < (limits.rateBytesPerSecond * limits.rateWindowMs) / 1000;
+  return {
+    tooSlow,
+    received(count: number): void {
+      bytes += count;
+    },
+    waited(ms: number): void {
+      if (waitedMs >= limits.rateWindowMs && !tooSlow()) {
+        bytes = 0;
+        waitedMs = 0;
+      }
+      waitedMs += ms;
+    },
+    leftMs: (): number => limits.rateWindowMs - waitedMs,
+  };
+}

@@ -1,0 +1,200 @@
+import { isValid } from 'ipaddr.js';
+
+import type { Clock } from '../system/clock.ts';
+import { systemRandom, type Random } from '../system/random.ts';
+import type { Address } from './address.ts';
+import { createAsk, type Ask } from './ask.ts';
+import { DEFAULT_RATE } from './body.ts';
+import type { TlsOptions } from './connect.ts';
+import type { CredentialsProvider } from './credentials.ts';
+import type { Report } from './events.ts';
+import { createExchange } from './exchange.ts';
+import { toUpstreamError } from './failure.ts';
+import { createGuard, isLoopbackName, isPublicAddress, normalHost, type Guard, type Resolve } from './guard.ts';
+import { withObservation, type Observed } from './observed.ts';
+import { proxyFor, type ProxyEnvironment, type ProxySetting } from './proxy.ts';
+import { createUpstreamBody } from './reading.ts';
+import { createSignIn, type SignIn } from './sign-in.ts';
+import { createTokens } from './tokens.ts';
+import { createTransport, type Transport } from './transport.ts';
+import { UpstreamError, type Upstream } from './upstream.ts';
+import { createBreaker, withBreaker } from './with-breaker.ts';
+import { createSlots, withConcurrency } from './with-concurrency.ts';
+import { withPause } from './with-pause.ts';
+import { createProcessMemory, withQuota, type Memory } from './with-quota.ts';
+
+/** One upstream of the configuration. Everything but name and url has the contract's default. */
+export interface UpstreamOptions {
+  readonly name: string;
+  /** http or https; a path in it stands before `/v2/`. */
+  readonly url: URL;
+  /** Put before every repository (`hub-proxy`). */
+  readonly path?: string;
+  /** Sends `?ns=REGISTRY`. */
+  readonly ns?: boolean;
+  readonly credentials?: CredentialsProvider;
+  /** `quota`, the default: credentials pay and unlock nothing. */
+  readonly use?: 'quota' | 'all';
+  /** Added to every request to the upstream's own origin, by lower-case name. What they unlock counts as private. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly tls?: TlsOptions;
+  readonly timeouts?: { readonly connectMs?: number; readonly headersMs?: number; readonly stallMs?: number };
+  readonly concurrency?: number;
+  /** Where its realm may lead, and credentials with it: `host` or `host:port`. */
+  readonly tokenHosts?: readonly string[];
+  /** Where a public upstream's redirects may lead although the address is private. */
+  readonly redirectHosts?: readonly string[];
+  readonly proxy?: ProxySetting;
+  /** `names.allow`. */
+  readonly allow?: readonly string[];
+  /** `names.self`: never dialled. */
+  readonly self?: readonly string[];
+  /** True for `origin`: even its own address must be public, or allowed. */
+  readonly publicOnly?: boolean;
+  /** `entrepot/<version>`. */
+  readonly userAgent?: string;
+  /** `authttl`. */
+  readonly proofMs?: number;
+}
+
+export interface UpstreamDeps {
+  readonly clock: Clock;
+  readonly random?: Random;
+  readonly report?: Report;
+  readonly memory?: Memory;
+  /** The environment's proxy variables; default: none. */
+  readonly env?: ProxyEnvironment;
+  /** Default: the system's resolver. */
+  readonly resolve?: Resolve;
+}
+
+/** An upstream with a second face. */
+export interface RegistryUpstream extends Upstream {
+  /**
+   * The same upstream without credentials, to stand at the end of a chain (contract, "Our own credentials refused"). While
+   * the credentials are not known to be refused it answers `absent` without asking, which changes nothing behind the
+   * upstream itself. `undefined` where there are no credentials, or they unlock (`use: all`).
+   */
+  withoutCredentials(): Upstream | undefined;
+}
+
+const DEFAULTS = { connectMs: 3000, headersMs: 10_000, stallMs: 15_000, concurrency: 32, proofMs: 15 * 60_000 } as const;
+
+/** Opens nothing until it is asked. */
+export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): RegistryUpstream {
+  const { name } = options;
+  const { clock } = deps;
+  const observed: Observed = { latencyMs: undefined, rateLimit: undefined, lastError: undefined };
+  const report: Report = deps.report ?? (() => undefined);
+  const transport = withObservation(transportOf(options, deps), name, clock, report, observed);
+  const tokens = createTokens((request, signal) => transport.send(request, signal), clock);
+  const signInWith = (credentials: CredentialsProvider): SignIn =>
+    createSignIn({ upstream: name, url: options.url, credentials, tokenHosts: options.tokenHosts ?? [], tokens, clock, report });
+
+  const slots = createSlots(options.concurrency ?? DEFAULTS.concurrency);
+  const breaker = createBreaker({ upstream: name, clock, random: deps.random ?? systemRandom, report });
+  const wrapped = (signIn: SignIn): Ask => {
+    const ask = createAsk({
+      upstream: name,
+      address: addressOf(options),
+      exchange: createExchange({ upstream: name, transport, signIn, headers: options.headers ?? {}, anonymousWithoutPass: opensNothing(options) }),
+      userAgent: options.userAgent ?? 'entrepot',
+      unlocks: options.use === 'all',
+      clock,
+      wrapBody: (body, host, signal) => createUpstreamBody(body, name, host, report, signal),
+    });
+    return withPause(withBreaker(withConcurrency(withErrors(ask, options, report, observed), slots), breaker), clock);
+  };
+
+  const signIn = signInWith(options.credentials ?? anonymously);
+  const signed = wrapped(signIn);
+  const anonymous = wrapped(signInWith(anonymously));
+  const isQuota = options.credentials !== undefined && options.use !== 'all';
+  const memory = deps.memory ?? createProcessMemory();
+  const ask = isQuota ? withQuota({ signed, anonymous, clock, memory, proofMs: options.proofMs ?? DEFAULTS.proofMs }) : signed;
+
+  const upstream: Upstream = {
+    name,
+    ask,
+    status: () => ({
+      name,
+      url: shownUrl(options.url),
+      up: !breaker.isOpen(),
+      latencyMs: observed.latencyMs,
+      credentialsValid: signIn.valid(),
+      lastError: observed.lastError,
+      rateLimit: observed.rateLimit,
+      running: slots.running(),
+    }),
+    close: () => transport.close(),
+  };
+  const fallback: Upstream = {
+    ...upstream,
+    ask: async (request, signal) => (signIn.valid() === false ? await anonymous(request, signal) : { kind: 'absent' }),
+  };
+  return { ...upstream, withoutCredentials: () => (isQuota ? fallback : undefined) };
+}
+
+async function anonymously(): Promise<undefined> {
+  return undefined;
+}
+
+function addressOf(options: UpstreamOptions): Address {
+  return { url: options.url, path: options.path ?? '', ns: options.ns ?? false };
+}
+
+/** Headers of the configuration and client certificates open doors as a password does. */
+function opensNothing(options: UpstreamOptions): boolean {
+  return Object.keys(options.headers ?? {}).length === 0 && options.tls?.certificate === undefined;
+}
+
+function shownUrl(url: URL): string {
+  return `${url.origin}${url.pathname === '/' ? '' : url.pathname}`;
+}
+
+function transportOf(options: UpstreamOptions, deps: UpstreamDeps): Transport {
+  return createTransport({
+    clock: deps.clock,
+    guard: guardOf(options, deps),
+    connectMs: options.timeouts?.connectMs ?? DEFAULTS.connectMs,
+    headersMs: options.timeouts?.headersMs ?? DEFAULTS.headersMs,
+    body: { stallMs: options.timeouts?.stallMs ?? DEFAULTS.stallMs, ...DEFAULT_RATE },
+    tls: options.tls ?? {},
+    ownHost: normalHost(options.url.hostname),
+    proxyFor: (target) => proxyFor(options.proxy ?? 'environment', deps.env ?? {}, target),
+  });
+}
+
+/**
+ * A configured upstream may be at any address. Where its own is private, it may lead to private ones too; where it is
+ * public, only to those that are listed. `origin` may be at public ones alone.
+ */
+function guardOf(options: UpstreamOptions, deps: UpstreamDeps): Guard {
+  const own = normalHost(options.url.hostname);
+  const listed = new Set([...(options.redirectHosts ?? []), ...(options.tokenHosts ?? [])].map((host) => normalHost(host.replace(/:\d+$/, ''))));
+  let isPrivate = isLoopbackName(own) || (isValid(own) && !isPublicAddress(own));
+  return createGuard({
+    trusts: (hostname) => listed.has(hostname) || (!options.publicOnly && (hostname === own || isPrivate)),
+    allow: options.allow ?? [],
+    never: options.self ?? [],
+    seen: (hostname, found) => {
+      if (hostname === own) isPrivate = found;
+    },
+    ...(deps.resolve === undefined ? {} : { resolve: deps.resolve }),
+  });
+}
+
+/** Whatever goes wrong leaves as UpstreamError, reported and remembered; a caller's abort keeps its own reason. */
+function withErrors(ask: Ask, options: UpstreamOptions, report: Report, observed: Observed): Ask {
+  return async (request, signal) => {
+    try {
+      return await ask(request, signal);
+    } catch (error) {
+      if (signal.aborted && !(error instanceof UpstreamError)) throw error;
+      const failure = toUpstreamError(options.name, options.url.host, error, 'answer');
+      observed.lastError = failure.message;
+      report({ kind: 'upstream-error', upstream: options.name, reason: failure.reason, message: failure.message });
+      throw failure;
+    }
+  };
+}

@@ -1,0 +1,36 @@
+import type { ResponseBody } from './body.ts';
+import type { Report } from './events.ts';
+import { toUpstreamError } from './failure.ts';
+import type { UpstreamBody } from './upstream.ts';
+
+/** Bytes are reported in lumps of this size, and at the end. */
+const REPORT_BYTES = 1024 * 1024;
+
+/** The body as the rest of the house reads it: failures as UpstreamError, bytes counted. An abort keeps its own reason. */
+export function createUpstreamBody(body: ResponseBody, upstream: string, host: string, report: Report, signal: AbortSignal): UpstreamBody {
+  let unreported = 0;
+  const flush = (): void => {
+    if (unreported > 0) report({ kind: 'upstream-bytes', upstream, bytes: unreported });
+    unreported = 0;
+  };
+  return {
+    async read() {
+      try {
+        const chunk = await body.read();
+        unreported += chunk?.byteLength ?? 0;
+        if (chunk === undefined || unreported >= REPORT_BYTES) flush();
+        return chunk;
+      } catch (error) {
+        flush();
+        if (signal.aborted) throw signal.reason;
+        const failure = toUpstreamError(upstream, host, error, 'body');
+        report({ kind: 'upstream-error', upstream, reason: failure.reason, message: failure.message });
+        throw failure;
+      }
+    },
+    close() {
+      flush();
+      body.close();
+    },
+  };
+}

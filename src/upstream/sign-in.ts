@@ -1,0 +1,242 @@
+import type { Challenge } from '../oci/challenge.ts';
+import type { Clock } from '../system/clock.ts';
+import { basicAuthorization, fingerprint, type Credentials, type CredentialsProvider } from './credentials.ts';
+import type { Report } from './events.ts';
+import { judgeRealm } from './realm.ts';
+import type { TokenRequest, Tokens } from './tokens.ts';
+import { UpstreamError } from './upstream.ts';
+
+/** What a registry wants, as far as it is remembered: the first word of a repository's next request. */
+export interface SignIn {
+  /** The header for a repository, from what is remembered of it; `undefined`: nothing is, so ask without. */
+  recall(repository: string, signal: AbortSignal): Promise<Pass | Refusal | undefined>;
+  /** The header that answers the challenges of a 401, with a fresh token. Remembers what was wanted. */
+  answer(repository: string, challenges: readonly Challenge[], at: URL, signal: AbortSignal): Promise<Pass | Refusal>;
+  /** The registry refused this pass: its token is not used again. */
+  drop(pass: Pass): void;
+  forget(repository: string): void;
+  /** The registry itself refused our name and password (Basic). Throws. */
+  refuse(pass: Pass, status: number): never;
+  /** The registry took a pass that carries our credentials. */
+  accepted(pass: Pass): void;
+  /** `undefined` before the first sign-in, and for anonymous upstreams. */
+  valid(): boolean | undefined;
+}
+
+/** An Authorization header and what it is made of. */
+export interface Pass {
+  readonly kind: 'pass';
+  readonly authorization: string;
+  /** True when no credential of ours went into it. */
+  readonly anonymous: boolean;
+  readonly scheme: 'basic' | 'bearer';
+  readonly realm: string;
+  readonly token?: { readonly request: TokenRequest; readonly value: string };
+  readonly fingerprint: string;
+}
+
+export type Refusal =
+  /** No anonymous token for this repository, or credentials are wanted and there are none. */
+  | { readonly kind: 'refused' }
+  | { readonly kind: 'limited'; readonly retryAfterSeconds: number | undefined };
+
+export interface SignInOptions {
+  readonly upstream: string;
+  readonly url: URL;
+  readonly credentials: CredentialsProvider;
+  readonly tokenHosts: readonly string[];
+  readonly tokens: Tokens;
+  readonly clock: Clock;
+  readonly report: Report;
+}
+
+/** Contract: a refused sign-in is tried again at most every five minutes, or when the secret changes. */
+const REFUSED_MS = 5 * 60_000;
+const REMEMBERED_MAX = 10_000;
+
+/** What a repository wanted, in the words of its challenge. */
+interface Wanted {
+  readonly scheme: 'basic' | 'bearer';
+  readonly realm: string;
+  readonly service: string | undefined;
+  readonly scopes: readonly string[];
+  /** Where the challenge came from: the realm is judged against it. */
+  readonly at: URL;
+}
+
+export function createSignIn(options: SignInOptions): SignIn {
+  const wanted = new Map<string, Wanted>();
+  /** The last challenge whose scope was the repository's own pull scope: what another repository will be asked for too. */
+  let usual: Wanted | undefined;
+  const refusals = createRefusals(options);
+
+  const passFor = async (repository: string, want: Wanted, signal: AbortSignal): Promise<Pass | Refusal> => {
+    const credentials = want.at.origin === options.url.origin ? await options.credentials(repository) : undefined;
+    refusals.check(credentials, want);
+    if (want.scheme === 'basic') return basicPass(want, credentials);
+    return await bearerPass(want, credentials, signal);
+  };
+  const bearerPass = async (want: Wanted, credentials: Credentials | undefined, signal: AbortSignal): Promise<Pass | Refusal> => {
+    const verdict = judgeRealm(want.realm, want.at, options.tokenHosts);
+    if (verdict.kind === 'refused') throw new UpstreamError(options.upstream, 'auth', `${options.upstream}: ${verdict.why}`);
+    const host = new URL(want.realm).host;
+    if (verdict.kind === 'anonymous' && credentials !== undefined) throw foreignRealm(options.upstream, host);
+    const request: TokenRequest = { realm: new URL(want.realm), service: want.service, scopes: want.scopes, credentials };
+    const answer = await options.tokens.get(request, signal);
+    switch (answer.kind) {
+      case 'token':
+        if (credentials !== undefined) refusals.accepted(credentials);
+        return {
+          kind: 'pass',
+          authorization: `Bearer ${answer.token}`,
+          anonymous: credentials === undefined,
+          scheme: 'bearer',
+          realm: want.realm,
+          token: { request, value: answer.token },
+          fingerprint: fingerprint(credentials),
+        };
+      case 'limited':
+        return answer;
+      case 'failed':
+        throw new UpstreamError(options.upstream, answer.status >= 500 ? 'status' : 'auth', `${options.upstream} (${host}): ${answer.why}`, {
+          status: answer.status,
+        });
+      case 'refused':
+        if (credentials === undefined) return { kind: 'refused' };
+        throw refusals.refuse(credentials, want, answer.status);
+    }
+  };
+
+  return {
+    async recall(repository, signal) {
+      const want = wanted.get(repository) ?? forRepository(usual, repository);
+      return want === undefined ? undefined : await passFor(repository, want, signal);
+    },
+    async answer(repository, challenges, at, signal) {
+      const want = choose(challenges, repository, at);
+      if (want === undefined) throw new UpstreamError(options.upstream, 'auth', `${options.upstream} (${at.host}) answered 401 without a challenge that we know`, { status: 401 });
+      if (at.origin === options.url.origin) {
+        remember(wanted, repository, want);
+        if (want.scopes.length === 1 && isPullScopeOf(want.scopes[0], repository)) usual = want;
+        if (want.scheme === 'basic') usual = want;
+      }
+      return await passFor(repository, want, signal);
+    },
+    drop(pass) {
+      if (pass.token !== undefined) options.tokens.drop(pass.token.request, pass.token.value);
+    },
+    forget(repository) {
+      wanted.delete(repository);
+      usual = undefined;
+    },
+    refuse(pass, status) {
+      throw refusals.refuseFingerprint(pass.fingerprint, undefined, status);
+    },
+    accepted(pass) {
+      if (!pass.anonymous) refusals.acceptedFingerprint(pass.fingerprint);
+    },
+    valid: () => refusals.valid(),
+  };
+}
+
+function foreignRealm(upstream: string, host: string): UpstreamError {
+  const message = `${upstream} wants our credentials sent to ${host}, which is not its own; list it under tokenhosts if that is right`;
+  return new UpstreamError(upstream, 'auth', message);
+}
+
+function basicPass(want: Wanted, credentials: Credentials | undefined): Pass | Refusal {
+  if (credentials === undefined) return { kind: 'refused' };
+  return {
+    kind: 'pass',
+    authorization: basicAuthorization(credentials),
+    anonymous: false,
+    scheme: 'basic',
+    realm: want.realm,
+    fingerprint: fingerprint(credentials),
+  };
+}
+
+/** Bearer before Basic; a Bearer challenge without realm is none (RFC 6750, token.md). */
+function choose(challenges: readonly Challenge[], repository: string, at: URL): Wanted | undefined {
+  const bearer = challenges.find(({ scheme, parameters }) => scheme.toLowerCase() === 'bearer' && parameters['realm'] !== undefined);
+  if (bearer !== undefined) {
+    const scopes = (bearer.parameters['scope'] ?? '').split(' ').filter((scope) => scope !== '');
+    const asked = scopes.length === 0 ? [pullScope(repository)] : scopes.slice(0, SCOPES_MAX);
+    return { scheme: 'bearer', realm: bearer.parameters['realm'] ?? '', service: bearer.parameters['service'], scopes: asked, at };
+  }
+  const basic = challenges.find(({ scheme }) => scheme.toLowerCase() === 'basic');
+  return basic === undefined ? undefined : { scheme: 'basic', realm: basic.parameters['realm'] ?? '', service: undefined, scopes: [], at };
+}
+
+const SCOPES_MAX = 8;
+
+function pullScope(repository: string): string {
+  return `repository:${repository}:pull`;
+}
+
+function isPullScopeOf(scope: string | undefined, repository: string): boolean {
+  return scope === pullScope(repository);
+}
+
+function forRepository(usual: Wanted | undefined, repository: string): Wanted | undefined {
+  if (usual === undefined || usual.scheme === 'basic') return usual;
+  return { ...usual, scopes: [pullScope(repository)] };
+}
+
+function remember(wanted: Map<string, Wanted>, repository: string, want: Wanted): void {
+  wanted.delete(repository);
+  wanted.set(repository, want);
+  const [oldest] = wanted.keys();
+  if (wanted.size > REMEMBERED_MAX && oldest !== undefined) wanted.delete(oldest);
+}
+
+/** Which secrets were refused, and since when. */
+function createRefusals(options: SignInOptions) {
+  const refused = new Map<string, { readonly atMs: number; readonly status: number }>();
+  let valid: boolean | undefined;
+  /** Of whom `valid` speaks. */
+  let judged = '';
+
+  const error = (status: number): UpstreamError =>
+    new UpstreamError(options.upstream, 'auth', `${options.upstream} refused our credentials (${status})`, { status });
+  const keyOf = (print: string, want: Wanted | undefined, status: number): string =>
+    // 403 to a secret that is known to work speaks of the scope alone (GHCR).
+    status === 403 && valid === true && judged === print && want !== undefined ? `${print} ${want.scopes.join(' ')}` : print;
+  const accepted = (print: string): void => {
+    refused.delete(print);
+    if (valid === false || judged !== print) options.report({ kind: 'credentials-accepted', upstream: options.upstream });
+    valid = true;
+    judged = print;
+  };
+  const refuse = (print: string, want: Wanted | undefined, status: number): UpstreamError => {
+    const key = keyOf(print, want, status);
+    refused.set(key, { atMs: options.clock.monotonic(), status });
+    const [oldest] = refused.keys();
+    if (refused.size > REMEMBERED_MAX && oldest !== undefined) refused.delete(oldest);
+    if (key === print) {
+      if (valid !== false || judged !== print) options.report({ kind: 'credentials-refused', upstream: options.upstream, message: error(status).message });
+      valid = false;
+      judged = print;
+    }
+    return error(status);
+  };
+  return {
+    /** Throws while the sign-in is not to be tried again. */
+    check(credentials: Credentials | undefined, want: Wanted): void {
+      if (credentials === undefined) return;
+      const print = fingerprint(credentials);
+      for (const key of [print, `${print} ${want.scopes.join(' ')}`]) {
+        const last = refused.get(key);
+        if (last === undefined) continue;
+        if (options.clock.monotonic() - last.atMs < REFUSED_MS) throw error(last.status);
+        refused.delete(key);
+      }
+    },
+    refuse: (credentials: Credentials, want: Wanted, status: number) => refuse(fingerprint(credentials), want, status),
+    refuseFingerprint: refuse,
+    accepted: (credentials: Credentials) => accepted(fingerprint(credentials)),
+    acceptedFingerprint: accepted,
+    valid: () => valid,
+  };
+}
+
