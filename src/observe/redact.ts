@@ -36,7 +36,8 @@ function redactValue(value: unknown, depth: number): unknown {
   if (depth >= DEPTH_MAX) return '…';
   if (Array.isArray(value)) return value.slice(0, ITEMS_MAX).map((item) => redactValue(item, depth + 1));
   if (value instanceof Uint8Array) return `${value.length} bytes`;
-  if (value instanceof Date) return value.toISOString();
+  // Dates, and the configuration's secrets, which hide themselves so.
+  if ('toJSON' in value && typeof value.toJSON === 'function') return redactValue((value.toJSON as () => unknown)(), depth + 1);
   return redactObject(value, depth + 1);
 }
 

@@ -8,9 +8,17 @@ import { requestRecord } from './request-record.ts';
 const HITS: ReadonlySet<Outcome> = new Set<Outcome>(['hit', 'stale', 'revalidated']);
 const MISSES: ReadonlySet<Outcome> = new Set<Outcome>(['miss', 'collapsed', 'bypass']);
 
-export function reportRequest(log: Log, metrics: Metrics, labels: Labels): (event: RequestEvent) => void {
+export interface RequestReportOptions {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly labels: Labels;
+  /** `log.accesslog`: false leaves the records of requests out. A reload may change it. */
+  readonly accesslog: () => boolean;
+}
+
+export function reportRequest({ log, metrics, labels, accesslog }: RequestReportOptions): (event: RequestEvent) => void {
   return (event) => {
-    log.info('request', { ...requestRecord(event) });
+    if (accesslog()) log.info('request', { ...requestRecord(event) });
     countHttp(metrics, event);
     const { type, outcome } = event.trace;
     if (type === undefined || outcome === undefined) return;

@@ -12,6 +12,8 @@ export interface ReporterOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly known: KnownNames;
+  /** `log.accesslog`: whether requests are logged. */
+  readonly accesslog: () => boolean;
   /** Whoever else wants each request as it ends: `tail` and `clients`. */
   readonly onRequest?: (event: RequestEvent) => void;
 }
@@ -27,7 +29,7 @@ export function createReporter(options: ReporterOptions): Report {
   const pull = reportPull(log, metrics, labels, states);
   const upstream = reportUpstream(log, metrics, labels, states);
   const server = reportServer(log, metrics);
-  const request = reportRequest(log, metrics, labels);
+  const request = reportRequest({ log, metrics, labels, accesslog: options.accesslog });
   return (event) => {
     switch (event.kind) {
       case 'request-started':

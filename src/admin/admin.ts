@@ -1,0 +1,66 @@
+import type { BlobStore } from '../blobs/blob-store.ts';
+import type { Records } from '../metadata/records.ts';
+import type { Clock } from '../system/clock.ts';
+import type { UpstreamStatus } from '../upstream/upstream.ts';
+import { AdminError } from './admin-error.ts';
+import { explain, type Explanation } from './explain.ts';
+import type { RefreshResult, Resolve, RouteOf } from './image.ts';
+import { listHeld, type ListedTag } from './ls.ts';
+import type { Recent, RecentClient } from './recent.ts';
+import { status, type RunningFill, type Status } from './status.ts';
+
+/** What the command line asks a running server, or a store that it opened itself. */
+export interface Admin {
+  status(): Promise<Status>;
+  /** Throws AdminError for what can be no image. */
+  explain(image: string, signal: AbortSignal): Promise<Explanation>;
+  /** What is held, by name. `pattern` undefined lists everything. Throws AdminError where nothing held matches. */
+  ls(pattern: string | undefined): AsyncIterable<ListedTag>;
+  /** Asks upstream now what a tag points to, whatever its age. Throws AdminError for a digest, which never changes. */
+  refresh(image: string): Promise<RefreshedTag>;
+  /** One readable line a request from now on, until the signal. */
+  tail(signal: AbortSignal): AsyncIterable<string>;
+  clients(): readonly RecentClient[];
+}
+
+export interface RefreshedTag extends RefreshResult {
+  /** `docker.io/library/alpine:latest`. */
+  readonly image: string;
+}
+
+export interface AdminOptions {
+  readonly version: string;
+  readonly clock: Clock;
+  /** `clock.now()` at the start. */
+  readonly started: number;
+  readonly records: Records;
+  readonly blobs: BlobStore;
+  readonly recent: Recent;
+  readonly resolve: Resolve;
+  readonly routeOf: RouteOf;
+  /** Compiles a pattern over `registry/repository`. */
+  readonly match: (pattern: string) => (text: string) => boolean;
+  readonly refresh: (name: { registry: string; repository: string }, tag: string) => Promise<RefreshResult>;
+  readonly fills: () => readonly RunningFill[];
+  readonly upstreams: () => readonly UpstreamStatus[];
+  /** What lasts and a person should know: degraded storage, keys that wait for a restart, a configuration's warnings. */
+  readonly warnings: () => readonly string[];
+  /** Log records that nobody read. */
+  readonly logDropped: () => number;
+}
+
+export function createAdmin(options: AdminOptions): Admin {
+  return {
+    status: () => status(options),
+    explain: (image, signal) => explain(options, image, signal),
+    ls: (pattern) => listHeld(options, pattern),
+    async refresh(image) {
+      const { registry, repository, reference } = options.resolve(image);
+      if (reference.includes(':')) throw new AdminError(`${image} names a digest, which never changes: name a tag`);
+      const result = await options.refresh({ registry, repository }, reference);
+      return { ...result, image: `${registry}/${repository}:${reference}` };
+    },
+    tail: (signal) => options.recent.tail(signal),
+    clients: () => options.recent.clients(),
+  };
+}

@@ -1,0 +1,38 @@
+import type { Digest } from '../oci/digest.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+
+/** How an image's name was understood. */
+export interface Resolution {
+  /** Sentences, one a step: which rule of the names applied, and what came of it. */
+  readonly steps: readonly string[];
+  readonly registry: string;
+  readonly repository: string;
+  /** A tag (`latest` where none was said) or a digest. */
+  readonly reference: string;
+}
+
+/** By the same rules as a request's name. Throws AdminError or RegistryError for what can be no image. */
+export type Resolve = (image: string) => Resolution;
+
+/** The route that a name takes, `undefined` where none matches. */
+export type RouteOf = (name: { readonly registry: string; readonly repository: string }) => RouteView | undefined;
+
+export interface RouteView {
+  readonly name: string;
+  /** `config.yml:12`; `undefined` where it stands in no file. */
+  readonly at: string | undefined;
+  readonly deny: boolean;
+  readonly chain: readonly Upstream[];
+  /** How long a tag is believed, ms. */
+  readonly tagttlMs: number;
+}
+
+/** What came of asking upstream for a tag. */
+export interface RefreshResult {
+  readonly outcome: 'unchanged' | 'moved' | 'new' | 'gone' | 'failed';
+  readonly digest?: Digest | undefined;
+  /** What the tag pointed to before. */
+  readonly before?: Digest | undefined;
+  /** Why it failed. */
+  readonly message?: string | undefined;
+}

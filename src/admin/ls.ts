@@ -1,0 +1,83 @@
+import type { Digest } from '../oci/digest.ts';
+import { AdminError } from './admin-error.ts';
+import type { AdminOptions } from './admin.ts';
+
+/** One tag that is held, as `ls` shows it. Times are ISO 8601. */
+export interface ListedTag {
+  readonly repository: string;
+  readonly tag: string;
+  readonly digest: Digest;
+  readonly mediaType: string;
+  /** When an upstream last said that the tag points there. */
+  readonly checked: string;
+  readonly upstream: string;
+  readonly lastUse: string | undefined;
+  /** Pulls of the repository by tag. */
+  readonly pulls: number;
+}
+
+type ListOptions = Pick<AdminOptions, 'records' | 'resolve' | 'match'>;
+
+/** Read page by page, so that ten million names cost no memory. */
+const PAGE = 500;
+
+/** A pattern with `*` is matched against `registry/repository` and `registry/repository:tag`; any other is an image's name. */
+export async function* listHeld(options: ListOptions, pattern: string | undefined): AsyncGenerator<ListedTag> {
+  let count = 0;
+  for await (const listed of pattern === undefined || pattern.includes('*')
+    ? listMatching(options, pattern)
+    : listNamed(options, pattern)) {
+    count += 1;
+    yield listed;
+  }
+  if (count === 0 && pattern !== undefined) throw new AdminError(`nothing that is held matches ${pattern}`);
+}
+
+async function* listMatching(options: ListOptions, pattern: string | undefined): AsyncGenerator<ListedTag> {
+  const matches = pattern === undefined ? () => true : options.match(pattern);
+  for await (const repository of repositories(options)) {
+    const whole = matches(repository);
+    for await (const listed of tags(options, repository)) {
+      if (whole || matches(`${repository}:${listed.tag}`)) yield listed;
+    }
+  }
+}
+
+async function* listNamed(options: ListOptions, image: string): AsyncGenerator<ListedTag> {
+  const { registry, repository, reference } = options.resolve(image);
+  const tagged = /[:@][^/]*$/.test(image.replace(/^[^/]*:\d+\//, ''));
+  for await (const listed of tags(options, `${registry}/${repository}`)) {
+    if (!tagged || listed.tag === reference || listed.digest === reference) yield listed;
+  }
+}
+
+async function* repositories({ records }: ListOptions): AsyncGenerator<string> {
+  let after: string | undefined;
+  do {
+    const page = await records.repositories(after, PAGE);
+    yield* page;
+    after = page.length < PAGE ? undefined : page.at(-1);
+  } while (after !== undefined);
+}
+
+async function* tags({ records }: ListOptions, repository: string): AsyncGenerator<ListedTag> {
+  const pulls = (await records.pulls(repository))?.pulls ?? 0;
+  let after: string | undefined;
+  do {
+    const page = await records.tags(repository, after, PAGE);
+    for (const { tag, record } of page) {
+      const used = await records.lastUse(record.digest);
+      yield {
+        repository,
+        tag,
+        digest: record.digest,
+        mediaType: record.mediaType,
+        checked: new Date(record.checked).toISOString(),
+        upstream: record.upstream,
+        lastUse: used === undefined ? undefined : new Date(used).toISOString(),
+        pulls,
+      };
+    }
+    after = page.length < PAGE ? undefined : page.at(-1)?.tag;
+  } while (after !== undefined);
+}

@@ -1,0 +1,68 @@
+import type { UpstreamStatus } from '../upstream/upstream.ts';
+import type { AdminOptions } from './admin.ts';
+import type { Tally } from './recent.ts';
+
+export interface RunningFill {
+  readonly digest: string;
+  readonly size: number | undefined;
+  /** Up to where its bytes may be read. */
+  readonly frontier: number;
+  readonly followers: number;
+  readonly upstream: string | undefined;
+}
+
+export interface Status {
+  readonly version: string;
+  /** ISO 8601. */
+  readonly started: string;
+  readonly uptimeMs: number;
+  readonly disk: { readonly freeBytes: number; readonly totalBytes: number } | undefined;
+  /** Since the start. */
+  readonly requests: { readonly blob: Tally; readonly manifest: Tally };
+  /** Hits as a share of hits and misses; `undefined` before the first of them. */
+  readonly hitRatio: { readonly blob: number | undefined; readonly manifest: number | undefined };
+  readonly upstreams: readonly UpstreamStatus[];
+  readonly fills: readonly RunningFill[];
+  readonly partialFills: number;
+  readonly warnings: readonly string[];
+}
+
+export async function status(options: AdminOptions): Promise<Status> {
+  const now = options.clock.now();
+  const warnings = [...options.warnings()];
+  const requests = options.recent.tally();
+  const dropped = options.logDropped();
+  if (dropped > 0) warnings.push(`${dropped} log records were dropped: nobody reads the log fast enough`);
+  const disk = await found(() => options.blobs.space(), 'the disk cannot be asked', warnings);
+  const parts = await found(() => options.blobs.parts(), 'partial fills cannot be listed', warnings);
+  await found(() => options.records.ping(), 'the metadata store does not answer', warnings);
+  return {
+    version: options.version,
+    started: new Date(options.started).toISOString(),
+    uptimeMs: now - options.started,
+    disk: disk === undefined ? undefined : { freeBytes: disk.freeBytes, totalBytes: disk.totalBytes },
+    requests,
+    hitRatio: { blob: hitRatio(requests.blob), manifest: hitRatio(requests.manifest) },
+    upstreams: options.upstreams(),
+    fills: options.fills(),
+    partialFills: parts?.length ?? 0,
+    warnings,
+  };
+}
+
+/** Trouble is part of a status: it becomes a warning, and the rest is shown all the same. */
+async function found<T>(ask: () => Promise<T>, trouble: string, warnings: string[]): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    warnings.push(`${trouble}: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
+/** Contract, "Metrics": hit, stale and revalidated are hits; miss, collapsed and bypass are misses. */
+function hitRatio(tally: Tally): number | undefined {
+  const hits = (tally.hit ?? 0) + (tally.stale ?? 0) + (tally.revalidated ?? 0);
+  const misses = (tally.miss ?? 0) + (tally.collapsed ?? 0) + (tally.bypass ?? 0);
+  return hits + misses === 0 ? undefined : hits / (hits + misses);
+}
