@@ -40,7 +40,7 @@ export interface LayoutOptions {
 
 /**
  * Makes sure that the directory has the layout that we read, and writes it, durably, where there is none yet. Nothing is
- * written where there is one, so that a disk that became read-only still opens.
+ * written where it is whole, so that a disk that became read-only still opens.
  *
  * @throws DataDirectoryError `layout` for a newer layout, an unreadable layout file, or blobs without one; `disk` when the
  * directory could not be read, or a new one not be made.
@@ -53,6 +53,7 @@ export async function openLayout(options: LayoutOptions): Promise<Layout> {
     const text = await readSmallFile(disk, file);
     if (text !== undefined) checkLayout(text, file);
     else await writeLayout(options, layout, file);
+    await makeMissing(disk, layout);
   } catch (error) {
     throw asDataDirectoryError(root, error);
   }
@@ -91,12 +92,21 @@ async function writeLayout({ disk, random, root, version }: LayoutOptions, layou
     throw new DataDirectoryError('layout', `${file} is missing though ${layout.blobs} holds blobs: restore it, or move ${layout.home} away`);
   }
   const made = await missingAbove(disk, root);
-  await disk.makeDirectory(layout.blobs);
-  await disk.makeDirectory(layout.parts);
+  await makeMissing(disk, layout);
+  for (const directory of [root, ...made]) await disk.syncDirectory(directory);
   const fresh = layout.part(randomId(random));
   await writeSmallFile(disk, fresh, `${JSON.stringify({ layout: LAYOUT, writtenBy: `entrepot ${version}` })}\n`);
   await disk.rename(fresh, file);
-  for (const directory of [layout.home, layout.parts, root, ...made]) await disk.syncDirectory(directory);
+  for (const directory of [layout.home, layout.parts]) await disk.syncDirectory(directory);
+}
+
+/** Also where a backup or a clean-up left the empty ones out. */
+async function makeMissing(disk: Disk, layout: Layout): Promise<void> {
+  for (const directory of [layout.blobs, layout.parts]) {
+    if ((await disk.stat(directory)) !== undefined) continue;
+    await disk.makeDirectory(directory);
+    await disk.syncDirectory(layout.home);
+  }
 }
 
 /** The directories that will hold a new entry once `path` is made. */

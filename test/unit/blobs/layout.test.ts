@@ -41,6 +41,14 @@ describe('the layout on disk', () => {
     root = join(root, '..', '..');
   });
 
+  test('empty directories that a backup left out are made again', async () => {
+    await open();
+    await rm(join(root, 'entrepot', 'parts'), { recursive: true });
+    const part = await (await open()).part('0'.repeat(32), false);
+    await part.discard();
+    part.release();
+  });
+
   test('a newer layout is refused by name, with the version that can read it', async () => {
     await mkdir(join(root, 'entrepot'));
     await writeFile(layoutFile(), '{"layout":2,"writtenBy":"entrepot 3.1.4"}');
@@ -110,7 +118,8 @@ describe('opening a disk in trouble', () => {
     await openOn(disk);
   });
 
-  test('the first start crashed at any point: the next one opens, and what is left over is a part', async () => {
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])('the first start crashed at any point: the next one opens, and what is left over is a part (seed %i)', async (seed) => {
+    const random = createSeededRandom(seed);
     for (let after = 0; ; after++) {
       const disk = createMemoryDisk();
       disk.stopAfter(after);
