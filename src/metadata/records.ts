@@ -13,7 +13,11 @@ export interface Records {
    */
   putTag(repository: string, tag: string, record: TagRecord): Promise<Digest | undefined>;
   dropTag(repository: string, tag: string): Promise<boolean>;
-  tags(repository: string, after: string | undefined, limit: number): MaybePromise<readonly { tag: string; record: TagRecord }[]>;
+  tags(
+    repository: string,
+    after: string | undefined,
+    limit: number,
+  ): MaybePromise<readonly { tag: string; record: TagRecord }[]>;
   /** Newest first. */
   tagHistory(repository: string, tag: string, limit: number): MaybePromise<readonly TagMove[]>;
 
@@ -22,7 +26,11 @@ export interface Records {
   /** Writes the digest's reverse entry, then the link (architecture.md, decision 9), and lists the repository. */
   putLink(repository: string, digest: Digest, record: LinkRecord): Promise<void>;
   dropLink(repository: string, digest: Digest): Promise<boolean>;
-  links(repository: string, after: string | undefined, limit: number): MaybePromise<readonly { digest: Digest; record: LinkRecord }[]>;
+  links(
+    repository: string,
+    after: string | undefined,
+    limit: number,
+  ): MaybePromise<readonly { digest: Digest; record: LinkRecord }[]>;
 
   /** What a verified manifest of this repository says of a child; it grants nothing by itself. */
   described(repository: string, digest: Digest): MaybePromise<DescribedRecord | undefined>;

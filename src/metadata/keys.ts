@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+import type { Digest } from '../oci/digest.ts';
+import type { Key } from './metadata-store.ts';
+
+/**
+ * Every key that we write (architecture.md, decision 9). One slot is what one commit may span; `=` marks ordered collections,
+ * the only ones that can be listed. Values are JSON (forms.ts).
+ *
+ *     slot                            collection    id                        value
+ *     repository/docker.io/library/a  = tags        12.04                     TagRecord
+ *                                     = history     12.04 ffffffff            TagMove; the number counts down
+ *                                     = links       sha256:…                  LinkRecord: grants the read
+ *                                       described   sha256:…                  DescribedRecord: grants nothing
+ *                                       listings    0 to 1023 (hash of key)   ListingRecord, with its key
+ *                                       pulls       12.04, and * for all      PullCount
+ *     digest/sha256:…                   blob        it                        BlobRecord
+ *                                     = holders     docker.io/library/a       the link's reverse entry
+ *                                       part        it                        PartRecord
+ *                                       lease       it                        LeaseRecord; a dropped one keeps its fence
+ *                                       use         it                        last use
+ *     upstream/hub-a                    memory      any text                  MemoryRecord
+ *     catalogue                       = repositories docker.io/library/a      its name
+ *     layout                            layout      it                        which version of this table holds
+ *
+ * A name or id that is longer than a key may be (or empty, or begins with the mark) stands as `~` and its sha256.
+ */
+export const ORDERED: ReadonlySet<string> = new Set(['tags', 'history', 'links', 'holders', 'repositories']);
+
+/** Bytes of UTF-8 that a slot, a collection or an id may have. */
+export const KEY_BYTES_MAX = 512;
+
+/** The number of cached lists that a repository may have: clients choose the queries, so that it must not follow them. */
+export const LISTINGS_MAX = 1024;
+
+export const CATALOGUE_SLOT = 'catalogue';
+export const LAYOUT_SLOT = 'layout';
+export const repositorySlot = (repository: string): string => bounded(`repository/${repository}`);
+export const digestSlot = (digest: Digest): string => `digest/${digest}`;
+export const upstreamSlot = (upstream: string): string => bounded(`upstream/${upstream}`);
+
+export const tagKey = (tag: string): Key => ['tags', bounded(tag)];
+export const historyKey = (tag: string, move: number): Key => ['history', `${historyStart(tag)}${countDown(move)}`];
+export const linkKey = (digest: Digest): Key => ['links', digest];
+export const describedKey = (digest: Digest): Key => ['described', digest];
+export const listingKey = (key: string): Key => ['listings', String(sha256(key).readUInt16BE(0) % LISTINGS_MAX)];
+export const pullsKey = (tag: string): Key => ['pulls', bounded(tag)];
+export const ALL_PULLS_KEY: Key = ['pulls', '*'];
+export const BLOB_KEY: Key = ['blob', 'it'];
+export const holderKey = (repository: string): Key => ['holders', bounded(repository)];
+export const PART_KEY: Key = ['part', 'it'];
+export const LEASE_KEY: Key = ['lease', 'it'];
+export const USE_KEY: Key = ['use', 'it'];
+export const memoryKey = (key: string): Key => ['memory', bounded(key)];
+export const catalogueKey = (repository: string): Key => ['repositories', bounded(repository)];
+export const LAYOUT_KEY: Key = ['layout', 'it'];
+
+/** Where a tag's moves begin among the ids of `history`: greater than all before them, less than each of them. */
+export function historyStart(tag: string): string {
+  return `${bounded(tag, KEY_BYTES_MAX - 9)} `;
+}
+
+/** The number of the move that stands under a `history` id. */
+export function moveOf(id: string): number {
+  return MOVES_MAX - Number.parseInt(id.slice(-8), 16);
+}
+
+const MOVES_MAX = 0xffff_ffff;
+
+/** Falling numbers, so that the newest move is the first in byte order. */
+function countDown(move: number): string {
+  return (MOVES_MAX - move).toString(16).padStart(8, '0');
+}
+
+/** `text` where it fits into a key, else its hash; no two texts become the same. */
+export function bounded(text: string, bytesMax: number = KEY_BYTES_MAX): string {
+  const fits = text !== '' && !text.startsWith('~') && !text.includes('\0') && Buffer.byteLength(text) <= bytesMax;
+  return fits ? text : `~${sha256(text).toString('hex')}`;
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+/** Throws RangeError for a slot, collection or id that no store can hold; every store calls it on what it is given. */
+export function checkKeyPart(text: string): void {
+  if (text === '' || text.includes('\0') || (text.length * 3 > KEY_BYTES_MAX && Buffer.byteLength(text) > KEY_BYTES_MAX)) {
+    throw new RangeError(`a part of a metadata key must have 1 to ${KEY_BYTES_MAX} bytes and no NUL`);
+  }
+}
+
+/** Throws RangeError for a collection that {@link ORDERED} does not declare: some stores keep no order for it. */
+export function checkOrdered(collection: string): void {
+  if (!ORDERED.has(collection)) throw new RangeError(`the collection ${collection} is not ordered, so it cannot be listed`);
+}
