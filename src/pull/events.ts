@@ -4,7 +4,7 @@ import type { Digest } from '../oci/digest.ts';
 export type PullEvent =
   | { readonly kind: 'fill-started'; readonly digest: Digest }
   | { readonly kind: 'fill-ended'; readonly digest: Digest; readonly outcome: FillOutcome; readonly bytes: number; readonly ms: number }
-  /** Clients that read the digest's running fill, now. */
+  /** Clients that read running fills beside the first of each, now. */
   | { readonly kind: 'fill-followers'; readonly count: number }
   /** A body broke and was gone on with at this upstream. */
   | { readonly kind: 'resumed'; readonly upstream: string; readonly digest: Digest; readonly from: number }

@@ -59,7 +59,7 @@ export class Fills {
   claim(order: FillOrder): { readonly fill: Fill; readonly joined: boolean } {
     const running = this.#running.get(order.digest);
     if (running !== undefined) return { fill: running, joined: true };
-    const fill = new Fill(this.#deps, order, () => this.#onIdle(fill));
+    const fill = new Fill(this.#deps, order, () => this.#onReaders(fill));
     this.#running.set(order.digest, fill);
     this.#deps.report({ kind: 'fill-started', digest: order.digest });
     void fill.run().finally(() => this.#running.delete(order.digest));
@@ -77,9 +77,12 @@ export class Fills {
     await Promise.all(fills.map((fill) => fill.ended));
   }
 
-  #onIdle(fill: Fill): void {
-    const orphans = [...this.#running.values()].filter((other) => other.status().readers === 0);
-    if (orphans.length > ORPHANS_MAX) fill.stop(PARKED);
+  /** The fill's readers have become more or fewer. */
+  #onReaders(fill: Fill): void {
+    const readers = [...this.#running.values()].map((running) => running.status().readers);
+    this.#deps.report({ kind: 'fill-followers', count: readers.reduce((sum, count) => sum + Math.max(0, count - 1), 0) });
+    const orphans = readers.filter((count) => count === 0).length;
+    if (fill.status().readers === 0 && orphans > ORPHANS_MAX) fill.stop(PARKED);
   }
 }
 
@@ -103,7 +106,7 @@ export class Fill {
   readonly #order: FillOrder;
   readonly #growing: Growing;
   #abort = new AbortController();
-  readonly #onIdle: () => void;
+  readonly #onReaders: () => void;
   readonly #startedAt: number;
   #readers = 0;
   #ahead = 0;
@@ -111,11 +114,11 @@ export class Fill {
   #settle: (answer: FirstAnswer) => void = () => undefined;
   #finish: () => void = () => undefined;
 
-  constructor(deps: FillsDeps, order: FillOrder, onIdle: () => void) {
+  constructor(deps: FillsDeps, order: FillOrder, onReaders: () => void) {
     this.digest = order.digest;
     this.#deps = deps;
     this.#order = order;
-    this.#onIdle = onIdle;
+    this.#onReaders = onReaders;
     this.#growing = new Growing(order.digest, order.expectedSize);
     this.#startedAt = deps.clock.monotonic();
     this.first = new Promise((resolve) => (this.#settle = resolve));
@@ -251,7 +254,7 @@ export class Fill {
   async #open(from: number, to: number | undefined, signal: AbortSignal): Promise<Reader> {
     const source = this.#source();
     this.#readers += 1;
-    this.#reportReaders();
+    this.#onReaders();
     const reader = new GrowingReader(
       this.#growing,
       from,
@@ -271,12 +274,7 @@ export class Fill {
 
   #readerClosed(): void {
     this.#readers -= 1;
-    this.#reportReaders();
-    if (this.#readers === 0 && this.#growing.phase === 'running') this.#onIdle();
-  }
-
-  #reportReaders(): void {
-    this.#deps.report({ kind: 'fill-readers', digest: this.digest, count: this.#readers });
+    this.#onReaders();
   }
 
   async #openAhead(through: Content, from: number, to: number | undefined, signal: AbortSignal): Promise<Reader> {

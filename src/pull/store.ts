@@ -1,11 +1,12 @@
 import { LRUCache } from 'lru-cache';
-import type { BlobStore } from '../blobs/blob-store.ts';
+import type { BlobStore, Part } from '../blobs/blob-store.ts';
 import type { Records } from '../metadata/records.ts';
 import { digestOf, algorithmOf, type Digest } from '../oci/digest.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import type { Clock } from '../system/clock.ts';
 import { randomId, type Random } from '../system/random.ts';
 import type { ReportPull } from './events.ts';
+import { MANIFEST_BYTES_MAX } from './fetch-manifest.ts';
 
 export interface StoreDeps {
   readonly blobs: BlobStore;
@@ -27,8 +28,8 @@ export interface Provenance {
 /** Bytes of manifests that are kept at hand, by digest; more than this many are read from disk again. */
 const MANIFEST_CACHE_BYTES = 16 * 1024 * 1024;
 
-/** Keeps manifests: verified bytes, and what they grant. Blobs are kept by their fill. */
-export class ManifestStore {
+/** Keeps what was verified: bytes first, then what refers to them. */
+export class Store {
   readonly #deps: StoreDeps;
   readonly #recent = new LRUCache<Digest, Uint8Array>({
     maxSize: MANIFEST_CACHE_BYTES,
@@ -54,6 +55,11 @@ export class ManifestStore {
     return bytes;
   }
 
+  /** As `read`, but nothing for what is too large to be a manifest. */
+  async readSmall(digest: Digest, size: number): Promise<Uint8Array | undefined> {
+    return size > MANIFEST_BYTES_MAX ? undefined : this.read(digest, size);
+  }
+
   /** Bytes first, then what refers to them (reliability.md, R43). Rejects when disk or metadata fail: nothing is then granted. */
   async keep(manifest: Manifest, bytes: Uint8Array, digest: Digest, provenance: Provenance): Promise<void> {
     const { records, clock, report } = this.#deps;
@@ -76,6 +82,18 @@ export class ManifestStore {
       record: { size, mediaType, public: provenance.public },
     }));
     if (children.length > 0) await this.#deps.records.putDescribed(provenance.repository, children);
+  }
+
+  /** Keeps a verified blob, and links it to the repository whose upstream supplied it. */
+  async keepBlob(part: Part, digest: Digest, size: number, provenance: Provenance): Promise<void> {
+    const { records, clock, report } = this.#deps;
+    await part.publish(digest);
+    const at = clock.now();
+    const before = await records.blob(digest);
+    await records.putBlob(digest, { size, public: provenance.public || before?.public === true, state: 'held', at });
+    await records.putLink(provenance.repository, digest, { kind: 'blob', size, by: 'upstream', upstream: provenance.upstream, at });
+    await records.dropPart(digest);
+    report({ kind: 'kept', digest, bytes: size });
   }
 
   async #readFile(digest: Digest, size: number): Promise<Uint8Array | undefined> {

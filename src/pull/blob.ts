@@ -1,0 +1,65 @@
+import type { Digest } from '../oci/digest.ts';
+import { NEGATIVE_STATUS, type Source } from './cache-status.ts';
+import { etagOf, type Content } from './content.ts';
+import type { PullDeps, Pulling } from './deps.ts';
+import { fillBlob, fillThrough, type Filled } from './fill.ts';
+import { heldContent } from './held.ts';
+import { lookupBlob } from './lookup.ts';
+import { absenceKey, type ManifestRefusal } from './manifest.ts';
+import { linkProven } from './prove.ts';
+
+export type BlobAnswer = { readonly kind: 'content'; readonly content: Content; readonly source: Source } | ManifestRefusal;
+
+/** A blob: held, or proven to be this repository's, or filled. */
+export async function blobAnswer(deps: PullDeps, pulling: Pulling, digest: Digest): Promise<BlobAnswer> {
+  const found = await lookupBlob(deps, pulling.holder, digest);
+  if (found.kind === 'held') return { kind: 'content', content: found.content, source: { outcome: 'hit' } };
+  const key = absenceKey(pulling, digest);
+  const absence = deps.absences.get(key);
+  if (absence !== undefined) return { kind: 'refused', refusal: absence, cacheStatus: NEGATIVE_STATUS };
+  const answer = await obtain(deps, pulling, digest, found);
+  if (answer.kind === 'refused' && answer.refusal.kind === 'absent') deps.absences.remember(key, answer.refusal, pulling.route.policy.negativeTtlMs);
+  return answer;
+}
+
+async function obtain(
+  deps: PullDeps,
+  pulling: Pulling,
+  digest: Digest,
+  found: Exclude<Awaited<ReturnType<typeof lookupBlob>>, { kind: 'held' }>,
+): Promise<BlobAnswer> {
+  if (found.kind === 'unlinked') return showUnlinked(deps, pulling, digest, found.size);
+  if (pulling.method === 'HEAD') return head(deps, pulling, digest);
+  return toAnswer(await fillBlob(deps, pulling, digest, found.expectedSize));
+}
+
+/** Straight from an upstream, when the store cannot be asked. */
+export async function blobUncached(deps: PullDeps, pulling: Pulling, digest: Digest): Promise<BlobAnswer> {
+  return toAnswer(await fillThrough(deps, pulling, digest));
+}
+
+/** The bytes came through another repository: an upstream has to say that this one holds them too. */
+async function showUnlinked(deps: PullDeps, pulling: Pulling, digest: Digest, size: number): Promise<BlobAnswer> {
+  const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
+  if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };
+  await linkProven(deps.records, pulling.holder, digest, { kind: 'blob', size }, proof.upstream, deps.clock.now());
+  pulling.trace.upstream = proof.upstream;
+  return { kind: 'content', content: heldContent(deps.blobs, digest, size), source: { outcome: 'hit' } };
+}
+
+/** A HEAD is answered from an upstream's HEAD; it starts no transfer. */
+async function head(deps: PullDeps, pulling: Pulling, digest: Digest): Promise<BlobAnswer> {
+  const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
+  if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };
+  const content: Content = {
+    digest,
+    size: proof.size,
+    etag: etagOf(digest),
+    open: () => Promise.reject(new Error('a HEAD opens no bytes')),
+  };
+  return { kind: 'content', content, source: { outcome: 'miss', upstream: proof.upstream, stored: false } };
+}
+
+function toAnswer(filled: Filled): BlobAnswer {
+  return filled.kind === 'content' ? filled : { kind: 'refused', refusal: filled };
+}

@@ -1,0 +1,40 @@
+import type { BlobStore } from '../blobs/blob-store.ts';
+import type { Records } from '../metadata/records.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Absences } from './absences.ts';
+import type { ReportPull } from './events.ts';
+import type { Fills } from './fills.ts';
+import type { Prover } from './prove.ts';
+import type { Route, Router } from './route.ts';
+import type { Store } from './store.ts';
+import type { Trace } from './trace.ts';
+
+/** What the steps of the request path share; made once, in compose.ts. */
+export interface PullDeps {
+  readonly clock: Clock;
+  readonly blobs: BlobStore;
+  readonly records: Records;
+  readonly store: Store;
+  readonly fills: Fills;
+  readonly prover: Prover;
+  readonly absences: Absences;
+  readonly report: ReportPull;
+  /** Asked at each request, so that a reload takes effect with the next one. */
+  readonly router: Router;
+}
+
+/** One request on its way: what is asked for has a name and a route. */
+export interface Pulling {
+  readonly route: Route;
+  readonly registry: string;
+  readonly repository: string;
+  /** `registry/repository`: under which links and tags are kept. */
+  readonly holder: string;
+  readonly method: 'GET' | 'HEAD';
+  readonly range: string | undefined;
+  readonly ifRange: string | undefined;
+  readonly ifNoneMatch: string | undefined;
+  /** The client has gone. Ends its waiting, never a fill. */
+  readonly signal: AbortSignal;
+  readonly trace: Trace;
+}

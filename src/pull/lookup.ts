@@ -1,0 +1,90 @@
+import type { BlobStore } from '../blobs/blob-store.ts';
+import type { Records, TagRecord } from '../metadata/records.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Content } from './content.ts';
+import type { ReportPull } from './events.ts';
+import { judge, mayBeStale, type Freshness } from './freshness.ts';
+import { heldContent } from './held.ts';
+import type { RoutePolicy } from './route.ts';
+
+export interface LookupDeps {
+  readonly blobs: BlobStore;
+  readonly records: Records;
+  readonly clock: Clock;
+  readonly report: ReportPull;
+}
+
+/**
+ * `held`: here, and this repository may show it. `unlinked`: the bytes are here, but nothing says that this repository holds
+ * them; an upstream has to (promise 9). `missing`: to be fetched; `expectedSize` as a verified manifest described it.
+ */
+export type BlobLookup =
+  | { readonly kind: 'held'; readonly content: Content; readonly size: number }
+  | { readonly kind: 'unlinked'; readonly size: number }
+  | { readonly kind: 'missing'; readonly expectedSize: number | undefined };
+
+/** `repository` with its registry. A hit costs one metadata read (architecture.md, decision 10). */
+export async function lookupBlob(deps: LookupDeps, repository: string, digest: Digest): Promise<BlobLookup> {
+  const link = await deps.records.link(repository, digest);
+  if (link !== undefined) {
+    if (await isHeld(deps, digest, link.size)) return { kind: 'held', content: heldContent(deps.blobs, digest, link.size), size: link.size };
+    return { kind: 'missing', expectedSize: link.size };
+  }
+  const described = await deps.records.described(repository, digest);
+  const blob = await deps.records.blob(digest);
+  if (blob === undefined || blob.state !== 'held' || !(await isHeld(deps, digest, blob.size))) {
+    return { kind: 'missing', expectedSize: described?.size };
+  }
+  // Public on both sides: the manifest that names it and the bytes themselves (decision 8).
+  if (described?.public !== true || !blob.public) return { kind: 'unlinked', size: blob.size };
+  await deps.records.putLink(repository, digest, { kind: 'blob', size: blob.size, by: 'public', at: deps.clock.now() });
+  return { kind: 'held', content: heldContent(deps.blobs, digest, blob.size), size: blob.size };
+}
+
+/** A file that vanished or was cut short is a miss, and heals by being fetched again (reliability.md, R23). */
+async function isHeld(deps: LookupDeps, digest: Digest, size: number): Promise<boolean> {
+  const file = await deps.blobs.open(digest);
+  if (file === undefined) return false;
+  const actual = file.size;
+  file.close();
+  if (actual === size) return true;
+  await deps.blobs.remove(digest);
+  deps.report({ kind: 'quarantined', digest, why: `${actual} bytes on disk instead of ${size}` });
+  return false;
+}
+
+export interface ManifestLink {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly size: number;
+}
+
+/** What grants the manifest under this repository; a blob's link does not. */
+export async function lookupManifest(deps: LookupDeps, repository: string, digest: Digest): Promise<ManifestLink | undefined> {
+  const link = await deps.records.link(repository, digest);
+  if (link !== undefined) return link.kind === 'manifest' && link.mediaType !== undefined ? { digest, mediaType: link.mediaType, size: link.size } : undefined;
+  const described = await deps.records.described(repository, digest);
+  if (described?.public !== true) return undefined;
+  const blob = await deps.records.blob(digest);
+  if (blob?.public !== true || blob.state !== 'held' || blob.size !== described.size) return undefined;
+  const { mediaType, size } = described;
+  await deps.records.putLink(repository, digest, { kind: 'manifest', size, mediaType, by: 'public', at: deps.clock.now() });
+  return { digest, mediaType, size };
+}
+
+export interface TagLookup {
+  readonly record: TagRecord;
+  readonly freshness: Freshness;
+  /** May be served when the chain fails. */
+  readonly stale: boolean;
+}
+
+export async function lookupTag(deps: LookupDeps, repository: string, tag: string, policy: RoutePolicy): Promise<TagLookup | undefined> {
+  const record = await deps.records.tag(repository, tag);
+  if (record === undefined) return undefined;
+  const now = deps.clock.now();
+  // An upstream that said "gone" was asked: for the ttl that is an answer like any other.
+  const asked = { ...record, checked: Math.max(record.checked, record.gone ?? 0) };
+  return { record, freshness: judge(asked, policy, policy.immutable(tag), now), stale: record.gone !== undefined || mayBeStale(record, policy, now) };
+}

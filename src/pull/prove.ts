@@ -1,0 +1,70 @@
+import type { Records } from '../metadata/records.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Clock } from '../system/clock.ts';
+import { askChain, CHAIN_DEADLINE_MS, type Refusal } from './chain.ts';
+import { Collapse } from './collapse.ts';
+import type { Route } from './route.ts';
+import type { Trace } from './trace.ts';
+
+/** An upstream's yes for a digest under a repository. */
+export interface Proof {
+  readonly kind: 'proven';
+  readonly upstream: string;
+  readonly size: number | undefined;
+  readonly mediaType: string | undefined;
+}
+
+export interface ProofAsk {
+  readonly kind: 'manifest' | 'blob';
+  readonly route: Route;
+  readonly registry: string;
+  readonly repository: string;
+  readonly digest: Digest;
+  readonly trace: Trace;
+}
+
+/**
+ * Asks the chain by HEAD whether this repository holds the digest: what bytes at hand, or a fill that another repository
+ * started, need before this one may show them (architecture.md, decision 8). Equal questions are asked once.
+ */
+export class Prover {
+  readonly #clock: Clock;
+  readonly #collapse = new Collapse<Proof | Refusal>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async prove(ask: ProofAsk): Promise<Proof | Refusal> {
+    const key = `${ask.route.name} ${ask.kind} ${ask.registry}/${ask.repository}@${ask.digest}`;
+    const { value } = await this.#collapse.ask(key, () => this.#ask(ask));
+    return value;
+  }
+
+  async #ask({ kind, route, registry, repository, digest, trace }: ProofAsk): Promise<Proof | Refusal> {
+    const request = { kind, method: 'HEAD', registry, repository, reference: digest } as const;
+    const signal = new AbortController().signal;
+    const result = await askChain(
+      this.#clock,
+      { chain: route.chain, request, signal, deadlineMs: CHAIN_DEADLINE_MS, trace },
+      async (answer) => {
+        answer.body?.close();
+        return answer;
+      },
+    );
+    if (result.kind !== 'found') return result;
+    return { kind: 'proven', upstream: result.upstream.name, size: result.value.size, mediaType: result.value.mediaType };
+  }
+}
+
+/** Records what was proven, so that it need not be asked again. */
+export function linkProven(
+  records: Records,
+  holder: string,
+  digest: Digest,
+  link: { readonly kind: 'manifest' | 'blob'; readonly size: number; readonly mediaType?: string },
+  upstream: string,
+  now: number,
+): Promise<void> {
+  return records.putLink(holder, digest, { ...link, by: 'upstream', upstream, at: now });
+}

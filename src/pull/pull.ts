@@ -1,0 +1,138 @@
+import type { Digest } from '../oci/digest.ts';
+import { RegistryError } from '../oci/errors.ts';
+import { referenceText } from '../oci/reference.ts';
+import { UpstreamError } from '../upstream/upstream.ts';
+import { blobAnswer, blobUncached, type BlobAnswer } from './blob.ts';
+import { missStatus, type Source } from './cache-status.ts';
+import { CHAIN_DEADLINE_MS } from './chain.ts';
+import { Collapse } from './collapse.ts';
+import type { PullDeps, Pulling } from './deps.ts';
+import { fetchManifest } from './fetch-manifest.ts';
+import { manifestByDigest, type ManifestAnswer, type ManifestRefusal, type Manifests } from './manifest.ts';
+import type { Target } from './name.ts';
+import { refusalError } from './refusals.ts';
+import type { Reply } from './reply.ts';
+import { respondBlob, respondManifest } from './respond.ts';
+import { Tags } from './tag.ts';
+import type { Trace } from './trace.ts';
+
+export type PullTarget = Extract<Target, { kind: 'manifest' | 'blob' }>;
+
+export interface PullRequest {
+  readonly method: 'GET' | 'HEAD';
+  readonly target: PullTarget;
+  readonly range?: string | undefined;
+  readonly ifRange?: string | undefined;
+  readonly ifNoneMatch?: string | undefined;
+  /** The client has gone. */
+  readonly signal: AbortSignal;
+  readonly trace: Trace;
+}
+
+/** Name → route → lookup → fill → store → respond. Throws RegistryError for every refusal. */
+export type Pull = (request: PullRequest) => Promise<Reply>;
+
+export function createPull(deps: PullDeps): { readonly pull: Pull; readonly refresh: (request: PullRequest) => Promise<ManifestAnswer> } {
+  const fetches: Manifests = new Collapse();
+  const tags = new Tags(deps, fetches);
+  const byReference = (pulling: Pulling, target: Extract<PullTarget, { kind: 'manifest' }>): Promise<ManifestAnswer | ManifestRefusal> =>
+    target.reference.kind === 'tag'
+      ? tags.pull(pulling, target.reference.tag)
+      : manifestByDigest(deps, fetches, pulling, target.reference.digest);
+
+  return {
+    async pull(request) {
+      const { target } = request;
+      const pulling = startPulling(deps, request);
+      if (target.kind === 'blob') {
+        const answer = await pastTrouble(deps, () => blobAnswer(deps, pulling, target.digest), () => blobUncached(deps, pulling, target.digest));
+        return finishBlob(deps, request, pulling, answer);
+      }
+      const answer = await pastTrouble(deps, () => byReference(pulling, target), () => manifestUncached(deps, pulling, target));
+      return finishManifest(deps, request, pulling, answer);
+    },
+    async refresh(request) {
+      const { target } = request;
+      if (target.kind !== 'manifest' || target.reference.kind !== 'tag') throw new RegistryError('TAG_INVALID', 'only a tag can be refreshed');
+      const pulling = startPulling(deps, request);
+      const answer = await tags.refresh(pulling, target.reference.tag);
+      if (answer.kind === 'refused') throw toError(answer, pulling, target);
+      return answer;
+    },
+  };
+}
+
+/** Who could have it: the first route that matches. Nothing is looked up or dialled for a name that none matches. */
+function startPulling(deps: PullDeps, { method, target, range, ifRange, ifNoneMatch, signal, trace }: PullRequest): Pulling {
+  const { registry, repository } = target.name;
+  trace.registry = registry;
+  trace.repository = repository;
+  trace.reference = target.kind === 'blob' ? target.digest : referenceText(target.reference);
+  trace.type = target.kind;
+  const route = deps.router(target.name);
+  if (route === undefined) throw new RegistryError('NAME_UNKNOWN', `no route of this mirror leads to ${registry}/${repository}`);
+  trace.route = route.name;
+  if (route.deny) {
+    trace.outcome = 'denied';
+    throw new RegistryError('DENIED', `${registry}/${repository} is denied here by the route ${route.name}`);
+  }
+  return { route, registry, repository, holder: `${registry}/${repository}`, method, range, ifRange, ifNoneMatch, signal, trace };
+}
+
+/** The cache never makes a pull fail (promise 5): when disk or metadata cannot be asked, the chain is. */
+async function pastTrouble<T>(deps: PullDeps, cached: () => Promise<T>, uncached: () => Promise<T>): Promise<T> {
+  try {
+    return await cached();
+  } catch (error) {
+    if (error instanceof RegistryError || error instanceof UpstreamError) throw error;
+    deps.report({ kind: 'bypass', reason: 'metadata', error });
+    return uncached();
+  }
+}
+
+async function manifestUncached(
+  deps: PullDeps,
+  { route, registry, repository, trace }: Pulling,
+  { reference }: Extract<PullTarget, { kind: 'manifest' }>,
+): Promise<ManifestAnswer | ManifestRefusal> {
+  const result = await fetchManifest(deps, { route, registry, repository, reference, deadlineMs: CHAIN_DEADLINE_MS, trace });
+  if (result.kind !== 'found') return { kind: 'refused', refusal: result };
+  const { manifest, bytes, digest } = result.value;
+  const source: Source = { outcome: 'bypass', why: 'bypass' };
+  return { kind: 'manifest', digest, mediaType: manifest.mediaType, size: bytes.byteLength, bytes, source };
+}
+
+function finishManifest(deps: PullDeps, request: PullRequest, pulling: Pulling, answer: ManifestAnswer | ManifestRefusal): Reply {
+  if (answer.kind === 'refused') throw toError(answer, pulling, request.target);
+  const { target } = request;
+  const tag = target.kind === 'manifest' && target.reference.kind === 'tag' ? target.reference.tag : undefined;
+  note(deps, pulling, answer.digest, answer.size, answer.source, tag);
+  return withNamespace(respondManifest(answer, answer.source, pulling), request);
+}
+
+function finishBlob(deps: PullDeps, request: PullRequest, pulling: Pulling, answer: BlobAnswer): Reply {
+  if (answer.kind === 'refused') throw toError(answer, pulling, request.target);
+  note(deps, pulling, answer.content.digest, answer.content.size, answer.source, undefined);
+  return withNamespace(respondBlob(answer.content, answer.source, pulling), request);
+}
+
+/** What log and metrics will say, and the batched last use. */
+function note(deps: PullDeps, { trace, holder, method }: Pulling, digest: Digest, size: number | undefined, source: Source, tag: string | undefined): void {
+  trace.outcome = source.outcome;
+  trace.digest = digest;
+  trace.size = size;
+  if ('upstream' in source) trace.upstream ??= source.upstream;
+  if (source.outcome !== 'bypass') deps.records.used(holder, { digest, bytes: method === 'GET', ...(tag === undefined ? {} : { tag }) });
+}
+
+function toError({ refusal, cacheStatus }: ManifestRefusal, { trace, registry, repository }: Pulling, target: PullTarget): RegistryError {
+  trace.outcome = refusal.kind === 'absent' ? 'negative' : refusal.kind === 'denied' ? 'denied' : 'error';
+  const reference = target.kind === 'blob' ? target.digest : referenceText(target.reference);
+  return refusalError(refusal, { kind: target.kind, registry, repository, reference }, cacheStatus ?? missStatus(refusal.tried.at(-1)?.upstream));
+}
+
+/** OCI distribution-spec, "Registry Proxying": the parameter that decided is said back. */
+function withNamespace(reply: Reply, { target }: PullRequest): Reply {
+  const { ns } = target.name;
+  return ns === undefined ? reply : { ...reply, headers: { ...reply.headers, 'oci-namespace': ns } };
+}

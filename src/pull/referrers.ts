@@ -1,0 +1,72 @@
+import type { Digest } from '../oci/digest.ts';
+import { emptyIndex, filterReferrers } from '../oci/referrers.ts';
+import { referrersTag } from '../oci/reference.ts';
+import { OCI_INDEX } from '../oci/media-types.ts';
+import { cacheStatus, missStatus, type Source } from './cache-status.ts';
+import type { Refusal } from './chain.ts';
+import type { Listings } from './listing.ts';
+import type { Name } from './name.ts';
+import { linkTo } from './paging.ts';
+import { refusalError } from './refusals.ts';
+import type { Reply } from './reply.ts';
+import type { Route } from './route.ts';
+import type { Trace } from './trace.ts';
+
+export interface ReferrersAsk {
+  readonly name: Name;
+  readonly route: Route;
+  readonly digest: Digest;
+  readonly query: URLSearchParams;
+  readonly trace: Trace;
+}
+
+/** The bytes of a manifest by tag, pulled like any other; `undefined` when it is not there. */
+export type FallbackTag = (name: Name, tag: string, trace: Trace) => Promise<{ readonly bytes: Uint8Array; readonly source: Source } | Refusal>;
+
+/**
+ * OCI distribution-spec, "Listing Referrers". Where an upstream has no such API, the mirror reads the referrers tag itself
+ * ("Unavailable Referrers API"), so that clients always get a list.
+ */
+export async function referrersList(deps: { readonly fallbackTag: FallbackTag }, listings: Listings, ask: ReferrersAsk): Promise<Reply> {
+  const { name, route, digest, trace } = ask;
+  const { registry, repository } = name;
+  const query = pick(ask.query);
+  const request = { kind: 'referrers', method: 'GET', registry, repository, reference: digest, query } as const;
+  const result = await listings.get({ route, request, key: `referrers ${digest} ${new URLSearchParams(query).toString()}`, trace });
+  if ('body' in result) {
+    trace.outcome = result.source.outcome;
+    const link = result.next === undefined ? {} : { link: linkTo(`${name.base}/referrers/${digest}`, result.next, name.ns) };
+    const filters = result.filtersApplied === undefined ? {} : { 'oci-filters-applied': result.filtersApplied };
+    return index(new TextEncoder().encode(result.body), result.source, { ...link, ...filters });
+  }
+  if (result.kind === 'absent') return fallback(deps, ask, query.artifactType);
+  trace.outcome = 'error';
+  throw refusalError(result, { kind: 'referrers', registry, repository, reference: digest }, missStatus(result.tried.at(-1)?.upstream));
+}
+
+async function fallback(deps: { readonly fallbackTag: FallbackTag }, { name, digest, trace }: ReferrersAsk, artifactType: string | undefined): Promise<Reply> {
+  const tagged = await deps.fallbackTag(name, referrersTag(digest), trace);
+  if ('kind' in tagged && tagged.kind !== 'absent') {
+    const { registry, repository } = name;
+    throw refusalError(tagged, { kind: 'referrers', registry, repository, reference: digest }, missStatus(tagged.tried.at(-1)?.upstream));
+  }
+  const source: Source = 'bytes' in tagged ? tagged.source : { outcome: 'miss', upstream: trace.upstream ?? 'none', stored: false };
+  const list = 'bytes' in tagged ? tagged.bytes : emptyIndex();
+  trace.outcome = source.outcome;
+  if (artifactType === undefined) return index(list, source, {});
+  return index(filterReferrers(list, artifactType), source, { 'oci-filters-applied': 'artifactType' });
+}
+
+/** The parameters that mean something upstream; `ns` and whatever else came with them stay here. */
+function pick(query: URLSearchParams): { artifactType?: string; n?: string; last?: string } {
+  const entries = ['artifactType', 'n', 'last'].map((key) => [key, query.get(key)] as const);
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[1] !== null && entry[1].length <= 512));
+}
+
+function index(bytes: Uint8Array, source: Source, headers: Readonly<Record<string, string>>): Reply {
+  return {
+    status: 200,
+    headers: { 'content-type': OCI_INDEX, 'content-length': String(bytes.byteLength), 'cache-status': cacheStatus(source), ...headers },
+    body: { kind: 'bytes', bytes },
+  };
+}
