@@ -1,4 +1,4 @@
-import type { Secret } from "./secret.ts";
+import type { Secret } from './secret.ts';
 
 /**
  * The configuration as understood: file and environment merged, defaults in, secrets and certificates read, paths
@@ -11,7 +11,7 @@ export interface Config {
   /** What relative paths are relative to: the file's directory, or the working directory. */
   readonly directory: string;
   /** `proxy`: the official registry's mirror mode. `unconfigured`: nothing was said, so the well-known registries, for this machine only. */
-  readonly mode: "routes" | "proxy" | "unconfigured";
+  readonly mode: 'routes' | 'proxy' | 'unconfigured';
   readonly http: HttpConfig;
   readonly storage: StorageConfig;
   readonly metadata: MetadataConfig;
@@ -68,8 +68,7 @@ export interface StorageConfig {
 
 export type MetadataConfig =
   /** `path` is absolute; `undefined` is the usual place within `rootdirectory`. */
-  | { readonly kind: "lmdb"; readonly path: string | undefined }
-  | { readonly kind: "redis"; readonly redis: RedisConfig };
+  { readonly kind: 'lmdb'; readonly path: string | undefined } | { readonly kind: 'redis'; readonly redis: RedisConfig };
 
 export interface RedisConfig {
   /** One server, or several nodes of one Redis Cluster. */
@@ -134,7 +133,7 @@ export interface UpstreamConfig {
   /** Sends `?ns=`. */
   readonly ns: boolean;
   /** The way out: `undefined` as the environment says (HTTPS_PROXY …), `none`, or the proxy's URL, which may hold a password. */
-  readonly proxy: Secret | "none" | undefined;
+  readonly proxy: Secret | 'none' | undefined;
 }
 
 export interface RouteConfig {
@@ -151,7 +150,7 @@ export interface RouteConfig {
 }
 
 export interface RoutePolicyConfig {
-  readonly balance: "failover";
+  readonly balance: 'failover';
   /** Patterns of tags that never move. */
   readonly immutable: readonly string[];
   readonly tagttl: number;
@@ -159,13 +158,13 @@ export interface RoutePolicyConfig {
   readonly negativettl: number;
   readonly retry: number;
   readonly authttl: number;
-  readonly ondelete: "keep";
+  readonly ondelete: 'keep';
 }
 
 export interface LogConfig {
-  readonly level: "error" | "warn" | "info" | "debug";
+  readonly level: 'error' | 'warn' | 'info' | 'debug';
   /** `undefined`: text on a terminal, else JSON. */
-  readonly formatter: "text" | "json" | undefined;
+  readonly formatter: 'text' | 'json' | undefined;
   /** Added to every record. */
   readonly fields: Readonly<Record<string, unknown>>;
   /** One record a request. */

@@ -15,11 +15,11 @@ export interface Fault {
 
 /** The configuration cannot be used. `message` holds every fault, one a line. */
 export class ConfigError extends Error {
-  override readonly name = "ConfigError";
+  override readonly name = 'ConfigError';
   readonly faults: readonly Fault[];
 
   constructor(faults: readonly Fault[], options: { cause?: unknown } = {}) {
-    super(faults.map(printFault).join("\n"), options);
+    super(faults.map(printFault).join('\n'), options);
     this.faults = faults;
   }
 }
@@ -27,7 +27,7 @@ export class ConfigError extends Error {
 /** `config.yml:12:5: http.addr: expected …; did you mean "…"?` */
 export function printFault(fault: Fault): string {
   const place = fault.line === 0 ? fault.file : `${fault.file}:${fault.line}:${fault.column}`;
-  const key = fault.key === "" ? "" : `${fault.key}: `;
-  const hint = fault.suggestion === undefined ? "" : `; did you mean "${fault.suggestion}"?`;
+  const key = fault.key === '' ? '' : `${fault.key}: `;
+  const hint = fault.suggestion === undefined ? '' : `; did you mean "${fault.suggestion}"?`;
   return `${place}: ${key}${fault.expected}${hint}`;
 }

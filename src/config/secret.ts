@@ -1,5 +1,5 @@
 /** What a secret shows of itself wherever it is printed. */
-export const HIDDEN = "***";
+export const HIDDEN = '***';
 
 /**
  * A password, token or key. Printing it by any of the usual ways (string, JSON, `console.log`, a template) gives
@@ -26,7 +26,7 @@ export class Secret {
   }
 
   /** What `util.inspect` asks; the symbol is registered, so that nothing need be imported for it. */
-  [Symbol.for("nodejs.util.inspect.custom")](): string {
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
     return HIDDEN;
   }
 }

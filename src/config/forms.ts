@@ -1,0 +1,129 @@
+import { z } from 'zod';
+import { parseRegistry } from '../oci/registry.ts';
+import { isHostPattern, isNetwork, parseAddress, parseTarget, parseWebUrl } from './address.ts';
+import { nearest } from './nearest.ts';
+import { checkPattern, checkTagPattern, type PatternFault } from './pattern.ts';
+import { Secret } from './secret.ts';
+import { parseCount, parseDuration, parseFlag } from './units.ts';
+
+/**
+ * The kinds of value that the configuration knows. Each reads the text as it stood in the file (so that a password
+ * `0123` stays what it is) and yields its typed value. `form` names the kind to the JSON Schema and to README's table;
+ * `sensitive` marks what may never be shown.
+ */
+export function form<Value>(name: string, expected: string, parse: (text: string) => Value | undefined) {
+  return z
+    .string({ error: () => `expected ${expected}` })
+    .transform((text, context): Value => {
+      const value = parse(text);
+      if (value !== undefined) return value;
+      context.addIssue({ code: 'custom', message: `expected ${expected}` });
+      return z.NEVER;
+    })
+    .meta({ form: name });
+}
+
+export const text = () => form('text', 'some text', (written) => (written === '' ? undefined : written));
+
+export const secret = () =>
+  form('secret', 'a secret', (written) => (written === '' ? undefined : new Secret(written))).meta({
+    form: 'secret',
+    sensitive: true,
+  });
+
+export const path = () => form('path', 'a path', (written) => (written === '' || written.includes('\0') ? undefined : written));
+
+export const flag = () => form('flag', 'true or false', parseFlag);
+
+/** A whole number of `min` to `max`. */
+export const count = (min: number, max: number) =>
+  form('count', `a whole number from ${min} to ${max}`, (written) => {
+    const value = parseCount(written);
+    return value !== undefined && value >= min && value <= max ? value : undefined;
+  });
+
+/** Milliseconds; never more than a hundred years, so that sums stay exact. */
+export const duration = () =>
+  form('duration', 'a duration such as 30s, 5m, 168h or 30d', (written) => {
+    const value = parseDuration(written);
+    return value !== undefined && value <= 36_525 * 86_400_000 ? value : undefined;
+  });
+
+/** A time limit: a {@link duration} of 1 ms to a day, which no timer overflows. */
+export const limit = () =>
+  form('duration', 'a duration from 1ms to 24h, such as 30s', (written) => {
+    const value = parseDuration(written);
+    return value !== undefined && value >= 1 && value <= 86_400_000 ? value : undefined;
+  });
+
+/** A {@link duration}, or `forever`, which is Infinity. */
+export const durationOrForever = () =>
+  form('duration or forever', 'a duration such as 30s, 5m or 30d, or forever', (written) =>
+    written === 'forever' ? Number.POSITIVE_INFINITY : parseDuration(written),
+  );
+
+export const address = () => form('address', 'an address such as :5000, 127.0.0.1:5000 or [::1]:5000', parseAddress);
+
+export const target = (defaultPort?: number) =>
+  form('host:port', 'a host and a port, such as localhost:6379', (written) => parseTarget(written, defaultPort));
+
+export const webUrl = () =>
+  form('URL', 'a URL that begins with http:// or https://, without user, query or fragment', parseWebUrl);
+
+export const registry = () => form('registry', 'a registry such as docker.io or localhost:5001', parseRegistry);
+
+export const network = () =>
+  form('network', 'an address or a block such as 10.0.0.0/8', (written) => (isNetwork(written) ? written : undefined));
+
+export const hostPattern = () =>
+  form('host', 'a host such as auth.example.test or *.example.test', (written) =>
+    isHostPattern(written) ? written.toLowerCase() : undefined,
+  );
+
+/** Registries and addresses that `origin` may dial. */
+export const allowed = () =>
+  form('host or network', 'a host, *.domain, address or block such as 10.0.0.0/8', (written) =>
+    isHostPattern(written) || isNetwork(written) ? written.toLowerCase() : undefined,
+  );
+
+/** One of a few words, in the case in which they are listed. */
+export function word<const Words extends readonly [string, ...string[]]>(...words: Words) {
+  const named = `one of ${words.join(', ')}`;
+  return z
+    .string({ error: () => `expected ${words.length === 1 ? words[0] : named}` })
+    .transform((written, context): Words[number] => {
+      if (words.includes(written)) return written;
+      const suggestion = nearest(written, words);
+      context.addIssue({ code: 'custom', message: `expected ${words.length === 1 ? words[0] : named}`, params: { suggestion } });
+      return z.NEVER;
+    })
+    .meta({ form: 'word', words });
+}
+
+export const pattern = () => checked('pattern', checkPattern);
+export const tagPattern = () => checked('tag pattern', checkTagPattern);
+
+function checked(name: string, check: (text: string) => PatternFault | undefined) {
+  return z
+    .string({ error: () => `expected a ${name}` })
+    .superRefine((written, context) => {
+      const fault = check(written);
+      if (fault !== undefined) {
+        context.addIssue({ code: 'custom', message: fault.expected, params: { suggestion: fault.suggestion } });
+      }
+    })
+    .meta({ form: name });
+}
+
+/** A list, or a single value that stands for a list of one. */
+export function listOf<Item extends z.ZodType>(item: Item) {
+  return z.preprocess((written) => (typeof written === 'string' ? [written] : written), z.array(item)).meta({ form: 'list' });
+}
+
+/** Name → value, the names being the user's own; a Map, so that `constructor` is a name like any other. */
+export function mapOf<Value extends z.ZodType>(value: Value, key: z.ZodType<string, string> = z.string()) {
+  return z
+    .record(key, value)
+    .transform((record) => new Map(Object.entries(record) as [string, z.output<Value>][]))
+    .meta({ form: 'map' });
+}

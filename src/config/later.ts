@@ -1,0 +1,54 @@
+import type { Tree } from './tree.ts';
+import type { Row } from './verdict.ts';
+
+const holds =
+  (...texts: readonly string[]) =>
+  (value: Tree): boolean =>
+    value.kind === 'list' ? value.items.some(holds(...texts)) : value.kind === 'scalar' && texts.includes(value.text ?? '');
+const isMoreThanOne = (value: Tree): boolean => value.kind === 'scalar' && /^(?:auto|[2-9]|[1-9]\d+)$/.test(value.text ?? '');
+
+const evict = 'is not built yet: nothing is evicted, so give the cache a disk of its own';
+const policy = 'is not built yet: leave it out';
+
+/** Keys of a route, and of `defaults`, that later versions bring. */
+const routeKeys: readonly Omit<Row, 'verdict'>[] = [
+  { key: 'maxage', why: evict },
+  {
+    key: 'balance',
+    why: 'is not built yet for anything but failover',
+    when: holds('budget', 'round-robin', 'weighted', 'least-latency'),
+  },
+  { key: 'ondelete', why: 'is not built yet for anything but keep', when: holds('drop') },
+  { key: 'push', why: 'is not built yet: this version is a mirror, nothing can be pushed to it' },
+  ...['offline', 'replicas', 'hedge', 'ratelimit', 'parallel', 'prefetch', 'platforms', 'pin', 'shadow', 'quota'].map((key) => ({
+    key,
+    why: policy,
+  })),
+  ...['retention', 'passthrough', 'admit', 'cooldown', 'signed', 'asof'].map((key) => ({ key, why: policy })),
+];
+
+const refused: readonly Omit<Row, 'verdict'>[] = [
+  { key: 'access', why: 'is not built yet: use routes with deny: true for what nobody may pull' },
+  { key: 'groups', why: 'is not built yet, nor are access rules that could name a group' },
+  { key: 'cache', why: evict },
+  { key: 'offline', why: policy },
+  { key: 'workers', why: 'is not built yet: one process serves', when: isMoreThanOne },
+  { key: 'names.open', why: 'is not built yet, nor is anything that could challenge' },
+  ...['helper', 'ecr', 'gcp', 'acr'].map((key) => ({
+    key: `credentials.*.${key}`,
+    why: 'is not built yet: write username and passwordfile, or config with the path of a docker config.json',
+    evenEmpty: true,
+  })),
+  {
+    key: 'upstreams.*.use',
+    why: 'is an error until access rules are built: no rule can say who may see what these credentials unlock',
+    when: holds('all'),
+  },
+  { key: 'upstreams.*.bandwidth', why: policy },
+  { key: 'upstreams.*.weight', why: 'is not built yet, nor are the balances that would weigh it' },
+  { key: 'routes.*.upstreams', why: 'names hosted, which is not built yet: nothing can be pushed here', when: holds('hosted') },
+  ...['defaults', 'routes.*'].flatMap((where) => routeKeys.map((row) => ({ ...row, key: `${where}.${row.key}` }))),
+];
+
+/** What the contract names and this version does not do: refused, so that nobody believes it is done. */
+export const later: readonly Row[] = refused.map((row) => ({ ...row, verdict: 'refused' }));

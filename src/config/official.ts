@@ -1,0 +1,176 @@
+import { treeAt } from './tree-path.ts';
+import type { Tree } from './tree.ts';
+import { parseFlag } from './units.ts';
+import type { Row } from './verdict.ts';
+
+const isText =
+  (...texts: readonly string[]) =>
+  (value: Tree): boolean =>
+    value.kind === 'scalar' && texts.includes(value.text?.toLowerCase() ?? '');
+const isOn = (value: Tree): boolean => value.kind === 'scalar' && parseFlag(value.text ?? '') === true;
+const isOff = (value: Tree): boolean => value.kind === 'scalar' && parseFlag(value.text ?? '') === false;
+const isSwitchedOff = (endpoint: Tree): boolean => isOn(treeAt(endpoint, ['disabled']) ?? endpoint);
+const withoutRedis = (_: Tree, whole: Tree): boolean => {
+  const metadata = treeAt(whole, ['metadata']);
+  return metadata === undefined || !isText('redis')(metadata);
+};
+
+const tls = 'is not built yet: let a proxy in front of this server speak TLS';
+const access =
+  'is not built yet: whoever reaches this server may pull; keep it within a network, or let a proxy in front ask who comes';
+const driver = 'is not built: the storage is storage.filesystem';
+const pool = 'one connection carries all requests';
+const push = 'nothing is pushed to a mirror';
+
+/**
+ * Every key of the official registry's configuration (0.1), of 2.8 and of 3.x, and what becomes of it. An existing file
+ * of a mirror loads as it is; whatever would surprise if it were ignored is refused. A test walks through both full
+ * references and finds each key here.
+ */
+export const official: readonly Row[] = [
+  { key: 'version', verdict: 'used', why: '' },
+  { key: 'log.level', verdict: 'used', why: '' },
+  { key: 'log.formatter', verdict: 'used', why: '`logstash` is read as `json`, with a warning' },
+  { key: 'log.fields', verdict: 'used', why: '' },
+  { key: 'log.accesslog.disabled', verdict: 'used', why: '' },
+  { key: 'log.hooks', verdict: 'harmless', why: 'no mail is sent; alert on the metrics instead' },
+  { key: 'log.reportcaller', verdict: 'harmless', why: 'records name no source lines' },
+  { key: 'loglevel', verdict: 'used', why: 'the old name of log.level, with a warning' },
+
+  { key: 'storage.filesystem.rootdirectory', verdict: 'used', why: '' },
+  { key: 'storage.filesystem.maxthreads', verdict: 'harmless', why: 'files are read and written by a pool of its own size' },
+  ...['azure', 'gcs', 's3', 's3aws', 'swift', 'oss', 'inmemory'].map((name): Row => ({
+    key: `storage.${name}`,
+    verdict: 'refused',
+    why: driver,
+    evenEmpty: true,
+  })),
+  { key: 'storage.cache', verdict: 'harmless', why: 'what is asked often is kept in memory anyway' },
+  { key: 'storage.tag', verdict: 'harmless', why: 'tags are looked up, not listed from disk' },
+  { key: 'storage.redirect', verdict: 'harmless', why: 'blobs are always sent by this server' },
+  { key: 'storage.delete', verdict: 'harmless', why: 'nothing is deleted through the API of a mirror' },
+  { key: 'storage.maintenance.uploadpurging', verdict: 'harmless', why: push },
+  { key: 'storage.maintenance.readonly.enabled', verdict: 'used', why: '', when: isOff },
+  {
+    key: 'storage.maintenance.readonly',
+    verdict: 'refused',
+    why: 'is not built yet: a mirror takes no pushes anyway, but it does write its cache',
+  },
+  { key: 'storage.maintenance', verdict: 'refused', why: 'expected uploadpurging or readonly below it' },
+
+  { key: 'auth.silly', verdict: 'refused', why: 'is no authentication at all, and is not built' },
+  { key: 'auth.token', verdict: 'refused', why: access },
+  { key: 'auth.htpasswd', verdict: 'refused', why: access },
+  { key: 'auth', verdict: 'refused', why: access },
+  { key: 'middleware', verdict: 'refused', why: 'is not built: there is nothing that its code could be loaded into' },
+  { key: 'policy', verdict: 'refused', why: 'is not built: use routes with deny: true' },
+
+  { key: 'reporting', verdict: 'harmless', why: 'nothing is reported to others' },
+  { key: 'compatibility', verdict: 'harmless', why: 'manifests are never converted' },
+  { key: 'validation', verdict: 'harmless', why: push },
+  { key: 'catalog', verdict: 'harmless', why: 'pages have one limit for all' },
+  { key: 'tags', verdict: 'harmless', why: 'pages have one limit for all' },
+
+  { key: 'http.addr', verdict: 'used', why: '' },
+  { key: 'http.net', verdict: 'used', why: '', when: isText('tcp') },
+  { key: 'http.net', verdict: 'refused', why: 'is not built for anything but tcp' },
+  { key: 'http.prefix', verdict: 'used', why: '' },
+  { key: 'http.host', verdict: 'used', why: '' },
+  { key: 'http.secret', verdict: 'harmless', why: push },
+  { key: 'http.relativeurls', verdict: 'harmless', why: 'links are always relative' },
+  { key: 'http.draintimeout', verdict: 'used', why: '' },
+  {
+    key: 'http.tls.letsencrypt',
+    verdict: 'refused',
+    why: 'is not built: let a proxy in front, such as Caddy, fetch and renew the certificate',
+  },
+  { key: 'http.tls', verdict: 'refused', why: tls },
+  { key: 'http.debug.addr', verdict: 'used', why: '' },
+  { key: 'http.debug.prometheus.enabled', verdict: 'used', why: '' },
+  { key: 'http.debug.prometheus.path', verdict: 'used', why: '' },
+  { key: 'http.headers', verdict: 'used', why: '' },
+  { key: 'http.http2.disabled', verdict: 'used', why: '', when: isOn },
+  {
+    key: 'http.http2',
+    verdict: 'refused',
+    why: 'is not built yet: HTTP/1.1 alone is spoken; write disabled: true or leave it out',
+  },
+  { key: 'http.h2c.enabled', verdict: 'used', why: '', when: isOff },
+  { key: 'http.h2c', verdict: 'refused', why: 'is not built: HTTP/1.1 alone is spoken' },
+
+  {
+    key: 'notifications.endpoints.*',
+    verdict: 'refused',
+    why: 'is not built yet: write disabled: true or leave it out',
+    when: (endpoint) => !isSwitchedOff(endpoint),
+  },
+  { key: 'notifications', verdict: 'harmless', why: 'none of its endpoints is enabled' },
+
+  { key: 'redis', verdict: 'harmless', why: 'it is used with metadata: redis alone', when: withoutRedis },
+  { key: 'redis.addr', verdict: 'used', why: '' },
+  { key: 'redis.addrs', verdict: 'used', why: '' },
+  { key: 'redis.username', verdict: 'used', why: '' },
+  { key: 'redis.password', verdict: 'used', why: '' },
+  { key: 'redis.db', verdict: 'used', why: '' },
+  { key: 'redis.tls.enabled', verdict: 'used', why: '' },
+  { key: 'redis.tls.certificate', verdict: 'used', why: '' },
+  { key: 'redis.tls.key', verdict: 'used', why: '' },
+  { key: 'redis.tls.rootcas', verdict: 'used', why: '' },
+  ...['dialtimeout', 'readtimeout', 'writetimeout', 'contexttimeoutenabled'].map((name): Row => ({
+    key: `redis.${name}`,
+    verdict: 'harmless',
+    why: 'its time limits are built in',
+  })),
+  ...[
+    'pool',
+    'maxidleconns',
+    'minidleconns',
+    'maxactiveconns',
+    'poolsize',
+    'poolfifo',
+    'pooltimeout',
+    'connmaxidletime',
+    'connmaxlifetime',
+  ].map((name): Row => ({ key: `redis.${name}`, verdict: 'harmless', why: pool })),
+  ...['maxretries', 'minretrybackoff', 'maxretrybackoff', 'maxredirects'].map((name): Row => ({
+    key: `redis.${name}`,
+    verdict: 'harmless',
+    why: 'how it is tried again is built in',
+  })),
+  ...['clientname', 'protocol', 'disableidentity', 'identitysuffix', 'unstableresp3'].map((name): Row => ({
+    key: `redis.${name}`,
+    verdict: 'harmless',
+    why: 'the server is told nothing about its client',
+  })),
+  ...['readonly', 'routebylatency', 'routerandomly'].map((name): Row => ({
+    key: `redis.${name}`,
+    verdict: 'harmless',
+    why: 'replicas are never read from',
+  })),
+  ...['mastername', 'sentinelusername', 'sentinelpassword'].map((name): Row => ({
+    key: `redis.${name}`,
+    verdict: 'refused',
+    why: 'is not built: name the server itself, or the nodes of a cluster, in redis.addrs',
+  })),
+
+  { key: 'health.storagedriver', verdict: 'used', why: '' },
+  { key: 'health.file', verdict: 'used', why: '' },
+  { key: 'health.http', verdict: 'used', why: '' },
+  { key: 'health.tcp', verdict: 'used', why: '' },
+
+  { key: 'proxy.remoteurl', verdict: 'used', why: '' },
+  { key: 'proxy.username', verdict: 'used', why: '' },
+  { key: 'proxy.password', verdict: 'used', why: '' },
+  {
+    key: 'proxy.ttl',
+    verdict: 'harmless',
+    why: 'nothing is evicted yet, so that content stays for as long as the disk has room',
+  },
+  { key: 'proxy.cachewritetimeout', verdict: 'harmless', why: 'a fill goes on for as long as bytes come' },
+  { key: 'proxy.exec', verdict: 'refused', why: 'is not built yet: write proxy.username and proxy.passwordfile' },
+];
+
+/** Keys that are accepted without effect. */
+export const harmlessKeys: readonly string[] = official.flatMap(({ key, verdict }) =>
+  verdict === 'harmless' && key !== 'redis' && !key.includes('*') ? [key] : [],
+);

@@ -1,0 +1,61 @@
+/** What is wrong with a pattern, and what may have been meant. */
+export interface PatternFault {
+  readonly expected: string;
+  readonly suggestion?: string;
+}
+
+const LENGTH_MAX = 512;
+
+/**
+ * Checks one `match` of a route: a glob over `registry/repository`, where `*` is a segment and `**` any number, without
+ * negation, extglobs, braces or brackets; or `well-known`. `undefined` when it is sound (contract, *Configuration*).
+ */
+export function checkPattern(text: string): PatternFault | undefined {
+  if (text === '**' || text === 'well-known') return undefined;
+  const fault = checkGlob(text);
+  if (fault !== undefined) return fault;
+  if (!text.includes('/')) return withoutSlash(text);
+  const expected = 'expected a pattern over registry/repository, such as docker.io/library/*';
+  if (/^https?:\/\//.test(text)) return { expected, suggestion: text.replace(/^https?:\/\//, '') };
+  if (text.startsWith('/') || text.endsWith('/') || text.includes('//')) {
+    const suggestion = `${text.replaceAll(/\/+/g, '/').replace(/^\//, '').replace(/\/$/, '')}`;
+    return suggestion.includes('/') ? { expected, suggestion } : { expected, suggestion: `${suggestion}/**` };
+  }
+  return undefined;
+}
+
+/** Checks a pattern of tags, as `immutable` holds: a glob of one segment. */
+export function checkTagPattern(text: string): PatternFault | undefined {
+  const fault = checkGlob(text);
+  if (fault !== undefined) return fault;
+  return text.includes('/') ? { expected: 'expected a pattern of tags, such as v*, without a slash' } : undefined;
+}
+
+function checkGlob(text: string): PatternFault | undefined {
+  if (text === '') return { expected: 'expected a pattern, found nothing' };
+  if (text.length > LENGTH_MAX) return { expected: `expected a pattern of at most ${LENGTH_MAX} characters` };
+  if (text.startsWith('!')) return { expected: 'expected a pattern without negation: put a route with deny: true before it' };
+  const odd = /[^A-Za-z0-9._:/*?-]/.exec(text)?.[0];
+  if (odd !== undefined) {
+    return {
+      expected: `expected a pattern of names, * and **, found "${odd}": extglobs, braces and brackets are not understood`,
+    };
+  }
+  if (/\*\*\*|[^/]\*\*|\*\*[^/]/.test(text)) {
+    const suggestion = text
+      .replaceAll(/\*{2,}/g, '**')
+      .replaceAll(/([^/*])\*\*/g, '$1*')
+      .replaceAll(/\*\*([^/*])/g, '*$1');
+    return { expected: 'expected ** to be a segment of its own', suggestion };
+  }
+  return undefined;
+}
+
+/** `docker.io` matches nothing, since a repository always follows: most often all of that registry was meant. */
+function withoutSlash(text: string): PatternFault {
+  const expected = 'expected a pattern with a slash, over registry/repository (only ** and well-known stand alone)';
+  if (text === 'wellknown' || text === 'well_known') return { expected, suggestion: 'well-known' };
+  if (text === '*') return { expected, suggestion: '**' };
+  const registry = text.includes('.') || text.includes(':') || text === 'localhost';
+  return { expected, suggestion: registry ? `${text}/**` : `docker.io/library/${text}` };
+}

@@ -1,0 +1,37 @@
+import { z } from 'zod';
+import { count, word } from './forms.ts';
+import { health } from './schema/health.ts';
+import { http } from './schema/http.ts';
+import { log } from './schema/log.ts';
+import { credentials, names } from './schema/names.ts';
+import { proxy } from './schema/proxy.ts';
+import { defaults, routes } from './schema/routes.ts';
+import { metadata, redis, storage } from './schema/storage.ts';
+import { upstreams } from './schema/upstreams.ts';
+
+/**
+ * The configuration as one writes it: every key that is used, with its default and its description. JSON Schema
+ * (`entrepot check --schema`), README's table, the environment's names and the suggestions of error messages are all
+ * read from here. What is accepted without effect or refused by name stands in `official.ts` and `later.ts`.
+ */
+export const schema = z.strictObject({
+  version: word('0.1').prefault('0.1').describe("Version of the format, the official registry's."),
+  http: http.prefault({}).describe('Where and how to listen.'),
+  storage: storage.prefault({}).describe('Where bytes are kept.'),
+  metadata: metadata.prefault('lmdb'),
+  redis: redis.optional().describe('The Redis server for `metadata: redis`.'),
+  proxy: proxy
+    .optional()
+    .describe("The official registry's mirror mode: one upstream and one route for that registry. Instead of `routes`."),
+  names: names.prefault({}).describe('How the name of an image is read.'),
+  credentials,
+  upstreams,
+  defaults: defaults.prefault({}).describe('Policy of every route that does not say otherwise.'),
+  routes,
+  log: log.prefault({}).describe('What is logged, and how.'),
+  health: health.prefault({}).describe('Checks behind `/debug/health`.'),
+  workers: count(1, 1).prefault('1').describe('Worker processes.'),
+});
+
+/** What the schema yields: defaults in, durations in milliseconds; files not yet read, routes not yet resolved. */
+export type Written = z.output<typeof schema>;

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { allowed, form, hostPattern, listOf, mapOf, path, registry, secret, text } from '../forms.ts';
+import { parseRegistry } from '../../oci/registry.ts';
+
+/** A registry, or `*`: the labels before the suffix of the Host name it. */
+const hostMeaning = () =>
+  form('registry or *', 'a registry such as ghcr.io, or * for the labels before the suffix', (written) =>
+    written === '*' ? '*' : parseRegistry(written),
+  );
+
+/** What may stand as the first segment of a repository (OCI distribution-spec, "Pulling manifests"), in front of a registry's own names. */
+const segment = z.string().regex(/^[a-z0-9]+(?:[._-]+[a-z0-9]+)*$/, { error: 'expected a first segment such as hub-proxy' });
+
+const anyRegistry = z
+  .string()
+  .refine((written) => parseRegistry(written) !== undefined, { error: 'expected a registry such as registry.hub.docker.com' });
+
+const anyHost = z.string().refine((written) => hostPattern().safeParse(written).success, {
+  error: 'expected a Host such as ghcr.mirror.test or *.mirror.test',
+});
+
+export const names = z.strictObject({
+  default: registry().optional().describe('The registry of a name that names none; `docker.io` unless `proxy` names another.'),
+  self: listOf(registry()).prefault([]).describe("This server's own names."),
+  hosts: mapOf(hostMeaning(), anyHost)
+    .prefault({})
+    .describe('Host → registry; under `*.domain`, `*` takes the registry from the labels before it.'),
+  prefixes: mapOf(registry(), segment).prefault({}).describe('A first segment that stands for a registry.'),
+  aliases: mapOf(registry(), anyRegistry)
+    .prefault({})
+    .describe('Other names of a registry; `index.docker.io` and `registry-1.docker.io` are built in.'),
+  allow: listOf(allowed()).prefault([]).describe('Private hosts and addresses that `origin` may dial all the same.'),
+});
+
+const credential = z.strictObject({
+  username: text().optional(),
+  password: secret().optional(),
+  passwordfile: path().optional().describe('File that holds the password.'),
+  config: path().optional().describe('A docker `config.json` to take the account from.'),
+});
+
+/** A registry, or a registry and the beginning of a repository. */
+const prefix = z
+  .string()
+  .refine((written) => isPrefix(written), { error: 'expected a registry or a part of it, such as docker.io or ghcr.io/acme' });
+
+function isPrefix(written: string): boolean {
+  const [first = '', ...segments] = written.split('/');
+  return parseRegistry(first) !== undefined && segments.every((part) => /^[a-z0-9]+(?:[._-]+[a-z0-9]+)*$/.test(part));
+}
+
+export const credentials = mapOf(credential, prefix)
+  .prefault({})
+  .describe('Accounts for `origin`, by registry or a part of it; the longest that fits wins.');

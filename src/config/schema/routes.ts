@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { duration, durationOrForever, flag, form, listOf, pattern, tagPattern, text, word } from '../forms.ts';
+
+const policy = {
+  balance: word('failover').describe('How the chain is used: `failover` asks in order.'),
+  immutable: listOf(tagPattern()).describe('Patterns of tags that never move: asked once.'),
+  tagttl: duration().describe('How long a tag is believed before it is asked again.'),
+  stale: durationOrForever().describe('How long past that it may be served when the chain fails.'),
+  negativettl: duration().describe('How long a 404 is remembered.'),
+  retry: duration().describe('How long after a failed check of a tag the next is tried.'),
+  authttl: duration().describe('How long it is believed that a repository can be read without the account.'),
+  ondelete: word('keep').describe('What happens to a held tag that its registry no longer knows: `keep`.'),
+};
+
+export const defaults = z.strictObject({
+  balance: policy.balance.prefault('failover'),
+  immutable: policy.immutable.prefault([]),
+  tagttl: policy.tagttl.prefault('5m'),
+  stale: policy.stale.prefault('forever'),
+  negativettl: policy.negativettl.prefault('30s'),
+  retry: policy.retry.prefault('10s'),
+  authttl: policy.authttl.prefault('15m'),
+  ondelete: policy.ondelete.prefault('keep'),
+});
+
+const label = () =>
+  form('text', 'a name of at most 128 characters', (written) => (/^[\x20-\x7e]{1,128}$/.test(written) ? written : undefined));
+
+const route = z.strictObject({
+  match: listOf(pattern()).describe('Patterns over registry/repository; `*` is a segment, `**` any number; or `well-known`.'),
+  name: label().optional().describe('The metric label; the first pattern unless written.'),
+  upstreams: listOf(text())
+    .optional()
+    .describe('The chain: names of upstreams in the order in which they are asked; `origin` is the registry itself.'),
+  deny: flag().prefault('false').describe('403 for everybody.'),
+  ...z.strictObject(policy).partial().shape,
+});
+
+export const routes = z.array(route).optional().describe('The first whose pattern matches decides.');

@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { count, flag, form, hostPattern, limit, listOf, mapOf, path, secret, text, webUrl, word } from '../forms.ts';
+import { Secret } from '../secret.ts';
+import { headerName, headerValue } from './http.ts';
+
+/** A metric label, and a name in chains. */
+export const upstreamName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, { error: 'expected a name of letters, digits, dots and dashes' });
+
+/** Hidden when shown: it often is an Authorization. */
+const hiddenValue = () =>
+  headerValue()
+    .transform((written) => new Secret(written))
+    .meta({ form: 'secret', sensitive: true });
+
+/** `none`, or a proxy's URL, which may hold user and password. */
+const wayOut = () =>
+  form(
+    'URL or none',
+    'none, or the URL of a forward proxy such as http://proxy.example.test:3128',
+    (written): 'none' | Secret | undefined => {
+      if (written === 'none') return 'none';
+      return /^https?:\/\/[^/?#\s]+\/?$/.test(written) && URL.canParse(written) ? new Secret(written) : undefined;
+    },
+  ).meta({ form: 'URL or none', sensitive: true });
+
+const tls = z.strictObject({
+  ca: path().optional().describe("Certificate authorities instead of the system's, PEM."),
+  certificate: path().optional().describe('Client certificate, PEM.'),
+  key: path().optional().describe('Its key, PEM.'),
+  skipverify: flag()
+    .prefault('false')
+    .describe('Believes any certificate. Content is verified by digest all the same; tags and credentials are not safe.'),
+});
+
+const timeout = z.strictObject({
+  connect: limit().prefault('3s').describe('To connect, TLS included.'),
+  headers: limit().prefault('10s').describe("From the request to the answer's headers."),
+  stall: limit().prefault('15s').describe('Without a byte of a body.'),
+});
+
+const repositoryPath = () =>
+  form('repository path', 'the beginning of a repository, such as hub-proxy', (written) =>
+    /^[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*$/.test(written) ? written : undefined,
+  );
+
+export const upstream = z.strictObject({
+  url: webUrl().describe('Its address, without /v2.'),
+  path: repositoryPath().optional().describe('Stands before every repository there, as Harbor and Artifactory want it.'),
+  username: text().optional(),
+  password: secret().optional(),
+  passwordfile: path().optional().describe('File that holds the password.'),
+  use: word('quota').prefault('quota').describe('`quota`: the account pays for the rate limit and unlocks nothing.'),
+  headers: mapOf(hiddenValue(), headerName).prefault({}).describe('Sent to the upstream itself with every request.'),
+  tls: tls.optional(),
+  timeout: timeout.prefault({}),
+  concurrency: count(1, 10_000).prefault('32').describe('Requests at once.'),
+  tokenhosts: listOf(hostPattern()).prefault([]).describe('Hosts to which its realm may point beyond its own.'),
+  redirecthosts: listOf(hostPattern())
+    .prefault([])
+    .describe('Hosts to which its redirects may lead although their addresses are private.'),
+  ns: flag().prefault('false').describe('Sends `?ns=REGISTRY`.'),
+  proxy: wayOut()
+    .optional()
+    .describe('The way out: a forward proxy, or `none`; otherwise as `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say.'),
+});
+
+export const upstreams = mapOf(upstream, upstreamName)
+  .prefault({})
+  .describe('Needed only for another address, another account, or options; `origin` is built in.');

@@ -1,0 +1,74 @@
+import type { RouteConfig, RoutePolicyConfig } from './config.ts';
+import { nearest } from './nearest.ts';
+import type { Written } from './schema.ts';
+import type { Settling } from './settling.ts';
+import { placeAt } from './tree-path.ts';
+import { WELL_KNOWN } from './well-known.ts';
+
+type WrittenRoute = NonNullable<Written['routes']>[number];
+
+/** Routes with their policy whole and `well-known` spelt out; faults for chains that name nothing. */
+export function settleRoutes(
+  written: readonly WrittenRoute[],
+  defaults: Written['defaults'],
+  names: readonly string[],
+  work: Settling,
+): RouteConfig[] {
+  if (written.length === 0) work.fault(['routes'], 'expected at least one route');
+  const routes = written.map((route, index) => {
+    checkChain(route, index, names, work);
+    const at = placeAt(work.tree, ['routes', index]);
+    return {
+      name: route.name ?? route.match[0] ?? '',
+      match: route.match.flatMap(spellOut),
+      upstreams: route.upstreams ?? [],
+      deny: route.deny,
+      policy: policyOf(route, defaults),
+      at: at.line === 0 ? (at.variable ?? at.file) : `${at.file}:${at.line}`,
+    };
+  });
+  checkNames(routes, work);
+  return routes;
+}
+
+export function spellOut(pattern: string): string[] {
+  return pattern === 'well-known' ? WELL_KNOWN.map((registry) => `${registry}/**`) : [pattern];
+}
+
+function policyOf(
+  route: { readonly [Key in keyof RoutePolicyConfig]?: RoutePolicyConfig[Key] | undefined },
+  defaults: RoutePolicyConfig,
+): RoutePolicyConfig {
+  return {
+    balance: route.balance ?? defaults.balance,
+    immutable: route.immutable ?? defaults.immutable,
+    tagttl: route.tagttl ?? defaults.tagttl,
+    stale: route.stale ?? defaults.stale,
+    negativettl: route.negativettl ?? defaults.negativettl,
+    retry: route.retry ?? defaults.retry,
+    authttl: route.authttl ?? defaults.authttl,
+    ondelete: route.ondelete ?? defaults.ondelete,
+  };
+}
+
+function checkChain(route: WrittenRoute, index: number, names: readonly string[], work: Settling): void {
+  const chain = route.upstreams ?? [];
+  const path = ['routes', index, 'upstreams'];
+  if (route.match.length === 0) work.fault(['routes', index, 'match'], 'expected at least one pattern');
+  if (route.deny && chain.length > 0) work.fault(path, 'expected either deny or upstreams, not both');
+  if (!route.deny && chain.length === 0) work.fault(path, 'expected the upstreams to ask, such as [origin]; or deny: true');
+  for (const [position, name] of chain.entries()) {
+    if (name !== 'origin' && !names.includes(name)) {
+      const expected = `expected origin, or a name that stands under upstreams${names.length === 0 ? '' : ` (${names.join(', ')})`}`;
+      work.fault([...path, position], expected, nearest(name, ['origin', ...names]));
+    } else if (chain.indexOf(name) < position) work.fault([...path, position], 'expected each upstream once in a chain');
+  }
+}
+
+/** Two routes under one label could not be told apart in the metrics. */
+function checkNames(routes: readonly RouteConfig[], work: Settling): void {
+  for (const [index, route] of routes.entries()) {
+    const first = routes.findIndex(({ name }) => name === route.name);
+    if (first < index) work.fault(['routes', index], `expected another name than that of routes[${first}], ${route.name}`);
+  }
+}

@@ -1,0 +1,59 @@
+import type { CredentialConfig, UpstreamConfig } from './config.ts';
+import { accountOf } from './docker-config.ts';
+import type { Written } from './schema.ts';
+import type { Settling } from './settling.ts';
+
+/** Names that chains use for what is built in. */
+const BUILT_IN = new Set(['origin', 'hosted']);
+
+export async function settleUpstreams(written: Written['upstreams'], work: Settling): Promise<Map<string, UpstreamConfig>> {
+  const upstreams = new Map<string, UpstreamConfig>();
+  for (const [name, upstream] of written) {
+    const path = ['upstreams', name];
+    if (BUILT_IN.has(name)) work.fault(path, `expected another name: ${name} is built in`);
+    if (/\/v2$/.test(upstream.url))
+      work.fault([...path, 'url'], 'expected the address without /v2', upstream.url.replace(/\/v2$/, ''));
+    upstreams.set(name, await settleUpstream(name, upstream, work));
+  }
+  return upstreams;
+}
+
+type WrittenUpstream = Written['upstreams'] extends Map<string, infer Value> ? Value : never;
+
+export async function settleUpstream(name: string, written: WrittenUpstream, work: Settling): Promise<UpstreamConfig> {
+  const path = ['upstreams', name];
+  return {
+    name,
+    url: written.url,
+    path: written.path ?? '',
+    account: await work.account(written, path),
+    headers: written.headers,
+    tls: await work.tls(written.tls, [...path, 'tls']),
+    timeout: written.timeout,
+    concurrency: written.concurrency,
+    tokenhosts: written.tokenhosts,
+    redirecthosts: written.redirecthosts,
+    ns: written.ns,
+    proxy: written.proxy,
+  };
+}
+
+/** Accounts for `origin`, the longest prefix first. */
+export async function settleCredentials(written: Written['credentials'], work: Settling): Promise<CredentialConfig[]> {
+  const credentials: CredentialConfig[] = [];
+  for (const [prefix, credential] of written) {
+    const path = ['credentials', prefix];
+    const { config, ...account } = credential;
+    if (config !== undefined && Object.keys(account).length > 0) {
+      work.fault(path, 'expected either config or username and password, not both');
+      continue;
+    }
+    const text = await work.read(config, [...path, 'config']);
+    const found = text === undefined ? await work.account(account, path) : accountOf(text, prefix);
+    if (typeof found === 'string') work.fault([...path, 'config'], found);
+    else if (found !== undefined) credentials.push({ prefix, ...found });
+    else if (config === undefined && Object.keys(account).length === 0)
+      work.fault(path, 'expected username and password, or config');
+  }
+  return credentials.toSorted((left, right) => right.prefix.length - left.prefix.length);
+}

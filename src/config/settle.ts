@@ -1,0 +1,147 @@
+import type {
+  Config,
+  HealthConfig,
+  HttpConfig,
+  MetadataConfig,
+  NamesConfig,
+  RedisConfig,
+  RouteConfig,
+  UpstreamConfig,
+} from './config.ts';
+import type { Written } from './schema.ts';
+import { settleRoutes } from './settle-routes.ts';
+import { settleCredentials, settleUpstreams } from './settle-upstreams.ts';
+import { proxyOf } from './settle-proxy.ts';
+import type { Settling } from './settling.ts';
+import { WELL_KNOWN } from './well-known.ts';
+
+const PLAIN_REGISTRY =
+  'expected routes (such as [{match: well-known, upstreams: [origin]}]) or proxy.remoteurl: a plain registry, which is what a ' +
+  'configuration without either asks for, is not built yet';
+
+/** Turns what is written into the Config, reading the files that it names; what is wrong is told to `work`. */
+export async function settle(
+  written: Written,
+  work: Settling,
+  file: string | undefined,
+): Promise<Omit<Config, 'warnings' | 'watched'>> {
+  const settled = await settleChains(written, work);
+  return {
+    file,
+    directory: work.directory,
+    http: settleHttp(written.http),
+    storage: { rootdirectory: work.absolute(written.storage.filesystem.rootdirectory) },
+    metadata: await settleMetadata(written, work),
+    credentials: await settleCredentials(written.credentials, work),
+    registries: registriesOf(settled.routes, written),
+    log: {
+      level: written.log.level,
+      formatter: written.log.formatter,
+      fields: written.log.fields,
+      accesslog: !written.log.accesslog.disabled,
+    },
+    health: settleHealth(written.health, work),
+    workers: written.workers,
+    ...settled,
+  };
+}
+
+interface Chains {
+  readonly mode: 'routes' | 'proxy';
+  readonly names: NamesConfig;
+  readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
+  readonly routes: readonly RouteConfig[];
+}
+
+/** Either the routes that are written, or the one that `proxy` stands for. */
+async function settleChains(written: Written, work: Settling): Promise<Chains> {
+  const proxy = await proxyOf(written, work);
+  if (proxy !== undefined) {
+    const names = settleNames(written.names, proxy.registry, proxy.registry);
+    return { mode: 'proxy', names, upstreams: new Map([[proxy.upstream.name, proxy.upstream]]), routes: [proxy.route] };
+  }
+  if (written.routes === undefined && written.proxy?.remoteurl === undefined) work.fault(['routes'], PLAIN_REGISTRY);
+  const upstreams = await settleUpstreams(written.upstreams, work);
+  const routes =
+    written.routes === undefined ? [] : settleRoutes(written.routes, written.defaults, [...written.upstreams.keys()], work);
+  return {
+    mode: 'routes',
+    names: settleNames(written.names, written.names.default ?? 'docker.io', undefined),
+    upstreams,
+    routes,
+  };
+}
+
+function settleNames(written: Written['names'], registry: string, only: string | undefined): NamesConfig {
+  return { ...written, default: registry, only };
+}
+
+function settleHttp(written: Written['http']): HttpConfig {
+  const { addr, prometheus } = written.debug;
+  return {
+    addr: written.addr,
+    host: written.host,
+    trustedproxies: written.trustedproxies,
+    prefix: written.prefix ?? '',
+    headers: new Map([...written.headers].map(([name, values]) => [name.toLowerCase(), values])),
+    debug: addr === undefined ? undefined : { addr, metricsPath: prometheus.enabled ? prometheus.path : undefined },
+    draintimeout: written.draintimeout,
+    stalltimeout: written.stalltimeout,
+  };
+}
+
+async function settleMetadata(written: Written, work: Settling): Promise<MetadataConfig> {
+  const { metadata } = written;
+  if (metadata.kind === 'lmdb')
+    return { kind: 'lmdb', path: metadata.path === undefined ? undefined : work.absolute(metadata.path) };
+  return { kind: 'redis', redis: await settleRedis(written.redis, work) };
+}
+
+async function settleRedis(written: Written['redis'], work: Settling): Promise<RedisConfig> {
+  const addrs = [...(written?.addrs ?? []), ...(written?.addr === undefined ? [] : [written.addr])];
+  if (addrs.length === 0) work.fault(['redis', 'addr'], 'is missing: expected the address of the server, such as localhost:6379');
+  if (written?.addr !== undefined && written.addrs !== undefined)
+    work.fault(['redis', 'addr'], 'expected either addr or addrs, not both');
+  if (written !== undefined && addrs.length > 1 && written.db !== 0)
+    work.fault(['redis', 'db'], 'expected 0: a cluster has no other');
+  const tls = written?.tls;
+  const speaksTls = tls !== undefined && tls.enabled !== false && (tls.enabled === true || Object.keys(tls).length > 0);
+  return {
+    addrs,
+    username: written?.username,
+    password: await work.secret(written?.password, written?.passwordfile, ['redis'], 'password'),
+    db: written?.db ?? 0,
+    tls: speaksTls ? await redisTls(tls, work) : undefined,
+  };
+}
+
+async function redisTls(written: NonNullable<NonNullable<Written['redis']>['tls']>, work: Settling): Promise<RedisConfig['tls']> {
+  const tls = await work.tls({ certificate: written.certificate, key: written.key }, ['redis', 'tls']);
+  const authorities = await Promise.all(
+    (written.rootcas ?? []).map((file, index) => work.read(file, ['redis', 'tls', 'rootcas', index])),
+  );
+  return {
+    certificate: tls?.certificate,
+    key: tls?.key,
+    skipverify: false,
+    ca: authorities.length === 0 ? undefined : authorities.join('\n'),
+  };
+}
+
+function settleHealth(written: Written['health'], work: Settling): HealthConfig {
+  const { enabled, ...check } = written.storagedriver;
+  return {
+    storagedriver: enabled ? check : undefined,
+    file: written.file.map((entry) => ({ ...entry, file: work.absolute(entry.file) })),
+    http: written.http,
+    tcp: written.tcp,
+  };
+}
+
+/** Bounded by what is written, so that it may be a metric label. */
+function registriesOf(routes: readonly RouteConfig[], written: Written): string[] {
+  const matched = routes.flatMap(({ match }) => match.map((pattern) => pattern.split('/')[0] ?? ''));
+  const named = [...written.names.hosts.values(), ...written.names.prefixes.values(), ...written.names.aliases.values()];
+  const all = [...matched, ...named, written.names.default ?? 'docker.io', ...WELL_KNOWN];
+  return [...new Set(all.filter((name) => name !== '' && !/[*?]/.test(name)))];
+}

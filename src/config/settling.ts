@@ -1,0 +1,104 @@
+import { resolve } from 'node:path';
+import type { Account, TlsConfig } from './config.ts';
+import type { Fault } from './fault.ts';
+import { Secret } from './secret.ts';
+import { faultAt, placeAt, type Path } from './tree-path.ts';
+import type { Tree } from './tree.ts';
+
+/** Secrets and certificates are small; more is a mistake. */
+const TEXT_BYTES_MAX = 1_048_576;
+
+export type ReadFile = (path: string, bytesMax: number) => Promise<string | undefined>;
+
+/** The work of turning what is written into a Config: where things stood, what is wrong, which files were read. */
+export class Settling {
+  readonly faults: Fault[] = [];
+  readonly warnings: string[] = [];
+  readonly watched = new Set<string>();
+  readonly tree: Tree;
+  readonly directory: string;
+  readonly #readFile: ReadFile;
+
+  constructor(tree: Tree, directory: string, readFile: ReadFile) {
+    this.tree = tree;
+    this.directory = directory;
+    this.#readFile = readFile;
+  }
+
+  fault(path: Path, expected: string, suggestion?: string): undefined {
+    this.faults.push(faultAt(placeAt(this.tree, path), path, expected, suggestion));
+    return undefined;
+  }
+
+  absolute(path: string): string {
+    return resolve(this.directory, path);
+  }
+
+  /** The text of a file that the configuration names at `path`; a fault and `undefined` if there is none. */
+  async read(file: string | undefined, path: Path): Promise<string | undefined> {
+    if (file === undefined) return undefined;
+    const absolute = this.absolute(file);
+    this.watched.add(absolute);
+    try {
+      const text = await this.#readFile(absolute, TEXT_BYTES_MAX);
+      if (text === undefined) return this.fault(path, `expected a file, but there is no ${absolute}`);
+      if (Buffer.byteLength(text) > TEXT_BYTES_MAX) return this.fault(path, `expected a file of at most 1 MiB at ${absolute}`);
+      return text;
+    } catch (error) {
+      const code = (error as { code?: unknown } | undefined)?.code;
+      return this.fault(path, `expected a file that can be read at ${absolute}${typeof code === 'string' ? ` (${code})` : ''}`);
+    }
+  }
+
+  /** A secret that is written, or stands in a file; the line end that editors leave is not part of it. */
+  async secret(written: Secret | undefined, file: string | undefined, path: Path, key: string): Promise<Secret | undefined> {
+    if (file === undefined) return written;
+    if (written !== undefined) return this.fault([...path, `${key}file`], `expected either ${key} or ${key}file, not both`);
+    const text = (await this.read(file, [...path, `${key}file`]))?.replace(/\r?\n$/, '');
+    return text === ''
+      ? this.fault([...path, `${key}file`], 'expected a secret in that file, which is empty')
+      : (text && new Secret(text)) || undefined;
+  }
+
+  /** Username and password, both or none. */
+  async account(written: WrittenAccount, path: Path): Promise<Account | undefined> {
+    const password = await this.secret(written.password, written.passwordfile, path, 'password');
+    const { username } = written;
+    if (username !== undefined && password !== undefined) return { username, password };
+    const halfWritten = written.password !== undefined || written.passwordfile !== undefined;
+    if (username !== undefined && !halfWritten)
+      return this.fault([...path, 'username'], 'expected a password or passwordfile beside it');
+    if (username === undefined && halfWritten) return this.fault(path, 'expected a username beside the password');
+    return undefined;
+  }
+
+  async tls(written: WrittenTls | undefined, path: Path): Promise<TlsConfig | undefined> {
+    if (written === undefined) return undefined;
+    const ca = await this.#pem(written.ca, [...path, 'ca'], 'CERTIFICATE');
+    const certificate = await this.#pem(written.certificate, [...path, 'certificate'], 'CERTIFICATE');
+    const key = await this.#pem(written.key, [...path, 'key'], 'KEY');
+    if ((written.certificate === undefined) !== (written.key === undefined)) {
+      this.fault(path, 'expected certificate and key together');
+    }
+    return { ca, certificate, key: key === undefined ? undefined : new Secret(key), skipverify: written.skipverify ?? false };
+  }
+
+  async #pem(file: string | undefined, path: Path, label: string): Promise<string | undefined> {
+    const text = await this.read(file, path);
+    if (text === undefined || new RegExp(`-----BEGIN [A-Z0-9 ]*${label}-----`).test(text)) return text;
+    return this.fault(path, `expected a file in PEM form that holds a ${label.toLowerCase()}`);
+  }
+}
+
+export interface WrittenAccount {
+  readonly username?: string | undefined;
+  readonly password?: Secret | undefined;
+  readonly passwordfile?: string | undefined;
+}
+
+export interface WrittenTls {
+  readonly ca?: string | undefined;
+  readonly certificate?: string | undefined;
+  readonly key?: string | undefined;
+  readonly skipverify?: boolean;
+}
