@@ -18,7 +18,11 @@ export class DataDirectoryError extends Error {
 export function asDataDirectoryError(root: string, error: unknown): DataDirectoryError {
   if (error instanceof DataDirectoryError) return error;
   const cause = error instanceof Error ? error.message : String(error);
-  return new DataDirectoryError('disk', `the data directory ${root} cannot be used: ${adviceFor(root, codeOf(error))} (${cause})`, error);
+  return new DataDirectoryError(
+    'disk',
+    `the data directory ${root} cannot be used: ${adviceFor(root, codeOf(error))} (${cause})`,
+    error,
+  );
 }
 
 function adviceFor(root: string, code: string | undefined): string {

@@ -51,7 +51,17 @@ function createDiskBlobStore(disk: Disk, layout: Layout): BlobStore {
     };
     try {
       const resumedSize = await file.size();
-      return createDiskPart({ disk, layout, fanOut, id, file, resumedSize, changed: held.forget, left, released: () => close(file) });
+      return createDiskPart({
+        disk,
+        layout,
+        fanOut,
+        id,
+        file,
+        resumedSize,
+        changed: held.forget,
+        left,
+        released: () => close(file),
+      });
     } catch (error) {
       close(file);
       throw error;

@@ -20,7 +20,10 @@ interface Held {
 }
 
 /** `openFile` opens the digest's file for reading; `close` is told each file that has no user left, once. */
-export function createHeldFiles(openFile: (digest: Digest) => Promise<OpenFile | undefined>, close: (file: OpenFile) => void): HeldFiles {
+export function createHeldFiles(
+  openFile: (digest: Digest) => Promise<OpenFile | undefined>,
+  close: (file: OpenFile) => void,
+): HeldFiles {
   const held = new Map<Digest, Held>();
 
   function release(digest: Digest, entry: Held): void {

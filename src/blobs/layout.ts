@@ -68,7 +68,10 @@ function checkLayout(text: string, file: string): void {
   }
   if (found.layout > LAYOUT) {
     const reads = `layout ${found.layout}; this version reads layout ${LAYOUT}`;
-    throw new DataDirectoryError('layout', `${file} says ${reads}: start ${found.writtenBy} or newer, which can read it, or use another directory`);
+    throw new DataDirectoryError(
+      'layout',
+      `${file} says ${reads}: start ${found.writtenBy} or newer, which can read it, or use another directory`,
+    );
   }
 }
 
@@ -89,7 +92,10 @@ function parseLayout(text: string): { readonly layout: number; readonly writtenB
  */
 async function writeLayout({ disk, random, root, version }: LayoutOptions, layout: Layout, file: string): Promise<void> {
   if ((await disk.list(layout.blobs)).some((name) => name === 'sha256' || name === 'sha512')) {
-    throw new DataDirectoryError('layout', `${file} is missing though ${layout.blobs} holds blobs: restore it, or move ${layout.home} away`);
+    throw new DataDirectoryError(
+      'layout',
+      `${file} is missing though ${layout.blobs} holds blobs: restore it, or move ${layout.home} away`,
+    );
   }
   const made = await missingAbove(disk, root);
   await makeMissing(disk, layout);
@@ -112,6 +118,7 @@ async function makeMissing(disk: Disk, layout: Layout): Promise<void> {
 /** The directories that will hold a new entry once `path` is made. */
 async function missingAbove(disk: Disk, path: string): Promise<string[]> {
   const parents: string[] = [];
-  for (let at = path; (await disk.stat(at)) === undefined && join(at, '..') !== at; at = join(at, '..')) parents.push(join(at, '..'));
+  for (let at = path; (await disk.stat(at)) === undefined && join(at, '..') !== at; at = join(at, '..'))
+    parents.push(join(at, '..'));
   return parents;
 }

@@ -20,7 +20,11 @@ export const nodeDisk: Disk = {
     }
   },
   rename,
-  unlink: (path) => unlessAbsent(unlink(path).then(() => true), false),
+  unlink: (path) =>
+    unlessAbsent(
+      unlink(path).then(() => true),
+      false,
+    ),
   removeDirectory: (path) => unlessAbsent(rmdir(path), undefined),
   list: (path) => unlessAbsent(readdir(path), []),
   async stat(path) {
@@ -40,7 +44,7 @@ const FLAGS = {
  * A descriptor is given back only when no call is under way on it: the kernel hands its number to the next open at once,
  * and a write still queued in the thread pool would then land in somebody else's file.
  */
-function toOpenFile(handle: FileHandle): OpenFile {
+export function toOpenFile(handle: FileHandle): OpenFile {
   let underWay = 0;
   let closing: Promise<void> | undefined;
   let onIdle: (() => void) | undefined;

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import type { Random } from '../../src/system/random.ts';
-import { MemoryFile } from './memory-file.ts';
+import type { MemoryFile } from './memory-file.ts';
 
 export type Entry = MemoryFile | 'directory';
 
@@ -25,7 +25,9 @@ export class MemoryTree {
   }
 
   names(directory: string): string[] {
-    return [...this.#seen.keys()].filter((path) => path !== '/' && posix.dirname(path) === directory).map((path) => posix.basename(path));
+    return [...this.#seen.keys()]
+      .filter((path) => path !== '/' && posix.dirname(path) === directory)
+      .map((path) => posix.basename(path));
   }
 
   files(): MemoryFile[] {

@@ -48,32 +48,37 @@ describe('a disk that fails', () => {
     ['syncDirectory', 4],
   ];
 
-  test.each(calls)('at %s (call %i) of a publish: told, nothing kept, nothing left, and the next one works', async (on, nth) => {
-    const part = await filled();
-    disk.fail({ on, nth, as: 'EIO' });
-    await expect(part.publish(digest)).rejects.toMatchObject({ code: 'EIO' });
-    expect(await store.open(digest)).toBeUndefined();
-    part.release();
-    await nothingIsLeft();
-    await keep();
-    expect(digestOf(await readBlob(store, digest))).toBe(digest);
-  });
-
-  test.each([['sync', 1], ['rename', 1], ['syncDirectory', 1], ['syncDirectory', 2]] as [DiskOperation, number][])(
-    'at %s (call %i) of a second publish: what was promised before stays',
+  test.each(calls)(
+    'at %s (call %i) of a publish: told, nothing kept, nothing left, and the next one works',
     async (on, nth) => {
-      await keep();
       const part = await filled();
       disk.fail({ on, nth, as: 'EIO' });
       await expect(part.publish(digest)).rejects.toMatchObject({ code: 'EIO' });
+      expect(await store.open(digest)).toBeUndefined();
       part.release();
-      expect(digestOf(await readBlob(store, digest))).toBe(digest);
       await nothingIsLeft();
-      disk.crash({ random });
-      store = await openDiskBlobStore({ disk, random, root: '/data', version: '1.0.0' });
+      await keep();
       expect(digestOf(await readBlob(store, digest))).toBe(digest);
     },
   );
+
+  test.each([
+    ['sync', 1],
+    ['rename', 1],
+    ['syncDirectory', 1],
+    ['syncDirectory', 2],
+  ] as [DiskOperation, number][])('at %s (call %i) of a second publish: what was promised before stays', async (on, nth) => {
+    await keep();
+    const part = await filled();
+    disk.fail({ on, nth, as: 'EIO' });
+    await expect(part.publish(digest)).rejects.toMatchObject({ code: 'EIO' });
+    part.release();
+    expect(digestOf(await readBlob(store, digest))).toBe(digest);
+    await nothingIsLeft();
+    disk.crash({ random });
+    store = await openDiskBlobStore({ disk, random, root: '/data', version: '1.0.0' });
+    expect(digestOf(await readBlob(store, digest))).toBe(digest);
+  });
 
   test('an fsync that failed is never asked again of the same file, and no crash brings the file back', async () => {
     const part = await filled();
@@ -118,7 +123,8 @@ describe('a disk that fails', () => {
     await keep();
     const lift = disk.fail({ on: 'open', as: code });
     const opening = [store.open(digest), store.open(digest)];
-    for (const result of await Promise.allSettled(opening)) expect(result).toMatchObject({ status: 'rejected', reason: { code } });
+    for (const result of await Promise.allSettled(opening))
+      expect(result).toMatchObject({ status: 'rejected', reason: { code } });
     await expect(store.part(randomId(random), true)).rejects.toMatchObject({ code });
     lift();
     expect(digestOf(await readBlob(store, digest))).toBe(digest);
@@ -138,16 +144,19 @@ describe('a disk that fails', () => {
     await nothingIsLeft();
   });
 
-  test.each(Array.from({ length: 12 }, (_, seed) => seed))('a removal that could not be made durable is told, and made so by the next (seed %i)', async (seed) => {
-    await keep();
-    const lift = disk.fail({ on: 'syncDirectory', as: 'EIO' });
-    await expect(store.remove(digest)).rejects.toMatchObject({ code: 'EIO' });
-    lift();
-    expect(await store.remove(digest)).toBe(false);
-    disk.crash({ random: createSeededRandom(seed) });
-    store = await openDiskBlobStore({ disk, random, root: '/data', version: '1.0.0' });
-    expect(await store.open(digest)).toBeUndefined();
-  });
+  test.each(Array.from({ length: 12 }, (_, seed) => seed))(
+    'a removal that could not be made durable is told, and made so by the next (seed %i)',
+    async (seed) => {
+      await keep();
+      const lift = disk.fail({ on: 'syncDirectory', as: 'EIO' });
+      await expect(store.remove(digest)).rejects.toMatchObject({ code: 'EIO' });
+      lift();
+      expect(await store.remove(digest)).toBe(false);
+      disk.crash({ random: createSeededRandom(seed) });
+      store = await openDiskBlobStore({ disk, random, root: '/data', version: '1.0.0' });
+      expect(await store.open(digest)).toBeUndefined();
+    },
+  );
 
   test('short reads reach the reader as they are', async () => {
     await keep();

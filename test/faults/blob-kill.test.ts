@@ -25,7 +25,12 @@ beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'entrepot-kill-'));
   const sources = ['blobs/disk.ts', 'system/node-disk.ts', 'system/random.ts'].map((path) => join(project, 'src', path));
   const typeRoots = [join(project, 'node_modules', '@types')];
-  const settings = { extends: join(project, 'tsconfig.build.json'), compilerOptions: { outDir: compiled, rootDir: join(project, 'src'), typeRoots }, files: sources, include: [] };
+  const settings = {
+    extends: join(project, 'tsconfig.build.json'),
+    compilerOptions: { outDir: compiled, rootDir: join(project, 'src'), typeRoots },
+    files: sources,
+    include: [],
+  };
   await writeFile(join(compiled, 'tsconfig.json'), JSON.stringify(settings));
   await writeFile(join(compiled, 'package.json'), '{"type":"module"}');
   const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin', 'tsc');
@@ -52,7 +57,10 @@ test(`${KILLS} times killed at a random moment: no blob is wrong, none that was 
     if (digest === undefined) throw new Error(`${name} was left in blobs/`);
     expect(digestOf(await readBlob(store, digest))).toBe(digest);
   }
-  for (const [digest, word] of told) if (word !== 'removing') expect([digest, found.has(digest)]).toEqual([digest, word === 'held']);
+  for (const [digest, word] of told) {
+    const is = found.has(digest) ? 'held' : 'absent';
+    expect([digest, is]).toEqual([digest, word === 'removing' ? is : word]);
+  }
   expect((await store.parts()).length).toBeLessThanOrEqual(KILLS);
   await store.close();
 }, 60_000);
@@ -67,7 +75,10 @@ async function runUntilKilled(run: number): Promise<[word: string, digest: strin
   });
   const signal = await new Promise((resolve) => running.once('close', (_code, by) => resolve(by)));
   expect(signal).toBe('SIGKILL');
-  return text.split('\n').slice(0, -1).map((line) => line.split(' ') as [string, string]);
+  return text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => line.split(' ') as [string, string]);
 }
 
 async function namesBelow(blobs: string): Promise<Set<string>> {

@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest';
+import { nodeDisk, toOpenFile, writeAll } from '../../../src/system/node-disk.ts';
+
+type Handle = Parameters<typeof writeAll>[0];
+
+/** Takes at most `most` bytes at a time, as a kernel may. */
+function shortHandle(most: number, taken: Buffer): Handle {
+  const write = async (bytes: Uint8Array, from: number, length: number, position: number) => {
+    const count = Math.min(most, length);
+    taken.set(bytes.subarray(from, from + count), position);
+    return { bytesWritten: count, buffer: bytes };
+  };
+  return { write } as unknown as Handle;
+}
+
+test('a write that the kernel takes in pieces is finished', async () => {
+  const taken = Buffer.alloc(13);
+  await writeAll(shortHandle(3, taken), Buffer.from('0123456789'), 2);
+  expect(taken.toString()).toBe('\0\x000123456789\0');
+});
+
+test('a write of which the kernel takes nothing is an error, not a loop', async () => {
+  await expect(writeAll(shortHandle(0, Buffer.alloc(1)), Buffer.from('x'), 0)).rejects.toMatchObject({ code: 'EIO' });
+});
+
+test('a missing directory has no space: the error says so', async () => {
+  await expect(nodeDisk.space('/nowhere/at/all')).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+test('a descriptor is not given back while a write is under way on it', async () => {
+  const order: string[] = [];
+  let finish = (): void => undefined;
+  const finished = new Promise<void>((resolve) => (finish = resolve));
+  const handle = {
+    write: async (_bytes: Uint8Array, _from: number, length: number) => {
+      await finished;
+      order.push('written');
+      return { bytesWritten: length };
+    },
+    close: async () => void order.push('closed'),
+  };
+  const file = toOpenFile(handle as unknown as Parameters<typeof toOpenFile>[0]);
+  const write = file.write(Buffer.from('x'), 0);
+  const close = file.close();
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  expect(order).toEqual([]);
+  finish();
+  await Promise.all([write, close]);
+  expect(order).toEqual(['written', 'closed']);
+});
