@@ -12,7 +12,7 @@ export interface Disk {
   open(path: string, mode: 'read' | 'create' | 'update'): Promise<OpenFile | undefined>;
   /** Makes a directory and those above it; no error if it exists. */
   makeDirectory(path: string): Promise<void>;
-  /** Makes the directory's entries (creations, renames, removals in it) durable. */
+  /** Makes the directory's entries (creations, renames, removals in it) durable, as far as its file system can. */
   syncDirectory(path: string): Promise<void>;
   /** Atomic; replaces the target. Durable only after both directories are synced. */
   rename(from: string, to: string): Promise<void>;

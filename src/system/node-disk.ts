@@ -15,6 +15,8 @@ export const nodeDisk: Disk = {
     const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
       await handle.sync();
+    } catch (error) {
+      if (!NO_SUCH_SYNC.has((error as NodeJS.ErrnoException).code)) throw error;
     } finally {
       await handle.close();
     }
@@ -33,6 +35,9 @@ export const nodeDisk: Disk = {
   },
   space: async (path) => toSpace(await statfs(path)),
 };
+
+/** What fsync of a directory says on file systems that have none (some SMB and FUSE mounts): they could never be used. */
+const NO_SUCH_SYNC: ReadonlySet<string | undefined> = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP']);
 
 const FLAGS = {
   read: constants.O_RDONLY,

@@ -48,3 +48,7 @@ test('a descriptor is not given back while a write is under way on it', async ()
   await Promise.all([write, close]);
   expect(order).toEqual(['written', 'closed']);
 });
+
+test.skipIf(process.platform !== 'linux')('a file system without directory sync is used without it', async () => {
+  await expect(nodeDisk.syncDirectory('/proc/self')).resolves.toBeUndefined();
+});
