@@ -12,16 +12,18 @@ export interface BlobStore {
   open(digest: Digest): Promise<OpenBlob | undefined>;
   /**
    * Takes up the part of this id where it exists and `resume` is true, else makes an empty one (an older one of the same
-   * id is discarded). The caller ends it by `publish`, `discard` or `close`.
+   * id is discarded). The caller ends it by `publish` or `discard`, or leaves it for later; `release` comes last in any case.
+   * Rejects while this store has a part of the id open.
    */
   part(id: PartId, resume: boolean): Promise<Part>;
   /** Every part on disk, for the sweep of leftovers. */
   parts(): Promise<readonly { readonly id: PartId; readonly size: number; readonly modified: number }[]>;
-  /** Drops a part that nobody has open. */
+  /** Drops a part; false where there is none, or where this store has it open. */
   removePart(id: PartId): Promise<boolean>;
   /** False when nothing was held. Durable when it resolves. */
   remove(digest: Digest): Promise<boolean>;
   space(): Promise<DiskSpace>;
+  /** Waits for files that are being closed; what is still open is its user's to close. */
   close(): Promise<void>;
 }
 
@@ -46,8 +48,12 @@ export interface Part {
   write(bytes: Uint8Array, position: number): Promise<void>;
   read(into: Uint8Array, position: number): Promise<number>;
   truncate(size: number): Promise<void>;
+  /** Makes bytes, size and the part's own name durable. When the bytes could not be synced the part is discarded. */
   sync(): Promise<void>;
-  /** Sync, rename to the digest's place, sync the directory. Readers read on. A blob already held there is replaced. */
+  /**
+   * Sync, rename to the digest's place, sync the directories. Readers read on. A blob already held there is replaced. On a
+   * rejection the part is discarded and the digest is held exactly if it was before. Writes must have been awaited.
+   */
   publish(digest: Digest): Promise<void>;
   /** Removes the file. Readers read on until they release. */
   discard(): Promise<void>;
