@@ -1,0 +1,45 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { startServer } from '../../src/compose.ts';
+import type { Config } from '../../src/config/config.ts';
+import { loadConfig } from '../../src/config/load.ts';
+import { createLineSink } from '../../src/observe/line-sink.ts';
+import { createLog } from '../../src/observe/log.ts';
+import { createRecords, createRunning, type Running } from './running.ts';
+import type { Settings } from './settings.ts';
+
+export interface RunningHere extends Running {
+  /** Takes other settings, as SIGHUP does. */
+  reload(settings: Settings): Promise<readonly string[]>;
+  /** Drains and ends. */
+  stop(): Promise<void>;
+}
+
+/** The real server in this process: nothing in it is replaced. `directory` is where its file is written. */
+export async function startHere(settings: Settings, directory: string): Promise<RunningHere> {
+  const log = createRecords();
+  const stream = new PassThrough().setEncoding('utf8').on('data', log.take);
+  const config = await configOf(settings, directory);
+  const server = await startServer(config, {
+    log: createLog({ level: 'debug', fields: {}, formatter: 'json', sink: createLineSink(stream) }),
+    version: 'test',
+    reload: () => Promise.reject(new Error('reload through the harness')),
+  });
+  const running = createRunning(server.addresses, log);
+  let stopping: Promise<void> | undefined;
+  return {
+    ...running,
+    reload: async (next) => server.reload(await configOf(next, directory)),
+    stop() {
+      running.closeClients();
+      return (stopping ??= server.drain());
+    },
+  };
+}
+
+async function configOf(settings: Settings, directory: string): Promise<Config> {
+  const argument = join(directory, 'config.yml');
+  await writeFile(argument, JSON.stringify(settings));
+  return loadConfig({ argument, env: {}, directory, readFile: (path) => readFile(path, 'utf8').catch(() => undefined) });
+}
