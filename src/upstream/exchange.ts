@@ -70,8 +70,8 @@ export function createExchange(options: ExchangeOptions): Exchange {
       }
     }
     if (isChallenge(arrival)) {
-      const challenges = challengesOf(arrival.response);
       arrival.response.body.discard();
+      const challenges = await challengesFor(options, question, arrival, signal);
       const used = pass;
       const fresh = await signIn.answer(question.repository, challenges, arrival.response.url, signal);
       if (fresh.kind !== 'pass') return refusal(fresh);
@@ -82,6 +82,17 @@ export function createExchange(options: ExchangeOptions): Exchange {
     }
     return conclude(options, arrival, pass);
   };
+}
+
+/** What a 401 wants. Artifact Registry may leave it unsaid, and says it of `/v2/` only. */
+async function challengesFor(options: ExchangeOptions, question: Question, { response, elsewhere }: Arrival, signal: AbortSignal): Promise<Challenges> {
+  const said = challengesOf(response);
+  if (said.length > 0 || elsewhere) return said;
+  const base = new URL(question.url.href.slice(0, question.url.href.indexOf('/v2/') + '/v2/'.length));
+  const journey: Journey = { ...question, method: 'GET', url: base, ownHeaders: options.headers };
+  const ping = await follow(options.transport, options.upstream, journey, signal);
+  ping?.response.body.discard();
+  return ping === undefined || ping.elsewhere || ping.response.status !== 401 ? [] : challengesOf(ping.response);
 }
 
 function conclude(options: ExchangeOptions, arrival: Arrival, pass: Pass | undefined): Outcome {
@@ -131,7 +142,9 @@ function repeatsChallenge(response: TransportResponse, pass: Pass): boolean {
   return challengesOf(response).some(({ scheme, parameters }) => scheme.toLowerCase() === pass.scheme && (parameters['realm'] ?? '') === pass.realm);
 }
 
-function challengesOf(response: TransportResponse): ReturnType<typeof parseChallenges> {
+type Challenges = ReturnType<typeof parseChallenges>;
+
+function challengesOf(response: TransportResponse): Challenges {
   return parseChallenges(response.header('www-authenticate') ?? '');
 }
 

@@ -110,7 +110,10 @@ export function createSignIn(options: SignInOptions): SignIn {
   return {
     async recall(repository, signal) {
       const want = wanted.get(repository) ?? forRepository(usual, repository);
-      return want === undefined ? undefined : await passFor(repository, want, signal);
+      if (want === undefined) return undefined;
+      const pass = await passFor(repository, want, signal);
+      // Basic was wanted once, perhaps for HEAD alone: having nothing to show is no reason not to ask.
+      return pass.kind === 'refused' && want.scheme === 'basic' ? undefined : pass;
     },
     async answer(repository, challenges, at, signal) {
       const want = choose(challenges, repository, at);

@@ -153,7 +153,7 @@ describe('bearer', () => {
     await expect(upstreamOf(endless).ask(wantManifest(), never)).rejects.toMatchObject({ reason: 'auth' });
   });
 
-  test('[P114] NVCR: an old token is answered with another realm; the first challenge comes back without it', async () => {
+  test('[P116] NVCR: an old token is answered with another realm; the first challenge comes back without it', async () => {
     let accepted = 't1';
     const server = await registry({
       takes: (authorization) => authorization === `Bearer ${accepted}`,
@@ -197,6 +197,16 @@ describe('bearer', () => {
     accepted = 't2';
     await readAll(await upstream.ask(wantManifest(), never));
     expect(server.seen.filter(({ line, headers }) => line.startsWith('GET /v2/') && headers.authorization === BASIC)).toEqual([]);
+  });
+
+  test('[P116] Artifact Registry: 401 without challenge; /v2/ says what is wanted', async () => {
+    const server = await serve((request, response) => {
+      if (request.url === '/v2/') return challenge(response, `Bearer realm="${server.origin}/v2/token"`);
+      if (request.url?.startsWith('/v2/token')) return json(response, 200, { token: 't' });
+      return request.headers.authorization === 'Bearer t' ? sendManifest(response) : answer(response, 401);
+    });
+    await readAll(await upstreamOf(server).ask(wantManifest(), never));
+    expect(server.seen.map(({ line }) => line.replace(/\?.*/, ''))).toEqual(['GET /v2/library/alpine/manifests/3.20', 'GET /v2/', 'GET /v2/token', 'GET /v2/library/alpine/manifests/3.20']);
   });
 
   test('401 without any challenge is a fault', async () => {
