@@ -18,7 +18,8 @@ export async function blobAnswer(deps: PullDeps, pulling: Pulling, digest: Diges
   const absence = deps.absences.get(key);
   if (absence !== undefined) return { kind: 'refused', refusal: absence, cacheStatus: NEGATIVE_STATUS };
   const answer = await obtain(deps, pulling, digest, found);
-  if (answer.kind === 'refused' && answer.refusal.kind === 'absent') deps.absences.remember(key, answer.refusal, pulling.route.policy.negativeTtlMs);
+  if (answer.kind === 'refused' && answer.refusal.kind === 'absent')
+    deps.absences.remember(key, answer.refusal, pulling.route.policy.negativeTtlMs);
   return answer;
 }
 

@@ -1,4 +1,3 @@
-
 /** How an answer came about, for `Cache-Status` (RFC 9211) and the request's outcome. */
 export type Source =
   | { readonly outcome: 'hit'; readonly ttlSeconds?: number }
@@ -34,7 +33,8 @@ export function cacheStatus(source: Source): string {
 /** `Warning` text (RFC 9111's predecessor, still what containerd logs), where there is something to warn of. */
 export function warning(source: Source): string | undefined {
   if (source.outcome === 'stale') return `299 entrepot "${source.why.replaceAll(/[^\x20-\x7e]|["\\]/g, '')}"`;
-  if (source.outcome === 'bypass' && source.why === 'bypass') return '299 entrepot "passed through: the cache cannot keep it now"';
+  if (source.outcome === 'bypass' && source.why === 'bypass')
+    return '299 entrepot "passed through: the cache cannot keep it now"';
   return undefined;
 }
 
@@ -44,4 +44,3 @@ export const NEGATIVE_STATUS = 'entrepot; hit; detail=negative';
 export function missStatus(upstream: string | undefined): string {
   return upstream === undefined ? 'entrepot; fwd=miss' : `entrepot; fwd=miss; detail=${detail(upstream)}`;
 }
-

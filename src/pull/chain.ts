@@ -1,5 +1,11 @@
 import type { Clock } from '../system/clock.ts';
-import { UpstreamError, type Upstream, type UpstreamAnswer, type UpstreamFound, type UpstreamRequest } from '../upstream/upstream.ts';
+import {
+  UpstreamError,
+  type Upstream,
+  type UpstreamAnswer,
+  type UpstreamFound,
+  type UpstreamRequest,
+} from '../upstream/upstream.ts';
 import type { Trace } from './trace.ts';
 
 /** What a chain said when none of it could supply: the worst that each upstream said, in the order of the contract. */
@@ -8,7 +14,12 @@ export type Refusal =
   | { readonly kind: 'unreachable'; readonly timeout: boolean; readonly tried: readonly Tried[] }
   | { readonly kind: 'limited'; readonly retryAfterSeconds: number | undefined; readonly tried: readonly Tried[] }
   | { readonly kind: 'denied'; readonly tried: readonly Tried[] }
-  | { readonly kind: 'absent'; readonly hint: string | undefined; readonly unknownName: boolean; readonly tried: readonly Tried[] };
+  | {
+      readonly kind: 'absent';
+      readonly hint: string | undefined;
+      readonly unknownName: boolean;
+      readonly tried: readonly Tried[];
+    };
 
 /** One upstream asked in vain; `error` is a sentence without secrets. */
 export interface Tried {

@@ -17,7 +17,12 @@ interface FollowDeps {
  * the file's size. True when that one finished; false when it is gone or failed, and `growing` may be led from here (its
  * bytes so far then stand in a part of our own, since a stopped leader may wake up and write).
  */
-export async function followFill(deps: FollowDeps, growing: Growing, signal: AbortSignal, onContent: () => void): Promise<boolean> {
+export async function followFill(
+  deps: FollowDeps,
+  growing: Growing,
+  signal: AbortSignal,
+  onContent: () => void,
+): Promise<boolean> {
   try {
     for (;;) {
       const lease = await deps.records.lease(growing.digest);
@@ -82,7 +87,7 @@ async function takeOver(deps: FollowDeps, growing: Growing): Promise<boolean> {
 
 async function copy(from: Part, to: Part, bytes: number): Promise<void> {
   const chunk = new Uint8Array(Math.min(1024 * 1024, bytes));
-  for (let position = 0; position < bytes; ) {
+  for (let position = 0; position < bytes;) {
     const count = await from.read(chunk.subarray(0, Math.min(chunk.byteLength, bytes - position)), position);
     if (count === 0) throw new Error(`the part ${from.id} is shorter than the frontier that was told`);
     await to.write(chunk.subarray(0, count), position);
@@ -91,7 +96,11 @@ async function copy(from: Part, to: Part, bytes: number): Promise<void> {
 }
 
 /** A held blob in the place of the part that it was, for the readers that go on. */
-function heldAsPart(held: { readonly size: number; read(into: Uint8Array, position: number): Promise<number>; close(): void }): Part {
+function heldAsPart(held: {
+  readonly size: number;
+  read(into: Uint8Array, position: number): Promise<number>;
+  close(): void;
+}): Part {
   let users = 1;
   const refuse = (): Promise<never> => Promise.reject(new Error('a held blob is not written to'));
   return {

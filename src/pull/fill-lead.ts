@@ -4,7 +4,13 @@ import type { Records } from '../metadata/records.ts';
 import { algorithmOf, finishDigest, startDigest, type Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
-import { UpstreamError, type Upstream, type UpstreamBody, type UpstreamFound, type UpstreamRequest } from '../upstream/upstream.ts';
+import {
+  UpstreamError,
+  type Upstream,
+  type UpstreamBody,
+  type UpstreamFound,
+  type UpstreamRequest,
+} from '../upstream/upstream.ts';
 import { askOne, CHAIN_DEADLINE_MS, Refusals, type Refusal } from './chain.ts';
 import type { ReportPull } from './events.ts';
 import { openPart } from './fill-part.ts';

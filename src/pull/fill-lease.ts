@@ -9,7 +9,9 @@ import type { Growing } from './growing.ts';
  */
 export interface Leases {
   /** Never rejects. */
-  take(digest: Digest): Promise<{ readonly kind: 'lead'; readonly lease: Lease } | { readonly kind: 'follow'; readonly lease: LeaseRecord }>;
+  take(
+    digest: Digest,
+  ): Promise<{ readonly kind: 'lead'; readonly lease: Lease } | { readonly kind: 'follow'; readonly lease: LeaseRecord }>;
 }
 
 export interface Lease {

@@ -24,7 +24,12 @@ const REHASH_CHUNK_BYTES = 1024 * 1024;
  * Takes up what an earlier process left of the digest's fill, or starts a new part. Only the prefix that was fsynced and
  * recorded is trusted; what follows is cut off, and the prefix hashed again (architecture.md, decision 5).
  */
-export async function openPart(deps: PartDeps, digest: Digest, mayResume: boolean, size: number | undefined): Promise<OpenedPart> {
+export async function openPart(
+  deps: PartDeps,
+  digest: Digest,
+  mayResume: boolean,
+  size: number | undefined,
+): Promise<OpenedPart> {
   const record = mayResume ? await recordOf(deps.records, digest) : undefined;
   const resumed = record === undefined ? undefined : await resume(deps.blobs, digest, record, size);
   if (resumed !== undefined) return resumed;
@@ -39,7 +44,12 @@ async function recordOf(records: Records, digest: Digest): Promise<PartRecord | 
   }
 }
 
-async function resume(blobs: BlobStore, digest: Digest, record: PartRecord, size: number | undefined): Promise<OpenedPart | undefined> {
+async function resume(
+  blobs: BlobStore,
+  digest: Digest,
+  record: PartRecord,
+  size: number | undefined,
+): Promise<OpenedPart | undefined> {
   const part = await blobs.part(record.id, true);
   const known = size ?? record.size;
   const contradicts = size !== undefined && record.size !== undefined && size !== record.size;
@@ -60,7 +70,7 @@ async function resume(blobs: BlobStore, digest: Digest, record: PartRecord, size
 async function rehash(part: Part, digest: Digest, prefix: number): Promise<Hash> {
   const hash = startDigest(digest);
   const chunk = new Uint8Array(Math.min(REHASH_CHUNK_BYTES, prefix));
-  for (let position = 0; position < prefix; ) {
+  for (let position = 0; position < prefix;) {
     const count = await part.read(chunk.subarray(0, Math.min(chunk.byteLength, prefix - position)), position);
     if (count === 0) throw new Error(`the part ${part.id} ends before its recorded prefix`);
     hash.update(chunk.subarray(0, count));

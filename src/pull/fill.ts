@@ -12,7 +12,12 @@ import { throughContent } from './through.ts';
 export type Filled = { readonly kind: 'content'; readonly content: Content; readonly source: Source } | Refusal;
 
 /** Gets the blob: starts its fill, or joins the one that runs. */
-export async function fillBlob(deps: PullDeps, pulling: Pulling, digest: Digest, expectedSize: number | undefined): Promise<Filled> {
+export async function fillBlob(
+  deps: PullDeps,
+  pulling: Pulling,
+  digest: Digest,
+  expectedSize: number | undefined,
+): Promise<Filled> {
   const { route, registry, repository, holder } = pulling;
   const order = { digest, registry, repository, chain: route.chain, expectedSize, holder, open: route.policy.open };
   for (;;) {
@@ -41,7 +46,8 @@ async function joinFill(
     const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
     if (proof.kind !== 'proven') return proof;
     const size = fill.content().size ?? proof.size;
-    if (size !== undefined) await linkProven(deps.records, pulling.holder, digest, { kind: 'blob', size }, proof.upstream, deps.clock.now());
+    if (size !== undefined)
+      await linkProven(deps.records, pulling.holder, digest, { kind: 'blob', size }, proof.upstream, deps.clock.now());
   }
   if (!joined) pulling.trace.upstream = first.upstream;
   const content = fill.content();

@@ -13,7 +13,12 @@ import { openThrough, throughContent, type ThroughSource } from './through.ts';
 export interface FillsDeps extends FillDeps {
   readonly leases: Leases;
   /** Publishes a verified part and links it; rejects when disk or metadata fail. */
-  readonly keep: (end: Extract<LeadEnd, { kind: 'done' }>, digest: Digest, size: number, provenance: Provenance) => Promise<void>;
+  readonly keep: (
+    end: Extract<LeadEnd, { kind: 'done' }>,
+    digest: Digest,
+    size: number,
+    provenance: Provenance,
+  ) => Promise<void>;
 }
 
 /** A fill, and under which repository it is to be kept. */
@@ -156,7 +161,14 @@ export class Fill {
 
   status(): FillStatus {
     const { size, written } = this.#growing;
-    return { digest: this.digest, repository: this.#order.holder, size, written, readers: this.#readers, upstream: this.#upstream };
+    return {
+      digest: this.digest,
+      repository: this.#order.holder,
+      size,
+      written,
+      readers: this.#readers,
+      upstream: this.#upstream,
+    };
   }
 
   stop(reason: Error): void {
@@ -185,7 +197,9 @@ export class Fill {
   /** True when it is over; false when another process leads now. */
   async #lead(lease: Lease): Promise<boolean> {
     const keeping = lease.keep(this.#growing, () => this.stop(LEASE_LOST));
-    const lead = new Lead(this.#deps, this.#order, this.#growing, this.#abort.signal, (upstream) => this.#answered(upstream.name));
+    const lead = new Lead(this.#deps, this.#order, this.#growing, this.#abort.signal, (upstream) =>
+      this.#answered(upstream.name),
+    );
     let end: LeadEnd;
     try {
       end = await lead.run();

@@ -20,7 +20,12 @@ export function heldContent(blobs: BlobStore, digest: Digest, size: number): Con
   };
 }
 
-function heldReader(file: { read(into: Uint8Array, position: number): Promise<number>; close(): void }, from: number, to: number, digest: Digest): Reader {
+function heldReader(
+  file: { read(into: Uint8Array, position: number): Promise<number>; close(): void },
+  from: number,
+  to: number,
+  digest: Digest,
+): Reader {
   let position = from;
   let closed = false;
   return {

@@ -50,7 +50,8 @@ export class Listings {
     const record = await this.#record(holder, key);
     const now = this.#deps.clock.now();
     const freshness = record === undefined ? 'expired' : judge(record, route.policy, false, now);
-    if (record !== undefined && freshness === 'fresh') return listed(record, { outcome: 'hit', ttlSeconds: ttlSeconds(record, route.policy, now) });
+    if (record !== undefined && freshness === 'fresh')
+      return listed(record, { outcome: 'hit', ttlSeconds: ttlSeconds(record, route.policy, now) });
     if (record !== undefined && freshness === 'backoff') return this.#stale(ask, record);
     const { value } = await this.#asks.ask(`${route.name} ${holder} ${key}`, () => this.#fetch(ask, holder));
     if ('body' in value || record === undefined || freshness === 'expired' || value.kind === 'absent') return value;
@@ -118,7 +119,8 @@ async function readText(answer: UpstreamFound, upstream: string): Promise<string
   try {
     for (let chunk = await body.read(); chunk !== undefined; chunk = await body.read()) {
       length += chunk.byteLength;
-      if (length > LIST_BYTES_MAX) throw new UpstreamError(upstream, 'status', `${upstream} sent a list of more than ${LIST_BYTES_MAX} bytes`);
+      if (length > LIST_BYTES_MAX)
+        throw new UpstreamError(upstream, 'status', `${upstream} sent a list of more than ${LIST_BYTES_MAX} bytes`);
       chunks.push(chunk.slice());
     }
   } finally {

@@ -77,7 +77,8 @@ async function catalog(records: Records, { n, last }: Page, show: ShowName): Pro
   const limit = n ?? CATALOG_PAGE;
   const names = limit === 0 ? [] : await collect(records, (shown) => last === undefined || shown > last, limit + 1, show);
   const page = names.slice(0, limit);
-  const link = names.length > limit ? { link: linkTo('/v2/_catalog', { n: String(limit), last: page.at(-1) ?? '' }, undefined) } : {};
+  const link =
+    names.length > limit ? { link: linkTo('/v2/_catalog', { n: String(limit), last: page.at(-1) ?? '' }, undefined) } : {};
   return json({ repositories: page }, { outcome: 'hit' }, link);
 }
 
@@ -111,7 +112,8 @@ function routeOf(deps: ListsDeps, name: Name, trace: Trace, reference: string | 
   trace.repository = name.repository;
   trace.reference = reference;
   const route = deps.router(name);
-  if (route === undefined) throw new RegistryError('NAME_UNKNOWN', `no route of this mirror leads to ${name.registry}/${name.repository}`);
+  if (route === undefined)
+    throw new RegistryError('NAME_UNKNOWN', `no route of this mirror leads to ${name.registry}/${name.repository}`);
   trace.route = route.name;
   if (!route.deny) return route;
   trace.outcome = 'denied';

@@ -28,7 +28,8 @@ export type BlobLookup =
 export async function lookupBlob(deps: LookupDeps, repository: string, digest: Digest): Promise<BlobLookup> {
   const link = await deps.records.link(repository, digest);
   if (link !== undefined) {
-    if (await isHeld(deps, digest, link.size)) return { kind: 'held', content: heldContent(deps.blobs, digest, link.size), size: link.size };
+    if (await isHeld(deps, digest, link.size))
+      return { kind: 'held', content: heldContent(deps.blobs, digest, link.size), size: link.size };
     return { kind: 'missing', expectedSize: link.size };
   }
   const described = await deps.records.described(repository, digest);
@@ -63,7 +64,10 @@ export interface ManifestLink {
 /** What grants the manifest under this repository; a blob's link does not. */
 export async function lookupManifest(deps: LookupDeps, repository: string, digest: Digest): Promise<ManifestLink | undefined> {
   const link = await deps.records.link(repository, digest);
-  if (link !== undefined) return link.kind === 'manifest' && link.mediaType !== undefined ? { digest, mediaType: link.mediaType, size: link.size } : undefined;
+  if (link !== undefined)
+    return link.kind === 'manifest' && link.mediaType !== undefined
+      ? { digest, mediaType: link.mediaType, size: link.size }
+      : undefined;
   const described = await deps.records.described(repository, digest);
   if (described?.public !== true) return undefined;
   const blob = await deps.records.blob(digest);
@@ -80,11 +84,20 @@ export interface TagLookup {
   readonly stale: boolean;
 }
 
-export async function lookupTag(deps: LookupDeps, repository: string, tag: string, policy: RoutePolicy): Promise<TagLookup | undefined> {
+export async function lookupTag(
+  deps: LookupDeps,
+  repository: string,
+  tag: string,
+  policy: RoutePolicy,
+): Promise<TagLookup | undefined> {
   const record = await deps.records.tag(repository, tag);
   if (record === undefined) return undefined;
   const now = deps.clock.now();
   // An upstream that said "gone" was asked: for the ttl that is an answer like any other.
   const asked = { ...record, checked: Math.max(record.checked, record.gone ?? 0) };
-  return { record, freshness: judge(asked, policy, policy.immutable(tag), now), stale: record.gone !== undefined || mayBeStale(record, policy, now) };
+  return {
+    record,
+    freshness: judge(asked, policy, policy.immutable(tag), now),
+    stale: record.gone !== undefined || mayBeStale(record, policy, now),
+  };
 }

@@ -29,7 +29,12 @@ export interface ManifestRefusal {
 export type Manifests = Collapse<ChainResult<FetchedManifest> & { readonly stored?: boolean }>;
 
 /** A manifest by digest: held, or proven to be this repository's, or fetched. */
-export async function manifestByDigest(deps: PullDeps, fetches: Manifests, pulling: Pulling, digest: Digest): Promise<ManifestAnswer | ManifestRefusal> {
+export async function manifestByDigest(
+  deps: PullDeps,
+  fetches: Manifests,
+  pulling: Pulling,
+  digest: Digest,
+): Promise<ManifestAnswer | ManifestRefusal> {
   const held = await readHeld(deps, pulling, digest, await lookupManifest(deps, pulling.holder, digest));
   if (held !== undefined) return { ...held, source: { outcome: 'hit' } };
   const key = absenceKey(pulling, digest);
@@ -63,7 +68,14 @@ async function showUnlinked(deps: PullDeps, pulling: Pulling, digest: Digest): P
   const manifest = proof.kind === 'proven' ? readManifest(bytes, proof.mediaType) : undefined;
   if (proof.kind !== 'proven' || manifest?.kind !== 'manifest') return undefined;
   const { mediaType } = manifest;
-  await linkProven(deps.records, pulling.holder, digest, { kind: 'manifest', size: bytes.byteLength, mediaType }, proof.upstream, deps.clock.now());
+  await linkProven(
+    deps.records,
+    pulling.holder,
+    digest,
+    { kind: 'manifest', size: bytes.byteLength, mediaType },
+    proof.upstream,
+    deps.clock.now(),
+  );
   await deps.store.describe(manifest, { repository: pulling.holder, upstream: proof.upstream, public: false });
   return { kind: 'manifest', digest, mediaType, size: bytes.byteLength, bytes, source: { outcome: 'hit' } };
 }

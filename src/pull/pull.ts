@@ -32,10 +32,16 @@ export interface PullRequest {
 /** Name → route → lookup → fill → store → respond. Throws RegistryError for every refusal. */
 export type Pull = (request: PullRequest) => Promise<Reply>;
 
-export function createPull(deps: PullDeps): { readonly pull: Pull; readonly refresh: (request: PullRequest) => Promise<ManifestAnswer> } {
+export function createPull(deps: PullDeps): {
+  readonly pull: Pull;
+  readonly refresh: (request: PullRequest) => Promise<ManifestAnswer>;
+} {
   const fetches: Manifests = new Collapse();
   const tags = new Tags(deps, fetches);
-  const byReference = (pulling: Pulling, target: Extract<PullTarget, { kind: 'manifest' }>): Promise<ManifestAnswer | ManifestRefusal> =>
+  const byReference = (
+    pulling: Pulling,
+    target: Extract<PullTarget, { kind: 'manifest' }>,
+  ): Promise<ManifestAnswer | ManifestRefusal> =>
     target.reference.kind === 'tag'
       ? tags.pull(pulling, target.reference.tag)
       : manifestByDigest(deps, fetches, pulling, target.reference.digest);
@@ -45,15 +51,24 @@ export function createPull(deps: PullDeps): { readonly pull: Pull; readonly refr
       const { target } = request;
       const pulling = startPulling(deps, request);
       if (target.kind === 'blob') {
-        const answer = await pastTrouble(deps, () => blobAnswer(deps, pulling, target.digest), () => blobUncached(deps, pulling, target.digest));
+        const answer = await pastTrouble(
+          deps,
+          () => blobAnswer(deps, pulling, target.digest),
+          () => blobUncached(deps, pulling, target.digest),
+        );
         return finishBlob(deps, request, pulling, answer);
       }
-      const answer = await pastTrouble(deps, () => byReference(pulling, target), () => manifestUncached(deps, pulling, target));
+      const answer = await pastTrouble(
+        deps,
+        () => byReference(pulling, target),
+        () => manifestUncached(deps, pulling, target),
+      );
       return finishManifest(deps, request, pulling, answer);
     },
     async refresh(request) {
       const { target } = request;
-      if (target.kind !== 'manifest' || target.reference.kind !== 'tag') throw new RegistryError('TAG_INVALID', 'only a tag can be refreshed');
+      if (target.kind !== 'manifest' || target.reference.kind !== 'tag')
+        throw new RegistryError('TAG_INVALID', 'only a tag can be refreshed');
       const pulling = startPulling(deps, request);
       const answer = await tags.refresh(pulling, target.reference.tag);
       if (answer.kind === 'refused') throw toError(answer, pulling, target);
@@ -70,13 +85,25 @@ function startPulling(deps: PullDeps, { method, target, range, ifRange, ifNoneMa
   trace.reference = target.kind === 'blob' ? target.digest : referenceText(target.reference);
   trace.type = target.kind;
   const route = deps.router(target.name);
-  if (route === undefined) throw new RegistryError('NAME_UNKNOWN', `no route of this mirror leads to ${registry}/${repository}`);
+  if (route === undefined)
+    throw new RegistryError('NAME_UNKNOWN', `no route of this mirror leads to ${registry}/${repository}`);
   trace.route = route.name;
   if (route.deny) {
     trace.outcome = 'denied';
     throw new RegistryError('DENIED', `${registry}/${repository} is denied here by the route ${route.name}`);
   }
-  return { route, registry, repository, holder: `${registry}/${repository}`, method, range, ifRange, ifNoneMatch, signal, trace };
+  return {
+    route,
+    registry,
+    repository,
+    holder: `${registry}/${repository}`,
+    method,
+    range,
+    ifRange,
+    ifNoneMatch,
+    signal,
+    trace,
+  };
 }
 
 /** The cache never makes a pull fail (promise 5): when disk or metadata cannot be asked, the chain is. */
@@ -102,7 +129,12 @@ async function manifestUncached(
   return { kind: 'manifest', digest, mediaType: manifest.mediaType, size: bytes.byteLength, bytes, source };
 }
 
-function finishManifest(deps: PullDeps, request: PullRequest, pulling: Pulling, answer: ManifestAnswer | ManifestRefusal): Reply {
+function finishManifest(
+  deps: PullDeps,
+  request: PullRequest,
+  pulling: Pulling,
+  answer: ManifestAnswer | ManifestRefusal,
+): Reply {
   if (answer.kind === 'refused') throw toError(answer, pulling, request.target);
   const { target } = request;
   const tag = target.kind === 'manifest' && target.reference.kind === 'tag' ? target.reference.tag : undefined;
@@ -117,18 +149,34 @@ function finishBlob(deps: PullDeps, request: PullRequest, pulling: Pulling, answ
 }
 
 /** What log and metrics will say, and the batched last use. */
-function note(deps: PullDeps, { trace, holder, method }: Pulling, digest: Digest, size: number | undefined, source: Source, tag: string | undefined): void {
+function note(
+  deps: PullDeps,
+  { trace, holder, method }: Pulling,
+  digest: Digest,
+  size: number | undefined,
+  source: Source,
+  tag: string | undefined,
+): void {
   trace.outcome = source.outcome;
   trace.digest = digest;
   trace.size = size;
   if ('upstream' in source) trace.upstream ??= source.upstream;
-  if (source.outcome !== 'bypass') deps.records.used(holder, { digest, bytes: method === 'GET', ...(tag === undefined ? {} : { tag }) });
+  if (source.outcome !== 'bypass')
+    deps.records.used(holder, { digest, bytes: method === 'GET', ...(tag === undefined ? {} : { tag }) });
 }
 
-function toError({ refusal, cacheStatus }: ManifestRefusal, { trace, registry, repository }: Pulling, target: PullTarget): RegistryError {
+function toError(
+  { refusal, cacheStatus }: ManifestRefusal,
+  { trace, registry, repository }: Pulling,
+  target: PullTarget,
+): RegistryError {
   trace.outcome = refusal.kind === 'absent' ? 'negative' : refusal.kind === 'denied' ? 'denied' : 'error';
   const reference = target.kind === 'blob' ? target.digest : referenceText(target.reference);
-  return refusalError(refusal, { kind: target.kind, registry, repository, reference }, cacheStatus ?? missStatus(refusal.tried.at(-1)?.upstream));
+  return refusalError(
+    refusal,
+    { kind: target.kind, registry, repository, reference },
+    cacheStatus ?? missStatus(refusal.tried.at(-1)?.upstream),
+  );
 }
 
 /** OCI distribution-spec, "Registry Proxying": the parameter that decided is said back. */

@@ -21,18 +21,31 @@ export interface ReferrersAsk {
 }
 
 /** The bytes of a manifest by tag, pulled like any other; `undefined` when it is not there. */
-export type FallbackTag = (name: Name, tag: string, trace: Trace) => Promise<{ readonly bytes: Uint8Array; readonly source: Source } | Refusal>;
+export type FallbackTag = (
+  name: Name,
+  tag: string,
+  trace: Trace,
+) => Promise<{ readonly bytes: Uint8Array; readonly source: Source } | Refusal>;
 
 /**
  * OCI distribution-spec, "Listing Referrers". Where an upstream has no such API, the mirror reads the referrers tag itself
  * ("Unavailable Referrers API"), so that clients always get a list.
  */
-export async function referrersList(deps: { readonly fallbackTag: FallbackTag }, listings: Listings, ask: ReferrersAsk): Promise<Reply> {
+export async function referrersList(
+  deps: { readonly fallbackTag: FallbackTag },
+  listings: Listings,
+  ask: ReferrersAsk,
+): Promise<Reply> {
   const { name, route, digest, trace } = ask;
   const { registry, repository } = name;
   const query = pick(ask.query);
   const request = { kind: 'referrers', method: 'GET', registry, repository, reference: digest, query } as const;
-  const result = await listings.get({ route, request, key: `referrers ${digest} ${new URLSearchParams(query).toString()}`, trace });
+  const result = await listings.get({
+    route,
+    request,
+    key: `referrers ${digest} ${new URLSearchParams(query).toString()}`,
+    trace,
+  });
   if ('body' in result) {
     trace.outcome = result.source.outcome;
     const link = result.next === undefined ? {} : { link: linkTo(`${name.base}/referrers/${digest}`, result.next, name.ns) };
@@ -41,16 +54,29 @@ export async function referrersList(deps: { readonly fallbackTag: FallbackTag },
   }
   if (result.kind === 'absent') return fallback(deps, ask, query.artifactType);
   trace.outcome = 'error';
-  throw refusalError(result, { kind: 'referrers', registry, repository, reference: digest }, missStatus(result.tried.at(-1)?.upstream));
+  throw refusalError(
+    result,
+    { kind: 'referrers', registry, repository, reference: digest },
+    missStatus(result.tried.at(-1)?.upstream),
+  );
 }
 
-async function fallback(deps: { readonly fallbackTag: FallbackTag }, { name, digest, trace }: ReferrersAsk, artifactType: string | undefined): Promise<Reply> {
+async function fallback(
+  deps: { readonly fallbackTag: FallbackTag },
+  { name, digest, trace }: ReferrersAsk,
+  artifactType: string | undefined,
+): Promise<Reply> {
   const tagged = await deps.fallbackTag(name, referrersTag(digest), trace);
   if ('kind' in tagged && tagged.kind !== 'absent') {
     const { registry, repository } = name;
-    throw refusalError(tagged, { kind: 'referrers', registry, repository, reference: digest }, missStatus(tagged.tried.at(-1)?.upstream));
+    throw refusalError(
+      tagged,
+      { kind: 'referrers', registry, repository, reference: digest },
+      missStatus(tagged.tried.at(-1)?.upstream),
+    );
   }
-  const source: Source = 'bytes' in tagged ? tagged.source : { outcome: 'miss', upstream: trace.upstream ?? 'none', stored: false };
+  const source: Source =
+    'bytes' in tagged ? tagged.source : { outcome: 'miss', upstream: trace.upstream ?? 'none', stored: false };
   const list = 'bytes' in tagged ? tagged.bytes : emptyIndex();
   trace.outcome = source.outcome;
   if (artifactType === undefined) return index(list, source, {});
@@ -66,7 +92,12 @@ function pick(query: URLSearchParams): { artifactType?: string; n?: string; last
 function index(bytes: Uint8Array, source: Source, headers: Readonly<Record<string, string>>): Reply {
   return {
     status: 200,
-    headers: { 'content-type': OCI_INDEX, 'content-length': String(bytes.byteLength), 'cache-status': cacheStatus(source), ...headers },
+    headers: {
+      'content-type': OCI_INDEX,
+      'content-length': String(bytes.byteLength),
+      'cache-status': cacheStatus(source),
+      ...headers,
+    },
     body: { kind: 'bytes', bytes },
   };
 }

@@ -35,7 +35,10 @@ export function refusalError(refusal: Refusal, refused: Refused, cacheStatus: st
   }
 }
 
-function absenceCode(refusal: Extract<Refusal, { kind: 'absent' }>, refused: Refused): 'NAME_UNKNOWN' | 'BLOB_UNKNOWN' | 'MANIFEST_UNKNOWN' {
+function absenceCode(
+  refusal: Extract<Refusal, { kind: 'absent' }>,
+  refused: Refused,
+): 'NAME_UNKNOWN' | 'BLOB_UNKNOWN' | 'MANIFEST_UNKNOWN' {
   if (refusal.unknownName || refusal.hint !== undefined || refused.kind === 'tags') return 'NAME_UNKNOWN';
   return refused.kind === 'blob' ? 'BLOB_UNKNOWN' : 'MANIFEST_UNKNOWN';
 }

@@ -15,14 +15,20 @@ export interface Conditions {
 
 /** Manifests have no ranges: they are small, and verified whole before their first byte leaves. */
 export function respondManifest(
-  manifest: { readonly digest: Digest; readonly mediaType: string; readonly size: number; readonly bytes: Uint8Array | undefined },
+  manifest: {
+    readonly digest: Digest;
+    readonly mediaType: string;
+    readonly size: number;
+    readonly bytes: Uint8Array | undefined;
+  },
   source: Source,
   conditions: Conditions,
 ): Reply {
   const headers = { ...common(manifest.digest, source), 'content-type': manifest.mediaType };
   if (isNotModified(conditions, manifest.digest)) return { status: 304, headers, body: { kind: 'none' } };
   const whole = { ...headers, 'content-length': String(manifest.size) };
-  if (conditions.method === 'HEAD' || manifest.bytes === undefined) return { status: 200, headers: whole, body: { kind: 'none' } };
+  if (conditions.method === 'HEAD' || manifest.bytes === undefined)
+    return { status: 200, headers: whole, body: { kind: 'none' } };
   return { status: 200, headers: whole, body: { kind: 'bytes', bytes: manifest.bytes } };
 }
 
@@ -82,7 +88,12 @@ function boundaryOf(digest: Digest): string {
   return digest.slice(-32);
 }
 
-function many(content: Content, headers: Record<string, string>, ranges: readonly { from: number; to: number }[], size: number): Reply {
+function many(
+  content: Content,
+  headers: Record<string, string>,
+  ranges: readonly { from: number; to: number }[],
+  size: number,
+): Reply {
   const boundary = boundaryOf(content.digest);
   const encoder = new TextEncoder();
   const parts: ReplyPart[] = ranges.map(({ from, to }, index) => ({

@@ -70,7 +70,14 @@ export class Store {
     await records.putBlob(digest, { size, public: provenance.public || before?.public === true, state: 'held', at });
     await this.describe(manifest, provenance);
     const { repository, upstream } = provenance;
-    await records.putLink(repository, digest, { kind: 'manifest', size, mediaType: manifest.mediaType, by: 'upstream', upstream, at });
+    await records.putLink(repository, digest, {
+      kind: 'manifest',
+      size,
+      mediaType: manifest.mediaType,
+      by: 'upstream',
+      upstream,
+      at,
+    });
     this.#recent.set(digest, bytes);
     report({ kind: 'kept', digest, bytes: size });
   }
@@ -91,7 +98,13 @@ export class Store {
     const at = clock.now();
     const before = await records.blob(digest);
     await records.putBlob(digest, { size, public: provenance.public || before?.public === true, state: 'held', at });
-    await records.putLink(provenance.repository, digest, { kind: 'blob', size, by: 'upstream', upstream: provenance.upstream, at });
+    await records.putLink(provenance.repository, digest, {
+      kind: 'blob',
+      size,
+      by: 'upstream',
+      upstream: provenance.upstream,
+      at,
+    });
     await records.dropPart(digest);
     report({ kind: 'kept', digest, bytes: size });
   }
@@ -102,7 +115,7 @@ export class Store {
     try {
       if (file.size !== size) return undefined;
       const bytes = new Uint8Array(size);
-      for (let position = 0; position < size; ) {
+      for (let position = 0; position < size;) {
         const count = await file.read(bytes.subarray(position), position);
         if (count === 0) return undefined;
         position += count;

@@ -5,7 +5,15 @@ import { Collapse } from './collapse.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import { ageMs, ttlSeconds } from './freshness.ts';
 import { lookupManifest, lookupTag } from './lookup.ts';
-import { absenceKey, fetchAndKeep, moveTag, readHeld, type ManifestAnswer, type ManifestRefusal, type Manifests } from './manifest.ts';
+import {
+  absenceKey,
+  fetchAndKeep,
+  moveTag,
+  readHeld,
+  type ManifestAnswer,
+  type ManifestRefusal,
+  type Manifests,
+} from './manifest.ts';
 import type { UpstreamFound } from '../upstream/upstream.ts';
 
 /** With something stale at hand nobody waits long for a chain that does not answer. */
@@ -53,14 +61,19 @@ export class Tags {
     // A HEAD upstream is enough for a HEAD here, and costs nothing of Docker Hub's budget.
     const head = await this.#head(pulling, tag, CHAIN_DEADLINE_MS);
     if (head.kind !== 'found') {
-      if (head.kind === 'absent') this.#deps.absences.remember(absenceKey(pulling, tag), head, pulling.route.policy.negativeTtlMs);
+      if (head.kind === 'absent')
+        this.#deps.absences.remember(absenceKey(pulling, tag), head, pulling.route.policy.negativeTtlMs);
       return { kind: 'refused', refusal: head };
     }
     return (await this.#peek(pulling, tag, head)) ?? fetchAndKeep(this.#deps, this.#fetches, pulling, { kind: 'tag', tag });
   }
 
   /** Answers a HEAD from an upstream's HEAD, where that said everything a client needs. */
-  async #peek(pulling: Pulling, tag: string, head: Extract<ChainResult<UpstreamFound>, { kind: 'found' }>): Promise<ManifestAnswer | undefined> {
+  async #peek(
+    pulling: Pulling,
+    tag: string,
+    head: Extract<ChainResult<UpstreamFound>, { kind: 'found' }>,
+  ): Promise<ManifestAnswer | undefined> {
     const { digest, mediaType, size } = head.value;
     if (digest === undefined || mediaType === undefined || size === undefined) return undefined;
     const upstream = head.upstream.name;
@@ -85,7 +98,8 @@ export class Tags {
       return { kind: 'manifest', digest, mediaType, size, bytes: undefined, source };
     }
     const fetched = await this.#fetchMoved(pulling, tag, digest, upstream);
-    if (fetched.kind === 'manifest') return { ...fetched, source: fetched.source.outcome === 'bypass' ? fetched.source : source };
+    if (fetched.kind === 'manifest')
+      return { ...fetched, source: fetched.source.outcome === 'bypass' ? fetched.source : source };
     return this.#failed(pulling, tag, record, stale, fetched.refusal);
   }
 
@@ -137,7 +151,11 @@ export class Tags {
     return value;
   }
 
-  async #tryMove(holder: string, tag: string, now: Pick<TagRecord, 'digest' | 'mediaType' | 'size' | 'upstream'>): Promise<boolean> {
+  async #tryMove(
+    holder: string,
+    tag: string,
+    now: Pick<TagRecord, 'digest' | 'mediaType' | 'size' | 'upstream'>,
+  ): Promise<boolean> {
     try {
       await moveTag(this.#deps, holder, tag, now);
       return true;

@@ -77,7 +77,14 @@ class ThroughReader implements Reader {
     const { clock, chain, registry, repository, digest } = this.#source;
     const wanted = this.#position > 0 || this.#to !== undefined;
     const range = { from: this.#position, ...(this.#to === undefined ? {} : { to: this.#to }) };
-    const request = { kind: 'blob', method: 'GET', registry, repository, reference: digest, ...(wanted ? { range } : {}) } as const;
+    const request = {
+      kind: 'blob',
+      method: 'GET',
+      registry,
+      repository,
+      reference: digest,
+      ...(wanted ? { range } : {}),
+    } as const;
     const result = await askChain(
       clock,
       { chain, request, signal: this.#abort.signal, deadlineMs: CHAIN_DEADLINE_MS },

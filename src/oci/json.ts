@@ -1,0 +1,62 @@
+/** A parsed JSON object: read its keys by `Object.hasOwn` alone ({@link own}), never copy them onto another object (S26). */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Nesting beyond this is refused: recursive code, `JSON.stringify` above all, dies of it (reliability.md, S22). */
+export const JSON_DEPTH_MAX = 64;
+
+export interface JsonFault {
+  readonly kind: 'fault';
+  /** One clause that goes on from "the document …" or "sent an unreadable …:". */
+  readonly reason: string;
+}
+
+/** The object that `bytes` hold; a fault where they hold none, nest too deep, or are not UTF-8. Never throws. */
+export function readJsonObject(bytes: Uint8Array): { readonly kind: 'object'; readonly value: JsonObject } | JsonFault {
+  if (isTooDeep(bytes)) return { kind: 'fault', reason: `it nests deeper than ${JSON_DEPTH_MAX} levels` };
+  const value = parse(bytes);
+  if (value === undefined) return { kind: 'fault', reason: 'it is not JSON' };
+  return isObject(value) ? { kind: 'object', value } : { kind: 'fault', reason: 'it is not a JSON object' };
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The object's own value; `null` counts as absent, since Go writes empty lists so. */
+export function own(object: JsonObject, key: string): unknown {
+  return Object.hasOwn(object, key) ? (object[key] ?? undefined) : undefined;
+}
+
+function parse(bytes: Uint8Array): unknown {
+  try {
+    // A byte order mark stays, and is then no JSON: Go clients refuse it as well.
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch {
+    // Not UTF-8 or not JSON: either way there is nothing to read.
+    return undefined;
+  }
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/** One pass over the bytes. In what is not JSON the count may be wrong; the parser refuses that anyway. */
+function isTooDeep(bytes: Uint8Array): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at];
+    if (inString) {
+      if (byte === BACKSLASH) at += 1;
+      else if (byte === QUOTE) inString = false;
+    } else if (byte === QUOTE) {
+      inString = true;
+    } else if (byte === 0x7b || byte === 0x5b) {
+      depth += 1;
+      if (depth > JSON_DEPTH_MAX) return true;
+    } else if (byte === 0x7d || byte === 0x5d) {
+      depth -= 1;
+    }
+  }
+  return false;
+}
