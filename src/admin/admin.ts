@@ -1,4 +1,5 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
+import type { MaybePromise } from '../metadata/metadata-store.ts';
 import type { Records } from '../metadata/records.ts';
 import type { Clock } from '../system/clock.ts';
 import type { UpstreamStatus } from '../upstream/upstream.ts';
@@ -20,7 +21,7 @@ export interface Admin {
   refresh(image: string): Promise<RefreshedTag>;
   /** One readable line a request from now on, until the signal. */
   tail(signal: AbortSignal): AsyncIterable<string>;
-  clients(): readonly RecentClient[];
+  clients(): MaybePromise<readonly RecentClient[]>;
 }
 
 export interface RefreshedTag extends RefreshResult {

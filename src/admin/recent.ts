@@ -1,12 +1,11 @@
 import type { Clock } from '../system/clock.ts';
-import { clientKind, type ClientKind } from '../observe/client-kind.ts';
 import type { Outcome, RequestEvent } from '../observe/events.ts';
 import { createTail } from './tail.ts';
 
 /** One client, as `clients` shows it. Times are ms since the epoch. */
 export interface RecentClient {
   readonly address: string;
-  readonly kind: ClientKind;
+  readonly kind: string;
   readonly userAgent: string;
   readonly requests: number;
   readonly bytes: number;
@@ -24,7 +23,7 @@ export interface Recent {
   /** Of the last hour, the latest first. */
   clients(): readonly RecentClient[];
   /** For `entrepot_clients`. */
-  clientCounts(): ReadonlyMap<ClientKind, number>;
+  clientCounts(): ReadonlyMap<string, number>;
   /** One readable line a request from now on, until the signal. */
   tail(signal: AbortSignal): AsyncIterable<string>;
 }
@@ -52,7 +51,7 @@ export function createRecent(clock: Clock): Recent {
     tally: () => ({ blob: { ...tallies.blob }, manifest: { ...tallies.manifest } }),
     clients: recent,
     clientCounts() {
-      const counts = new Map<ClientKind, number>();
+      const counts = new Map<string, number>();
       for (const { kind } of recent()) counts.set(kind, (counts.get(kind) ?? 0) + 1);
       return counts;
     },
@@ -62,7 +61,7 @@ export function createRecent(clock: Clock): Recent {
 
 /** A client is an address and a kind: behind one address (a node, a gateway) several may live. Kept in order of last use. */
 function noteClient(clients: Map<string, RecentClient>, event: RequestEvent, now: number): void {
-  const kind = clientKind(event.userAgent);
+  const kind = event.clientKind;
   const key = `${kind} ${event.client}`;
   const before = clients.get(key);
   clients.delete(key);

@@ -1,4 +1,3 @@
-import { clientKind } from '../observe/client-kind.ts';
 import type { RequestEvent } from '../observe/events.ts';
 import { formatBytes } from './format.ts';
 
@@ -16,7 +15,7 @@ export function requestLine(event: RequestEvent, now: number): string {
     plain(subject(event)),
     formatBytes(event.bytes),
     `${Math.round(event.ms)} ms`,
-    clientKind(event.userAgent),
+    plain(event.clientKind),
     plain(event.client),
     ...(trace.upstream === undefined ? [] : [`from ${plain(trace.upstream)}`]),
     ...trace.tried.map(({ upstream, error }) => `(${plain(upstream)}: ${plain(error)})`),

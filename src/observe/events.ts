@@ -2,24 +2,47 @@
  * What the rooms report, as this room reads it: declared by shape, since `observe` imports nobody. compose.ts hands every
  * room's `report` the one function of report.ts, and the compiler holds the two together.
  */
-export type HouseEvent = RequestEvent | RequestStarted | PullEvent | UpstreamEvent | ServerEvent;
+export type HouseEvent = HttpEvent | PullEvent | UpstreamEvent | ServerEvent;
 
-/** One request was read; paired with one `request` when its answer has ended. `path` without query. */
+/** The shape of `http/events.ts`. */
+export type HttpEvent = RequestStarted | RequestEvent | RequestFault | RequestUnreadable;
+
+/** A request has found its handler; each is followed by one `request`. */
 export interface RequestStarted {
-  readonly kind: 'request-started';
+  readonly kind: 'request started';
+  /** The name of what answers: one of a fixed list, so that it may be a label. */
+  readonly handler: string;
+}
+
+/** A request that failed on our side, which is no expected refusal. */
+export interface RequestFault {
+  readonly kind: 'fault';
+  readonly requestId: string;
+  readonly method: string;
   readonly path: string;
+  readonly error: unknown;
+}
+
+/** Bytes that are no HTTP request, or none in time. */
+export interface RequestUnreadable {
+  readonly kind: 'unreadable';
+  readonly client: string;
+  readonly status: number;
+  readonly reason: string;
 }
 
 /** One request, when its answer has ended one way or another. */
 export interface RequestEvent {
   readonly kind: 'request';
   readonly trace: RequestTrace;
+  readonly handler: string;
   /** The address that is believed, after `trustedproxies`. */
   readonly client: string;
+  /** One of a fixed list: `docker`, `containerd` … */
+  readonly clientKind: string;
   readonly userAgent: string | undefined;
-  readonly user: string | undefined;
   readonly method: string;
-  /** As it stood in the request line, without the query. */
+  /** Without the query. */
   readonly path: string;
   readonly status: number;
   /** Of the body, as far as it was sent. */

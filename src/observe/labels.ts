@@ -19,16 +19,6 @@ export function createLabels(known: KnownNames): Labels {
   };
 }
 
-/** The official registry's name for what answers a path. */
-export function handlerOf(path: string): string {
-  if (/\/v2\/?$/.test(path)) return 'base';
-  if (!path.includes('/v2/')) return 'other';
-  const found = /\/(manifests|blobs|referrers)\/[^/]+$/.exec(path)?.[1];
-  if (found !== undefined) return found === 'manifests' ? 'manifest' : found === 'blobs' ? 'blob' : 'referrers';
-  if (path.endsWith('/tags/list')) return 'tags';
-  return path.endsWith('/_catalog') ? 'catalog' : 'other';
-}
-
 const METHODS = new Set(['get', 'head', 'post', 'put', 'patch', 'delete', 'options']);
 
 /** Lower case, as the official registry has it; a made-up method is `unknown`. */

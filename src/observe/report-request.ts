@@ -1,8 +1,8 @@
-import type { Outcome, RequestEvent } from './events.ts';
-import { handlerOf, methodOf, type Labels } from './labels.ts';
+import type { HttpEvent, Outcome, RequestEvent } from './events.ts';
+import { methodOf, type Labels } from './labels.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
-import { requestRecord } from './request-record.ts';
+import { requestRecord, withoutQuery } from './request-record.ts';
 
 /** Contract, "Metrics": requests are hits and misses; negative, denied and error are neither. */
 const HITS: ReadonlySet<Outcome> = new Set<Outcome>(['hit', 'stale', 'revalidated']);
@@ -16,8 +16,8 @@ export interface RequestReportOptions {
   readonly accesslog: () => boolean;
 }
 
-export function reportRequest({ log, metrics, labels, accesslog }: RequestReportOptions): (event: RequestEvent) => void {
-  return (event) => {
+export function reportRequest({ log, metrics, labels, accesslog }: RequestReportOptions): (event: HttpEvent) => void {
+  const ended = (event: RequestEvent): void => {
     if (accesslog()) log.info('request', { ...requestRecord(event) });
     countHttp(metrics, event);
     const { type, outcome } = event.trace;
@@ -26,10 +26,24 @@ export function reportRequest({ log, metrics, labels, accesslog }: RequestReport
     if (HITS.has(outcome) || MISSES.has(outcome)) countOfficial(metrics, event, type, HITS.has(outcome));
     if (outcome === 'denied') metrics.count('entrepot_denied_total', { action: 'pull', reason: deniedBy(event) });
   };
+  return (event) => {
+    switch (event.kind) {
+      case 'request started':
+        return metrics.add('registry_http_in_flight_requests', { handler: event.handler }, 1);
+      case 'request':
+        return ended(event);
+      case 'fault': {
+        const { requestId, method, path, error } = event;
+        return log.error('request failed', { request_id: requestId, method, path: withoutQuery(path), error });
+      }
+      default:
+        return log.debug('request unreadable', { client: event.client, status: event.status, reason: event.reason });
+    }
+  };
 }
 
 function countHttp(metrics: Metrics, event: RequestEvent): void {
-  const handler = handlerOf(event.path);
+  const { handler } = event;
   const method = methodOf(event.method);
   metrics.add('registry_http_in_flight_requests', { handler }, -1);
   metrics.count('registry_http_requests_total', { code: String(event.status), handler, method });

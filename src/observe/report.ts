@@ -1,5 +1,5 @@
 import type { HouseEvent, RequestEvent } from './events.ts';
-import { createLabels, handlerOf, type KnownNames } from './labels.ts';
+import { createLabels, type KnownNames } from './labels.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { reportPull } from './report-pull.ts';
@@ -32,11 +32,13 @@ export function createReporter(options: ReporterOptions): Report {
   const request = reportRequest({ log, metrics, labels, accesslog: options.accesslog });
   return (event) => {
     switch (event.kind) {
-      case 'request-started':
-        return metrics.add('registry_http_in_flight_requests', { handler: handlerOf(event.path) }, 1);
       case 'request':
         request(event);
         return options.onRequest?.(event);
+      case 'request started':
+      case 'fault':
+      case 'unreadable':
+        return request(event);
       case 'listening':
       case 'reloaded':
       case 'reload-failed':

@@ -1,4 +1,3 @@
-import { clientKind } from './client-kind.ts';
 import type { RequestEvent } from './events.ts';
 
 /** The record of one request: exactly the fields of the contract ("Log"), `null` where there is nothing to say. */
@@ -7,7 +6,8 @@ export interface RequestRecord {
   readonly client: string;
   readonly client_kind: string;
   readonly user_agent: string | null;
-  readonly user: string | null;
+  /** Nobody, until there is `auth`. */
+  readonly user: null;
   readonly method: string;
   readonly path: string;
   readonly status: number;
@@ -42,9 +42,9 @@ export function requestRecord(event: RequestEvent): RequestRecord {
   return {
     request_id: trace.requestId,
     client: event.client,
-    client_kind: clientKind(event.userAgent),
+    client_kind: event.clientKind,
     user_agent: event.userAgent?.slice(0, CLIENT_TEXT_LENGTH_MAX) ?? null,
-    user: event.user ?? null,
+    user: null,
     method: event.method,
     path: withoutQuery(event.path).slice(0, CLIENT_TEXT_LENGTH_MAX),
     status: event.status,
@@ -67,7 +67,7 @@ export function requestRecord(event: RequestEvent): RequestRecord {
 }
 
 /** A query may carry a token: it is never logged, even if a caller forgot to take it off. */
-function withoutQuery(path: string): string {
+export function withoutQuery(path: string): string {
   const question = path.indexOf('?');
   return question < 0 ? path : path.slice(0, question);
 }

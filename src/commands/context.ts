@@ -1,0 +1,73 @@
+import type { Admin } from '../admin/admin.ts';
+import type { Health, Reloaded } from '../admin/calls.ts';
+import type { Proof } from '../admin/prove.ts';
+import type { Config } from '../config/config.ts';
+import type { Log } from '../observe/log.ts';
+import type { HouseEvent } from '../observe/events.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Disk } from '../system/disk.ts';
+
+/** All that a command sees of the world: made by main.ts, and by tests. */
+export interface CommandContext {
+  readonly version: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The working directory, absolute. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly disk: Disk;
+  readonly terminal: Terminal;
+  readonly signals: Signals;
+  readonly startServer: StartServer;
+  /** Becomes the user to whom the directory belongs, where this process may; false when there is no such directory. */
+  readonly actAsOwner: (directory: string) => boolean;
+  /** Opens the store of a server that does not run, for a command to look into. */
+  readonly openStore: OpenStore;
+  /** Asks every upstream of the configuration, each once. */
+  readonly proveUpstreams: (config: Config, signal: AbortSignal) => Promise<readonly Proof[]>;
+}
+
+export interface Terminal {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  /** True when a person reads `out`. */
+  readonly interactive: boolean;
+  /** Where the log goes. */
+  readonly stream: NodeJS.WriteStream;
+}
+
+export type SignalName = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
+
+/** The process's signals; the function returned stops listening. */
+export interface Signals {
+  on(name: SignalName, listener: () => void): () => void;
+  /** Ends the process now. */
+  exit(code: number): void;
+}
+
+export interface StartOptions {
+  readonly log: Log;
+  readonly version: string;
+  /** What the socket's `reload` calls: the same as SIGHUP. */
+  readonly reload: () => Promise<Reloaded>;
+}
+
+/** Resolves when it listens; rejects with what kept it from that, having released everything. */
+export type StartServer = (config: Config, options: StartOptions) => Promise<RunningServer>;
+
+export interface RunningServer {
+  /** As bound, by listener: `{ main: '127.0.0.1:5000', debug: '127.0.0.1:5001' }`. */
+  readonly addresses: Readonly<Record<string, string>>;
+  /** Takes effect for new requests. Yields the keys that changed and wait for a restart. Rejects and changes nothing if it cannot. */
+  reload(config: Config): Promise<readonly string[]>;
+  /** Unready, stop accepting, end what runs within `http.draintimeout`, then close everything. */
+  drain(): Promise<void>;
+  /** The house's reporter: log and metrics. */
+  report(event: HouseEvent): void;
+}
+
+export type OpenStore = (config: Config) => Promise<{ readonly admin: Admin; close(): Promise<void> }>;
+
+/** What a command yields: 0, 1 (a fault), 2 (wrong usage), 3 (`check`: an upstream failed). */
+export type ExitCode = 0 | 1 | 2 | 3;
+
+export type { Health };

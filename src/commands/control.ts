@@ -1,0 +1,34 @@
+import type { Health, Reloaded } from '../admin/calls.ts';
+import type { CommandContext, ExitCode } from './context.ts';
+import { CommandFault } from './fault.ts';
+import type { LookFlags } from './look.ts';
+import { readConfig, socketPath } from './settings.ts';
+import { callServer, NoServerError } from './socket-client.ts';
+import { printJson } from './table.ts';
+import { noServer } from './with-admin.ts';
+
+/** Exit 0 once the new configuration is in force, 1 with what is wrong with it. */
+export async function reload(context: CommandContext, flags: LookFlags): Promise<ExitCode> {
+  const { config, restart } = (await callRunning(context, flags, 'reload')) as Reloaded;
+  const waiting = restart.length === 0 ? '' : `; these wait for a restart: ${restart.join(', ')}`;
+  context.terminal.out(flags.json === true ? printJson({ config, restart }, 2) : `reloaded ${config}${waiting}\n`);
+  return 0;
+}
+
+/** Exit 0 where pulls are answered, degraded or not; the container's health check. */
+export async function health(context: CommandContext, flags: LookFlags): Promise<ExitCode> {
+  const found = (await callRunning(context, flags, 'health')) as Health;
+  const degraded = found.degraded.length === 0 ? '' : `, degraded: ${found.degraded.join(', ')}`;
+  context.terminal.out(flags.json === true ? printJson(found, 2) : `${found.status}${degraded}\n`);
+  if (found.status === 'ready') return 0;
+  throw new CommandFault(`the server is not ready but ${found.status}: see its log`);
+}
+
+async function callRunning(context: CommandContext, flags: LookFlags, call: 'reload' | 'health'): Promise<unknown> {
+  const config = await readConfig(context, flags.config);
+  try {
+    return await callServer(socketPath(config), call, {});
+  } catch (error) {
+    throw error instanceof NoServerError ? new CommandFault(noServer(config), 1, { cause: error }) : error;
+  }
+}

@@ -1,0 +1,60 @@
+import type { Explanation } from '../admin/explain.ts';
+import { formatDuration } from '../admin/format.ts';
+import type { HeldImage, HeldTag } from '../admin/held.ts';
+import { printTable } from './table.ts';
+
+export function printExplanation(explained: Explanation): string {
+  const { registry, repository, reference, route } = explained;
+  const image = `${registry}/${repository}${reference.includes(':') ? '@' : ':'}${reference}`;
+  const parts = [
+    `${image}\n${explained.steps.map((step) => `  ${step}\n`).join('')}`,
+    route === undefined
+      ? 'route: none matches: a pull is answered 404, and nobody is asked\n'
+      : `route: ${route.name}${route.at === undefined ? '' : ` (${route.at})`}${route.deny ? ', denied' : `: ${route.chain.join(', ')}`}\n`,
+    explained.answers.length === 0 ? '' : printAnswers(explained),
+    printHeld(explained.held),
+    `may pull: ${explained.access}\n`,
+  ];
+  return parts.filter((part) => part !== '').join('\n');
+}
+
+function printAnswers({ answers }: Explanation): string {
+  const rows = answers.map(({ upstream, answer, digest, message, ms }) => [
+    upstream,
+    answer,
+    digest ?? message ?? '',
+    `${ms} ms`,
+  ]);
+  return printTable([['UPSTREAM', 'SAYS NOW', '', ''], ...rows]);
+}
+
+function printHeld(held: HeldImage): string {
+  if (held.digest === undefined) return 'held: nothing\n';
+  const lines = [
+    `held: ${held.manifestHeld ? held.digest : `not the manifest ${held.digest}`}`,
+    ...(held.tag === undefined ? [] : [`  ${tagLine(held.tag)}`]),
+    `  last used ${held.lastUse ?? 'never'}, the repository was pulled ${held.pulls} times`,
+  ];
+  const rows = held.platforms.map(({ platform, digest, manifestHeld, blobs, missing }) => [
+    `  ${platform}`,
+    digest,
+    manifestHeld
+      ? missing.length === 0
+        ? `whole, ${blobs} blobs`
+        : `${missing.length} of ${blobs} blobs missing`
+      : 'not held',
+  ]);
+  return `${lines.join('\n')}\n${printTable(rows)}`;
+}
+
+function tagLine(tag: HeldTag): string {
+  const ttl =
+    tag.ttlMs === undefined
+      ? ''
+      : tag.ttlMs > 0
+        ? `, asked again in ${formatDuration(tag.ttlMs)}`
+        : `, stale for ${formatDuration(-tag.ttlMs)}`;
+  const failed = tag.failed === undefined ? '' : `, asking failed at ${tag.failed}`;
+  const gone = tag.gone === undefined ? '' : `, gone upstream since ${tag.gone}`;
+  return `tag as ${tag.upstream} said ${formatDuration(tag.ageMs)} ago${ttl}${failed}${gone}`;
+}

@@ -1,0 +1,84 @@
+import { AdminError } from '../admin/admin-error.ts';
+import { formatBytes } from '../admin/format.ts';
+import type { RecentClient } from '../admin/recent.ts';
+import type { CommandContext, ExitCode } from './context.ts';
+import { printExplanation } from './explain.ts';
+import { readConfig } from './settings.ts';
+import { printStatus } from './status.ts';
+import { printJson, printTable } from './table.ts';
+import { runningServer, withAdmin } from './with-admin.ts';
+
+export interface LookFlags {
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+export async function status(context: CommandContext, flags: LookFlags): Promise<ExitCode> {
+  const config = await readConfig(context, flags.config);
+  const found = await (await runningServer(config)).status();
+  context.terminal.out(flags.json === true ? printJson(found, 2) : printStatus(found));
+  return 0;
+}
+
+export async function explain(context: CommandContext, image: string, flags: LookFlags): Promise<ExitCode> {
+  const config = await readConfig(context, flags.config);
+  const found = await withAdmin(context, config, (admin) => admin.explain(image, AbortSignal.timeout(60_000)));
+  context.terminal.out(flags.json === true ? printJson(found, 2) : printExplanation(found));
+  return 0;
+}
+
+/** With `--json` one object a line, so that a long list costs no memory on either side. */
+export async function ls(context: CommandContext, pattern: string | undefined, flags: LookFlags): Promise<ExitCode> {
+  const config = await readConfig(context, flags.config);
+  await withAdmin(context, config, async (admin) => {
+    for await (const one of admin.ls(pattern)) {
+      const line = `${one.repository}:${one.tag}  ${one.digest}  checked ${one.checked}  used ${one.lastUse ?? 'never'}\n`;
+      context.terminal.out(flags.json === true ? printJson(one) : line);
+    }
+  });
+  return 0;
+}
+
+export async function refresh(context: CommandContext, image: string, flags: LookFlags): Promise<ExitCode> {
+  const config = await readConfig(context, flags.config);
+  const found = await withAdmin(context, config, (admin) => admin.refresh(image));
+  if (found.outcome === 'failed')
+    throw new AdminError(`${found.image} was not refreshed: ${found.message ?? 'no upstream answered'}`);
+  const from = found.before === undefined || found.before === found.digest ? '' : ` (was ${found.before})`;
+  context.terminal.out(
+    flags.json === true ? printJson(found, 2) : `${found.image} ${found.outcome} ${found.digest ?? ''}${from}\n`,
+  );
+  return 0;
+}
+
+/** Until it is stopped. */
+export async function tail(context: CommandContext, flags: LookFlags): Promise<ExitCode> {
+  const config = await readConfig(context, flags.config);
+  const stop = new AbortController();
+  const unlisten = (['SIGINT', 'SIGTERM'] as const).map((name) => context.signals.on(name, () => stop.abort()));
+  const admin = await runningServer(config);
+  for await (const line of admin.tail(stop.signal)) context.terminal.out(`${line}\n`);
+  for (const one of unlisten) one();
+  return 0;
+}
+
+export async function clients(context: CommandContext, flags: LookFlags): Promise<ExitCode> {
+  const config = await readConfig(context, flags.config);
+  const found = await (await runningServer(config)).clients();
+  context.terminal.out(flags.json === true ? printJson(found, 2) : printClients(found));
+  return 0;
+}
+
+function printClients(found: readonly RecentClient[]): string {
+  if (found.length === 0) return 'nobody asked for anything within the last hour\n';
+  const rows = found.map(({ kind, address, requests, bytes, last, userAgent }) => [
+    kind,
+    address,
+    String(requests),
+    formatBytes(bytes),
+    new Date(last).toISOString(),
+    // What a client says of itself may hold escape sequences (reliability.md, S47).
+    userAgent.replaceAll(/[^\x20-\x7e]/g, '?'),
+  ]);
+  return printTable([['KIND', 'ADDRESS', 'REQUESTS', 'BYTES', 'LAST', 'USER-AGENT'], ...rows]);
+}

@@ -1,0 +1,135 @@
+import { Command, CommanderError } from 'commander';
+import { normalizeArguments } from './arguments.ts';
+import { check, type CheckFlags } from './check.ts';
+import { client, type ClientFlags } from './client.ts';
+import type { CommandContext, ExitCode } from './context.ts';
+import { health, reload } from './control.ts';
+import { exitOf, faultText } from './fault.ts';
+import { clients, explain, ls, refresh, status, tail, type LookFlags } from './look.ts';
+import { serve } from './serve.ts';
+import { printJson } from './table.ts';
+
+/** Runs one command line (without node and script) and yields its exit code. Never rejects. */
+export async function run(given: readonly string[], context: CommandContext): Promise<ExitCode> {
+  let exit: ExitCode = 0;
+  const program = createProgram(context, async (running) => {
+    exit = await running;
+  });
+  try {
+    const names = program.commands.map((command) => command.name());
+    await program.parseAsync(normalizeArguments(given, names), { from: 'user' });
+    return exit;
+  } catch (error) {
+    // Commander has said on stderr what is wrong; help that was asked for is no error.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    context.terminal.err(`${faultText(error)}\n`);
+    return exitOf(error);
+  }
+}
+
+type Finish = (running: Promise<ExitCode>) => Promise<void>;
+
+function createProgram(context: CommandContext, finish: Finish): Command {
+  const program = new Command('entrepot')
+    .description('A pull-through caching mirror for OCI and Docker images.')
+    .exitOverride()
+    .configureOutput({ writeOut: context.terminal.out, writeErr: context.terminal.err, outputError: oneLine })
+    .addHelpText('after', HELP_AFTER);
+  addServing(program, context, finish);
+  addLooking(program, context, finish);
+  addOther(program, context, finish);
+  return program;
+}
+
+const HELP_AFTER = `
+Without a command it serves. CONFIG is the argument, $ENTREPOT_CONFIG, $REGISTRY_CONFIGURATION_PATH,
+/etc/entrepot/config.yml, ./config.yml, /etc/distribution/config.yml or /etc/docker/registry/config.yml.`;
+
+/** Commander ends its errors with a hint on a second line: one line says both. */
+function oneLine(text: string, write: (text: string) => void): void {
+  write(
+    `${text
+      .trim()
+      .replace(/^error: /, '')
+      .replaceAll(/\s*\n\s*/g, ' ')}: see --help\n`,
+  );
+}
+
+const CONFIG = ['--config <file>', 'the configuration'] as const;
+const JSON_FLAG = ['--json', 'print JSON'] as const;
+
+function addServing(program: Command, context: CommandContext, finish: Finish): void {
+  program
+    .command('serve')
+    .description('serve (the default)')
+    .argument('[config]', 'the configuration')
+    .option(...CONFIG)
+    .action((config: string | undefined, flags: LookFlags) => finish(serve(context, config ?? flags.config)));
+  program
+    .command('check')
+    .description('print the configuration as understood, and prove each upstream')
+    .argument('[config]', 'the configuration')
+    .option(...CONFIG)
+    .option('--offline', 'ask no upstream')
+    .option('--schema', 'print the JSON Schema of the configuration')
+    .option(...JSON_FLAG)
+    .action((config: string | undefined, flags: CheckFlags & LookFlags) =>
+      finish(check(context, config ?? flags.config, flags)),
+    );
+}
+
+function addLooking(program: Command, context: CommandContext, finish: Finish): void {
+  looking(program, 'status', 'one screen of how the running server does').action((flags: LookFlags) =>
+    finish(status(context, flags)),
+  );
+  looking(program, 'explain', "how an image's name resolves, and what is held of it")
+    .argument('<image>')
+    .action((image: string, flags: LookFlags) => finish(explain(context, image, flags)));
+  looking(program, 'ls', 'what is held')
+    .argument('[pattern]', 'an image, or a pattern with *')
+    .action((pattern: string | undefined, flags: LookFlags) => finish(ls(context, pattern, flags)));
+  looking(program, 'refresh', 'ask upstream now what a tag points to')
+    .argument('<image>')
+    .action((image: string, flags: LookFlags) => finish(refresh(context, image, flags)));
+  looking(program, 'clients', 'which clients came within the last hour').action((flags: LookFlags) =>
+    finish(clients(context, flags)),
+  );
+  program
+    .command('tail')
+    .description('one readable line a request, until stopped')
+    .option(...CONFIG)
+    .action((flags: LookFlags) => finish(tail(context, flags)));
+}
+
+function looking(program: Command, name: string, description: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .option(...CONFIG)
+    .option(...JSON_FLAG);
+}
+
+function addOther(program: Command, context: CommandContext, finish: Finish): void {
+  looking(program, 'client', "print a client's own configuration for this mirror")
+    .argument('<kind>', 'docker, containerd, podman, buildkit, k3s or crio')
+    .option('--url <url>', 'the address by which clients reach this mirror')
+    .option('--only', 'without falling back to the registry itself')
+    .action((kind: string, flags: ClientFlags) => finish(client(context, kind, flags)));
+  looking(program, 'reload', 'make the running server read its configuration again').action((flags: LookFlags) =>
+    finish(reload(context, flags)),
+  );
+  looking(program, 'health', 'exit 0 where the running server answers pulls').action((flags: LookFlags) =>
+    finish(health(context, flags)),
+  );
+  program
+    .command('version')
+    .description('print the version')
+    .option(...CONFIG)
+    .option(...JSON_FLAG)
+    .action(({ json }: LookFlags) => finish(version(context, json === true)));
+}
+
+function version(context: CommandContext, json: boolean): Promise<ExitCode> {
+  context.terminal.out(json ? printJson({ version: context.version, node: process.version }, 2) : `${context.version}\n`);
+  return Promise.resolve(0);
+}

@@ -1,0 +1,18 @@
+import type { Admin, RefreshedTag } from '../admin/admin.ts';
+import type { Explanation } from '../admin/explain.ts';
+import type { ListedTag } from '../admin/ls.ts';
+import type { RecentClient } from '../admin/recent.ts';
+import type { Status } from '../admin/status.ts';
+import { callServer, streamServer } from './socket-client.ts';
+
+/** The running server's answers, behind the same functions as those of a store that the command opened itself. */
+export function remoteAdmin(path: string): Admin {
+  return {
+    status: async () => (await callServer(path, 'status', {})) as Status,
+    explain: async (image, signal) => (await callServer(path, 'explain', { image }, signal)) as Explanation,
+    ls: (pattern) => streamServer(path, 'ls', { pattern }) as AsyncGenerator<ListedTag>,
+    refresh: async (image) => (await callServer(path, 'refresh', { image })) as RefreshedTag,
+    tail: (signal) => streamServer(path, 'tail', {}, signal) as AsyncGenerator<string>,
+    clients: async () => (await callServer(path, 'clients', {})) as RecentClient[],
+  };
+}

@@ -1,0 +1,126 @@
+import type { Reloaded } from '../admin/calls.ts';
+import type { Config } from '../config/config.ts';
+import { createLineSink } from '../observe/line-sink.ts';
+import { createLog, type Log } from '../observe/log.ts';
+import { messageOf } from '../observe/redact.ts';
+import type { CommandContext, ExitCode, RunningServer } from './context.ts';
+import { CommandFault } from './fault.ts';
+import { readConfig } from './settings.ts';
+import { watchFiles } from './watch.ts';
+
+/** Serves until SIGTERM or SIGINT, drains, and yields 0; a second such signal ends the process at once. */
+export async function serve(context: CommandContext, argument: string | undefined): Promise<ExitCode> {
+  let config = await readConfig(context, argument);
+  const log = logOf(config, context);
+  for (const warning of config.warnings) log.warn('configuration', { warning });
+  // Where the server keeps going is decided when it runs: until then there is nothing to reload.
+  let reload = async (): Promise<Reloaded> => Promise.reject(new CommandFault('the server is still starting: try again'));
+  const server = await start(context, config, log, () => reload());
+  reload = createReload(context, argument, server, (next) => {
+    config = next;
+    log.setLevel(next.log.level);
+  });
+  const { version } = context;
+  server.report({
+    kind: 'listening',
+    addresses: server.addresses,
+    config: nameOf(config),
+    rootdirectory: config.storage.rootdirectory,
+    version,
+  });
+  await untilStopped(context, server, () => config, reload);
+  return 0;
+}
+
+async function start(
+  context: CommandContext,
+  config: Config,
+  log: Log,
+  reload: () => Promise<Reloaded>,
+): Promise<RunningServer> {
+  try {
+    await checkWritable(context, config.storage.rootdirectory);
+    return await context.startServer(config, { log, version: context.version, reload });
+  } catch (error) {
+    throw error instanceof CommandFault ? error : new CommandFault(`cannot start: ${messageOf(error)}`, 1, { cause: error });
+  }
+}
+
+/** A volume that belongs to somebody else is the first fault of most containers: say the command that mends it. */
+async function checkWritable(context: CommandContext, directory: string): Promise<void> {
+  try {
+    await context.disk.makeDirectory(directory);
+    const probe = `${directory}/.writable`;
+    await context.disk.unlink(probe);
+    const file = await context.disk.open(probe, 'create');
+    await file?.close();
+    await context.disk.unlink(probe);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code !== 'EACCES' && code !== 'EPERM') return; // A full or read-only disk does not keep it from serving (promise 5).
+    const owner = `${process.getuid?.() ?? 1000}:${process.getgid?.() ?? 1000}`;
+    throw new CommandFault(`${directory} may not be written by this user: run  chown -R ${owner} ${directory}`, 1, {
+      cause: error,
+    });
+  }
+}
+
+/** One reload at a time; a second one asked for meanwhile joins a fresh one, so that the last change is always read. */
+function createReload(
+  context: CommandContext,
+  argument: string | undefined,
+  server: RunningServer,
+  took: (config: Config) => void,
+): () => Promise<Reloaded> {
+  let last: Promise<unknown> = Promise.resolve();
+  const once = async (): Promise<Reloaded> => {
+    try {
+      const config = await readConfig(context, argument);
+      const restart = await server.reload(config);
+      took(config);
+      server.report({ kind: 'reloaded', config: nameOf(config), restart });
+      return { config: nameOf(config), restart };
+    } catch (error) {
+      server.report({ kind: 'reload-failed', config: argument ?? 'configuration', message: messageOf(error) });
+      throw error;
+    }
+  };
+  return () => {
+    const next = last.then(once, once);
+    last = next.catch(() => {}); // The caller hears of it; the queue only goes on.
+    return next;
+  };
+}
+
+/** How long a drained process may take to end by itself, its last log lines out. */
+const LINGER_MS = 3000;
+
+async function untilStopped(
+  context: CommandContext,
+  server: RunningServer,
+  config: () => Config,
+  reload: () => Promise<Reloaded>,
+): Promise<void> {
+  // What went wrong is reported where it happens: nobody waits for these two.
+  const reloadUnheard = (): void => void reload().catch(() => {});
+  const watching = watchFiles({ ...context, paths: () => config().watched, onChange: reloadUnheard });
+  const stops = [context.signals.on('SIGHUP', reloadUnheard), () => watching.stop()];
+  await new Promise<void>((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) stops.push(context.signals.on(name, resolve));
+  });
+  for (const name of ['SIGTERM', 'SIGINT'] as const) stops.push(context.signals.on(name, () => context.signals.exit(0)));
+  await server.drain();
+  // The timer keeps nothing alive: it ends a process in which something still does.
+  context.clock.after(LINGER_MS, () => context.signals.exit(0));
+  for (const stop of stops) stop();
+}
+
+/** Text for a person on a terminal, JSON for everything else, unless `log.formatter` says. */
+function logOf(config: Config, { terminal }: CommandContext): Log {
+  const { level, fields, formatter = terminal.interactive ? 'text' : 'json' } = config.log;
+  return createLog({ level, fields, formatter, sink: createLineSink(terminal.stream) });
+}
+
+function nameOf(config: Config): string {
+  return config.file ?? (config.mode === 'unconfigured' ? 'none: set ENTREPOT_CONFIG, or write a config.yml' : 'environment');
+}

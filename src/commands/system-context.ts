@@ -1,0 +1,41 @@
+import { createRequire } from 'node:module';
+import { systemClock } from '../system/clock.ts';
+import { nodeDisk } from '../system/node-disk.ts';
+import { actAsOwner } from '../system/owner.ts';
+import type { CommandContext, Signals, Terminal } from './context.ts';
+
+/** The real world: this process's streams, signals, clock and disk. */
+export function systemContext(parts: Pick<CommandContext, 'startServer' | 'openStore' | 'proveUpstreams'>): CommandContext {
+  return {
+    ...parts,
+    version: packageVersion(),
+    env: process.env,
+    directory: process.cwd(),
+    clock: systemClock,
+    disk: nodeDisk,
+    actAsOwner,
+    terminal,
+    signals,
+  };
+}
+
+const terminal: Terminal = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  interactive: process.stdout.isTTY,
+  stream: process.stdout,
+};
+
+const signals: Signals = {
+  on(name, listener) {
+    process.on(name, listener);
+    return () => void process.off(name, listener);
+  },
+  exit: (code) => process.exit(code),
+};
+
+/** Of package.json, which lies above both `src` and `dist`. */
+function packageVersion(): string {
+  const read = createRequire(import.meta.url)('../../package.json') as { version: string };
+  return read.version;
+}
