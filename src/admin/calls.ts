@@ -14,9 +14,11 @@ export interface Reloaded {
   readonly restart: readonly string[];
 }
 
+/** As the probes have it (`http/probes.ts`). */
 export interface Health {
-  /** As `/readyz`: `ready`, or why not. */
-  readonly status: 'ready' | 'starting' | 'draining' | 'failing';
+  readonly ready: boolean;
+  /** Why not: `starting`, `draining` … */
+  readonly reason?: string;
   /** Troubles through which pulls still pass. */
   readonly degraded: readonly string[];
 }

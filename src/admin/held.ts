@@ -1,8 +1,8 @@
-import type { BlobStore } from '../blobs/blob-store.ts';
+import type { BlobStore, OpenBlob } from '../blobs/blob-store.ts';
 import type { Records, TagRecord } from '../metadata/records.ts';
 import { parseDigest, type Digest } from '../oci/digest.ts';
+import { readManifest, type Manifest } from '../oci/manifest.ts';
 import type { Clock } from '../system/clock.ts';
-import { readContents, type Contents } from './contents.ts';
 
 /** What is held of one image. Times are ISO 8601. */
 export interface HeldImage {
@@ -61,19 +61,13 @@ export async function inspectHeld(options: HeldOptions, question: HeldQuestion):
   const tag = record && heldTag(record, options.clock.now(), question.tagttlMs);
   const pulls = (await records.pulls(repository))?.pulls ?? 0;
   // Bytes that another repository brought are not this one's (promise 9): the link decides.
-  if (digest === undefined || (await records.link(repository, digest)) === undefined) {
+  const link = digest === undefined ? undefined : await records.link(repository, digest);
+  if (digest === undefined || link === undefined) {
     return { tag, digest, manifestHeld: false, platforms: [], lastUse: undefined, pulls };
   }
-  const contents = await contentsOf(options, digest);
-  const lastUse = iso(await records.lastUse(digest));
-  return {
-    tag,
-    digest,
-    manifestHeld: contents !== undefined,
-    platforms: await platformsOf(options, digest, contents),
-    lastUse,
-    pulls,
-  };
+  const manifest = await manifestOf(options, digest, record?.mediaType ?? link.mediaType);
+  const platforms = await platformsOf(options, digest, manifest);
+  return { tag, digest, manifestHeld: manifest !== undefined, platforms, lastUse: iso(await records.lastUse(digest)), pulls };
 }
 
 function heldTag(record: TagRecord, now: number, tagttlMs: number | undefined): HeldTag {
@@ -93,20 +87,27 @@ function iso(at: number | undefined): string | undefined {
   return at === undefined ? undefined : new Date(at).toISOString();
 }
 
-async function platformsOf(options: HeldOptions, digest: Digest, contents: Contents | undefined): Promise<HeldPlatform[]> {
-  if (contents === undefined) return [];
-  if (contents.manifests.length === 0) return [await platformOf(options, 'this image', digest)];
+async function platformsOf(options: HeldOptions, digest: Digest, manifest: Manifest | undefined): Promise<HeldPlatform[]> {
+  if (manifest === undefined) return [];
+  if (manifest.children.length === 0) return [await platformOf(options, 'this image', digest, manifest)];
   const platforms: HeldPlatform[] = [];
-  for (const child of contents.manifests) platforms.push(await platformOf(options, child.platform, child.digest));
+  for (const child of manifest.children) {
+    const held = await manifestOf(options, child.digest, child.mediaType);
+    platforms.push(await platformOf(options, child.platform ?? 'unknown', child.digest, held));
+  }
   return platforms;
 }
 
-async function platformOf(options: HeldOptions, platform: string, digest: Digest): Promise<HeldPlatform> {
-  const contents = await contentsOf(options, digest);
-  const blobs = contents?.blobs ?? [];
+async function platformOf(
+  options: HeldOptions,
+  platform: string,
+  digest: Digest,
+  manifest: Manifest | undefined,
+): Promise<HeldPlatform> {
+  const blobs = [...new Set(manifest?.blobs.map((blob) => blob.digest))];
   const missing: Digest[] = [];
   for (const blob of blobs) if (!(await isHeld(options.blobs, blob))) missing.push(blob);
-  return { platform, digest, manifestHeld: contents !== undefined, blobs: blobs.length, missing };
+  return { platform, digest, manifestHeld: manifest !== undefined, blobs: blobs.length, missing };
 }
 
 async function isHeld(blobs: BlobStore, digest: Digest): Promise<boolean> {
@@ -118,19 +119,25 @@ async function isHeld(blobs: BlobStore, digest: Digest): Promise<boolean> {
 /** Larger ones are refused on their way in (OCI distribution-spec, "Pushing Manifests": 4 MiB at least). */
 const MANIFEST_BYTES_MAX = 8 * 1024 * 1024;
 
-async function contentsOf(options: HeldOptions, digest: Digest): Promise<Contents | undefined> {
+/** Of bytes that were verified when they were stored: what is no manifest any more counts as not held. */
+async function manifestOf(options: HeldOptions, digest: Digest, mediaType: string | undefined): Promise<Manifest | undefined> {
   const open = await options.blobs.open(digest);
   if (open === undefined) return undefined;
   try {
-    const bytes = new Uint8Array(Math.min(open.size, MANIFEST_BYTES_MAX));
-    let at = 0;
-    while (at < bytes.length) {
-      const count = await open.read(bytes.subarray(at), at);
-      if (count === 0) break;
-      at += count;
-    }
-    return readContents(bytes.subarray(0, at));
+    const read = readManifest(await bytesOf(open), mediaType);
+    return read.kind === 'manifest' ? read : undefined;
   } finally {
     open.close();
   }
+}
+
+async function bytesOf(open: OpenBlob): Promise<Uint8Array> {
+  const bytes = new Uint8Array(Math.min(open.size, MANIFEST_BYTES_MAX));
+  let at = 0;
+  while (at < bytes.length) {
+    const count = await open.read(bytes.subarray(at), at);
+    if (count === 0) break;
+    at += count;
+  }
+  return bytes.subarray(0, at);
 }

@@ -2,7 +2,7 @@ import type { Proof } from '../admin/prove.ts';
 import type { Config } from '../config/config.ts';
 import { configJsonSchema } from '../config/json-schema.ts';
 import type { CommandContext, ExitCode } from './context.ts';
-import { plainConfig, printConfig, printRoutes } from './print-config.ts';
+import { printConfig, printRoutes } from './print-config.ts';
 import { readConfig } from './settings.ts';
 import { printJson, printTable } from './table.ts';
 
@@ -35,7 +35,7 @@ export async function check(context: CommandContext, argument: string | undefine
 const PROOF_MS_MAX = 60_000;
 
 function asJson(config: Config, proofs: readonly Proof[] | undefined): string {
-  return printJson({ config: plainConfig(config), upstreams: proofs }, 2);
+  return printJson({ config: config.shown, routes: config.routes, warnings: config.warnings, upstreams: proofs }, 2);
 }
 
 function asText(config: Config, proofs: readonly Proof[] | undefined): string {

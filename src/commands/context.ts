@@ -1,5 +1,5 @@
 import type { Admin } from '../admin/admin.ts';
-import type { Health, Reloaded } from '../admin/calls.ts';
+import type { Reloaded } from '../admin/calls.ts';
 import type { Proof } from '../admin/prove.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../observe/log.ts';
@@ -69,5 +69,3 @@ export type OpenStore = (config: Config) => Promise<{ readonly admin: Admin; clo
 
 /** What a command yields: 0, 1 (a fault), 2 (wrong usage), 3 (`check`: an upstream failed). */
 export type ExitCode = 0 | 1 | 2 | 3;
-
-export type { Health };

@@ -19,9 +19,11 @@ export async function reload(context: CommandContext, flags: LookFlags): Promise
 export async function health(context: CommandContext, flags: LookFlags): Promise<ExitCode> {
   const found = (await callRunning(context, flags, 'health')) as Health;
   const degraded = found.degraded.length === 0 ? '' : `, degraded: ${found.degraded.join(', ')}`;
-  context.terminal.out(flags.json === true ? printJson(found, 2) : `${found.status}${degraded}\n`);
-  if (found.status === 'ready') return 0;
-  throw new CommandFault(`the server is not ready but ${found.status}: see its log`);
+  context.terminal.out(
+    flags.json === true ? printJson(found, 2) : `${found.ready ? 'ready' : (found.reason ?? 'not ready')}${degraded}\n`,
+  );
+  if (found.ready) return 0;
+  throw new CommandFault(`the server is not ready (${found.reason ?? 'no reason given'}): see its log`);
 }
 
 async function callRunning(context: CommandContext, flags: LookFlags, call: 'reload' | 'health'): Promise<unknown> {

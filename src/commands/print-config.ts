@@ -1,30 +1,11 @@
 import type { Config, RouteConfig } from '../config/config.ts';
 import { formatDuration } from '../admin/format.ts';
-import { redactText } from '../observe/redact.ts';
 import { printTable } from './table.ts';
 
-/**
- * The configuration as understood, as plain JSON: maps become objects, secrets `***` (they hide themselves, and texts lose
- * what URLs and headers carry), `Infinity` *forever*.
- */
-export function plainConfig(config: Config): unknown {
-  const { watched: _watched, ...shown } = config;
-  return plain(shown);
-}
-
-function plain(value: unknown): unknown {
-  if (value === Infinity) return 'forever';
-  if (typeof value === 'string') return redactText(value);
-  if (typeof value !== 'object' || value === null) return value;
-  if ('toJSON' in value && typeof value.toJSON === 'function') return (value.toJSON as () => unknown)();
-  if (Array.isArray(value)) return value.map(plain);
-  const entries: [unknown, unknown][] = value instanceof Map ? [...value] : Object.entries(value);
-  return Object.fromEntries(entries.map(([key, item]) => [key, plain(item)]));
-}
-
-/** `key: value` lines, nested by indentation; what is not set is left out. */
+/** The configuration as understood, in the words of the file, secrets hidden: `key: value` lines, nested by indentation. */
 export function printConfig(config: Config): string {
-  return printObject(plainConfig(config) as Record<string, unknown>, '');
+  const shown: unknown = config.shown;
+  return typeof shown === 'object' && shown !== null ? printObject({ ...shown }, '') : '';
 }
 
 function printObject(object: Record<string, unknown>, indent: string): string {

@@ -1,12 +1,12 @@
 import type { Reloaded } from '../admin/calls.ts';
 import type { Config } from '../config/config.ts';
+import { watchFiles } from '../config/watch.ts';
 import { createLineSink } from '../observe/line-sink.ts';
 import { createLog, type Log } from '../observe/log.ts';
 import { messageOf } from '../observe/redact.ts';
 import type { CommandContext, ExitCode, RunningServer } from './context.ts';
 import { CommandFault } from './fault.ts';
-import { readConfig } from './settings.ts';
-import { watchFiles } from './watch.ts';
+import { readConfig, readText } from './settings.ts';
 
 /** Serves until SIGTERM or SIGINT, drains, and yields 0; a second such signal ends the process at once. */
 export async function serve(context: CommandContext, argument: string | undefined): Promise<ExitCode> {
@@ -92,6 +92,9 @@ function createReload(
   };
 }
 
+/** Between two looks at the files that the configuration came from. */
+const LOOK_MS = 2000;
+
 /** How long a drained process may take to end by itself, its last log lines out. */
 const LINGER_MS = 3000;
 
@@ -102,9 +105,15 @@ async function untilStopped(
   reload: () => Promise<Reloaded>,
 ): Promise<void> {
   // What went wrong is reported where it happens: nobody waits for these two.
-  const reloadUnheard = (): void => void reload().catch(() => {});
-  const watching = watchFiles({ ...context, paths: () => config().watched, onChange: reloadUnheard });
-  const stops = [context.signals.on('SIGHUP', reloadUnheard), () => watching.stop()];
+  const unheard = (): Promise<unknown> => reload().catch(() => {});
+  const watch = watchFiles({
+    watched: () => config().watched,
+    readFile: (path, bytesMax) => readText(context.disk, path, bytesMax),
+    after: (ms, callback) => context.clock.after(ms, callback),
+    changed: async () => void (await unheard()),
+    interval: LOOK_MS,
+  });
+  const stops = [context.signals.on('SIGHUP', () => void unheard()), () => watch.close()];
   await new Promise<void>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) stops.push(context.signals.on(name, resolve));
   });

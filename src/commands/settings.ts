@@ -11,7 +11,7 @@ export function readConfig(context: CommandContext, argument: string | undefined
 }
 
 /** At most one byte more than `bytesMax`, so that the caller sees that there is more. */
-async function readText(disk: Disk, path: string, bytesMax: number): Promise<string | undefined> {
+export async function readText(disk: Disk, path: string, bytesMax: number): Promise<string | undefined> {
   const file = await disk.open(path, 'read');
   if (file === undefined) return undefined;
   try {

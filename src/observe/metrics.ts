@@ -46,7 +46,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     record: (name, labels, value) => histograms.get(name)?.observe({ ...labels }, value),
     attach: (added) => void sources.push(added),
     async text() {
-      for (const one of sources) await sampleSources(one, metrics, (name) => forget(gauges.get(name)));
+      for (const one of sources) await sampleSources(one, metrics, (name) => forget(name, gauges.get(name)));
       return registry.metrics();
     },
     contentType: registry.contentType,
@@ -69,16 +69,16 @@ function declareAll(registry: Registry) {
       registers: [registry],
     };
     if (declaration.type === 'counter') counters.set(name, new Counter(options));
-    else if (declaration.type === 'gauge') gauges.set(name, forget(new Gauge(options)));
+    else if (declaration.type === 'gauge') gauges.set(name, forget(name, new Gauge(options)));
     else histograms.set(name, new Histogram({ ...options, buckets: [...(declaration.buckets ?? [])] }));
   }
   return { counters, gauges, histograms };
 }
 
 /** Empties a gauge. prom-client shows one without labels as 0 until it is set, which would claim an empty disk: show nothing. */
-function forget<T extends Gauge | undefined>(gauge: T): T {
+function forget<T extends Gauge | undefined>(name: MetricName, gauge: T): T {
   gauge?.reset();
-  gauge?.remove();
+  if (METRICS[name].labels.length === 0) gauge?.remove();
   return gauge;
 }
 

@@ -28,7 +28,7 @@ export function createReporter(options: ReporterOptions): Report {
   const states = createStates();
   const pull = reportPull(log, metrics, labels, states);
   const upstream = reportUpstream(log, metrics, labels, states);
-  const server = reportServer(log, metrics);
+  const server = reportServer(log, metrics, states);
   const request = reportRequest({ log, metrics, labels, accesslog: options.accesslog });
   return (event) => {
     switch (event.kind) {
