@@ -1,106 +1,113 @@
-/** One challenge of `WWW-Authenticate` (RFC 9110 11.6.1). */
+/** One way in that a registry offers (RFC 9110 11.6.1). */
 export interface Challenge {
-  /** Lower-case: `bearer`, `basic`. */
+  /** Lower-case: `bearer`, `basic` … */
   readonly scheme: string;
-  /** By lower-case name; the first of a repeated one. */
+  /** By lower-case name, without quotes and escapes; the first of a name counts. Has no prototype (reliability.md, S26). */
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** Longer headers are cut here before anybody reads them. */
-const HEADER_LENGTH_MAX = 16 * 1024;
-
-const TOKEN = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/y;
-const TOKEN68 = /[A-Za-z0-9._~+/-]+=*(?=\s*(?:,|$))/y;
-const SPACE = /[ \t]*/y;
+/** More are not looked at, nor are longer lines: Node takes 16 KiB of headers in all. */
+const CHALLENGES_MAX = 32;
+const LINE_LENGTH_MAX = 65_536;
 
 /**
- * Every challenge of one header, or of several lines of it. Quoted and bare values, commas inside quotes, several challenges
- * in one line; what breaks the grammar is skipped up to the next comma. Linear in the text's length.
+ * Every challenge of a `WWW-Authenticate`, given as one line or as several. Schemes and names in any case, values quoted
+ * or not (some registries write a bare URL), several challenges in a line. What is not understood is passed over, in
+ * linear time; never throws.
  */
 export function parseChallenges(header: string | readonly string[]): Challenge[] {
   const lines = typeof header === 'string' ? [header] : header;
-  return lines.flatMap((line) => new ChallengeReader(line.slice(0, HEADER_LENGTH_MAX)).read());
+  return lines.flatMap((line) => (line.length > LINE_LENGTH_MAX ? [] : parseLine(line))).slice(0, CHALLENGES_MAX);
 }
 
-/** The one to answer: Bearer before Basic before none. */
+/** The one to answer: a Bearer that says where its tokens come from, else Basic; `undefined` when there is neither. */
 export function chooseChallenge(challenges: readonly Challenge[]): Challenge | undefined {
-  return challenges.find(({ scheme }) => scheme === 'bearer') ?? challenges.find(({ scheme }) => scheme === 'basic');
+  const bearer = challenges.find(({ scheme, parameters }) => scheme === 'bearer' && (parameters['realm'] ?? '') !== '');
+  return bearer ?? challenges.find(({ scheme }) => scheme === 'basic');
 }
 
-class ChallengeReader {
-  readonly #text: string;
-  #at = 0;
+interface Draft {
+  readonly scheme: string;
+  readonly parameters: Record<string, string>;
+}
 
-  constructor(text: string) {
-    this.#text = text;
-  }
-
-  read(): Challenge[] {
-    const challenges: Challenge[] = [];
-    let parameters: Record<string, string> | undefined;
-    while (this.#at < this.#text.length) {
-      this.#take(SPACE);
-      const name = this.#take(TOKEN)?.toLowerCase();
-      if (name === undefined) {
-        this.#skipElement();
-        continue;
-      }
-      this.#take(SPACE);
-      if (this.#text[this.#at] === '=' && parameters !== undefined) {
-        this.#at += 1;
-        const value = this.#value();
-        if (value !== undefined && !Object.hasOwn(parameters, name)) parameters[name] = value;
-        this.#skipElement();
-        continue;
-      }
-      parameters = Object.create(null) as Record<string, string>;
-      challenges.push({ scheme: name, parameters });
-      // A scheme is followed by its first parameter without a comma, by a token68, or by nothing.
-      if (this.#take(TOKEN68) !== undefined || this.#text[this.#at] === ',') this.#skipElement();
+function parseLine(line: string): Challenge[] {
+  const challenges: Draft[] = [];
+  let at = skip(line, 0, LIST_SPACE);
+  while (at < line.length) {
+    const word = readWhile(line, at, TOKEN);
+    const afterWord = skip(line, word.end, SPACE);
+    const current = challenges.at(-1);
+    if (word.text === '') {
+      at = behindComma(line, line[at] === '"' ? readQuoted(line, at + 1).end : at);
+    } else if (line[afterWord] === '=' && current !== undefined) {
+      const value = readValue(line, skip(line, afterWord + 1, SPACE));
+      const name = word.text.toLowerCase();
+      if (!(name in current.parameters)) current.parameters[name] = value.text;
+      at = behindComma(line, value.end);
+    } else if (line[afterWord] === '=') {
+      at = behindComma(line, readValue(line, skip(line, afterWord + 1, SPACE)).end);
+    } else {
+      challenges.push({ scheme: word.text.toLowerCase(), parameters: Object.create(null) as Record<string, string> });
+      at = skipToken68(line, afterWord);
     }
-    return challenges;
+    at = skip(line, at, LIST_SPACE);
   }
+  return challenges;
+}
 
-  #value(): string | undefined {
-    this.#take(SPACE);
-    return this.#text[this.#at] === '"' ? this.#quoted() : this.#bare();
-  }
+const TOKEN = /[!#$%&'*+.^_`|~0-9A-Za-z-]/;
+const TOKEN68 = /[A-Za-z0-9._~+/-]/;
+const SPACE = /[ \t]/;
+const LIST_SPACE = /[ \t,]/;
+const BARE = /[^ \t,"]/;
 
-  /** RFC 9110 5.6.4. */
-  #quoted(): string | undefined {
-    let value = '';
-    for (this.#at += 1; this.#at < this.#text.length; this.#at += 1) {
-      const character = this.#text[this.#at];
-      if (character === '"') {
-        this.#at += 1;
-        return value;
-      }
-      if (character === '\\') this.#at += 1;
-      value += this.#text[this.#at] ?? '';
-    }
-    return undefined;
-  }
+interface Piece {
+  readonly text: string;
+  /** Where the next begins. */
+  readonly end: number;
+}
 
-  /** Some registries leave out the quotes even around URLs, which are no tokens. */
-  #bare(): string {
-    const start = this.#at;
-    while (this.#at < this.#text.length && !/[\s,]/.test(this.#text[this.#at] ?? '')) this.#at += 1;
-    return this.#text.slice(start, this.#at);
-  }
+function readWhile(line: string, from: number, allowed: RegExp): Piece {
+  const end = skip(line, from, allowed);
+  return { text: line.slice(from, end), end };
+}
 
-  /** To behind the next comma that no quotes hold. */
-  #skipElement(): void {
-    while (this.#at < this.#text.length && this.#text[this.#at] !== ',') {
-      if (this.#text[this.#at] === '"') this.#quoted();
-      else this.#at += 1;
-    }
-    this.#at += 1;
-  }
+function skip(line: string, from: number, allowed: RegExp): number {
+  let at = from;
+  while (at < line.length && allowed.test(line.charAt(at))) at += 1;
+  return at;
+}
 
-  #take(pattern: RegExp): string | undefined {
-    pattern.lastIndex = this.#at;
-    const match = pattern.exec(this.#text)?.[0];
-    if (match !== undefined) this.#at += match.length;
-    return match;
+function readValue(line: string, from: number): Piece {
+  return line[from] === '"' ? readQuoted(line, from + 1) : readWhile(line, from, BARE);
+}
+
+/** RFC 9110 5.6.4. One that is never closed ends with the line. */
+function readQuoted(line: string, from: number): Piece {
+  const parts: string[] = [];
+  let at = from;
+  while (at < line.length && line[at] !== '"') {
+    if (line[at] === '\\') at += 1;
+    parts.push(line.charAt(at));
+    at += 1;
   }
+  return { text: parts.join(''), end: at + 1 };
+}
+
+/** `Negotiate dG9rZW4=`: what stands behind such a scheme is no parameter (RFC 9110 11.2). */
+function skipToken68(line: string, from: number): number {
+  const end = skip(line, skip(line, from, TOKEN68), /=/);
+  const after = skip(line, end, SPACE);
+  return after >= line.length || line[after] === ',' ? after : from;
+}
+
+/** To the next element of the list; what stands before it was not understood. */
+function behindComma(line: string, from: number): number {
+  const at = skip(line, from, SPACE);
+  if (at >= line.length || line[at] === ',') return at;
+  // Parameters without a comma between them: some servers write so.
+  if (at > from && TOKEN.test(line.charAt(at))) return at;
+  const comma = line.indexOf(',', at);
+  return comma < 0 ? line.length : comma;
 }

@@ -31,13 +31,16 @@ const DIGEST_LENGTH_MAX = 1024;
 export function readDescriptor(value: unknown): DescriptorAnswer {
   if (!isObject(value)) return fault('a descriptor is not an object');
   const text = own(value, 'digest');
-  if (typeof text !== 'string' || text.length > DIGEST_LENGTH_MAX || !DIGEST.test(text)) return fault('a descriptor has no digest');
+  if (typeof text !== 'string' || text.length > DIGEST_LENGTH_MAX || !DIGEST.test(text))
+    return fault('a descriptor has no digest');
   const size = own(value, 'size');
-  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) return fault('a descriptor has no size, or none that can be');
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0)
+    return fault('a descriptor has no size, or none that can be');
   const mediaType = readType(own(value, 'mediaType'));
   if (mediaType === undefined) return fault('a descriptor has a media type that is none');
   const digest = parseDigest(text);
-  if (digest === undefined) return REGISTERED.test(text) ? fault('a descriptor has a malformed digest') : { kind: 'unregistered' };
+  if (digest === undefined)
+    return REGISTERED.test(text) ? fault('a descriptor has a malformed digest') : { kind: 'unregistered' };
   const urls = own(value, 'urls');
   const artifactType = own(value, 'artifactType');
   const platform = platformOf(own(value, 'platform'));

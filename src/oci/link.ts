@@ -1,27 +1,72 @@
-/** Longer headers are not read. */
-const HEADER_LENGTH_MAX = 16 * 1024;
+/** Longer headers are not looked at: Node takes 16 KiB of them in all. */
+const LENGTH_MAX = 65_536;
 
-/** The target of the first link with `rel=next` (RFC 8288 3), as it stands there; `undefined` where there is none. */
+/**
+ * The target of the first link of relation `next`, as written, perhaps relative; `undefined` when there is none
+ * (RFC 8288 3; OCI distribution-spec, "Listing Tags"). Linear; never throws.
+ */
 export function nextLink(header: string | undefined): string | undefined {
-  if (header === undefined || header.length > HEADER_LENGTH_MAX) return undefined;
-  let at = 0;
-  while (at < header.length) {
-    const open = header.indexOf('<', at);
-    const close = open < 0 ? -1 : header.indexOf('>', open);
+  if (header === undefined || header.length > LENGTH_MAX) return undefined;
+  let at = header.indexOf('<');
+  while (at >= 0) {
+    const close = header.indexOf('>', at);
     if (close < 0) return undefined;
-    const following = header.indexOf('<', close);
-    const parameters = header.slice(close + 1, following < 0 ? undefined : following);
-    if (isNext(parameters)) return header.slice(open + 1, close);
-    at = following < 0 ? header.length : following;
+    const parameters = readParameters(header, close + 1);
+    if (relationsOf(parameters.first).includes('next')) return header.slice(at + 1, close);
+    at = header.indexOf('<', parameters.end);
   }
   return undefined;
 }
 
-function isNext(parameters: string): boolean {
-  return parameters.split(/[;,]/).some((parameter) => {
-    const [name = '', value = ''] = parameter.split('=', 2);
-    if (name.trim().toLowerCase() !== 'rel') return false;
-    const relations = value.trim().replaceAll('"', '').toLowerCase().split(/\s+/);
-    return relations.includes('next');
-  });
+/** A `Link` to the next page. What cannot stand in a header or between the brackets is percent-encoded (S21). */
+export function formatNextLink(url: string): string {
+  const wellFormed = url.replaceAll(/\p{Surrogate}/gu, '\uFFFD');
+  const safe = wellFormed.replaceAll(/[^!#-;=?-[\]_a-z~]/gu, encodeURIComponent);
+  return `<${safe}>; rel="next"`;
+}
+
+function relationsOf(rel: string | undefined): readonly string[] {
+  return (rel ?? '').toLowerCase().split(/[ \t]/);
+}
+
+/** The first `rel` of a link's parameters (RFC 8288 3.3: later ones are ignored), and where the link ends. */
+function readParameters(header: string, from: number): { readonly first: string | undefined; readonly end: number } {
+  let first: string | undefined;
+  let at = skipSpace(header, from);
+  while (header[at] === ';') {
+    const nameStart = skipSpace(header, at + 1);
+    const nameEnd = endOf(header, nameStart, '=;,');
+    const name = header.slice(nameStart, nameEnd).trim().toLowerCase();
+    const value = header[nameEnd] === '=' ? readValue(header, skipSpace(header, nameEnd + 1)) : { text: '', end: nameEnd };
+    if (name === 'rel') first ??= value.text;
+    at = skipSpace(header, value.end);
+  }
+  return { first, end: at };
+}
+
+function readValue(header: string, from: number): { readonly text: string; readonly end: number } {
+  if (header[from] !== '"') {
+    const end = endOf(header, from, ';,');
+    return { text: header.slice(from, end).trim(), end };
+  }
+  const parts: string[] = [];
+  let at = from + 1;
+  while (at < header.length && header[at] !== '"') {
+    if (header[at] === '\\') at += 1;
+    parts.push(header.charAt(at));
+    at += 1;
+  }
+  return { text: parts.join(''), end: at + 1 };
+}
+
+function endOf(header: string, from: number, stops: string): number {
+  let at = from;
+  while (at < header.length && !stops.includes(header.charAt(at))) at += 1;
+  return at;
+}
+
+function skipSpace(header: string, from: number): number {
+  let at = from;
+  while (header[at] === ' ' || header[at] === '\t') at += 1;
+  return at;
 }

@@ -1,7 +1,7 @@
 import { readDescriptor, type Descriptor } from './descriptor.ts';
 import { isObject, own, readJsonObject, type JsonObject } from './json.ts';
 import { manifestTypeOf } from './manifest-type.ts';
-import { isIndexType, isSchema1Type, OCI_ARTIFACT_MANIFEST, isManifestType } from './media-types.ts';
+import { isIndexType, isManifestType, isSchema1Type, OCI_ARTIFACT_MANIFEST } from './media-types.ts';
 
 /** What a manifest says. The bytes themselves are what is kept and served: a manifest is never written anew. */
 export interface Manifest {
@@ -43,28 +43,70 @@ export function readManifest(bytes: Uint8Array, contentType: string | undefined)
 }
 
 function opaque(mediaType: string): Manifest {
-  return { kind: 'manifest', mediaType, children: [], blobs: [], subject: undefined, artifactType: undefined, annotations: new Map() };
+  return {
+    kind: 'manifest',
+    mediaType,
+    children: [],
+    blobs: [],
+    subject: undefined,
+    artifactType: undefined,
+    annotations: new Map(),
+  };
 }
 
 function describe(document: JsonObject, mediaType: string): Manifest | ManifestFault {
   const isIndex = isIndexType(mediaType);
-  const config = isIndex || own(document, 'config') === undefined ? [] : [own(document, 'config')];
-  const subject = own(document, 'subject') === undefined ? [] : [own(document, 'subject')];
-  const content = isIndex ? [] : listOf(document, mediaType === OCI_ARTIFACT_MANIFEST ? 'blobs' : 'layers');
-  const children = isIndex ? listOf(document, 'manifests') : [];
-  if (children === undefined || content === undefined) return { kind: 'fault', reason: 'its content is not a list' };
-  const count = config.length + subject.length + content.length + children.length;
-  if (count > DESCRIPTORS_MAX) return { kind: 'fault', reason: `it has more than ${DESCRIPTORS_MAX} descriptors` };
-  const read = { children: readAll(children), config: readAll(config), content: readAll(content), subject: readAll(subject) };
-  for (const one of Object.values(read)) if (one.kind === 'fault') return one;
-  const known = { children: found(read.children), config: found(read.config), content: found(read.content), subject: found(read.subject) };
+  const listed = isIndex ? own(document, 'manifests') : own(document, mediaType === OCI_ARTIFACT_MANIFEST ? 'blobs' : 'layers');
+  const values = {
+    config: single(isIndex ? undefined : own(document, 'config')),
+    listed: listed ?? [],
+    subject: single(own(document, 'subject')),
+  };
+  if (!Array.isArray(values.listed)) return { kind: 'fault', reason: 'its content is not a list' };
+  if (values.config.length + values.listed.length + values.subject.length > DESCRIPTORS_MAX) {
+    return { kind: 'fault', reason: `it has more than ${DESCRIPTORS_MAX} descriptors` };
+  }
+  const config = readAll(values.config);
+  if (config.kind === 'fault') return config;
+  const content = readAll(values.listed);
+  if (content.kind === 'fault') return content;
+  const subject = readAll(values.subject);
+  if (subject.kind === 'fault') return subject;
   return {
     kind: 'manifest',
     mediaType,
-    children: known.children,
-    blobs: [...known.config, ...known.content],
-    subject: known.subject[0],
-    artifactType: textOf(document, 'artifactType') ?? known.config[0]?.mediaType,
+    children: isIndex ? content.descriptors : [],
+    blobs: isIndex ? [] : [...config.descriptors, ...content.descriptors],
+    subject: subject.descriptors[0],
+    artifactType: artifactTypeOf(document) ?? config.descriptors[0]?.mediaType,
     annotations: annotationsOf(document),
   };
+}
+
+function single(value: unknown): readonly unknown[] {
+  return value === undefined ? [] : [value];
+}
+
+/** Those of algorithms that nobody registered are passed over: the manifest is served, they cannot be. */
+function readAll(
+  values: readonly unknown[],
+): { readonly kind: 'list'; readonly descriptors: readonly Descriptor[] } | ManifestFault {
+  const descriptors: Descriptor[] = [];
+  for (const value of values) {
+    const answer = readDescriptor(value);
+    if (answer.kind === 'fault') return answer;
+    if (answer.kind === 'descriptor') descriptors.push(answer.descriptor);
+  }
+  return { kind: 'list', descriptors };
+}
+
+function artifactTypeOf(document: JsonObject): string | undefined {
+  const value = own(document, 'artifactType');
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+function annotationsOf(document: JsonObject): ReadonlyMap<string, string> {
+  const value = own(document, 'annotations');
+  if (!isObject(value)) return new Map();
+  return new Map(Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
 }

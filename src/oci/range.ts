@@ -1,84 +1,107 @@
-/** A part of some bytes: from `from` up to `to`, exclusive. */
+export { ifNoneMatchMatches, ifRangeMatches } from './validator.ts';
+
+/** Bytes from `from` up to `to`, exclusive. */
 export interface ByteRange {
   readonly from: number;
   readonly to: number;
 }
 
-/** What a Range header comes to for content of a known size. */
+/** What a `Range` header asks of a representation of known size. */
 export type RangeAnswer =
+  /** 200: there is no range, or one that is to be ignored. */
   | { readonly kind: 'whole' }
   | ({ readonly kind: 'one' } & ByteRange)
+  /** 206 as `multipart/byteranges`, in the order asked for; never empty, never overlapping. */
   | { readonly kind: 'many'; readonly ranges: readonly ByteRange[] }
+  /** 416. */
   | { readonly kind: 'unsatisfiable' };
 
-/** More ranges in one request are answered with the whole (RFC 9110 17.15). */
+/** RFC 9110 17.15: a request for more is answered whole. */
 const RANGES_MAX = 100;
-const HEADER_LENGTH_MAX = 4096;
-const WHOLE: RangeAnswer = { kind: 'whole' };
-const UNSATISFIABLE: RangeAnswer = { kind: 'unsatisfiable' };
 
-/**
- * RFC 9110 14.2: an unknown unit or broken syntax is ignored; ends past the content are cut; what lies wholly outside is
- * unsatisfiable, and so is `500-0` (the specification's conformance suite wants 416). Several ranges that overlap, or add up
- * to more than the content, are answered with the whole, so that no request makes us send more than there is.
- */
-export function parseRange(header: string | undefined, size: number): RangeAnswer {
-  const specs = splitSpecs(header);
-  if (specs === undefined || specs.length > RANGES_MAX) return WHOLE;
-  const ranges: ByteRange[] = [];
-  for (const spec of specs) {
-    const range = resolveSpec(spec, size);
-    if (range === 'invalid') return WHOLE;
-    if (range !== undefined) ranges.push(range);
-  }
-  const [first] = ranges;
-  if (first === undefined) return UNSATISFIABLE;
-  if (specs.length === 1) return { kind: 'one', ...first };
-  return isFrugal(ranges, size) ? { kind: 'many', ranges } : WHOLE;
+/** RFC 9110 14.1.1: positions as written; one of the two is always there. */
+interface RangeSpec {
+  readonly first: number | undefined;
+  readonly last: number | undefined;
 }
 
-/** `Content-Range` of a 206. */
+/**
+ * RFC 9110 14.2. What is not understood is ignored; ends beyond the last byte are cut back to it; ranges that overlap are
+ * ignored as well, so that the parts never come to more than the whole. A single range that ends before it begins is 416,
+ * not ignored: the specification's conformance suite asks for that.
+ */
+export function parseRange(header: string | undefined, size: number): RangeAnswer {
+  const specs = header === undefined ? undefined : parseSpecs(header);
+  if (specs === undefined) return { kind: 'whole' };
+  const [only] = specs;
+  if (only !== undefined && specs.length === 1 && isReversed(only)) return { kind: 'unsatisfiable' };
+  if (specs.some(isReversed)) return { kind: 'whole' };
+  if (size === 0 && specs.some(isSuffix)) return { kind: 'whole' };
+  const ranges = specs.map((spec) => resolve(spec, size)).filter((range) => range !== undefined);
+  const [first] = ranges;
+  if (first === undefined) return { kind: 'unsatisfiable' };
+  if (specs.length === 1) return { kind: 'one', ...first };
+  return overlaps(ranges) ? { kind: 'whole' } : { kind: 'many', ranges };
+}
+
+/**
+ * The one range that a header asks for, as far as that can be told without the size: `to` is `undefined` for "to the end",
+ * and may lie beyond it. `undefined` for everything that needs the size, several ranges, and what is to be ignored.
+ */
+export function rangeStart(header: string | undefined): { readonly from: number; readonly to: number | undefined } | undefined {
+  const specs = header === undefined ? undefined : parseSpecs(header);
+  const [only] = specs ?? [];
+  if (specs?.length !== 1 || only?.first === undefined || isReversed(only) || !Number.isSafeInteger(only.first))
+    return undefined;
+  return { from: only.first, to: only.last === undefined || !Number.isSafeInteger(only.last) ? undefined : only.last + 1 };
+}
+
+/** RFC 9110 14.4, for a part of known size. */
 export function contentRange(from: number, to: number, size: number): string {
   return `bytes ${from}-${to - 1}/${size}`;
 }
 
-/** RFC 9110 13.1.5: a strong comparison with an entity tag; a date never matches, since nothing here has one. */
-export function ifRangeMatches(header: string, etag: string): boolean {
-  return header.trim() === etag;
-}
-
-/** RFC 9110 13.1.2: a weak comparison with a list of entity tags, or `*`. The official registry takes bare digests too. */
-export function ifNoneMatchMatches(header: string, etag: string): boolean {
-  const bare = etag.replaceAll('"', '');
-  return header
-    .slice(0, HEADER_LENGTH_MAX)
-    .split(',')
-    .map((tag) => tag.trim())
-    .some((tag) => tag === '*' || tag.replace(/^W\//, '').replaceAll('"', '') === bare);
-}
-
-function splitSpecs(header: string | undefined): string[] | undefined {
-  if (header === undefined || header.length > HEADER_LENGTH_MAX) return undefined;
-  const match = /^\s*bytes\s*=(.*)$/i.exec(header);
-  return match?.[1]?.split(',').map((spec) => spec.trim());
-}
-
-/** `undefined`: understood, but outside. */
-function resolveSpec(spec: string, size: number): ByteRange | undefined | 'invalid' {
-  const match = /^(\d{0,16})-(\d{0,16})$/.exec(spec);
-  const [, first, last] = match ?? [];
-  if (first === undefined || last === undefined || (first === '' && last === '')) return 'invalid';
-  if (first === '') {
-    const length = Math.min(Number(last), size);
-    return length === 0 ? undefined : { from: size - length, to: size };
+/** `undefined` where the header is to be ignored. */
+function parseSpecs(header: string): readonly RangeSpec[] | undefined {
+  const equals = header.indexOf('=');
+  if (equals < 0 || header.slice(0, equals).trim().toLowerCase() !== 'bytes') return undefined;
+  // One more than is wanted shows that there are too many, however long the rest is.
+  const texts = header.slice(equals + 1).split(',', 2 * RANGES_MAX);
+  const specs: RangeSpec[] = [];
+  for (const text of texts.map((part) => part.trim())) {
+    // RFC 9110 5.6.1: empty elements of a list do not count.
+    if (text === '') continue;
+    const spec = parseSpec(text);
+    if (spec === undefined) return undefined;
+    specs.push(spec);
   }
-  const from = Number(first);
-  const to = last === '' ? size : Math.min(Number(last) + 1, size);
-  return from < to ? { from, to } : undefined;
+  return specs.length === 0 || specs.length > RANGES_MAX || texts.length === 2 * RANGES_MAX ? undefined : specs;
 }
 
-function isFrugal(ranges: readonly ByteRange[], size: number): boolean {
-  const sorted = [...ranges].sort((a, b) => a.from - b.from);
-  const overlap = sorted.some((range, index) => index > 0 && range.from < (sorted[index - 1]?.to ?? 0));
-  return !overlap && ranges.reduce((sum, { from, to }) => sum + to - from, 0) <= size;
+function parseSpec(text: string): RangeSpec | undefined {
+  const dash = text.indexOf('-');
+  if (dash < 0) return undefined;
+  const [first, last] = [text.slice(0, dash), text.slice(dash + 1)];
+  if (!/^[0-9]*$/.test(first) || !/^[0-9]*$/.test(last) || text === '-') return undefined;
+  // Digits beyond 2^53 lose their last places, which changes nothing: they lie behind every end.
+  return { first: first === '' ? undefined : Number(first), last: last === '' ? undefined : Number(last) };
+}
+
+function isReversed({ first, last }: RangeSpec): boolean {
+  return first !== undefined && last !== undefined && last < first;
+}
+
+function isSuffix({ first, last }: RangeSpec): boolean {
+  return first === undefined && last !== 0;
+}
+
+/** `undefined` when no byte of it is there. */
+function resolve({ first, last }: RangeSpec, size: number): ByteRange | undefined {
+  if (first === undefined) return last === undefined || last === 0 ? undefined : { from: Math.max(0, size - last), to: size };
+  return first >= size ? undefined : { from: first, to: last === undefined ? size : Math.min(last + 1, size) };
+}
+
+function overlaps(ranges: readonly ByteRange[]): boolean {
+  const sorted = ranges.toSorted((a, b) => a.from - b.from);
+  return sorted.some(({ from }, index) => from < (sorted[index - 1]?.to ?? 0));
 }

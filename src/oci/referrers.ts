@@ -1,28 +1,41 @@
-import { isJsonObject } from './descriptor.ts';
-import { jsonDepthExceeds } from './json-depth.ts';
-import { JSON_DEPTH_MAX } from './manifest.ts';
+import { isObject, own, readJsonObject, type JsonObject } from './json.ts';
+import { DESCRIPTORS_MAX } from './manifest.ts';
 import { OCI_INDEX } from './media-types.ts';
 
-/** The answer where nothing refers to a digest (OCI distribution-spec, "Listing Referrers"). */
+/**
+ * The entries of a referrers list as they stand, unknown fields and all; `undefined` where the bytes are no index. Unlike
+ * manifests, such lists have no digest that anybody asked for, and may be written anew.
+ */
+export function readReferrers(bytes: Uint8Array): readonly JsonObject[] | undefined {
+  const json = readJsonObject(bytes);
+  if (json.kind === 'fault') return undefined;
+  const entries = own(json.value, 'manifests');
+  if (!Array.isArray(entries) || entries.length > DESCRIPTORS_MAX) return undefined;
+  return entries.filter(isObject);
+}
+
+/** A referrers list of nothing (OCI distribution-spec, "Listing Referrers"). */
 export function emptyIndex(): Uint8Array {
-  return encode([]);
+  return indexOf([]);
 }
 
-/** The index with only the descriptors of one artifact type; a document that is no index lists nothing. */
-export function filterReferrers(index: Uint8Array, artifactType: string): Uint8Array {
-  return encode(descriptorsOf(index).filter((entry) => isJsonObject(entry) && entry['artifactType'] === artifactType));
+/** The list with only the entries of that type; an empty one where the bytes are no index. */
+export function filterReferrers(bytes: Uint8Array, artifactType: string): Uint8Array {
+  const entries = readReferrers(bytes) ?? [];
+  return indexOf(entries.filter((entry) => own(entry, 'artifactType') === artifactType));
 }
 
-function descriptorsOf(index: Uint8Array): readonly unknown[] {
-  if (jsonDepthExceeds(index, JSON_DEPTH_MAX)) return [];
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(index));
-    return isJsonObject(value) && Array.isArray(value['manifests']) ? value['manifests'] : [];
-  } catch {
-    return []; // What is no JSON lists nothing.
+/** One list of all that the lists name, each digest once, as it was first met; what is no index adds nothing. */
+export function mergeReferrers(lists: readonly Uint8Array[]): Uint8Array {
+  const entries = lists.flatMap((list) => readReferrers(list) ?? []);
+  const byDigest = new Map<unknown, JsonObject>();
+  for (const entry of entries) {
+    const digest = own(entry, 'digest');
+    if (!byDigest.has(digest)) byDigest.set(digest, entry);
   }
+  return indexOf([...byDigest.values()]);
 }
 
-function encode(manifests: readonly unknown[]): Uint8Array {
+function indexOf(manifests: readonly JsonObject[]): Uint8Array {
   return new TextEncoder().encode(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }));
 }
