@@ -1,0 +1,150 @@
+import { open, type RootDatabase } from 'lmdb';
+import { checkKeyPart, checkOrdered } from './keys.ts';
+import type { Change, Condition, Entry, Key, MetadataStore } from './metadata-store.ts';
+import { MetadataRefused, MetadataUnavailable } from './unavailable.ts';
+
+export interface LmdbOptions {
+  /** The directory for the store's two files; made if it is not there. */
+  readonly directory: string;
+  /** Names the kind of remote file system that holds a path, or `undefined` for a local one (system/file-system-type.ts). */
+  readonly remoteFileSystem: (path: string) => Promise<string | undefined>;
+}
+
+/**
+ * Metadata in LMDB: one database, keys `slot NUL collection NUL id` in byte order, values as they are. Several processes of
+ * one machine may share the directory; a commit is one write transaction, of which LMDB runs one at a time among all of them.
+ *
+ * Rejects with {@link MetadataRefused} on a network file system, whose locks and shared maps are not a local disk's
+ * (LMDB, "Caveats"), and with {@link MetadataUnavailable} when the files cannot be opened.
+ */
+export async function openLmdb({ directory, remoteFileSystem }: LmdbOptions): Promise<MetadataStore> {
+  const remote = await remoteFileSystem(directory);
+  if (remote !== undefined) {
+    throw new MetadataRefused(
+      `the embedded metadata store cannot live on ${remote} (${directory}): set metadata.path to a directory on a local disk`,
+    );
+  }
+  return new LmdbStore(tryTo('open', () => openDatabase(directory)));
+}
+
+/**
+ * No map size: the library starts small and grows the map with the file, over any number of processes. Values of any
+ * length are kept outside the tree, so the page size stays the system's.
+ */
+function openDatabase(path: string): RootDatabase<Uint8Array, Uint8Array> {
+  return open<Uint8Array, Uint8Array>({
+    path,
+    noSubdir: false, // Otherwise a directory with a dot in its name would be taken for a file.
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    maxReaders: 256,
+  });
+}
+
+class LmdbStore implements MetadataStore {
+  readonly #db: RootDatabase<Uint8Array, Uint8Array>;
+  #open = true;
+
+  constructor(db: RootDatabase<Uint8Array, Uint8Array>) {
+    this.#db = db;
+  }
+
+  get(slot: string, key: Key): Uint8Array | undefined {
+    const at = encodeKey(slot, key);
+    return this.#tryTo('read', () => this.#db.getBinary(at));
+  }
+
+  list(slot: string, collection: string, after: string | undefined, limit: number): readonly Entry[] {
+    checkOrdered(collection);
+    const prefix = encodePrefix(slot, collection);
+    const start = after === undefined ? prefix : Buffer.concat([prefix, Buffer.from(`${after}\0`)]);
+    const end = Buffer.from(prefix);
+    end[end.length - 1] = 1; // The NUL that ends the collection's name: the first key after all of its own.
+    return this.#tryTo('list', () =>
+      Array.from(this.#db.getRange({ start, end, limit }), ({ key, value }) => ({
+        id: Buffer.from(key.subarray(prefix.length)).toString(),
+        value: Uint8Array.from(value),
+      })),
+    );
+  }
+
+  /** A child transaction, because it alone is undone when a write in its middle throws; others would be half made. */
+  async commit(slot: string, changes: readonly Change[], conditions: readonly Condition[] = []): Promise<boolean> {
+    const wanted = conditions.map(({ key, value }) => ({ at: encodeKey(slot, key), value }));
+    const writes = changes.map(({ key, value }) => ({ at: encodeKey(slot, key), value }));
+    return this.#tryToAwait('commit', () =>
+      this.#db.childTransaction(() => {
+        if (!wanted.every(({ at, value }) => same(this.#db.getBinary(at), value))) return false;
+        for (const { at, value } of writes) {
+          if (value === undefined) this.#db.removeSync(at);
+          else this.#db.putSync(at, value);
+        }
+        return true;
+      }),
+    );
+  }
+
+  /** A commit's own promise means visible, not durable: the library syncs while later transactions go on. */
+  async flushed(): Promise<void> {
+    await this.#tryToAwait('flush', async () => await this.#db.flushed);
+  }
+
+  async ping(): Promise<void> {
+    this.#tryTo('read', () => this.#db.doesExist(PROBE));
+  }
+
+  async close(): Promise<void> {
+    if (!this.#open) return;
+    await this.flushed();
+    this.#open = false;
+    await this.#db.close();
+  }
+
+  /** A closed database must not be touched: the library would read memory that is no longer mapped. */
+  #tryTo<T>(what: string, act: () => T): T {
+    if (!this.#open) throw new MetadataUnavailable(`lmdb: cannot ${what}: the store is closed`);
+    return tryTo(what, act);
+  }
+
+  async #tryToAwait<T>(what: string, act: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#tryTo(what, act);
+    } catch (error) {
+      throw wrap(what, error);
+    }
+  }
+}
+
+const PROBE = Buffer.from('layout\0layout\0it');
+
+function encodePrefix(slot: string, collection: string): Buffer {
+  checkKeyPart(slot);
+  checkKeyPart(collection);
+  return Buffer.from(`${slot}\0${collection}\0`);
+}
+
+function encodeKey(slot: string, [collection, id]: Key): Buffer {
+  checkKeyPart(slot);
+  checkKeyPart(collection);
+  checkKeyPart(id);
+  return Buffer.from(`${slot}\0${collection}\0${id}`);
+}
+
+function same(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0;
+}
+
+function tryTo<T>(what: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    throw wrap(what, error);
+  }
+}
+
+function wrap(what: string, error: unknown): Error {
+  if (error instanceof MetadataUnavailable || error instanceof RangeError) return error;
+  return new MetadataUnavailable(`lmdb: cannot ${what}: ${error instanceof Error ? error.message : String(error)}`, {
+    cause: error,
+  });
+}
