@@ -1,4 +1,8 @@
-/** What was asked cannot be done; `message` is one line that says what to do. Exit 1 of a command. */
-export class AdminError extends Error {
-  override readonly name = 'AdminError';
+import { RegistryError } from '../oci/errors.ts';
+
+/** What was asked cannot be done; `message` is one line that says what to do. The socket answers it 422, a command exits 1. */
+export class AdminError extends RegistryError {
+  constructor(message: string) {
+    super('UNSUPPORTED', message);
+  }
 }

@@ -1,3 +1,5 @@
+import { messageOf } from '../observe/redact.ts';
+import { RegistryError } from '../oci/errors.ts';
 import { AdminError } from './admin-error.ts';
 import type { Admin } from './admin.ts';
 
@@ -23,48 +25,58 @@ export interface Health {
   readonly degraded: readonly string[];
 }
 
-/** An answer to a call of the socket: one JSON value, or one a line for as long as it lasts. */
-export type CallAnswer =
-  | { readonly kind: 'value'; readonly value: unknown }
-  | { readonly kind: 'stream'; readonly items: AsyncIterable<unknown> };
+/**
+ * What the socket answers to `POST /<name>` (`http/socket.ts`): one JSON value, or a stream of them. `params` is what was
+ * sent, unchecked. The signal ends with the caller. Throws AdminError for what cannot be done.
+ */
+export type Call = (
+  params: Readonly<Record<string, unknown>>,
+  signal: AbortSignal,
+) => Promise<unknown> | AsyncIterable<unknown>;
 
-/** `params` is what was sent, unchecked. The signal ends with the connection. Throws AdminError for what cannot be done. */
-export type Call = (params: unknown, signal: AbortSignal) => Promise<CallAnswer>;
-
-/** Every call that the socket answers, by name: `POST /<name>`. */
+/** Every call, by name. */
 export type Calls = Readonly<Record<CallName, Call>>;
 
 export type CallName = 'status' | 'explain' | 'ls' | 'refresh' | 'tail' | 'clients' | 'reload' | 'health';
 
 export function createCalls(admin: Admin, control: ServerControl): Calls {
   return {
-    status: async () => value(await admin.status()),
-    explain: async (params, signal) => value(await admin.explain(textOf(params, 'image'), signal)),
-    ls: async (params) => stream(admin.ls(optionalTextOf(params, 'pattern'))),
-    refresh: async (params) => value(await admin.refresh(textOf(params, 'image'))),
-    tail: async (_params, signal) => stream(admin.tail(signal)),
-    clients: async () => value(await admin.clients()),
-    reload: async () => value(await control.reload()),
-    health: async () => value(control.health()),
+    status: () => admin.status(),
+    explain: (params, signal) => admin.explain(textOf(params, 'image'), signal),
+    ls: (params) => refusalsAsLast(admin.ls(optionalTextOf(params, 'pattern'))),
+    refresh: (params) => admin.refresh(textOf(params, 'image')),
+    tail: (_params, signal) => admin.tail(signal),
+    clients: async () => admin.clients(),
+    async reload() {
+      try {
+        return await control.reload();
+      } catch (error) {
+        // It was logged where it happened; whoever asked is told on one line.
+        throw new AdminError(messageOf(error).replaceAll('\n', '; '));
+      }
+    },
+    health: async () => Promise.resolve(control.health()),
   };
 }
 
-function value(result: unknown): CallAnswer {
-  return { kind: 'value', value: result };
+/** A stream has its status before its first value: a refusal is its last value instead, `{"error": "…"}`. */
+async function* refusalsAsLast(values: AsyncIterable<unknown>): AsyncGenerator<unknown> {
+  try {
+    yield* values;
+  } catch (error) {
+    if (!(error instanceof RegistryError)) throw error;
+    yield { error: error.message };
+  }
 }
 
-function stream(items: AsyncIterable<unknown>): CallAnswer {
-  return { kind: 'stream', items };
-}
-
-function textOf(params: unknown, name: string): string {
+function textOf(params: Readonly<Record<string, unknown>>, name: string): string {
   const text = optionalTextOf(params, name);
   if (text === undefined) throw new AdminError(`the parameter ${name} is missing`);
   return text;
 }
 
-function optionalTextOf(params: unknown, name: string): string | undefined {
-  const found = typeof params === 'object' && params !== null ? (params as Record<string, unknown>)[name] : undefined;
+function optionalTextOf(params: Readonly<Record<string, unknown>>, name: string): string | undefined {
+  const found = params[name];
   if (found === undefined || found === null) return undefined;
   if (typeof found !== 'string' || found.length > 2048)
     throw new AdminError(`the parameter ${name} is no text of a sensible length`);

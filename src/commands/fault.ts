@@ -1,5 +1,3 @@
-import { AdminError } from '../admin/admin-error.ts';
-import { ClientConfigurationError } from '../admin/client/configuration.ts';
 import { ConfigError } from '../config/fault.ts';
 import { messageOf, redactText } from '../observe/redact.ts';
 import { RegistryError } from '../oci/errors.ts';
@@ -19,8 +17,8 @@ export class CommandFault extends Error {
 /** What is printed of whatever a command threw, one line a fault, without secrets. */
 export function faultText(error: unknown): string {
   if (error instanceof ConfigError) return redactText(error.message);
-  const known = error instanceof CommandFault || error instanceof AdminError || error instanceof ClientConfigurationError;
-  const text = known || error instanceof RegistryError ? error.message : messageOf(error);
+  const said = error instanceof CommandFault || error instanceof RegistryError;
+  const text = said ? error.message : messageOf(error);
   return redactText(text).replaceAll(/\s*\n\s*/g, ' ');
 }
 

@@ -28,6 +28,12 @@ export function isConfigurableClient(text: string): text is ConfigurableClient {
   return (CONFIGURABLE_CLIENTS as readonly string[]).includes(text);
 }
 
+/** What `GET /client/KIND` answers; `undefined` for a kind that there is none of. Throws as {@link clientConfiguration}. */
+export function clientText(kind: string, url: string, registries: readonly string[]): string | undefined {
+  if (!isConfigurableClient(kind)) return undefined;
+  return printClientConfiguration(clientConfiguration(kind, { url, registries, only: false }));
+}
+
 /** The configuration as one text for a person: each file under its path, then how to reload it and what to try. */
 export function printClientConfiguration(configuration: ClientConfiguration): string {
   const files = configuration.files.map(({ path, text }) => `# ${path}\n${text}`);

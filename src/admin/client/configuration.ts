@@ -1,3 +1,5 @@
+import { RegistryError } from '../../oci/errors.ts';
+
 export interface ClientOptions {
   /** The mirror's address as clients reach it: http or https, a path only behind a proxy that adds one. */
   readonly url: string;
@@ -23,7 +25,9 @@ export interface ClientFile {
   readonly text: string;
 }
 
-/** What was asked for cannot be had of this client; `message` says what to do instead. */
-export class ClientConfigurationError extends Error {
-  override readonly name = 'ClientConfigurationError';
+/** What was asked for cannot be had of this client; `message` says what to do instead. Over HTTP it is a 400. */
+export class ClientConfigurationError extends RegistryError {
+  constructor(message: string) {
+    super('UNSUPPORTED', message, { status: 400 });
+  }
 }
