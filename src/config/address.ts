@@ -29,10 +29,12 @@ export function isNetwork(text: string): boolean {
   return /^\d{1,3}$/.test(bits) && Number(bits) <= (isIPv4(address) ? 32 : 128);
 }
 
-/** A host name, `*.domain` for all below it, either with a port. */
-export function isHostPattern(text: string): boolean {
-  const [, host = '', port] = /^(?:\*\.)?([^:*]+)(?::(\d{1,5}))?$/.exec(text) ?? [];
-  return (HOST.test(host) && Number(port ?? 0) <= 65535) || isIP(text.replace(/^\[|\]$/g, '')) === 6;
+/** A host name or address, with or without a port, taken apart; `undefined` for anything else. */
+export function parseHost(text: string): { readonly host: string; readonly port: number | undefined } | undefined {
+  const bare = text.replace(/^\[(.*)\]$/, '$1');
+  if (isIP(bare) === 6 || HOST.test(text)) return { host: bare.toLowerCase(), port: undefined };
+  const target = parseTarget(text);
+  return target && { host: target.host.toLowerCase(), port: target.port };
 }
 
 /** http or https, without user, query or fragment; a slash at the end is dropped. `undefined` for anything else. */

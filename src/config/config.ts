@@ -29,8 +29,10 @@ export interface Config {
   readonly workers: number;
   /** What was accepted without effect, each once, to be logged at start and printed by `check`. */
   readonly warnings: readonly string[];
-  /** Files whose change asks for a reload: the configuration, secrets, certificates. */
-  readonly watched: readonly string[];
+  /** Files whose change asks for a reload (the configuration, secrets, certificates), and the fingerprint of what was read. */
+  readonly watched: ReadonlyMap<string, string>;
+  /** In the words of the file, with defaults in and secrets hidden: what `check` prints. */
+  readonly shown: unknown;
 }
 
 /** Where to listen; without a host on every address, IPv4 and IPv6. */
@@ -71,8 +73,8 @@ export type MetadataConfig =
   { readonly kind: 'lmdb'; readonly path: string | undefined } | { readonly kind: 'redis'; readonly redis: RedisConfig };
 
 export interface RedisConfig {
-  /** One server, or several nodes of one Redis Cluster. */
-  readonly addrs: readonly { readonly host: string; readonly port: number }[];
+  /** `host:port`, `[v6]:port`: one server, or several nodes of one Redis Cluster. */
+  readonly addrs: readonly string[];
   readonly username: string | undefined;
   readonly password: Secret | undefined;
   readonly db: number;
@@ -81,7 +83,7 @@ export interface RedisConfig {
 
 /** PEM texts, read from the files that were named. */
 export interface TlsConfig {
-  /** Instead of the system's authorities. */
+  /** For an upstream beside the system's authorities, for Redis instead of them. */
   readonly ca: string | undefined;
   readonly certificate: string | undefined;
   readonly key: Secret | undefined;
@@ -95,20 +97,21 @@ export interface NamesConfig {
   readonly hosts: ReadonlyMap<string, string>;
   readonly prefixes: ReadonlyMap<string, string>;
   readonly aliases: ReadonlyMap<string, string>;
-  /** Registries (`host`, `host:port`, `*.domain`), addresses and CIDR blocks that `origin` may dial although private. */
+  /** Hosts, addresses and CIDR blocks that `origin` may dial although they are private, on any port. */
   readonly allow: readonly string[];
   /** In mode `proxy`: the one registry that is served; another one's name is 404. */
   readonly only: string | undefined;
 }
 
-export interface Account {
-  readonly username: string;
-  readonly password: Secret;
-}
+export type Account =
+  | { readonly kind: 'password'; readonly username: string; readonly password: Secret }
+  /** docker's `identitytoken`, to be exchanged at the token endpoint. */
+  | { readonly kind: 'identity'; readonly username: string; readonly token: Secret };
 
-export interface CredentialConfig extends Account {
+export interface CredentialConfig {
   /** `docker.io`, `ghcr.io/acme`: whole segments of `registry/repository`. */
   readonly prefix: string;
+  readonly account: Account;
 }
 
 export interface UpstreamConfig {
@@ -126,7 +129,7 @@ export interface UpstreamConfig {
   readonly timeout: { readonly connect: number; readonly headers: number; readonly stall: number };
   /** Requests at once. */
   readonly concurrency: number;
-  /** Hosts (`auth.example.test`, `*.example.test`, either with a port) to which its realm may point beyond itself. */
+  /** Hosts (`auth.example.test`, with or without a port) to which its realm may point beyond its own domain. */
   readonly tokenhosts: readonly string[];
   /** Hosts to which its redirects may lead although their addresses are private. */
   readonly redirecthosts: readonly string[];

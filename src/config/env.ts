@@ -141,8 +141,8 @@ function containerAt(here: Tree, part: string | number, asList: boolean): Tree |
 }
 
 function unknown(variable: string): string {
-  const suggestion = nearest(variable, namesBelow(describedSchema(), 'REGISTRY'));
-  return `${variable} names nothing in the configuration${suggestion === undefined ? '' : `; did you mean ${suggestion}?`}`;
+  const suggestion = nearest(variable.slice('REGISTRY'.length), namesBelow(describedSchema(), ''));
+  return `${variable} names nothing in the configuration${suggestion === undefined ? '' : `; did you mean REGISTRY${suggestion}?`}`;
 }
 
 function namesBelow(node: JsonSchema, prefix: string): string[] {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { parseRegistry } from '../oci/registry.ts';
-import { isHostPattern, isNetwork, parseAddress, parseTarget, parseWebUrl } from './address.ts';
+import { isNetwork, parseAddress, parseHost, parseTarget, parseWebUrl } from './address.ts';
 import { nearest } from './nearest.ts';
 import { checkPattern, checkTagPattern, type PatternFault } from './pattern.ts';
 import { Secret } from './secret.ts';
@@ -8,8 +8,8 @@ import { parseCount, parseDuration, parseFlag } from './units.ts';
 
 /**
  * The kinds of value that the configuration knows. Each reads the text as it stood in the file (so that a password
- * `0123` stays what it is) and yields its typed value. `form` names the kind to the JSON Schema and to README's table;
- * `sensitive` marks what may never be shown.
+ * `0123` stays what it is) and yields its typed value. `form` names the kind to the JSON Schema, to README's table,
+ * and to the list of what may be shown (`shown.ts`).
  */
 export function form<Value>(name: string, expected: string, parse: (text: string) => Value | undefined) {
   return z
@@ -25,11 +25,7 @@ export function form<Value>(name: string, expected: string, parse: (text: string
 
 export const text = () => form('text', 'some text', (written) => (written === '' ? undefined : written));
 
-export const secret = () =>
-  form('secret', 'a secret', (written) => (written === '' ? undefined : new Secret(written))).meta({
-    form: 'secret',
-    sensitive: true,
-  });
+export const secret = () => form('secret', 'a secret', (written) => (written === '' ? undefined : new Secret(written)));
 
 export const path = () => form('path', 'a path', (written) => (written === '' || written.includes('\0') ? undefined : written));
 
@@ -49,11 +45,11 @@ export const duration = () =>
     return value !== undefined && value <= 36_525 * 86_400_000 ? value : undefined;
   });
 
-/** A time limit: a {@link duration} of 1 ms to a day, which no timer overflows. */
-export const limit = () =>
-  form('duration', 'a duration from 1ms to 24h, such as 30s', (written) => {
+/** A time limit: a {@link duration} of `min` milliseconds to a day, which no timer overflows. */
+export const limit = (min = 1) =>
+  form('duration', `a duration from ${min}ms to 24h, such as 30s`, (written) => {
     const value = parseDuration(written);
-    return value !== undefined && value >= 1 && value <= 86_400_000 ? value : undefined;
+    return value !== undefined && value >= min && value <= 86_400_000 ? value : undefined;
   });
 
 /** A {@link duration}, or `forever`, which is Infinity. */
@@ -75,26 +71,31 @@ export const registry = () => form('registry', 'a registry such as docker.io or 
 export const network = () =>
   form('network', 'an address or a block such as 10.0.0.0/8', (written) => (isNetwork(written) ? written : undefined));
 
-export const hostPattern = () =>
-  form('host', 'a host such as auth.example.test or *.example.test', (written) =>
-    isHostPattern(written) ? written.toLowerCase() : undefined,
+export const host = () =>
+  form('host', 'a host such as auth.example.test, with or without a port', (written) =>
+    parseHost(written) === undefined ? undefined : written.toLowerCase(),
   );
 
-/** Registries and addresses that `origin` may dial. */
+/** Hosts and networks that `origin` may dial; the port of a registry is dropped. */
 export const allowed = () =>
-  form('host or network', 'a host, *.domain, address or block such as 10.0.0.0/8', (written) =>
-    isHostPattern(written) || isNetwork(written) ? written.toLowerCase() : undefined,
+  form('host or network', 'a host, an address, or a block such as 10.0.0.0/8', (written) =>
+    isNetwork(written) ? written.toLowerCase() : parseHost(written)?.host,
   );
 
-/** One of a few words, in the case in which they are listed. */
+/** One of a few words, in any case. */
 export function word<const Words extends readonly [string, ...string[]]>(...words: Words) {
   const named = `one of ${words.join(', ')}`;
   return z
     .string({ error: () => `expected ${words.length === 1 ? words[0] : named}` })
     .transform((written, context): Words[number] => {
-      if (words.includes(written)) return written;
+      const found = words.find((candidate) => candidate === written.toLowerCase());
+      if (found !== undefined) return found;
       const suggestion = nearest(written, words);
-      context.addIssue({ code: 'custom', message: `expected ${words.length === 1 ? words[0] : named}`, params: { suggestion } });
+      context.addIssue({
+        code: 'custom',
+        message: `expected ${words.length === 1 ? words[0] : named}`,
+        params: { suggestion },
+      });
       return z.NEVER;
     })
     .meta({ form: 'word', words });

@@ -21,7 +21,6 @@ export interface JsonSchema {
   required?: string[];
   /** Our own: which of `forms.ts` it is. */
   form?: string;
-  sensitive?: boolean;
   words?: readonly string[];
 }
 
@@ -61,7 +60,6 @@ function shapeForm(node: JsonSchema): void {
     node.enum = node.words.flatMap((word) => (Number.isNaN(Number(word)) ? [word] : [Number(word), word]));
   }
   if (node.form === 'metadata') shapeMetadata(node);
-  if (node.type === 'object' && isEmptyDefault(node.default)) delete node.default;
 }
 
 function asWritten(node: JsonSchema, read: (text: string) => unknown): { default?: unknown } {
@@ -74,7 +72,7 @@ function isEmptyDefault(value: unknown): boolean {
 
 /** `lmdb`, `redis`, or a section with a path: the schema itself sees only what these become. */
 function shapeMetadata(node: JsonSchema): void {
-  const path = node.anyOf?.[0]?.properties?.['path'] ?? (node as { oneOf?: JsonSchema[] }).oneOf?.[0]?.properties?.['path'] ?? {};
+  const path = { type: 'string', form: 'path', description: 'Puts the embedded store elsewhere than in `rootdirectory`.' };
   delete (node as { oneOf?: unknown }).oneOf;
   node.anyOf = [{ enum: ['lmdb', 'redis'] }, { type: 'object', properties: { path }, additionalProperties: false }];
 }
@@ -105,8 +103,8 @@ function addHarmless(tree: JsonSchema, key: string): void {
 
 function withoutMarks(node: JsonSchema): JsonSchema {
   for (const child of childrenOf(node)) withoutMarks(child);
+  if (isEmptyDefault(node.default)) delete node.default;
   delete node.form;
-  delete node.sensitive;
   delete node.words;
   return node;
 }

@@ -20,10 +20,12 @@ const routeKeys: readonly Omit<Row, 'verdict'>[] = [
   },
   { key: 'ondelete', why: 'is not built yet for anything but keep', when: holds('drop') },
   { key: 'push', why: 'is not built yet: this version is a mirror, nothing can be pushed to it' },
-  ...['offline', 'replicas', 'hedge', 'ratelimit', 'parallel', 'prefetch', 'platforms', 'pin', 'shadow', 'quota'].map((key) => ({
-    key,
-    why: policy,
-  })),
+  ...['offline', 'replicas', 'hedge', 'ratelimit', 'parallel', 'prefetch', 'platforms', 'pin', 'shadow', 'quota'].map(
+    (key) => ({
+      key,
+      why: policy,
+    }),
+  ),
   ...['retention', 'passthrough', 'admit', 'cooldown', 'signed', 'asof'].map((key) => ({ key, why: policy })),
 ];
 

@@ -3,6 +3,8 @@ import type { Config } from './config.ts';
 import { applyEnvironment } from './env.ts';
 import { ConfigError, type Fault } from './fault.ts';
 import { candidates } from './find.ts';
+import { fingerprint } from './watch.ts';
+import { shownConfig } from './shown.ts';
 import { interpolate } from './interpolate.ts';
 import { later } from './later.ts';
 import { official } from './official.ts';
@@ -53,14 +55,17 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
   const verdicts = judge(tree, [...official, ...later]);
   dropNotes(tree);
   const work = new Settling(tree, found === undefined ? options.directory : dirname(found.path), options.readFile);
-  if (found !== undefined) work.watched.add(found.path);
+  if (found !== undefined) work.watched.set(found.path, fingerprint(found.text));
   const config = await understand(tree, work, [...faults, ...overrides.faults, ...verdicts.faults], found?.path);
   return {
     ...config,
     warnings: [...overrides.warnings, ...spelling, ...verdicts.warnings, ...work.warnings],
-    watched: [...work.watched],
+    watched: work.watched,
+    shown: shownConfig(tree),
   };
 }
+
+type Understood = Omit<Config, 'warnings' | 'watched' | 'shown'>;
 
 /** Chains and files are looked at only once all keys are right. */
 async function understand(
@@ -68,7 +73,7 @@ async function understand(
   work: Settling,
   faults: readonly Fault[],
   file: string | undefined,
-): Promise<Omit<Config, 'warnings' | 'watched'>> {
+): Promise<Understood> {
   const validated = validate(tree);
   const found = [...faults, ...('faults' in validated ? validated.faults : [])];
   if (found.length > 0 || !('written' in validated)) throw new ConfigError(inOrder(found));
@@ -77,14 +82,26 @@ async function understand(
   return config;
 }
 
+/** As in the file; of several faults of one value the first says enough. */
 function inOrder(faults: readonly Fault[]): Fault[] {
-  return faults.toSorted((left, right) => left.line - right.line || left.column - right.column);
+  const first = new Map(
+    faults.toReversed().map((fault) => [`${fault.file}:${fault.line}:${fault.column}:${fault.key}`, fault]),
+  );
+  return faults
+    .filter((fault) => fault.line === 0 || [...first.values()].includes(fault))
+    .toSorted((left, right) => left.line - right.line || left.column - right.column);
 }
 
 async function unconfigured(options: LoadOptions, warnings: readonly string[]): Promise<Config> {
   const tree = asRoot(UNCONFIGURED, 'built in');
   const config = await understand(tree, new Settling(tree, options.directory, options.readFile), [], undefined);
-  return { ...config, mode: 'unconfigured', warnings: [...warnings, WHAT_TO_SET], watched: [] };
+  return {
+    ...config,
+    mode: 'unconfigured',
+    warnings: [...warnings, WHAT_TO_SET],
+    watched: new Map(),
+    shown: shownConfig(tree),
+  };
 }
 
 function asRoot(text: string, shown: string): Section {
@@ -107,7 +124,9 @@ async function readFirst(options: LoadOptions): Promise<{ readonly path: string;
   }
   if (!named) return undefined;
   const [path = ''] = paths;
-  throw new ConfigError([{ file: path, line: 0, column: 0, key: '', expected: `there is no such file, though ${by} names it` }]);
+  throw new ConfigError([
+    { file: path, line: 0, column: 0, key: '', expected: `there is no such file, though ${by} names it` },
+  ]);
 }
 
 async function readConfigFile(path: string, { readFile }: LoadOptions): Promise<string | undefined> {

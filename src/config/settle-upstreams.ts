@@ -11,8 +11,8 @@ export async function settleUpstreams(written: Written['upstreams'], work: Settl
   for (const [name, upstream] of written) {
     const path = ['upstreams', name];
     if (BUILT_IN.has(name)) work.fault(path, `expected another name: ${name} is built in`);
-    if (/\/v2$/.test(upstream.url))
-      work.fault([...path, 'url'], 'expected the address without /v2', upstream.url.replace(/\/v2$/, ''));
+    if (upstream.url.endsWith('/v2'))
+      work.fault([...path, 'url'], 'expected the address without /v2', upstream.url.slice(0, -3));
     upstreams.set(name, await settleUpstream(name, upstream, work));
   }
   return upstreams;
@@ -51,7 +51,7 @@ export async function settleCredentials(written: Written['credentials'], work: S
     const text = await work.read(config, [...path, 'config']);
     const found = text === undefined ? await work.account(account, path) : accountOf(text, prefix);
     if (typeof found === 'string') work.fault([...path, 'config'], found);
-    else if (found !== undefined) credentials.push({ prefix, ...found });
+    else if (found !== undefined) credentials.push({ prefix, account: found });
     else if (config === undefined && Object.keys(account).length === 0)
       work.fault(path, 'expected username and password, or config');
   }

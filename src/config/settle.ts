@@ -24,7 +24,7 @@ export async function settle(
   written: Written,
   work: Settling,
   file: string | undefined,
-): Promise<Omit<Config, 'warnings' | 'watched'>> {
+): Promise<Omit<Config, 'warnings' | 'watched' | 'shown'>> {
   const settled = await settleChains(written, work);
   return {
     file,
@@ -60,7 +60,7 @@ async function settleChains(written: Written, work: Settling): Promise<Chains> {
     const names = settleNames(written.names, proxy.registry, proxy.registry);
     return { mode: 'proxy', names, upstreams: new Map([[proxy.upstream.name, proxy.upstream]]), routes: [proxy.route] };
   }
-  if (written.routes === undefined && written.proxy?.remoteurl === undefined) work.fault(['routes'], PLAIN_REGISTRY);
+  if (written.routes === undefined && Object.keys(written.proxy ?? {}).length === 0) work.fault(['routes'], PLAIN_REGISTRY);
   const upstreams = await settleUpstreams(written.upstreams, work);
   const routes =
     written.routes === undefined ? [] : settleRoutes(written.routes, written.defaults, [...written.upstreams.keys()], work);
@@ -98,8 +98,10 @@ async function settleMetadata(written: Written, work: Settling): Promise<Metadat
 }
 
 async function settleRedis(written: Written['redis'], work: Settling): Promise<RedisConfig> {
-  const addrs = [...(written?.addrs ?? []), ...(written?.addr === undefined ? [] : [written.addr])];
-  if (addrs.length === 0) work.fault(['redis', 'addr'], 'is missing: expected the address of the server, such as localhost:6379');
+  const targets = [...(written?.addrs ?? []), ...(written?.addr === undefined ? [] : [written.addr])];
+  const addrs = targets.map(({ host, port }) => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`));
+  if (addrs.length === 0)
+    work.fault(['redis', 'addr'], 'is missing: expected the address of the server, such as localhost:6379');
   if (written?.addr !== undefined && written.addrs !== undefined)
     work.fault(['redis', 'addr'], 'expected either addr or addrs, not both');
   if (written !== undefined && addrs.length > 1 && written.db !== 0)
@@ -115,7 +117,10 @@ async function settleRedis(written: Written['redis'], work: Settling): Promise<R
   };
 }
 
-async function redisTls(written: NonNullable<NonNullable<Written['redis']>['tls']>, work: Settling): Promise<RedisConfig['tls']> {
+async function redisTls(
+  written: NonNullable<NonNullable<Written['redis']>['tls']>,
+  work: Settling,
+): Promise<RedisConfig['tls']> {
   const tls = await work.tls({ certificate: written.certificate, key: written.key }, ['redis', 'tls']);
   const authorities = await Promise.all(
     (written.rootcas ?? []).map((file, index) => work.read(file, ['redis', 'tls', 'rootcas', index])),

@@ -2,19 +2,21 @@ import { resolve } from 'node:path';
 import type { Account, TlsConfig } from './config.ts';
 import type { Fault } from './fault.ts';
 import { Secret } from './secret.ts';
-import { faultAt, placeAt, type Path } from './tree-path.ts';
+import { faultAt, placeAt, writtenPath, type Path } from './tree-path.ts';
 import type { Tree } from './tree.ts';
+import { fingerprint } from './watch.ts';
 
 /** Secrets and certificates are small; more is a mistake. */
 const TEXT_BYTES_MAX = 1_048_576;
 
+/** A file's text, of which no more than a little over `bytesMax` need be read. */
 export type ReadFile = (path: string, bytesMax: number) => Promise<string | undefined>;
 
 /** The work of turning what is written into a Config: where things stood, what is wrong, which files were read. */
 export class Settling {
   readonly faults: Fault[] = [];
   readonly warnings: string[] = [];
-  readonly watched = new Set<string>();
+  readonly watched = new Map<string, string>();
   readonly tree: Tree;
   readonly directory: string;
   readonly #readFile: ReadFile;
@@ -25,7 +27,8 @@ export class Settling {
     this.#readFile = readFile;
   }
 
-  fault(path: Path, expected: string, suggestion?: string): undefined {
+  fault(where: Path, expected: string, suggestion?: string): undefined {
+    const path = writtenPath(this.tree, where);
     this.faults.push(faultAt(placeAt(this.tree, path), path, expected, suggestion));
     return undefined;
   }
@@ -38,9 +41,10 @@ export class Settling {
   async read(file: string | undefined, path: Path): Promise<string | undefined> {
     if (file === undefined) return undefined;
     const absolute = this.absolute(file);
-    this.watched.add(absolute);
+    this.watched.set(absolute, fingerprint(undefined));
     try {
       const text = await this.#readFile(absolute, TEXT_BYTES_MAX);
+      this.watched.set(absolute, fingerprint(text));
       if (text === undefined) return this.fault(path, `expected a file, but there is no ${absolute}`);
       if (Buffer.byteLength(text) > TEXT_BYTES_MAX) return this.fault(path, `expected a file of at most 1 MiB at ${absolute}`);
       return text;
@@ -64,7 +68,7 @@ export class Settling {
   async account(written: WrittenAccount, path: Path): Promise<Account | undefined> {
     const password = await this.secret(written.password, written.passwordfile, path, 'password');
     const { username } = written;
-    if (username !== undefined && password !== undefined) return { username, password };
+    if (username !== undefined && password !== undefined) return { kind: 'password', username, password };
     const halfWritten = written.password !== undefined || written.passwordfile !== undefined;
     if (username !== undefined && !halfWritten)
       return this.fault([...path, 'username'], 'expected a password or passwordfile beside it');

@@ -36,6 +36,12 @@ export function placeAt(tree: Tree, path: Path, part: 'value' | 'key' = 'value')
   return path.length === 0 ? tree.at : placeAt(tree, path.slice(0, -1), 'key');
 }
 
+/** `path` as it is written: an item of a list that is a single value is that value. */
+export function writtenPath(tree: Tree, path: Path): Path {
+  const parent = treeAt(tree, path.slice(0, -1));
+  return parent?.kind === 'scalar' && typeof path.at(-1) === 'number' ? path.slice(0, -1) : path;
+}
+
 /** Every path of the tree that `pattern` names, `*` being any key or item. */
 export function pathsLike(tree: Tree, pattern: readonly string[]): Path[] {
   const [first, ...rest] = pattern;

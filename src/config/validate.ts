@@ -5,7 +5,7 @@ import { later } from './later.ts';
 import { nearest } from './nearest.ts';
 import { official } from './official.ts';
 import { schema, type Written } from './schema.ts';
-import { faultAt, placeAt, plain, printPath, treeAt, type Path } from './tree-path.ts';
+import { faultAt, placeAt, plain, printPath, treeAt, writtenPath, type Path } from './tree-path.ts';
 import type { Tree } from './tree.ts';
 
 export type Validated = { readonly written: Written } | { readonly faults: readonly Fault[] };
@@ -25,7 +25,8 @@ function expectation(issue: z.core.$ZodRawIssue): string {
 }
 
 function faultsOf(issue: z.core.$ZodIssue, tree: Tree): Fault[] {
-  const path = issue.path as Path;
+  // The only union is `metadata`, told apart by a key that nobody writes.
+  const path = writtenPath(tree, (issue.code === 'invalid_union' ? issue.path.slice(0, -1) : issue.path) as Path);
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey([...path, key], tree));
   if (issue.code === 'invalid_key') {
     return [faultAt(placeAt(tree, path, 'key'), path, issue.issues[0]?.message ?? 'expected another name')];

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { allowed, form, hostPattern, listOf, mapOf, path, registry, secret, text } from '../forms.ts';
+import { allowed, form, listOf, mapOf, path, registry, secret, text } from '../forms.ts';
+import { parseHost } from '../address.ts';
 import { parseRegistry } from '../../oci/registry.ts';
 
 /** A registry, or `*`: the labels before the suffix of the Host name it. */
@@ -15,9 +16,14 @@ const anyRegistry = z
   .string()
   .refine((written) => parseRegistry(written) !== undefined, { error: 'expected a registry such as registry.hub.docker.com' });
 
-const anyHost = z.string().refine((written) => hostPattern().safeParse(written).success, {
+const anyHost = z.string().refine((written) => isHost(written), {
   error: 'expected a Host such as ghcr.mirror.test or *.mirror.test',
 });
+
+/** A Host header as clients send it, or `*.` and a suffix. */
+function isHost(written: string): boolean {
+  return parseHost(written.replace(/^\*\./, '')) !== undefined;
+}
 
 export const names = z.strictObject({
   default: registry().optional().describe('The registry of a name that names none; `docker.io` unless `proxy` names another.'),
@@ -29,7 +35,9 @@ export const names = z.strictObject({
   aliases: mapOf(registry(), anyRegistry)
     .prefault({})
     .describe('Other names of a registry; `index.docker.io` and `registry-1.docker.io` are built in.'),
-  allow: listOf(allowed()).prefault([]).describe('Private hosts and addresses that `origin` may dial all the same.'),
+  allow: listOf(allowed())
+    .prefault([])
+    .describe('Private hosts, addresses and blocks that `origin` may dial all the same, on any port.'),
 });
 
 const credential = z.strictObject({

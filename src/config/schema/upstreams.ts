@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, flag, form, hostPattern, limit, listOf, mapOf, path, secret, text, webUrl, word } from '../forms.ts';
+import { count, flag, form, host, limit, listOf, mapOf, path, secret, text, webUrl, word } from '../forms.ts';
 import { Secret } from '../secret.ts';
 import { headerName, headerValue } from './http.ts';
 
@@ -12,7 +12,7 @@ export const upstreamName = z
 const hiddenValue = () =>
   headerValue()
     .transform((written) => new Secret(written))
-    .meta({ form: 'secret', sensitive: true });
+    .meta({ form: 'secret' });
 
 /** `none`, or a proxy's URL, which may hold user and password. */
 const wayOut = () =>
@@ -23,10 +23,10 @@ const wayOut = () =>
       if (written === 'none') return 'none';
       return /^https?:\/\/[^/?#\s]+\/?$/.test(written) && URL.canParse(written) ? new Secret(written) : undefined;
     },
-  ).meta({ form: 'URL or none', sensitive: true });
+  );
 
 const tls = z.strictObject({
-  ca: path().optional().describe("Certificate authorities instead of the system's, PEM."),
+  ca: path().optional().describe("Certificate authorities beside the system's, PEM."),
   certificate: path().optional().describe('Client certificate, PEM.'),
   key: path().optional().describe('Its key, PEM.'),
   skipverify: flag()
@@ -56,8 +56,8 @@ export const upstream = z.strictObject({
   tls: tls.optional(),
   timeout: timeout.prefault({}),
   concurrency: count(1, 10_000).prefault('32').describe('Requests at once.'),
-  tokenhosts: listOf(hostPattern()).prefault([]).describe('Hosts to which its realm may point beyond its own.'),
-  redirecthosts: listOf(hostPattern())
+  tokenhosts: listOf(host()).prefault([]).describe('Hosts to which its realm may point beyond its own.'),
+  redirecthosts: listOf(host())
     .prefault([])
     .describe('Hosts to which its redirects may lead although their addresses are private.'),
   ns: flag().prefault('false').describe('Sends `?ns=REGISTRY`.'),
