@@ -1,4 +1,6 @@
 import { parseDigest } from '../oci/digest.ts';
+import { nextLink } from '../oci/link.ts';
+import { mediaTypeOf } from '../oci/media-types.ts';
 import type { ResponseBody } from './body.ts';
 import type { TransportResponse } from './transport.ts';
 import { UpstreamError, type UpstreamFound, type UpstreamRequest } from './upstream.ts';
@@ -32,7 +34,11 @@ export function take(upstream: string, request: UpstreamRequest, response: Trans
 }
 
 /** RFC 9110 14.4: `bytes 5-9/20`; the total may be `*`. */
-function partOf(upstream: string, request: UpstreamRequest, response: TransportResponse): { from: number; size: number | undefined } {
+function partOf(
+  upstream: string,
+  request: UpstreamRequest,
+  response: TransportResponse,
+): { from: number; size: number | undefined } {
   const wanted = request.range;
   const wrong = (): UpstreamError => fault(upstream, response, 'status', 'answered 206 with a range that was not asked for');
   const match = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)$/i.exec(response.header('content-range')?.trim() ?? '');
@@ -58,18 +64,17 @@ export function totalOf(response: TransportResponse): number | undefined {
   return total === undefined ? undefined : Number(total);
 }
 
-function mediaTypeOf(value: string | undefined): string | undefined {
-  const type = value?.split(';')[0]?.trim().toLowerCase();
-  return type === undefined || type === '' ? undefined : type;
-}
-
 /**
  * The query of `Link: <…>; rel="next"` (RFC 8288). Only the query is ever used, and only of a link to this very list: where
  * it points to is not dialled (S03).
  */
-function nextPage(upstream: string, request: UpstreamRequest, response: TransportResponse): Readonly<Record<string, string>> | undefined {
+function nextPage(
+  upstream: string,
+  request: UpstreamRequest,
+  response: TransportResponse,
+): Readonly<Record<string, string>> | undefined {
   if (request.kind !== 'tags' && request.kind !== 'referrers') return undefined;
-  const target = /<([^<>]*)>\s*;[^<]*\brel="?next"?/i.exec(response.header('link') ?? '')?.[1];
+  const target = nextLink(response.header('link'));
   if (target === undefined) return undefined;
   const url = URL.canParse(target, response.url.href) ? new URL(target, response.url) : undefined;
   if (url === undefined || url.hostname !== response.url.hostname || url.pathname !== response.url.pathname) {
@@ -79,7 +84,12 @@ function nextPage(upstream: string, request: UpstreamRequest, response: Transpor
   return Object.keys(query).length === 0 ? undefined : query;
 }
 
-export function fault(upstream: string, response: TransportResponse, reason: 'status' | 'verify' | 'auth', what: string): UpstreamError {
+export function fault(
+  upstream: string,
+  response: TransportResponse,
+  reason: 'status' | 'verify' | 'auth',
+  what: string,
+): UpstreamError {
   return new UpstreamError(upstream, reason, `${upstream} (${response.url.host}) ${what}`, { status: response.status });
 }
 

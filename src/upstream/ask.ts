@@ -46,7 +46,10 @@ export function createAsk(options: AskOptions): Ask {
 }
 
 function questionOf(options: AskOptions, request: UpstreamRequest) {
-  const range = request.range === undefined ? {} : { range: `bytes=${request.range.from}-${request.range.to === undefined ? '' : request.range.to - 1}` };
+  const range =
+    request.range === undefined
+      ? {}
+      : { range: `bytes=${request.range.from}-${request.range.to === undefined ? '' : request.range.to - 1}` };
   return {
     what: request.kind,
     repository: repositoryAt(options.address, request.repository),
@@ -65,17 +68,21 @@ function spoken(options: AskOptions, outcome: Exclude<Outcome, Responded>): Upst
     case 'astray':
       return { kind: 'absent' };
     case 'refused':
-      return options.unlocks && !outcome.anonymous ? { kind: 'denied' } : { kind: 'absent', hint: 'it does not exist there, or signing in is needed' };
+      return options.unlocks && !outcome.anonymous
+        ? { kind: 'denied' }
+        : { kind: 'absent', hint: 'it does not exist there, or signing in is needed' };
   }
 }
 
 /** Every status by table (R64): what is not in it is a fault, never an absence. Takes the body, or ends it. */
 function interpret(options: AskOptions, request: UpstreamRequest, outcome: Responded, signal: AbortSignal): UpstreamAnswer {
   const { response } = outcome;
-  if (response.status === 200 || response.status === 206) return found(options, outcome, taken(options, request, outcome), signal);
+  if (response.status === 200 || response.status === 206)
+    return found(options, outcome, taken(options, request, outcome), signal);
   response.body.discard();
   if (response.status === 404 && (!outcome.elsewhere || isRegistryPath(response.url))) return { kind: 'absent' };
-  if (response.status === 429) return { kind: 'limited', retryAfterSeconds: retryAfterSeconds(response.header, options.clock.now()) };
+  if (response.status === 429)
+    return { kind: 'limited', retryAfterSeconds: retryAfterSeconds(response.header, options.clock.now()) };
   throw fault(options.upstream, response, 'status', `answered ${response.status}`);
 }
 
@@ -106,7 +113,8 @@ function isMishandled(request: UpstreamRequest, outcome: Outcome): boolean {
   if (outcome.kind !== 'response') return outcome.kind === 'refused';
   const { response } = outcome;
   if (response.status === 200) {
-    const isUnsaid = parseDigest(response.header('docker-content-digest')?.trim() ?? '') === undefined && request.kind === 'manifest';
+    const isUnsaid =
+      parseDigest(response.header('docker-content-digest')?.trim() ?? '') === undefined && request.kind === 'manifest';
     return isUnsaid || lengthOf(response) === undefined;
   }
   return [400, 401, 403, 405, 410, 501].includes(response.status) || isOddAbsence(response);
@@ -120,7 +128,18 @@ async function probe(options: AskOptions, request: UpstreamRequest, signal: Abor
   if (outcome.response.status === 416 && totalOf(outcome.response) === 0) {
     // RFC 9110 14.1.2: no range of an empty blob can be satisfied.
     outcome.response.body.discard();
-    return { kind: 'found', status: 200, mediaType: undefined, digest: undefined, size: 0, from: 0, next: undefined, filtersApplied: undefined, anonymous: outcome.anonymous, body: undefined };
+    return {
+      kind: 'found',
+      status: 200,
+      mediaType: undefined,
+      digest: undefined,
+      size: 0,
+      from: 0,
+      next: undefined,
+      filtersApplied: undefined,
+      anonymous: outcome.anonymous,
+      body: undefined,
+    };
   }
   const answer = interpret(options, first, outcome, signal);
   return answer.kind === 'found' ? { ...(withoutBody(answer) as UpstreamFound), status: 200 } : answer;
@@ -132,9 +151,11 @@ async function readHead(options: AskOptions, request: UpstreamRequest, signal: A
   const outcome = await options.exchange(questionOf(options, read), signal);
   if (outcome.kind !== 'response') return spoken(options, outcome);
   const answer = interpret(options, read, outcome, signal);
-  if (answer.kind !== 'found' || request.kind !== 'manifest' || (answer.digest !== undefined && answer.size !== undefined)) return withoutBody(answer);
+  if (answer.kind !== 'found' || request.kind !== 'manifest' || (answer.digest !== undefined && answer.size !== undefined))
+    return withoutBody(answer);
   const bytes = await readWhole(outcome.response.body, MANIFEST_BYTES_MAX);
-  if (bytes === undefined) throw fault(options.upstream, outcome.response, 'verify', `sent a manifest of more than ${MANIFEST_BYTES_MAX} bytes`);
+  if (bytes === undefined)
+    throw fault(options.upstream, outcome.response, 'verify', `sent a manifest of more than ${MANIFEST_BYTES_MAX} bytes`);
   return { ...answer, digest: digestFor(request, bytes), size: bytes.byteLength, body: undefined };
 }
 

@@ -44,13 +44,20 @@ export interface BodyFeed extends ResponseBody {
  * `ended` is called once, when the transfer is over in whichever way. Only time spent waiting for the upstream counts
  * against it, never the time that a slow reader takes.
  */
-export function createBody(controller: Dispatcher.DispatchController, clock: Clock, limits: BodyLimits, ended: () => void): BodyFeed {
+export function createBody(
+  controller: Dispatcher.DispatchController,
+  clock: Clock,
+  limits: BodyLimits,
+  ended: () => void,
+): BodyFeed {
   const unread: Uint8Array[] = [];
   let unreadBytes = 0;
   let over = false;
   let failure: Error | undefined;
   let discarding: { bytes: number; cancel: () => void } | undefined;
-  let waiting: { resolve: (chunk: Uint8Array | undefined) => void; reject: (error: Error) => void; cancel: () => void } | undefined;
+  let waiting:
+    | { resolve: (chunk: Uint8Array | undefined) => void; reject: (error: Error) => void; cancel: () => void }
+    | undefined;
   const rate = createRateMeter(limits);
 
   const finish = (error?: Error): void => {
@@ -139,7 +146,8 @@ export function createBody(controller: Dispatcher.DispatchController, clock: Clo
 function createRateMeter(limits: BodyLimits) {
   let bytes = 0;
   let waitedMs = 0;
-  const tooSlow = (): boolean => waitedMs >= limits.rateWindowMs && bytes < (limits.rateBytesPerSecond * limits.rateWindowMs) / 1000;
+  const tooSlow = (): boolean =>
+    waitedMs >= limits.rateWindowMs && bytes < (limits.rateBytesPerSecond * limits.rateWindowMs) / 1000;
   return {
     tooSlow,
     received(count: number): void {

@@ -89,7 +89,15 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
   const transport = withObservation(transportOf(options, deps), name, clock, report, observed);
   const tokens = createTokens((request, signal) => transport.send(request, signal), clock);
   const signInWith = (credentials: CredentialsProvider): SignIn =>
-    createSignIn({ upstream: name, url: options.url, credentials, tokenHosts: options.tokenHosts ?? [], tokens, clock, report });
+    createSignIn({
+      upstream: name,
+      url: options.url,
+      credentials,
+      tokenHosts: options.tokenHosts ?? [],
+      tokens,
+      clock,
+      report,
+    });
 
   const slots = createSlots(options.concurrency ?? DEFAULTS.concurrency);
   const breaker = createBreaker({ upstream: name, clock, random: deps.random ?? systemRandom, report });
@@ -97,7 +105,13 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
     const ask = createAsk({
       upstream: name,
       address: addressOf(options),
-      exchange: createExchange({ upstream: name, transport, signIn, headers: options.headers ?? {}, anonymousWithoutPass: opensNothing(options) }),
+      exchange: createExchange({
+        upstream: name,
+        transport,
+        signIn,
+        headers: options.headers ?? {},
+        anonymousWithoutPass: opensNothing(options),
+      }),
       userAgent: options.userAgent ?? 'entrepot',
       unlocks: options.use === 'all',
       clock,
@@ -171,7 +185,9 @@ function transportOf(options: UpstreamOptions, deps: UpstreamDeps): Transport {
  */
 function guardOf(options: UpstreamOptions, deps: UpstreamDeps): Guard {
   const own = normalHost(options.url.hostname);
-  const listed = new Set([...(options.redirectHosts ?? []), ...(options.tokenHosts ?? [])].map((host) => normalHost(host.replace(/:\d+$/, ''))));
+  const listed = new Set(
+    [...(options.redirectHosts ?? []), ...(options.tokenHosts ?? [])].map((host) => normalHost(host.replace(/:\d+$/, ''))),
+  );
   let isPrivate = isLoopbackName(own) || (isValid(own) && !isPublicAddress(own));
   return createGuard({
     trusts: (hostname) => listed.has(hostname) || (!options.publicOnly && (hostname === own || isPrivate)),

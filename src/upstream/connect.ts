@@ -8,6 +8,7 @@ import { buildConnector } from 'undici';
 import type { Clock } from '../system/clock.ts';
 import { normalHost, type Address, type Guard } from './guard.ts';
 import { proxyAuthorization } from './proxy.ts';
+import { untilAborted } from './waiting.ts';
 
 export interface TlsOptions {
   /** PEM, beside the system's own roots. */
@@ -63,11 +64,14 @@ export function createConnector(options: ConnectOptions): buildConnector.connect
 export function createProxyConnector(options: Pick<ConnectOptions, 'clock' | 'connectMs'>): buildConnector.connector {
   return (target, callback) => {
     const attempt = new AbortController();
-    const timer = options.clock.after(options.connectMs, () => attempt.abort(new ConnectTimeout('no connection within the limit')));
+    const timer = options.clock.after(options.connectMs, () =>
+      attempt.abort(new ConnectTimeout('no connection within the limit')),
+    );
     dial(buildConnector({ timeout: 0, ...FAMILIES }), target, attempt.signal)
       .then(
         (socket) => callback(null, watch(socket)),
-        (error: unknown) => callback(new ProxyFailure(`the proxy ${target.hostname} cannot be reached`, { cause: error }), null as never),
+        (error: unknown) =>
+          callback(new ProxyFailure(`the proxy ${target.hostname} cannot be reached`, { cause: error }), null as never),
       )
       .finally(() => timer.cancel());
   };
@@ -83,9 +87,13 @@ async function connect(options: ConnectOptions, target: buildConnector.Options, 
   if (proxy !== undefined) {
     options.guard.judgeName(hostname);
     const tunnel = await throughProxy(proxy, `${url.hostname}:${port}`, signal);
-    return dial(buildConnector({ timeout: 0, ...tlsFor(options, hostname) }), { ...target, hostname, httpSocket: tunnel }, signal);
+    return dial(
+      buildConnector({ timeout: 0, ...tlsFor(options, hostname) }),
+      { ...target, hostname, httpSocket: tunnel },
+      signal,
+    );
   }
-  const addresses = await abortable(options.guard.resolve(hostname), signal);
+  const addresses = await untilAborted(options.guard.resolve(hostname), signal);
   const connector = buildConnector({ timeout: 0, ...FAMILIES, lookup: yielding(addresses), ...tlsFor(options, hostname) });
   return dial(connector, { ...target, hostname }, signal);
 }
@@ -113,11 +121,14 @@ function dial(connector: buildConnector.connector, target: buildConnector.Option
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason as Error);
     // The connector returns the socket that it is opening, though its type does not say so.
-    const opening = (connector as unknown as (...args: Parameters<buildConnector.connector>) => Socket)(target, (error, socket) => {
-      signal.removeEventListener('abort', giveUp);
-      if (error !== null) return reject(signal.aborted ? (signal.reason as Error) : error);
-      resolve(socket as Socket);
-    });
+    const opening = (connector as unknown as (...args: Parameters<buildConnector.connector>) => Socket)(
+      target,
+      (error, socket) => {
+        signal.removeEventListener('abort', giveUp);
+        if (error !== null) return reject(signal.aborted ? (signal.reason as Error) : error);
+        resolve(socket as Socket);
+      },
+    );
     const giveUp = (): void => {
       opening.destroy(signal.reason as Error);
     };
@@ -130,7 +141,8 @@ function throughProxy(proxy: URL, authority: string, signal: AbortSignal): Promi
   const authorization = proxyAuthorization(proxy);
   const open = proxy.protocol === 'https:' ? openTunnelOverTls : openTunnel;
   return new Promise((resolve, reject) => {
-    const fail = (message: string, cause?: unknown): void => reject(signal.aborted ? (signal.reason as Error) : new ProxyFailure(message, { cause }));
+    const fail = (message: string, cause?: unknown): void =>
+      reject(signal.aborted ? (signal.reason as Error) : new ProxyFailure(message, { cause }));
     const tunnel = open({
       host: normalHost(proxy.hostname),
       port: proxy.port || (proxy.protocol === 'https:' ? 443 : 80),
@@ -158,11 +170,3 @@ function watch(socket: Socket): Socket {
   socket.on('error', (error) => bytesReadAtFailure.set(error, socket.bytesRead));
   return socket;
 }
-
-function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-    work.then(resolve, reject);
-  });
-}
-

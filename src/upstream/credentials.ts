@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 
+import { isObject } from '../oci/json.ts';
+
 /** How we sign in to an upstream. */
 export type Credentials =
   | { readonly kind: 'password'; readonly username: string; readonly password: string }
@@ -13,7 +15,9 @@ export type CredentialsProvider = (repository: string) => Promise<Credentials | 
 export function fingerprint(credentials: Credentials | undefined): string {
   if (credentials === undefined) return '';
   const secret = credentials.kind === 'password' ? credentials.password : credentials.token;
-  return createHash('sha256').update(JSON.stringify([credentials.kind, credentials.username, secret])).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify([credentials.kind, credentials.username, secret]))
+    .digest('hex');
 }
 
 /** RFC 7617. */
@@ -53,7 +57,8 @@ export function readDockerConfig(text: string): Readonly<Record<string, Credenti
 }
 
 function readAuth(entry: Readonly<Record<string, unknown>>): Credentials | undefined {
-  const pair = typeof entry['auth'] === 'string' ? Buffer.from(entry['auth'], 'base64').toString('utf8').replace(/\0+$/, '') : '';
+  const pair =
+    typeof entry['auth'] === 'string' ? Buffer.from(entry['auth'], 'base64').toString('utf8').replace(/\0+$/, '') : '';
   const colon = pair.indexOf(':');
   const username = text(entry['username']) ?? (colon > 0 ? pair.slice(0, colon) : undefined);
   const password = text(entry['password']) ?? (colon > 0 ? pair.slice(colon + 1) : undefined);
@@ -70,8 +75,4 @@ function registryOfKey(key: string): string {
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined;
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -3,9 +3,20 @@ import type { UpstreamErrorReason, UpstreamRequest } from './upstream.ts';
 /** What an upstream reports as it works: counted by metrics, logged where the state changes. Never a secret, token or query. */
 export type UpstreamEvent =
   /** One HTTP exchange, token requests among them; `status` is what was answered, `ms` the time to its headers. */
-  | { readonly kind: 'upstream-request'; readonly upstream: string; readonly what: ExchangeKind; readonly status: number; readonly ms: number }
+  | {
+      readonly kind: 'upstream-request';
+      readonly upstream: string;
+      readonly what: ExchangeKind;
+      readonly status: number;
+      readonly ms: number;
+    }
   /** One `ask`, or one body, that failed. */
-  | { readonly kind: 'upstream-error'; readonly upstream: string; readonly reason: UpstreamErrorReason; readonly message: string }
+  | {
+      readonly kind: 'upstream-error';
+      readonly upstream: string;
+      readonly reason: UpstreamErrorReason;
+      readonly message: string;
+    }
   | { readonly kind: 'upstream-bytes'; readonly upstream: string; readonly bytes: number }
   /** The breaker opened; nothing is asked for `ms`. */
   | { readonly kind: 'upstream-down'; readonly upstream: string; readonly message: string; readonly ms: number }

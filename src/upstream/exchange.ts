@@ -16,7 +16,12 @@ export interface Question {
 }
 
 export type Outcome =
-  | { readonly kind: 'response'; readonly response: TransportResponse; readonly anonymous: boolean; readonly elsewhere: boolean }
+  | {
+      readonly kind: 'response';
+      readonly response: TransportResponse;
+      readonly anonymous: boolean;
+      readonly elsewhere: boolean;
+    }
   /** 401 or 403 for the image, with the freshest pass we can have, or no such pass. */
   | { readonly kind: 'refused'; readonly anonymous: boolean }
   | { readonly kind: 'limited'; readonly retryAfterSeconds: number | undefined }
@@ -77,7 +82,9 @@ export function createExchange(options: ExchangeOptions): Exchange {
       if (fresh.kind !== 'pass') return refusal(fresh);
       if (used !== undefined && used.authorization === fresh.authorization) return refused(signIn, fresh, 401);
       pass = fresh;
-      arrival = arrival.elsewhere ? await sendElsewhere(options, question, arrival.response.url, pass, signal) : await send(question, pass, signal);
+      arrival = arrival.elsewhere
+        ? await sendElsewhere(options, question, arrival.response.url, pass, signal)
+        : await send(question, pass, signal);
       if (arrival === undefined) return { kind: 'astray' };
     }
     return conclude(options, arrival, pass);
@@ -85,7 +92,12 @@ export function createExchange(options: ExchangeOptions): Exchange {
 }
 
 /** What a 401 wants. Artifact Registry may leave it unsaid, and says it of `/v2/` only. */
-async function challengesFor(options: ExchangeOptions, question: Question, { response, elsewhere }: Arrival, signal: AbortSignal): Promise<Challenges> {
+async function challengesFor(
+  options: ExchangeOptions,
+  question: Question,
+  { response, elsewhere }: Arrival,
+  signal: AbortSignal,
+): Promise<Challenges> {
   const said = challengesOf(response);
   if (said.length > 0 || elsewhere) return said;
   const base = new URL(question.url.href.slice(0, question.url.href.indexOf('/v2/') + '/v2/'.length));
@@ -118,7 +130,13 @@ function refusal(without: Refusal): Outcome {
 }
 
 /** Another registry, to which the first one led (registry.k8s.io to Artifact Registry), asks in turn. */
-async function sendElsewhere(options: ExchangeOptions, question: Question, url: URL, pass: Pass, signal: AbortSignal): Promise<Arrival | undefined> {
+async function sendElsewhere(
+  options: ExchangeOptions,
+  question: Question,
+  url: URL,
+  pass: Pass,
+  signal: AbortSignal,
+): Promise<Arrival | undefined> {
   const journey: Journey = { ...question, url, ownHeaders: { authorization: pass.authorization } };
   const arrival = await follow(options.transport, options.upstream, journey, signal);
   return arrival === undefined ? undefined : { ...arrival, elsewhere: true };
@@ -135,11 +153,16 @@ function isUnwelcome({ response, elsewhere }: Arrival): boolean {
 }
 
 function isChallenge({ response, elsewhere }: Arrival): boolean {
-  return response.status === 401 && (!elsewhere || (isRegistryPath(response.url) && response.header('www-authenticate') !== undefined));
+  return (
+    response.status === 401 &&
+    (!elsewhere || (isRegistryPath(response.url) && response.header('www-authenticate') !== undefined))
+  );
 }
 
 function repeatsChallenge(response: TransportResponse, pass: Pass): boolean {
-  return challengesOf(response).some(({ scheme, parameters }) => scheme.toLowerCase() === pass.scheme && (parameters['realm'] ?? '') === pass.realm);
+  return challengesOf(response).some(
+    ({ scheme, parameters }) => scheme === pass.scheme && (parameters['realm'] ?? '') === pass.realm,
+  );
 }
 
 type Challenges = ReturnType<typeof parseChallenges>;

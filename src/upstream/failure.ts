@@ -27,7 +27,15 @@ function classify(error: Error, during: 'answer' | 'body'): { reason: UpstreamEr
   return { reason: 'cut', timeout: false };
 }
 
-const DNS_CODES: ReadonlySet<string> = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME', 'ENODATA', 'ESERVFAIL']);
+const DNS_CODES: ReadonlySet<string> = new Set([
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EAI_FAIL',
+  'EAI_NODATA',
+  'EAI_NONAME',
+  'ENODATA',
+  'ESERVFAIL',
+]);
 
 const CONNECT_CODES: ReadonlySet<string> = new Set([
   'ECONNREFUSED',

@@ -87,7 +87,10 @@ const GLOBAL_V6 = [ipaddr.parseCIDR('2000::/3')];
 
 /** A host name as compared: lower case, without brackets and without the root's dot. */
 export function normalHost(hostname: string): string {
-  return hostname.toLowerCase().replace(/^\[|\]$/g, '').replace(/\.$/, '');
+  return hostname
+    .toLowerCase()
+    .replace(/^\[|\]$/g, '')
+    .replace(/\.$/, '');
 }
 
 /** RFC 6761 6.3: `localhost` and names under it are loopback whatever a resolver says. */

@@ -14,14 +14,21 @@ export interface Observed {
 const LATENCY_WEIGHT = 0.2;
 
 /** A transport that reports each exchange, and notes latency and the published rate limit. */
-export function withObservation(transport: Transport, upstream: string, clock: Clock, report: Report, observed: Observed): Transport {
+export function withObservation(
+  transport: Transport,
+  upstream: string,
+  clock: Clock,
+  report: Report,
+  observed: Observed,
+): Transport {
   return {
     ...transport,
     async send(request, signal) {
       const started = clock.monotonic();
       const response = await transport.send(request, signal);
       const ms = clock.monotonic() - started;
-      observed.latencyMs = observed.latencyMs === undefined ? ms : observed.latencyMs + LATENCY_WEIGHT * (ms - observed.latencyMs);
+      observed.latencyMs =
+        observed.latencyMs === undefined ? ms : observed.latencyMs + LATENCY_WEIGHT * (ms - observed.latencyMs);
       report({ kind: 'upstream-request', upstream, what: request.what, status: response.status, ms });
       noteRateLimit(response, upstream, report, observed);
       return response;

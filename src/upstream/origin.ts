@@ -3,7 +3,10 @@ import { createUpstream, type RegistryUpstream, type UpstreamDeps, type Upstream
 import type { Credentials } from './credentials.ts';
 import type { Upstream, UpstreamStatus } from './upstream.ts';
 
-export interface OriginOptions extends Omit<UpstreamOptions, 'name' | 'url' | 'path' | 'ns' | 'credentials' | 'publicOnly' | 'headers'> {
+export interface OriginOptions extends Omit<
+  UpstreamOptions,
+  'name' | 'url' | 'path' | 'ns' | 'credentials' | 'publicOnly' | 'headers'
+> {
   /** By longest prefix of `registry/repository`; `undefined`: anonymous. */
   readonly credentialsFor: (registry: string, repository: string) => Promise<Credentials | undefined>;
   /** Whether any credentials are configured for a registry; only then is `use: quota` of consequence there. */
@@ -50,7 +53,8 @@ export function createOrigin(options: OriginOptions, deps: UpstreamDeps): Origin
   };
   const fallback: Upstream = {
     ...origin,
-    ask: async (request, signal) => (await at(request.registry).withoutCredentials()?.ask(request, signal)) ?? { kind: 'absent' },
+    ask: async (request, signal) =>
+      (await at(request.registry).withoutCredentials()?.ask(request, signal)) ?? { kind: 'absent' },
   };
   return {
     ...origin,
@@ -62,7 +66,9 @@ export function createOrigin(options: OriginOptions, deps: UpstreamDeps): Origin
 
 function optionsFor(options: OriginOptions, registry: string): UpstreamOptions {
   const { credentialsFor, hasCredentials, registriesMax: _registriesMax, ...rest } = options;
-  const credentials = hasCredentials(registry) ? { credentials: (repository: string) => credentialsFor(registry, repository) } : {};
+  const credentials = hasCredentials(registry)
+    ? { credentials: (repository: string) => credentialsFor(registry, repository) }
+    : {};
   return { ...rest, ...credentials, name: registry, url: new URL(registryEndpoint(registry)), publicOnly: true };
 }
 

@@ -7,7 +7,13 @@ import type { UpstreamBody } from './upstream.ts';
 const REPORT_BYTES = 1024 * 1024;
 
 /** The body as the rest of the house reads it: failures as UpstreamError, bytes counted. An abort keeps its own reason. */
-export function createUpstreamBody(body: ResponseBody, upstream: string, host: string, report: Report, signal: AbortSignal): UpstreamBody {
+export function createUpstreamBody(
+  body: ResponseBody,
+  upstream: string,
+  host: string,
+  report: Report,
+  signal: AbortSignal,
+): UpstreamBody {
   let unreported = 0;
   const flush = (): void => {
     if (unreported > 0) report({ kind: 'upstream-bytes', upstream, bytes: unreported });

@@ -17,9 +17,11 @@ export type RealmVerdict = { readonly kind: 'credentials' | 'anonymous' } | { re
  */
 export function judgeRealm(realm: string, upstream: URL, tokenHosts: readonly string[]): RealmVerdict {
   const url = URL.canParse(realm) ? new URL(realm) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol)) return { kind: 'refused', why: 'its token realm is no http address' };
+  if (url === undefined || !/^https?:$/.test(url.protocol))
+    return { kind: 'refused', why: 'its token realm is no http address' };
   if (url.username !== '' || url.password !== '') return { kind: 'refused', why: 'its token realm carries a user name' };
-  if (upstream.protocol === 'https:' && url.protocol !== 'https:') return { kind: 'refused', why: 'its token realm is not https' };
+  if (upstream.protocol === 'https:' && url.protocol !== 'https:')
+    return { kind: 'refused', why: 'its token realm is not https' };
   if (url.origin === upstream.origin || isListed(url, tokenHosts)) return { kind: 'credentials' };
   if (url.protocol === 'https:' && sameDomain(url.hostname, upstream.hostname)) return { kind: 'credentials' };
   return { kind: 'anonymous' };

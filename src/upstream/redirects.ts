@@ -28,7 +28,12 @@ const HOPS_MAX = 5;
  * another origin (it differs by port too), the method kept. What may be dialled at all is the guard's to say, at every hop.
  * `undefined`: it leads to something else ({@link Journey.mayLeadTo}).
  */
-export async function follow(transport: Transport, upstream: string, journey: Journey, signal: AbortSignal): Promise<Arrival | undefined> {
+export async function follow(
+  transport: Transport,
+  upstream: string,
+  journey: Journey,
+  signal: AbortSignal,
+): Promise<Arrival | undefined> {
   let url = journey.url;
   const visited = new Set<string>();
   for (let hop = 0; hop <= HOPS_MAX; hop++) {
@@ -53,12 +58,15 @@ function isRedirect(status: number): boolean {
 
 function targetOf(upstream: string, from: URL, response: TransportResponse): URL {
   const location = response.header('location');
-  if (location === undefined || !URL.canParse(location, from.href)) throw fault(upstream, response, `answered ${response.status} without a usable Location`);
+  if (location === undefined || !URL.canParse(location, from.href))
+    throw fault(upstream, response, `answered ${response.status} without a usable Location`);
   const target = new URL(location, from);
   target.hash = '';
   if (!/^https?:$/.test(target.protocol)) throw fault(upstream, response, `redirects to ${target.protocol}`);
-  if (from.protocol === 'https:' && target.protocol === 'http:') throw fault(upstream, response, `redirects from https to http (${target.host})`);
-  if (target.username !== '' || target.password !== '') throw fault(upstream, response, 'redirects to an address that carries a user name');
+  if (from.protocol === 'https:' && target.protocol === 'http:')
+    throw fault(upstream, response, `redirects from https to http (${target.host})`);
+  if (target.username !== '' || target.password !== '')
+    throw fault(upstream, response, 'redirects to an address that carries a user name');
   return target;
 }
 

@@ -1,4 +1,5 @@
 import type { Challenge } from '../oci/challenge.ts';
+import { pullScope } from '../oci/scope.ts';
 import type { Clock } from '../system/clock.ts';
 import { basicAuthorization, fingerprint, type Credentials, type CredentialsProvider } from './credentials.ts';
 import type { Report } from './events.ts';
@@ -37,8 +38,7 @@ export interface Pass {
 
 export type Refusal =
   /** No anonymous token for this repository, or credentials are wanted and there are none. */
-  | { readonly kind: 'refused' }
-  | { readonly kind: 'limited'; readonly retryAfterSeconds: number | undefined };
+  { readonly kind: 'refused' } | { readonly kind: 'limited'; readonly retryAfterSeconds: number | undefined };
 
 export interface SignInOptions {
   readonly upstream: string;
@@ -76,7 +76,11 @@ export function createSignIn(options: SignInOptions): SignIn {
     if (want.scheme === 'basic') return basicPass(want, credentials);
     return await bearerPass(want, credentials, signal);
   };
-  const bearerPass = async (want: Wanted, credentials: Credentials | undefined, signal: AbortSignal): Promise<Pass | Refusal> => {
+  const bearerPass = async (
+    want: Wanted,
+    credentials: Credentials | undefined,
+    signal: AbortSignal,
+  ): Promise<Pass | Refusal> => {
     const verdict = judgeRealm(want.realm, want.at, options.tokenHosts);
     if (verdict.kind === 'refused') throw new UpstreamError(options.upstream, 'auth', `${options.upstream}: ${verdict.why}`);
     const host = new URL(want.realm).host;
@@ -98,9 +102,14 @@ export function createSignIn(options: SignInOptions): SignIn {
       case 'limited':
         return answer;
       case 'failed':
-        throw new UpstreamError(options.upstream, answer.status >= 500 ? 'status' : 'auth', `${options.upstream} (${host}): ${answer.why}`, {
-          status: answer.status,
-        });
+        throw new UpstreamError(
+          options.upstream,
+          answer.status >= 500 ? 'status' : 'auth',
+          `${options.upstream} (${host}): ${answer.why}`,
+          {
+            status: answer.status,
+          },
+        );
       case 'refused':
         if (credentials === undefined) return { kind: 'refused' };
         throw refusals.refuse(credentials, want, answer.status);
@@ -117,7 +126,13 @@ export function createSignIn(options: SignInOptions): SignIn {
     },
     async answer(repository, challenges, at, signal) {
       const want = choose(challenges, repository, at);
-      if (want === undefined) throw new UpstreamError(options.upstream, 'auth', `${options.upstream} (${at.host}) answered 401 without a challenge that we know`, { status: 401 });
+      if (want === undefined)
+        throw new UpstreamError(
+          options.upstream,
+          'auth',
+          `${options.upstream} (${at.host}) answered 401 without a challenge that we know`,
+          { status: 401 },
+        );
       if (at.origin === options.url.origin) {
         remember(wanted, repository, want);
         if (want.scopes.length === 1 && isPullScopeOf(want.scopes[0], repository)) usual = want;
@@ -161,21 +176,25 @@ function basicPass(want: Wanted, credentials: Credentials | undefined): Pass | R
 
 /** Bearer before Basic; a Bearer challenge without realm is none (RFC 6750, token.md). */
 function choose(challenges: readonly Challenge[], repository: string, at: URL): Wanted | undefined {
-  const bearer = challenges.find(({ scheme, parameters }) => scheme.toLowerCase() === 'bearer' && parameters['realm'] !== undefined);
+  const bearer = challenges.find(({ scheme, parameters }) => scheme === 'bearer' && parameters['realm'] !== undefined);
   if (bearer !== undefined) {
     const scopes = (bearer.parameters['scope'] ?? '').split(' ').filter((scope) => scope !== '');
     const asked = scopes.length === 0 ? [pullScope(repository)] : scopes.slice(0, SCOPES_MAX);
-    return { scheme: 'bearer', realm: bearer.parameters['realm'] ?? '', service: bearer.parameters['service'], scopes: asked, at };
+    return {
+      scheme: 'bearer',
+      realm: bearer.parameters['realm'] ?? '',
+      service: bearer.parameters['service'],
+      scopes: asked,
+      at,
+    };
   }
-  const basic = challenges.find(({ scheme }) => scheme.toLowerCase() === 'basic');
-  return basic === undefined ? undefined : { scheme: 'basic', realm: basic.parameters['realm'] ?? '', service: undefined, scopes: [], at };
+  const basic = challenges.find(({ scheme }) => scheme === 'basic');
+  return basic === undefined
+    ? undefined
+    : { scheme: 'basic', realm: basic.parameters['realm'] ?? '', service: undefined, scopes: [], at };
 }
 
 const SCOPES_MAX = 8;
-
-function pullScope(repository: string): string {
-  return `repository:${repository}:pull`;
-}
 
 function isPullScopeOf(scope: string | undefined, repository: string): boolean {
   return scope === pullScope(repository);
@@ -217,7 +236,8 @@ function createRefusals(options: SignInOptions) {
     const [oldest] = refused.keys();
     if (refused.size > REMEMBERED_MAX && oldest !== undefined) refused.delete(oldest);
     if (key === print) {
-      if (valid !== false || judged !== print) options.report({ kind: 'credentials-refused', upstream: options.upstream, message: error(status).message });
+      if (valid !== false || judged !== print)
+        options.report({ kind: 'credentials-refused', upstream: options.upstream, message: error(status).message });
       valid = false;
       judged = print;
     }
@@ -242,4 +262,3 @@ function createRefusals(options: SignInOptions) {
     valid: () => valid,
   };
 }
-

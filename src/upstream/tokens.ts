@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 
+import { readJsonObject } from '../oci/json.ts';
 import type { Clock } from '../system/clock.ts';
 import { readWhole } from './answer.ts';
 import { basicAuthorization, fingerprint, type Credentials } from './credentials.ts';
 import { retryAfterSeconds } from './rate-limit.ts';
 import type { Transport, TransportRequest, TransportResponse } from './transport.ts';
+import { untilAborted } from './waiting.ts';
 
 /** What is asked of a token endpoint (distribution-spec auth/token.md). */
 export interface TokenRequest {
@@ -71,7 +73,8 @@ export function createTokens(send: SendTokenRequest, clock: Clock): Tokens {
     get(request, signal) {
       const key = keyOf(request);
       const known = held.get(key);
-      if (known !== undefined && clock.monotonic() < known.renewAtMs) return Promise.resolve({ kind: 'token', token: known.token });
+      if (known !== undefined && clock.monotonic() < known.renewAtMs)
+        return Promise.resolve({ kind: 'token', token: known.token });
       const fetching = running.get(key) ?? fetchOnce(key, request).finally(() => running.delete(key));
       running.set(key, fetching);
       return untilAborted(fetching, signal);
@@ -90,7 +93,12 @@ export class TokenTimeout extends Error {
 
 /** S05: whose token it is belongs to the key. */
 function keyOf(request: TokenRequest): string {
-  const parts = [request.realm.href, request.service ?? '', [...new Set(request.scopes)].sort(), fingerprint(request.credentials)];
+  const parts = [
+    request.realm.href,
+    request.service ?? '',
+    [...new Set(request.scopes)].sort(),
+    fingerprint(request.credentials),
+  ];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
@@ -112,7 +120,8 @@ interface Fetched {
  */
 async function fetchToken(send: SendTokenRequest, request: TokenRequest, nowMs: number, signal: AbortSignal): Promise<Fetched> {
   const { credentials } = request;
-  const ask = async (tokenRequest: TransportRequest): Promise<Fetched> => await read(await send(tokenRequest, signal), nowMs);
+  const ask = async (tokenRequest: TransportRequest): Promise<Fetched> =>
+    await readReply(await send(tokenRequest, signal), nowMs);
   if (credentials?.kind === 'identity') {
     const posted = await ask(byPost(request, credentials));
     return [400, 401, 404, 405].includes(statusOf(posted.answer)) ? await ask(byGet(request)) : posted;
@@ -151,17 +160,19 @@ function byPost(request: TokenRequest, credentials: Credentials): TransportReque
   return { what: 'token', method: 'POST', url: request.realm, headers, body: form.toString() };
 }
 
-async function read(response: TransportResponse, nowMs: number): Promise<Fetched> {
+async function readReply(response: TransportResponse, nowMs: number): Promise<Fetched> {
   const { status } = response;
   if (status !== 200) {
     response.body.discard();
     return { answer: refusal(response, nowMs), lifetimeSeconds: 0 };
   }
   const body = await readWhole(response.body, TOKEN_BODY_BYTES_MAX);
-  const parsed = body === undefined ? undefined : parse(Buffer.from(body).toString('utf8'));
-  const token = firstText(parsed?.['token'], parsed?.['access_token']);
-  if (token === undefined) return { answer: { kind: 'failed', status, why: 'its token endpoint sent no token' }, lifetimeSeconds: 0 };
-  return { answer: { kind: 'token', token }, lifetimeSeconds: lifetime(parsed?.['expires_in']) };
+  const read = body === undefined ? undefined : readJsonObject(body);
+  const reply = read?.kind === 'object' ? read.value : undefined;
+  const token = firstText(reply?.['token'], reply?.['access_token']);
+  if (token === undefined)
+    return { answer: { kind: 'failed', status, why: 'its token endpoint sent no token' }, lifetimeSeconds: 0 };
+  return { answer: { kind: 'token', token }, lifetimeSeconds: lifetime(reply?.['expires_in']) };
 }
 
 function refusal(response: TransportResponse, nowMs: number): TokenAnswer {
@@ -172,16 +183,6 @@ function refusal(response: TransportResponse, nowMs: number): TokenAnswer {
   return { kind: 'failed', status, why: `its token endpoint answered ${status}` };
 }
 
-function parse(body: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(body);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    // Not JSON: as good as no token.
-    return undefined;
-  }
-}
-
 /** A token becomes a header: what could not stand in one is none (S21). */
 function firstText(...values: unknown[]): string | undefined {
   return values.find((value): value is string => typeof value === 'string' && /^[\x21-\x7e]+$/.test(value));
@@ -190,17 +191,7 @@ function firstText(...values: unknown[]): string | undefined {
 /** `issued_at` is the endpoint's clock; ours counts from when we asked. */
 function lifetime(expiresIn: unknown): number {
   const seconds = Number(expiresIn);
-  return expiresIn !== null && Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds, LIFETIME_SECONDS_MAX) : LIFETIME_SECONDS_DEFAULT;
-}
-
-function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) {
-      work.catch(() => undefined);
-      return reject(signal.reason as Error);
-    }
-    const onAbort = (): void => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
+  return expiresIn !== null && Number.isFinite(seconds) && seconds > 0
+    ? Math.min(seconds, LIFETIME_SECONDS_MAX)
+    : LIFETIME_SECONDS_DEFAULT;
 }

@@ -58,7 +58,8 @@ export function createTransport(options: TransportOptions): Transport {
 
   const once = (request: TransportRequest, signal: AbortSignal): Promise<TransportResponse> => {
     const proxy = request.url.protocol === 'http:' ? options.proxyFor(request.url) : undefined;
-    if (proxy === undefined) return exchange(direct, options, request, { origin: request.url.origin, path: pathOf(request.url) }, signal);
+    if (proxy === undefined)
+      return exchange(direct, options, request, { origin: request.url.origin, path: pathOf(request.url) }, signal);
     options.guard.judgeName(request.url.hostname);
     return throughHttpProxy(toProxy, options, request, proxy, signal);
   };
@@ -87,7 +88,11 @@ async function throughHttpProxy(
   signal: AbortSignal,
 ): Promise<TransportResponse> {
   const authorization = proxyAuthorization(proxy);
-  const headers = { ...request.headers, host: request.url.host, ...(authorization === undefined ? {} : { 'proxy-authorization': authorization }) };
+  const headers = {
+    ...request.headers,
+    host: request.url.host,
+    ...(authorization === undefined ? {} : { 'proxy-authorization': authorization }),
+  };
   const target = { origin: proxy.origin, path: `${request.url.origin}${pathOf(request.url)}` };
   const response = await exchange(agent, options, { ...request, headers }, target, signal);
   if (response.status !== 407) return response;
@@ -150,7 +155,9 @@ function exchange(
           controller = started;
           if (given !== undefined) return started.abort(given);
           timer.cancel();
-          timer = options.clock.after(options.headersMs, () => giveUp(new HeadersTimeout(`no answer within ${options.headersMs} ms`)));
+          timer = options.clock.after(options.headersMs, () =>
+            giveUp(new HeadersTimeout(`no answer within ${options.headersMs} ms`)),
+          );
         },
         onResponseStart(answering, status, headers) {
           // RFC 9110 15.2: an interim answer is followed by the real one.

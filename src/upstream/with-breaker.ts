@@ -93,8 +93,17 @@ export function createBreaker(options: BreakerOptions): Breaker {
 }
 
 function passedOver(upstream: string, last: UpstreamError | undefined): UpstreamError {
-  const options = { timeout: last?.timeout ?? false, ...(last?.status === undefined ? {} : { status: last.status }), cause: last };
-  return new UpstreamError(upstream, last?.reason ?? 'connect', `${upstream} is passed over for a moment: ${last?.message ?? 'it failed'}`, options);
+  const options = {
+    timeout: last?.timeout ?? false,
+    ...(last?.status === undefined ? {} : { status: last.status }),
+    cause: last,
+  };
+  return new UpstreamError(
+    upstream,
+    last?.reason ?? 'connect',
+    `${upstream} is passed over for a moment: ${last?.message ?? 'it failed'}`,
+    options,
+  );
 }
 
 /** Only trouble in getting an answer counts: a body that breaks later is resumed, and says nothing of the next request. */

@@ -50,7 +50,8 @@ export function withConcurrency(ask: Ask, slots: Slots): Ask {
     const release = await slots.take(signal);
     try {
       const answer = await ask(request, signal);
-      if (answer.kind === 'found' && answer.body !== undefined) return { ...answer, body: releasing(answer.body, release, signal) };
+      if (answer.kind === 'found' && answer.body !== undefined)
+        return { ...answer, body: releasing(answer.body, release, signal) };
       release();
       return answer satisfies UpstreamAnswer;
     } catch (error) {

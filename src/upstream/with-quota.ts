@@ -1,6 +1,7 @@
 import type { Clock } from '../system/clock.ts';
 import type { Ask } from './ask.ts';
 import type { UpstreamAnswer, UpstreamRequest } from './upstream.ts';
+import { untilAborted } from './waiting.ts';
 
 /** What an upstream remembers across restarts. Trouble with it costs a question to the upstream, never an answer. */
 export interface Memory {
@@ -40,11 +41,13 @@ export function withQuota(options: QuotaOptions): Ask {
   };
   return async (request, signal) => {
     const key = `public ${request.registry}/${request.repository}`;
-    const running = proving.get(key);
-    // Somebody else's proof serves as well; their failure does not speak for us.
-    if (running !== undefined) await running.catch(() => undefined);
     if (await isProven(options, key)) return asPublic(await options.signed(request, signal));
-
+    const running = proving.get(key);
+    if (running !== undefined) {
+      // Somebody else's proof serves as well; that theirs failed does not speak for us.
+      const proof = await untilAborted(running, signal).catch(() => undefined);
+      if (proof?.kind === 'found') return asPublic(await options.signed(request, signal));
+    }
     const proof = prove(key, request, signal).finally(() => proving.delete(key));
     if (!proving.has(key)) proving.set(key, proof);
     const answer = await proof;

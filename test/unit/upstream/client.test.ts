@@ -22,7 +22,14 @@ describe('what is asked', () => {
   test('[P27] a manifest is asked for with every type in one Accept, identity coding and our own name', async () => {
     const server = await serve((_request, response) => sendManifest(response));
     const found = expectFound(await upstreamOf(server, { userAgent: 'entrepot/1.2.3' }).ask(wantManifest(), never));
-    expect(found).toMatchObject({ status: 200, mediaType: MANIFEST_TYPE, digest: manifestDigest, size: manifest.byteLength, from: 0, anonymous: true });
+    expect(found).toMatchObject({
+      status: 200,
+      mediaType: MANIFEST_TYPE,
+      digest: manifestDigest,
+      size: manifest.byteLength,
+      from: 0,
+      anonymous: true,
+    });
     expect(await readAll(found)).toBe(manifest.toString());
     const { headers } = server.seen[0]!;
     expect(headers['accept-encoding']).toBe('identity');
@@ -71,22 +78,29 @@ describe('what an answer becomes', () => {
     ['99999999999', 86_400],
     ['soon', undefined],
   ])('429 is limited; Retry-After %s', async (value, seconds) => {
-    const server = await serve((_request, response) => answer(response, 429, { 'retry-after': value, date: 'Wed, 21 Oct 2026 07:28:00 GMT' }));
+    const server = await serve((_request, response) =>
+      answer(response, 429, { 'retry-after': value, date: 'Wed, 21 Oct 2026 07:28:00 GMT' }),
+    );
     expect(await upstreamOf(server).ask(wantManifest(), never)).toEqual({ kind: 'limited', retryAfterSeconds: seconds });
   });
 
-  test.each([201, 202, 203, 204, 205, 206, 300, 301, 304, 305, 307, 400, 402, 405, 406, 410, 418, 451, 500, 502, 503, 504, 599])(
-    '[R64] %i is a fault, never an absence',
-    async (status) => {
-      const server = await serve((_request, response) => void response.writeHead(status).end());
-      await expect(upstreamOf(server).ask(wantManifest(), never)).rejects.toMatchObject({ name: 'UpstreamError', reason: 'status' });
-    },
-  );
+  test.each([
+    201, 202, 203, 204, 205, 206, 300, 301, 304, 305, 307, 400, 402, 405, 406, 410, 418, 451, 500, 502, 503, 504, 599,
+  ])('[R64] %i is a fault, never an absence', async (status) => {
+    const server = await serve((_request, response) => void response.writeHead(status).end());
+    await expect(upstreamOf(server).ask(wantManifest(), never)).rejects.toMatchObject({
+      name: 'UpstreamError',
+      reason: 'status',
+    });
+  });
 
   test('[R64] an interim answer is waited through; 100 and 101 that nobody asked for are faults', async () => {
     const server = await serve((request, response) => {
       if (request.url?.includes('hints')) response.writeEarlyHints({ link: '</x>; rel=preload' }, () => sendManifest(response));
-      else request.socket.end(`HTTP/1.1 ${request.url?.includes('100') ? '100 Continue' : '101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade'}\r\n\r\n`);
+      else
+        request.socket.end(
+          `HTTP/1.1 ${request.url?.includes('100') ? '100 Continue' : '101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade'}\r\n\r\n`,
+        );
     });
     const upstream = upstreamOf(server);
     expect(await readAll(await upstream.ask(wantManifest({ reference: 'hints' }), never))).toBe(manifest.toString());

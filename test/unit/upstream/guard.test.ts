@@ -56,13 +56,18 @@ describe('[S06] private addresses', () => {
 
   test('one private address among public ones is enough; the error names the host and the remedy', async () => {
     const guard = createGuard({ ...strict, resolve: yields('93.184.216.34', '10.0.0.8') });
-    await expect(guard.resolve('registry.test')).rejects.toThrow(/registry\.test is at the private address 10\.0\.0\.8.*names\.allow/);
+    await expect(guard.resolve('registry.test')).rejects.toThrow(
+      /registry\.test is at the private address 10\.0\.0\.8.*names\.allow/,
+    );
   });
 
-  test.each(['registry.corp.test', '10.0.0.8', '10.0.0.0/8', 'REGISTRY.corp.test.'])('names.allow %s lets it through', async (entry) => {
-    const guard = createGuard({ ...strict, allow: [entry], resolve: yields('10.0.0.8') });
-    expect(await guard.resolve('registry.corp.test')).toEqual([{ address: '10.0.0.8', family: 4 }]);
-  });
+  test.each(['registry.corp.test', '10.0.0.8', '10.0.0.0/8', 'REGISTRY.corp.test.'])(
+    'names.allow %s lets it through',
+    async (entry) => {
+      const guard = createGuard({ ...strict, allow: [entry], resolve: yields('10.0.0.8') });
+      expect(await guard.resolve('registry.corp.test')).toEqual([{ address: '10.0.0.8', family: 4 }]);
+    },
+  );
 
   test('an allowed block is that block alone', async () => {
     const guard = createGuard({ ...strict, allow: ['10.0.0.0/8', '::/0'], resolve: yields('192.168.0.1') });
@@ -70,7 +75,12 @@ describe('[S06] private addresses', () => {
   });
 
   test('a name of this server is never dialled, wherever it leads', async () => {
-    const guard = createGuard({ trusts: () => true, allow: [], never: ['registry.acme.test'], resolve: yields('93.184.216.34') });
+    const guard = createGuard({
+      trusts: () => true,
+      allow: [],
+      never: ['registry.acme.test'],
+      resolve: yields('93.184.216.34'),
+    });
     await expect(guard.resolve('registry.acme.test.')).rejects.toThrow(/names\.self/);
   });
 });
@@ -80,9 +90,14 @@ describe('[S06] on the way', () => {
 
   test('origin dials nothing private, unless it is allowed', async () => {
     const server = await metadata();
-    await expect(upstreamOf(server, { publicOnly: true }).ask(wantManifest(), never)).rejects.toMatchObject({ reason: 'connect', message: expect.stringContaining('names.allow') });
+    await expect(upstreamOf(server, { publicOnly: true }).ask(wantManifest(), never)).rejects.toMatchObject({
+      reason: 'connect',
+      message: expect.stringContaining('names.allow'),
+    });
     expect(server.sockets.size + server.seen.length).toBe(0);
-    expect(await upstreamOf(server, { publicOnly: true, allow: ['127.0.0.0/8'] }).ask(wantManifest({ method: 'HEAD' }), never)).toMatchObject({ kind: 'found' });
+    expect(
+      await upstreamOf(server, { publicOnly: true, allow: ['127.0.0.0/8'] }).ask(wantManifest({ method: 'HEAD' }), never),
+    ).toMatchObject({ kind: 'found' });
   });
 
   test('what was judged is what is dialled: a second, private answer of the resolver is never asked for', async () => {
@@ -97,14 +112,26 @@ describe('[S06] on the way', () => {
 
   test('a public upstream leads to no private address, a listed one excepted; a private upstream may', async () => {
     const inside = await metadata();
-    const outside = await serve((_request, response) => void response.writeHead(307, { location: `http://inside.test:${inside.url.port}/v2/x` }).end());
+    const outside = await serve(
+      (_request, response) => void response.writeHead(307, { location: `http://inside.test:${inside.url.port}/v2/x` }).end(),
+    );
     const url = new URL(`http://outside.test:${outside.url.port}`);
     // Loopback plays the public address: it is allowed by name, so that only `inside.test` is left to judge.
-    const resolve = async (host: string): Promise<readonly Address[]> => [{ address: host === 'outside.test' ? '127.0.0.1' : '127.0.0.2', family: 4 }];
-    const ask = async (options: object) => await upstreamOf({ url }, { publicOnly: true, allow: ['outside.test'], ...options }, { resolve }).ask(wantBlob({ method: 'HEAD' }), never);
+    const resolve = async (host: string): Promise<readonly Address[]> => [
+      { address: host === 'outside.test' ? '127.0.0.1' : '127.0.0.2', family: 4 },
+    ];
+    const ask = async (options: object) =>
+      await upstreamOf({ url }, { publicOnly: true, allow: ['outside.test'], ...options }, { resolve }).ask(
+        wantBlob({ method: 'HEAD' }),
+        never,
+      );
     await expect(ask({})).rejects.toMatchObject({ reason: 'connect', message: expect.stringContaining('inside.test') });
     expect(inside.sockets.size).toBe(0);
-    const trusting = upstreamOf({ url }, { redirectHosts: ['127.0.0.1'] }, { resolve: async () => [{ address: '127.0.0.1', family: 4 }] });
+    const trusting = upstreamOf(
+      { url },
+      { redirectHosts: ['127.0.0.1'] },
+      { resolve: async () => [{ address: '127.0.0.1', family: 4 }] },
+    );
     expect(await trusting.ask(wantManifest({ method: 'HEAD' }), never)).toMatchObject({ kind: 'found' });
   });
 });

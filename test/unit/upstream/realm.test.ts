@@ -19,7 +19,12 @@ describe('[S01] where credentials may go', () => {
     ['a neighbour under co.uk', 'https://evil.co.uk/token', new URL('https://good.co.uk'), 'anonymous'],
     ['the same address', 'http://127.0.0.1:5000/token', new URL('http://127.0.0.1:5000'), 'credentials'],
     ['another port of the same address', 'http://127.0.0.1:5001/token', new URL('http://127.0.0.1:5000'), 'anonymous'],
-    ['another port of the same address over https', 'https://127.0.0.1:5001/token', new URL('https://127.0.0.1:5000'), 'anonymous'],
+    [
+      'another port of the same address over https',
+      'https://127.0.0.1:5001/token',
+      new URL('https://127.0.0.1:5000'),
+      'anonymous',
+    ],
     ['another port of localhost', 'https://localhost:5001/token', new URL('https://localhost:5000'), 'anonymous'],
     ['another host of one domain over http', 'http://auth.corp.test/token', new URL('http://reg.corp.test'), 'anonymous'],
     ['another scheme', 'ftp://docker.io/token', HUB, 'refused'],
@@ -41,15 +46,25 @@ const CANARY: Credentials = { kind: 'password', username: 'ann', password: 'cana
 test('[S01] [P116] a realm elsewhere never sees the password; without one, it gives an anonymous token', async () => {
   const evil = await serve((_request, response) => json(response, 200, { token: 'x' }));
   const server = await serve((request, response) =>
-    request.headers.authorization === undefined ? challenge(response, `Bearer realm="${evil.origin}/token",service="s"`) : sendManifest(response),
+    request.headers.authorization === undefined
+      ? challenge(response, `Bearer realm="${evil.origin}/token",service="s"`)
+      : sendManifest(response),
   );
   const signed = upstreamOf(server, { credentials: async () => CANARY, use: 'all' });
-  await expect(signed.ask(wantManifest(), never)).rejects.toMatchObject({ reason: 'auth', message: expect.stringContaining('tokenhosts') });
+  await expect(signed.ask(wantManifest(), never)).rejects.toMatchObject({
+    reason: 'auth',
+    message: expect.stringContaining('tokenhosts'),
+  });
   expect(evil.seen.length).toBe(0);
   await readAll(await upstreamOf(server).ask(wantManifest(), never));
   expect(evil.seen.length).toBe(1);
   expect(JSON.stringify(evil.seen)).not.toContain('canary');
-  await readAll(await upstreamOf(server, { credentials: async () => CANARY, use: 'all', tokenHosts: [evil.host] }).ask(wantManifest(), never));
+  await readAll(
+    await upstreamOf(server, { credentials: async () => CANARY, use: 'all', tokenHosts: [evil.host] }).ask(
+      wantManifest(),
+      never,
+    ),
+  );
   expect(evil.seen[1]?.headers.authorization).toMatch(/^Basic /);
 });
 
@@ -59,6 +74,8 @@ test('[S01] a token request follows no redirect', async () => {
     if (request.url?.startsWith('/token')) return void response.writeHead(307, { location: `${evil.origin}/token` }).end();
     return challenge(response, `Bearer realm="${server.origin}/token",service="s"`);
   });
-  await expect(upstreamOf(server, { credentials: async () => CANARY, use: 'all' }).ask(wantManifest(), never)).rejects.toMatchObject({ reason: 'auth' });
+  await expect(
+    upstreamOf(server, { credentials: async () => CANARY, use: 'all' }).ask(wantManifest(), never),
+  ).rejects.toMatchObject({ reason: 'auth' });
   expect(evil.seen.length).toBe(0);
 });

@@ -5,7 +5,12 @@ import { type AddressInfo, type Socket } from 'node:net';
 import { afterEach } from 'vitest';
 
 import type { UpstreamEvent } from '../../../src/upstream/events.ts';
-import { createUpstream, type RegistryUpstream, type UpstreamDeps, type UpstreamOptions } from '../../../src/upstream/client.ts';
+import {
+  createUpstream,
+  type RegistryUpstream,
+  type UpstreamDeps,
+  type UpstreamOptions,
+} from '../../../src/upstream/client.ts';
 import type { UpstreamAnswer, UpstreamFound, UpstreamRequest } from '../../../src/upstream/upstream.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
 import { systemClock } from '../../../src/system/clock.ts';
@@ -78,7 +83,12 @@ export async function serve(handler: Handler, make: (listener: RequestListener) 
   };
 }
 
-export function answer(response: ServerResponse, status: number, headers: Record<string, string> = {}, body: string | Uint8Array = ''): void {
+export function answer(
+  response: ServerResponse,
+  status: number,
+  headers: Record<string, string> = {},
+  body: string | Uint8Array = '',
+): void {
   response.writeHead(status, { 'content-length': String(Buffer.byteLength(body)), ...headers });
   response.end(response.req.method === 'HEAD' ? undefined : body);
 }
@@ -89,7 +99,9 @@ export function json(response: ServerResponse, status: number, value: unknown, h
 
 export const layer = Buffer.from('a layer of some bytes, long enough to be cut into ranges');
 export const layerDigest = digestOf(layer);
-export const manifest = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.oci.image.manifest.v1+json', layers: [] }));
+export const manifest = Buffer.from(
+  JSON.stringify({ schemaVersion: 2, mediaType: 'application/vnd.oci.image.manifest.v1+json', layers: [] }),
+);
 export const manifestDigest = digestOf(manifest);
 export const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 
@@ -104,7 +116,12 @@ export function sendBlob(request: IncomingMessage, response: ServerResponse, byt
   const first = Number(match[1]);
   if (first >= bytes.byteLength) return answer(response, 416, { 'content-range': `bytes */${bytes.byteLength}` });
   const last = Math.min(match[2] === '' ? bytes.byteLength - 1 : Number(match[2]), bytes.byteLength - 1);
-  return answer(response, 206, { 'content-range': `bytes ${first}-${last}/${bytes.byteLength}` }, bytes.subarray(first, last + 1));
+  return answer(
+    response,
+    206,
+    { 'content-range': `bytes ${first}-${last}/${bytes.byteLength}` },
+    bytes.subarray(first, last + 1),
+  );
 }
 
 export function notFound(response: ServerResponse, code = 'MANIFEST_UNKNOWN'): void {
@@ -112,7 +129,12 @@ export function notFound(response: ServerResponse, code = 'MANIFEST_UNKNOWN'): v
 }
 
 export function challenge(response: ServerResponse, value: string): void {
-  json(response, 401, { errors: [{ code: 'UNAUTHORIZED', message: 'authentication required' }] }, { 'www-authenticate': value });
+  json(
+    response,
+    401,
+    { errors: [{ code: 'UNAUTHORIZED', message: 'authentication required' }] },
+    { 'www-authenticate': value },
+  );
 }
 
 /** An upstream over a server, closed at the test's end, and the events it reported. */

@@ -4,7 +4,21 @@ import { describe, expect, test } from 'vitest';
 
 import type { Credentials } from '../../../src/upstream/credentials.ts';
 import { createFakeClock } from '../../fakes/fake-clock.ts';
-import { answer, challenge, expectFound, json, never, readAll, sendBlob, sendManifest, serve, upstreamOf, wantBlob, wantManifest, type TestServer } from './servers.ts';
+import {
+  answer,
+  challenge,
+  expectFound,
+  json,
+  never,
+  readAll,
+  sendBlob,
+  sendManifest,
+  serve,
+  upstreamOf,
+  wantBlob,
+  wantManifest,
+  type TestServer,
+} from './servers.ts';
 
 const CANARY = 'canary-password';
 const ANN: Credentials = { kind: 'password', username: 'ann', password: CANARY };
@@ -32,7 +46,13 @@ async function registry(script: RegistryScript = {}): Promise<TestServer & { giv
       return script.serve ? script.serve(request, response) : sendManifest(response);
     }
     const scope = `repository:${/^\/v2\/(.+)\/(?:manifests|blobs|tags|referrers)\//.exec(request.url ?? '')?.[1]}:pull`;
-    return challenge(response, (script.challenge ?? ((origin) => `Bearer realm="${origin}/token",service="reg.test",scope="${scope}"`))(server.origin, request));
+    return challenge(
+      response,
+      (script.challenge ?? ((origin) => `Bearer realm="${origin}/token",service="reg.test",scope="${scope}"`))(
+        server.origin,
+        request,
+      ),
+    );
   });
   return { ...server, given: () => given };
 }
@@ -110,11 +130,27 @@ describe('bearer', () => {
   });
 
   test.each([
-    ['without service (Artifact Registry, NVCR)', (origin: string) => `Bearer realm="${origin}/token",scope="repository:library/alpine:pull,push"`, 'repository:library/alpine:pull,push'],
+    [
+      'without service (Artifact Registry, NVCR)',
+      (origin: string) => `Bearer realm="${origin}/token",scope="repository:library/alpine:pull,push"`,
+      'repository:library/alpine:pull,push',
+    ],
     ['without scope', (origin: string) => `Bearer realm="${origin}/token",service="x"`, 'repository:library/alpine:pull'],
-    ['unquoted, with error', (origin: string) => `bearer error="invalid_token", realm=${origin}/token, service=x`, 'repository:library/alpine:pull'],
-    ['among others', (origin: string) => `Basic realm="x", Bearer realm="${origin}/token",service="a,b"`, 'repository:library/alpine:pull'],
-    ['with a scope of its own (ECR Public)', (origin: string) => `Bearer realm="${origin}/token/",service="public.ecr.aws",scope="aws"`, 'aws'],
+    [
+      'unquoted, with error',
+      (origin: string) => `bearer error="invalid_token", realm=${origin}/token, service=x`,
+      'repository:library/alpine:pull',
+    ],
+    [
+      'among others',
+      (origin: string) => `Basic realm="x", Bearer realm="${origin}/token",service="a,b"`,
+      'repository:library/alpine:pull',
+    ],
+    [
+      'with a scope of its own (ECR Public)',
+      (origin: string) => `Bearer realm="${origin}/token/",service="public.ecr.aws",scope="aws"`,
+      'aws',
+    ],
   ])('[P116] a challenge %s', async (_what, value, scope) => {
     const server = await registry({ challenge: value });
     await readAll(await upstreamOf(server).ask(wantManifest(), never));
@@ -133,7 +169,10 @@ describe('bearer', () => {
 
   test('[P35] 401 after a fresh anonymous token is absent, with a hint', async () => {
     const server = await registry({ takes: () => false });
-    expect(await upstreamOf(server).ask(wantManifest(), never)).toMatchObject({ kind: 'absent', hint: expect.stringContaining('signing in') });
+    expect(await upstreamOf(server).ask(wantManifest(), never)).toMatchObject({
+      kind: 'absent',
+      hint: expect.stringContaining('signing in'),
+    });
     expect(server.hits('GET /v2/')).toBe(2);
   });
 
@@ -171,14 +210,12 @@ describe('bearer', () => {
 
   test('[P116] ECR Public: 400 without challenge to an old token', async () => {
     let accepted = 't1';
-    const server = await registry({ takes: () => false, serve: sendManifest });
     const strange = await serve((request, response) => {
       if (request.url?.startsWith('/token')) return json(response, 200, { token: accepted });
       if (request.headers.authorization === `Bearer ${accepted}`) return sendManifest(response);
       if (request.headers.authorization !== undefined) return json(response, 400, { message: 'expired' });
       return challenge(response, `Bearer realm="${strange.origin}/token",service="public.ecr.aws",scope="aws"`);
     });
-    await server.close();
     const upstream = upstreamOf(strange);
     await readAll(await upstream.ask(wantManifest(), never));
     accepted = 't2';
@@ -190,13 +227,18 @@ describe('bearer', () => {
     let accepted = 't1';
     const server = await registry({
       takes: (authorization) => authorization === `Bearer ${accepted}`,
-      challenge: (origin, request) => (request.headers.authorization === undefined ? `Bearer realm="${origin}/token",service="harbor-registry"` : 'Basic realm="harbor"'),
+      challenge: (origin, request) =>
+        request.headers.authorization === undefined
+          ? `Bearer realm="${origin}/token",service="harbor-registry"`
+          : 'Basic realm="harbor"',
     });
     const upstream = upstreamOf(server, { credentials: asAnn, use: 'all' });
     await readAll(await upstream.ask(wantManifest(), never));
     accepted = 't2';
     await readAll(await upstream.ask(wantManifest(), never));
-    expect(server.seen.filter(({ line, headers }) => line.startsWith('GET /v2/') && headers.authorization === BASIC)).toEqual([]);
+    expect(server.seen.filter(({ line, headers }) => line.startsWith('GET /v2/') && headers.authorization === BASIC)).toEqual(
+      [],
+    );
   });
 
   test('[P116] Artifact Registry: 401 without challenge; /v2/ says what is wanted', async () => {
@@ -206,7 +248,12 @@ describe('bearer', () => {
       return request.headers.authorization === 'Bearer t' ? sendManifest(response) : answer(response, 401);
     });
     await readAll(await upstreamOf(server).ask(wantManifest(), never));
-    expect(server.seen.map(({ line }) => line.replace(/\?.*/, ''))).toEqual(['GET /v2/library/alpine/manifests/3.20', 'GET /v2/', 'GET /v2/token', 'GET /v2/library/alpine/manifests/3.20']);
+    expect(server.seen.map(({ line }) => line.replace(/\?.*/, ''))).toEqual([
+      'GET /v2/library/alpine/manifests/3.20',
+      'GET /v2/',
+      'GET /v2/token',
+      'GET /v2/library/alpine/manifests/3.20',
+    ]);
   });
 
   test('401 without any challenge is a fault', async () => {
@@ -232,13 +279,16 @@ describe('credentials', () => {
 
   test('[P116] Basic challenges are answered with Basic, where there are credentials', async () => {
     const server = await registry({ challenge: () => 'Basic realm="ecr"', takes: (authorization) => authorization === BASIC });
-    expect(expectFound(await upstreamOf(server, { credentials: asAnn, use: 'all' }).ask(wantManifest(), never)).anonymous).toBe(false);
+    expect(expectFound(await upstreamOf(server, { credentials: asAnn, use: 'all' }).ask(wantManifest(), never)).anonymous).toBe(
+      false,
+    );
     expect(await upstreamOf(server).ask(wantManifest(), never)).toMatchObject({ kind: 'absent' });
   });
 
   test('[S05] what one upstream signed in for, another one without password does not get', async () => {
     const server = await registry({
-      token: (request, response) => json(response, 200, { token: request.headers.authorization === BASIC ? 'private' : 'public' }),
+      token: (request, response) =>
+        json(response, 200, { token: request.headers.authorization === BASIC ? 'private' : 'public' }),
       takes: (authorization) => authorization === 'Bearer private',
     });
     await readAll(await upstreamOf(server, { credentials: asAnn, use: 'all' }).ask(wantManifest(), never));
@@ -255,27 +305,31 @@ describe('credentials', () => {
     expect(server.hits('GET /token')).toBe(2);
   });
 
-  test.each([400, 401, 403])('refused with %i: a fault, tried again after five minutes or with another secret', async (status) => {
-    const clock = createFakeClock();
-    let secret: Credentials = ANN;
-    const server = await registry({
-      token: (request, response) => (request.headers.authorization === BASIC ? json(response, status, {}) : json(response, 200, { token: 't' })),
-    });
-    const upstream = upstreamOf(server, { credentials: async () => secret, use: 'all' }, { clock });
-    const refused = { name: 'UpstreamError', reason: 'auth', status };
-    await expect(upstream.ask(wantManifest(), never)).rejects.toMatchObject(refused);
-    await expect(upstream.ask(wantManifest(), never)).rejects.toMatchObject(refused);
-    expect(server.hits('GET /token')).toBe(1);
-    expect(upstream.status().credentialsValid).toBe(false);
-    expect(upstream.events.filter(({ kind }) => kind === 'credentials-refused').length).toBe(1);
-    await clock.advance(5 * 60_000 + 1);
-    await expect(upstream.ask(wantManifest(), never)).rejects.toMatchObject(refused);
-    expect(server.hits('GET /token')).toBe(2);
-    secret = { kind: 'password', username: 'ann', password: 'newer' };
-    await readAll(await upstream.ask(wantManifest(), never));
-    expect(upstream.status().credentialsValid).toBe(true);
-    expect(upstream.events.filter(({ kind }) => kind === 'credentials-accepted').length).toBe(1);
-  });
+  test.each([400, 401, 403])(
+    'refused with %i: a fault, tried again after five minutes or with another secret',
+    async (status) => {
+      const clock = createFakeClock();
+      let secret: Credentials = ANN;
+      const server = await registry({
+        token: (request, response) =>
+          request.headers.authorization === BASIC ? json(response, status, {}) : json(response, 200, { token: 't' }),
+      });
+      const upstream = upstreamOf(server, { credentials: async () => secret, use: 'all' }, { clock });
+      const refused = { name: 'UpstreamError', reason: 'auth', status };
+      await expect(upstream.ask(wantManifest(), never)).rejects.toMatchObject(refused);
+      await expect(upstream.ask(wantManifest(), never)).rejects.toMatchObject(refused);
+      expect(server.hits('GET /token')).toBe(1);
+      expect(upstream.status().credentialsValid).toBe(false);
+      expect(upstream.events.filter(({ kind }) => kind === 'credentials-refused').length).toBe(1);
+      await clock.advance(5 * 60_000 + 1);
+      await expect(upstream.ask(wantManifest(), never)).rejects.toMatchObject(refused);
+      expect(server.hits('GET /token')).toBe(2);
+      secret = { kind: 'password', username: 'ann', password: 'newer' };
+      await readAll(await upstream.ask(wantManifest(), never));
+      expect(upstream.status().credentialsValid).toBe(true);
+      expect(upstream.events.filter(({ kind }) => kind === 'credentials-accepted').length).toBe(1);
+    },
+  );
 
   test('Basic refused by the registry itself is the same fault', async () => {
     const server = await registry({ challenge: () => 'Basic realm="ecr"', takes: () => false });
@@ -287,7 +341,8 @@ describe('credentials', () => {
 
   test('the face without credentials is silent until they are refused, then asks without', async () => {
     const server = await registry({
-      token: (request, response) => (request.headers.authorization === BASIC ? json(response, 401, {}) : json(response, 200, { token: 't' })),
+      token: (request, response) =>
+        request.headers.authorization === BASIC ? json(response, 401, {}) : json(response, 200, { token: 't' }),
     });
     const upstream = upstreamOf(server, { credentials: asAnn, use: 'quota' });
     const fallback = upstream.withoutCredentials()!;
@@ -300,12 +355,24 @@ describe('credentials', () => {
 
   test.each([404, 400, 401, 405])('an identity token goes by POST, and by GET where that is answered %i', async (status) => {
     const server = await registry({
-      token: (request, response) => (request.method === 'POST' && status !== 405 ? json(response, status, {}) : json(response, request.method === 'POST' ? 405 : 200, { token: 't' })),
+      token: (request, response) =>
+        request.method === 'POST' && status !== 405
+          ? json(response, status, {})
+          : json(response, request.method === 'POST' ? 405 : 200, { token: 't' }),
     });
-    const upstream = upstreamOf(server, { credentials: async () => ({ kind: 'identity', username: '<token>', token: 'refresh-me' }), use: 'all' });
+    const upstream = upstreamOf(server, {
+      credentials: async () => ({ kind: 'identity', username: '<token>', token: 'refresh-me' }),
+      use: 'all',
+    });
     await readAll(await upstream.ask(wantManifest(), never));
     const post = server.seen.find(({ line }) => line === 'POST /token');
-    expect(Object.fromEntries(new URLSearchParams(post?.body))).toMatchObject({ grant_type: 'refresh_token', refresh_token: 'refresh-me', service: 'reg.test', scope: 'repository:library/alpine:pull', client_id: 'entrepot' });
+    expect(Object.fromEntries(new URLSearchParams(post?.body))).toMatchObject({
+      grant_type: 'refresh_token',
+      refresh_token: 'refresh-me',
+      service: 'reg.test',
+      scope: 'repository:library/alpine:pull',
+      client_id: 'entrepot',
+    });
     expect(server.hits('GET /token')).toBe(1);
   });
 });
