@@ -1,0 +1,157 @@
+import { RegistryError } from '../oci/errors.ts';
+import type { Lists, ShowName } from '../pull/lists.ts';
+import type { NameParser, Target } from '../pull/name.ts';
+import type { Pull } from '../pull/pull.ts';
+import type { Reply } from '../pull/reply.ts';
+import type { ClientAddresses } from './client-address.ts';
+import type { Report } from './events.ts';
+import { queryOf, type Exchange } from './exchange.ts';
+import type { Fetch } from './handler.ts';
+import { statusOnly, type Readiness } from './probes.ts';
+import { publicAddress } from './public-address.ts';
+import { bytesReply, createRoutes, emptyReply, jsonReply, noEndpoint, type Answer, type Route } from './routes.ts';
+import type { Sender } from './sender.ts';
+
+/**
+ * EVERY route of the main listener, beside the access it needs. Each is also under `http.prefix`, and those of the
+ * registry under `/<registry>/v2/` besides. Hono finds the line; which name is meant is read from the raw target by the
+ * name parser alone (S20), and a line whose kind that does not confirm is answered 404.
+ */
+export const ROUTES = [
+  { path: '/v2', access: 'open', name: 'base' },
+  { path: '/v2/', access: 'open', name: 'base' },
+  { path: '/v2/_catalog', access: 'pull', name: 'catalog' },
+  { path: '/v2/:name{.+}/manifests/:reference', access: 'pull', name: 'manifest' },
+  { path: '/v2/:name{.+}/blobs/uploads', access: 'pull', name: 'upload' },
+  { path: '/v2/:name{.+}/blobs/uploads/', access: 'pull', name: 'upload' },
+  { path: '/v2/:name{.+}/blobs/uploads/:session', access: 'pull', name: 'upload' },
+  { path: '/v2/:name{.+}/blobs/:digest', access: 'pull', name: 'blob' },
+  { path: '/v2/:name{.+}/tags/list', access: 'pull', name: 'tags' },
+  { path: '/v2/:name{.+}/referrers/:digest', access: 'pull', name: 'referrers' },
+  { path: '/v1/_ping', access: 'open', name: 'ping' },
+  { path: '/v1/search', access: 'pull', name: 'search' },
+  { path: '/client/:kind', access: 'open', name: 'client' },
+  { path: '/livez', access: 'open', name: 'livez' },
+  { path: '/readyz', access: 'open', name: 'readyz' },
+] as const satisfies readonly Route[];
+
+type RouteName = (typeof ROUTES)[number]['name'];
+
+export interface AppOptions {
+  readonly send: Sender;
+  readonly report: Report;
+  readonly parseName: NameParser;
+  readonly pull: Pull;
+  readonly lists: Lists;
+  /** The names by which this Host can pull what is held. */
+  readonly showName: (host: string | undefined) => ShowName;
+  readonly readiness: () => Readiness;
+  readonly addresses: ClientAddresses;
+  /** `http.prefix` without its last slash: `/registry`; empty for none. */
+  readonly pathPrefix: string;
+  /** `http.host`. */
+  readonly publicUrl: string | undefined;
+  /** What `entrepot client KIND --url URL` prints; `undefined` for a kind there is none of. */
+  readonly clientText: (kind: string, url: string) => string | undefined;
+}
+
+export function createApp(options: AppOptions): Fetch {
+  const answers = createAnswers(options);
+  const routes = ROUTES.flatMap((route) =>
+    spellings(route.path, options.pathPrefix).map((path) => ({ ...route, path, answer: answers[route.name] })),
+  );
+  return createRoutes({
+    send: options.send,
+    report: options.report,
+    routes,
+    otherwise: (exchange) => refuse(exchange, options),
+  });
+}
+
+/** Probes stay where orchestrators look for them, prefix or not. */
+function spellings(path: string, prefix: string): string[] {
+  if (path.startsWith('/v2')) return [`${prefix}${path}`, `${prefix}/:registry{[^/]+}${path}`];
+  return prefix === '' || !path.endsWith('z') ? [`${prefix}${path}`] : [path, `${prefix}${path}`];
+}
+
+function createAnswers(options: AppOptions): Readonly<Record<RouteName, Answer>> {
+  const { pull, lists } = options;
+  const named = <K extends Target['kind']>(kind: K, answer: NamedAnswer<K>): Answer => {
+    return (exchange) => answer(exchange, confirm(options, exchange, kind));
+  };
+  return {
+    base: named('base', () => jsonReply(200, {})),
+    manifest: named('manifest', (exchange, target) => pull(toPullRequest(exchange, target))),
+    blob: named('blob', (exchange, target) => pull(toPullRequest(exchange, target))),
+    tags: named('tags', ({ target, trace, signal }, { name }) => lists.tags(name, queryOf(target), trace, signal)),
+    referrers: named('referrers', ({ target, trace, signal }, { name, digest }) =>
+      lists.referrers(name, digest, queryOf(target), trace, signal),
+    ),
+    catalog: named('catalog', (exchange) => lists.catalog(queryOf(exchange.target), options.showName(hostOf(exchange)))),
+    upload: named('upload', () => {
+      throw new RegistryError('BLOB_UPLOAD_UNKNOWN', 'there is no such upload: this mirror takes no pushes');
+    }),
+    // `docker search` asks whether this is a registry of the first version that can search (protocol.md 3.2).
+    ping: () => withHeaders(jsonReply(200, true), { 'x-docker-registry-standalone': 'true' }),
+    search: (exchange) => lists.search(queryOf(exchange.target), options.showName(hostOf(exchange))),
+    client: (exchange) => clientText(exchange, options),
+    livez: () => emptyReply(200),
+    readyz: () => statusOnly(options.readiness()),
+  };
+}
+
+type NamedAnswer<K extends Target['kind']> = (
+  exchange: Exchange,
+  target: Extract<Target, { kind: K }>,
+) => Promise<Reply> | Reply;
+
+/** The target by the one parser that counts. Throws RegistryError. */
+function confirm<K extends Target['kind']>(options: AppOptions, exchange: Exchange, kind: K): Extract<Target, { kind: K }> {
+  const target = options.parseName(exchange.target, hostOf(exchange));
+  if (target.kind === kind) return target as Extract<Target, { kind: K }>;
+  throw noEndpoint();
+}
+
+function hostOf(exchange: Exchange): string | undefined {
+  return exchange.incoming.headers.host;
+}
+
+type PullTarget = Extract<Target, { kind: 'manifest' | 'blob' }>;
+
+function toPullRequest(exchange: Exchange, target: PullTarget): Parameters<Pull>[0] {
+  const { range, 'if-range': ifRange, 'if-none-match': ifNoneMatch } = exchange.incoming.headers;
+  return {
+    method: exchange.method === 'HEAD' ? 'HEAD' : 'GET',
+    target,
+    ...(range === undefined ? {} : { range }),
+    ...(typeof ifRange === 'string' ? { ifRange } : {}),
+    ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
+    signal: exchange.signal,
+    trace: exchange.trace,
+  };
+}
+
+/** No route: a method that is not taken, a name that breaks the grammar, or nothing that we have. */
+function refuse(exchange: Exchange, options: AppOptions): never {
+  if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
+    throw new RegistryError('UNSUPPORTED', `this mirror takes no pushes: ${exchange.method} is not supported`, {
+      headers: { allow: 'GET, HEAD' },
+    });
+  }
+  // What Hono could not match may be a name with an escape in it: the parser says so better than a 404.
+  if (/\/v2(?:\/|$)/.test(exchange.path)) options.parseName(exchange.target, hostOf(exchange));
+  throw noEndpoint();
+}
+
+function clientText(exchange: Exchange, options: AppOptions): Reply {
+  const kind = exchange.path.slice(exchange.path.lastIndexOf('/') + 1);
+  const url = publicAddress(exchange.incoming, options.publicUrl, options.addresses);
+  if (url === undefined) throw new RegistryError('UNSUPPORTED', 'the Host of the request is no address', { status: 400 });
+  const text = options.clientText(kind, url);
+  if (text === undefined) throw new RegistryError('NAME_UNKNOWN', 'there is no text for such a client');
+  return bytesReply(200, 'text/plain; charset=utf-8', Buffer.from(text));
+}
+
+function withHeaders(reply: Reply, headers: Readonly<Record<string, string>>): Reply {
+  return { ...reply, headers: { ...reply.headers, ...headers } };
+}

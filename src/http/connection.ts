@@ -1,0 +1,91 @@
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+/** Every connection owns one buffer of this size, made when its first body leaves. */
+export const OWN_BYTES = 16 * 1024;
+
+/** With so many requests waiting for their turn the socket is no longer read; with so many it is cut. */
+const WAITING_PAUSE = 32;
+const WAITING_MAX = 1000;
+
+/**
+ * What one client connection holds, beside Node's socket: its buffer, and who wants to know of its end. One listener on the
+ * socket serves all requests of the connection: a listener each would be a leak under pipelining (MaxListenersExceeded).
+ */
+export class Connection {
+  readonly socket: Socket;
+  /** Requests received and not yet ended. */
+  live = 0;
+  /** No further request is wanted: answers say `Connection: close`. */
+  closing = false;
+  readonly #onGone = new Set<() => void>();
+  #gone = false;
+  #buffer: Buffer | undefined;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+    socket.once('close', () => this.#leave());
+    if (socket.destroyed) this.#leave();
+  }
+
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  /** Made on first use. One answer at a time may use it, since one at a time owns the socket. */
+  get buffer(): Buffer {
+    this.#buffer ??= Buffer.allocUnsafeSlow(OWN_BYTES);
+    return this.#buffer;
+  }
+
+  get bufferBytes(): number {
+    return this.#buffer?.byteLength ?? 0;
+  }
+
+  /** After a failure the buffer may still be written or read by a call under way: it is never used again. */
+  dropBuffer(): void {
+    this.#buffer = undefined;
+  }
+
+  /**
+   * Calls back once when the socket closes, at once if it has. The socket's close, not the response's: a pipelined
+   * response that never owned the socket hears nothing of its end.
+   */
+  onGone(callback: () => void): () => void {
+    if (this.#gone) callback();
+    else this.#onGone.add(callback);
+    return () => void this.#onGone.delete(callback);
+  }
+
+  /** A request came. False: too many are waiting, and the connection was cut. */
+  enter(): boolean {
+    this.live += 1;
+    if (this.live > WAITING_MAX) this.socket.destroy();
+    else if (this.live > WAITING_PAUSE) this.socket.pause();
+    return this.live <= WAITING_MAX;
+  }
+
+  /** A request ended. */
+  leave(): void {
+    this.live -= 1;
+    if (this.live === WAITING_PAUSE / 2) this.socket.resume();
+    // The answer was begun before anybody wished the connection closed, so that it could not say so itself.
+    if (this.live === 0 && this.closing) this.socket.destroySoon();
+  }
+
+  #leave(): void {
+    this.#gone = true;
+    const callbacks = [...this.#onGone];
+    this.#onGone.clear();
+    for (const callback of callbacks) callback();
+  }
+}
+
+/**
+ * Calls back once the response owns its socket, that is, when all answers before it on the connection have left; at once
+ * if it does; never if the connection ends first. So pipelined requests hold nothing but themselves.
+ */
+export function onTurn(outgoing: ServerResponse, callback: () => void): void {
+  if (outgoing.socket !== null) callback();
+  else outgoing.once('socket', callback);
+}

@@ -1,0 +1,44 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Trace } from '../pull/trace.ts';
+import type { Connection } from './connection.ts';
+
+/** One request and its answer, with what the edge knows about both. */
+export interface Exchange {
+  readonly incoming: IncomingMessage;
+  readonly outgoing: ServerResponse;
+  readonly connection: Connection;
+  readonly method: string;
+  /** The request target as it stood, path and query. */
+  readonly target: string;
+  /** Its path, as it stood. */
+  readonly path: string;
+  readonly requestId: string;
+  /** The client's address. */
+  readonly client: string;
+  readonly clientKind: string;
+  readonly userAgent: string | undefined;
+  readonly trace: Trace;
+  /** Aborts when the client has gone. */
+  readonly signal: AbortSignal;
+  /** Monotonic, ms. */
+  readonly startedMs: number;
+  /** Headers of every answer; those of the single answer win. */
+  readonly commonHeaders: OutgoingHttpHeaders;
+  /** The route's name, once it is known. */
+  handler: string | undefined;
+  /** Bytes of the body that the kernel took. */
+  bytes: number;
+  firstByteMs: number | undefined;
+}
+
+/** The path of a request target: what stands before the question mark. */
+export function pathOf(target: string): string {
+  const question = target.indexOf('?');
+  return question < 0 ? target : target.slice(0, question);
+}
+
+/** The query of a request target, without the question mark. */
+export function queryOf(target: string): URLSearchParams {
+  const question = target.indexOf('?');
+  return new URLSearchParams(question < 0 ? '' : target.slice(question + 1));
+}

@@ -1,0 +1,119 @@
+import type { EdgeClock } from './ports.ts';
+import type { Exchange } from './exchange.ts';
+import { cut } from './send.ts';
+
+/** The client's connection has ended, by whomever. */
+export class ClientGone extends Error {
+  override readonly name = 'ClientGone';
+}
+
+/** The way out of one answer's body: writes that end, by being taken, by the client's leaving, or by a stall. */
+export interface Outlet {
+  /**
+   * Resolves when the kernel has taken all of `bytes`, which may then be reused. Rejects when the client has gone, when it
+   * took nothing for the stall time (it is then cut), or when there are more bytes than were promised.
+   */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Ends the body, with a last piece if one is given. Resolves when all of it was taken; rejects as `write` does. */
+  end(bytes?: Uint8Array): Promise<void>;
+  /** What `work` resolves to, unless the client goes first. */
+  orGone<T>(work: Promise<T>): Promise<T>;
+  /** How long the last write took. */
+  lastWriteMs(): number;
+}
+
+/** Looks at all answers that wait for their clients, together, so that a write costs no timer. */
+export interface StallWatch {
+  open(exchange: Exchange): Outlet;
+}
+
+/** A client is looked at so often within the stall time; it is cut when nothing moved at so many looks. */
+const LOOKS = 4;
+
+interface Waiting {
+  readonly exchange: Exchange;
+  /** Bytes not yet taken, at the last look. */
+  left: number;
+  quietLooks: number;
+}
+
+/** `stallMs`: `http.stalltimeout`. A client that takes no byte for so long is cut, at the latest a quarter later. */
+export function createStallWatch(clock: EdgeClock, stallMs: number): StallWatch {
+  const waiting = new Set<Waiting>();
+  let ticking = false;
+
+  function tick(): void {
+    ticking = waiting.size > 0;
+    if (!ticking) return;
+    for (const one of waiting) look(one);
+    clock.after(stallMs / LOOKS, tick);
+  }
+
+  function look(one: Waiting): void {
+    const left = bytesLeft(one.exchange);
+    one.quietLooks = left === one.left ? one.quietLooks + 1 : 0;
+    one.left = left;
+    // The first look may come right after the write began: it only takes the measure.
+    if (one.quietLooks >= LOOKS) cut(one.exchange.outgoing);
+  }
+
+  function watch(exchange: Exchange): () => void {
+    const one: Waiting = { exchange, left: -1, quietLooks: 0 };
+    waiting.add(one);
+    if (!ticking) {
+      ticking = true;
+      clock.after(stallMs / LOOKS, tick);
+    }
+    return () => void waiting.delete(one);
+  }
+
+  return { open: (exchange) => createOutlet(exchange, clock, watch) };
+}
+
+/** What libuv still holds of the running write, which shrinks with every byte that the kernel takes. */
+function bytesLeft(exchange: Exchange): number {
+  const socket = exchange.connection.socket as unknown as { readonly _handle?: { readonly writeQueueSize?: number } };
+  return socket._handle?.writeQueueSize ?? exchange.connection.socket.writableLength;
+}
+
+function createOutlet(exchange: Exchange, clock: EdgeClock, watch: (exchange: Exchange) => () => void): Outlet {
+  const { outgoing, connection } = exchange;
+  let lastWriteMs = 0;
+
+  function settle(byteLength: number, start: (done: (error?: Error | null) => void) => void): Promise<void> {
+    const startedMs = clock.monotonic();
+    return new Promise((resolve, reject) => {
+      if (connection.gone) return reject(new ClientGone('the client has gone'));
+      let settled = false;
+      const unwatch = watch(exchange);
+      const finish = (error?: Error | null): void => {
+        if (settled) return;
+        settled = true;
+        unwatch();
+        forget();
+        lastWriteMs = clock.monotonic() - startedMs;
+        if (error) return reject(error);
+        exchange.bytes += byteLength;
+        resolve();
+      };
+      const forget = connection.onGone(() => finish(new ClientGone('the client has gone')));
+      try {
+        start(finish);
+      } catch (error) {
+        finish(error as Error);
+      }
+    });
+  }
+
+  return {
+    write: (bytes) => settle(bytes.byteLength, (done) => outgoing.write(bytes, done)),
+    end: (bytes) =>
+      settle(bytes?.byteLength ?? 0, (done) => (bytes === undefined ? outgoing.end(done) : outgoing.end(bytes, done))),
+    orGone: (work) =>
+      new Promise((resolve, reject) => {
+        const forget = connection.onGone(() => reject(new ClientGone('the client has gone')));
+        work.then(resolve, reject).finally(forget);
+      }),
+    lastWriteMs: () => lastWriteMs,
+  };
+}
