@@ -1,5 +1,16 @@
 import type { Digest } from '../oci/digest.ts';
-import type { MaybePromise } from './metadata-store.ts';
+import type { Clock } from '../system/clock.ts';
+import type { ReportMetadata } from './events.ts';
+import { withLayout } from './layout.ts';
+import type { MaybePromise, MetadataStore } from './metadata-store.ts';
+import { createBlobs } from './records-blobs.ts';
+import { createCatalogue } from './records-catalogue.ts';
+import { createLeases } from './records-leases.ts';
+import { createLinks } from './records-links.ts';
+import { createListings } from './records-listings.ts';
+import { createTags } from './records-tags.ts';
+import { createUses } from './records-uses.ts';
+import { createTable } from './table.ts';
 
 /**
  * Typed access to the metadata: all that the rest of the house sees of it. Which keys stand behind each record is drawn in
@@ -162,4 +173,39 @@ export interface PullCount {
 export interface MemoryRecord {
   readonly value: string;
   readonly until: number;
+}
+
+export interface RecordsOptions {
+  readonly clock: Clock;
+  /** How long uses are collected before they are written, ms. Default 10 s. */
+  readonly batchIntervalMs?: number;
+  readonly report?: ReportMetadata;
+}
+
+/**
+ * Records over a store, which it closes when it is closed. Every call rejects (or throws, where the store is synchronous)
+ * with MetadataUnavailable while the store cannot be asked, and with MetadataRefused while its layout is a newer version's;
+ * `ping` tells before the first pull does. What does not decode counts as absent and is reported.
+ */
+export function createRecords(store: MetadataStore, options: RecordsOptions): Records {
+  const { clock, batchIntervalMs = 10_000, report = () => undefined } = options;
+  const checked = withLayout(store);
+  const table = createTable(checked, report);
+  const catalogue = createCatalogue(table);
+  const { write: _, stop, ...uses } = createUses(table, { clock, batchIntervalMs, report });
+  return {
+    ...createTags(table, catalogue),
+    ...createLinks(table, catalogue),
+    ...createBlobs(table),
+    ...createLeases(table, clock),
+    ...createListings(table),
+    ...uses,
+    repositories: catalogue.repositories,
+    flushed: () => checked.flushed(),
+    ping: () => checked.ping(),
+    async close() {
+      await stop();
+      await checked.close();
+    },
+  };
 }

@@ -1,0 +1,119 @@
+import { parseDigest } from '../oci/digest.ts';
+import type * as records from './records.ts';
+
+/** How a record stands in the store: JSON, of which only the fields that we know are taken, each of its type. */
+export interface Form<T> {
+  encode(record: T): Uint8Array;
+  /** `undefined` for anything but a whole record. */
+  decode(bytes: Uint8Array): T | undefined;
+}
+
+type Check = (value: unknown) => boolean;
+
+const text: Check = (value) => typeof value === 'string';
+const digest: Check = (value) => typeof value === 'string' && parseDigest(value) !== undefined;
+const count: Check = (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+const time: Check = (value) => typeof value === 'number' && Number.isFinite(value);
+const flag: Check = (value) => typeof value === 'boolean';
+const oneOf =
+  (...words: readonly string[]): Check =>
+  (value) =>
+    words.includes(value as string);
+const optional =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value);
+const texts: Check = (value) => typeof value === 'object' && value !== null && Object.values(value).every(text);
+
+/** Unknown fields are left alone: a neighbouring version that shares the store may have written them. */
+function form<T extends object>(checks: { readonly [K in keyof T]-?: Check }): Form<T> {
+  const fields = Object.entries(checks) as readonly [string, Check][];
+  return {
+    encode: (record) => Buffer.from(JSON.stringify(record)),
+    decode(bytes) {
+      const value = parseObject(bytes);
+      if (value === undefined || !fields.every(([name, check]) => check(value[name]))) return undefined;
+      return Object.fromEntries(fields.map(([name]) => [name, value[name]]).filter(([, part]) => part !== undefined)) as T;
+    },
+  };
+}
+
+function parseObject(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString());
+    return typeof value === 'object' && value !== null ? { ...value } : undefined;
+  } catch {
+    return undefined; // Not JSON; the caller reports it.
+  }
+}
+
+export const tagForm = form<records.TagRecord>({
+  digest,
+  mediaType: text,
+  size: count,
+  checked: time,
+  failed: optional(time),
+  gone: optional(time),
+  upstream: text,
+});
+
+export const moveForm = form<records.TagMove>({ at: time, digest, upstream: text });
+
+export const linkForm = form<records.LinkRecord>({
+  kind: oneOf('manifest', 'blob'),
+  size: count,
+  mediaType: optional(text),
+  by: oneOf('upstream', 'public', 'push', 'mount', 'import'),
+  upstream: optional(text),
+  at: time,
+});
+
+/** The reverse entry of a link. The name stands in it because a long one's id is a hash. */
+export interface HolderRecord {
+  readonly repository: string;
+  readonly kind: 'manifest' | 'blob';
+  readonly by: records.LinkRecord['by'];
+}
+
+export const holderForm = form<HolderRecord>({ repository: text, kind: oneOf('manifest', 'blob'), by: text });
+
+export const describedForm = form<records.DescribedRecord>({ size: count, mediaType: text, public: flag });
+
+export const blobForm = form<records.BlobRecord>({ size: count, public: flag, state: oneOf('held', 'deleting'), at: time });
+
+export const partForm = form<records.PartRecord>({
+  id: text,
+  generation: count,
+  synced: count,
+  size: optional(count),
+  at: time,
+});
+
+export const leaseForm = form<records.LeaseRecord>({
+  holder: text,
+  fence: count,
+  until: time,
+  part: optional(text),
+  size: optional(count),
+  frontier: optional(count),
+  state: optional(oneOf('running', 'done', 'failed')),
+});
+
+export const listingForm = form<records.ListingRecord & { readonly key: string }>({
+  key: text,
+  body: text,
+  headers: texts,
+  checked: time,
+  failed: optional(time),
+  upstream: text,
+});
+
+export const useForm = form<{ readonly at: number; readonly bytes?: number }>({ at: time, bytes: optional(time) });
+
+export const pullsForm = form<records.PullCount>({ pulls: count, last: time });
+
+export const memoryForm = form<records.MemoryRecord>({ value: text, until: time });
+
+export const catalogueForm = form<{ readonly repository: string }>({ repository: text });
+
+export const layoutForm = form<{ readonly layout: number; readonly since: string }>({ layout: count, since: text });

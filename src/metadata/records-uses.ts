@@ -1,0 +1,147 @@
+import type { Digest } from '../oci/digest.ts';
+import type { Clock, Timer } from '../system/clock.ts';
+import type { ReportMetadata } from './events.ts';
+import { pullsForm, useForm } from './forms.ts';
+import { ALL_PULLS_KEY, USE_KEY, digestSlot, pullsKey, repositorySlot } from './keys.ts';
+import { andThen } from './maybe-promise.ts';
+import type { Key } from './metadata-store.ts';
+import type { PullCount, Records } from './records.ts';
+import { untilMade, type Table } from './table.ts';
+
+/** Digests, and repositories, whose uses wait in memory; more are not noted until these are written. */
+export const USES_WAITING_MAX = 20_000;
+
+/** Commits under way at once. */
+const COMMITS_AT_ONCE = 32;
+
+interface Use {
+  readonly at: number;
+  readonly bytes?: number;
+}
+
+type Uses = Pick<Records, 'used' | 'lastUse' | 'pulls'> & {
+  /** Writes what waits; never rejects: what could not be written waits on, and is reported. */
+  write(): Promise<void>;
+  /** Writes for the last time. */
+  stop(): Promise<void>;
+};
+
+export interface UsesOptions {
+  readonly clock: Clock;
+  readonly batchIntervalMs: number;
+  readonly report: ReportMetadata;
+}
+
+/** Last uses and pull counts, collected in memory and written in batches: else each read would be a write. */
+export function createUses(table: Table, { clock, batchIntervalMs, report }: UsesOptions): Uses {
+  const { store } = table;
+  let uses = new Map<Digest, Use>();
+  let pulls = new Map<string, Map<string, PullCount>>();
+  let lost = 0;
+  let timer: Timer | undefined;
+  let writing: Promise<void> = Promise.resolve();
+
+  function noteUse(digest: Digest, use: Use): void {
+    const before = uses.get(digest);
+    if (before === undefined && uses.size >= USES_WAITING_MAX) lost++;
+    else uses.set(digest, later(before, use));
+  }
+
+  function notePulls(repository: string, tag: string, count: PullCount): void {
+    const counts = pulls.get(repository) ?? new Map<string, PullCount>();
+    if (!pulls.has(repository) && pulls.size >= USES_WAITING_MAX) return void lost++;
+    if (!counts.has(tag) && counts.size >= USES_WAITING_MAX) return void lost++;
+    pulls.set(repository, counts.set(tag, sum(counts.get(tag), count)));
+  }
+
+  async function writeUse(digest: Digest, use: Use): Promise<void> {
+    const before = await table.get(digestSlot(digest), USE_KEY, useForm);
+    await store.commit(digestSlot(digest), [{ key: USE_KEY, value: useForm.encode(later(before, use)) }]);
+  }
+
+  /** Conditional, since other processes count the same tags. */
+  async function writePulls(repository: string, counts: ReadonlyMap<string, PullCount>): Promise<void> {
+    const slot = repositorySlot(repository);
+    const all = Array.from(counts.values()).reduce(sum);
+    const added: readonly [Key, PullCount][] = [
+      ...Array.from(counts, ([tag, count]): [Key, PullCount] => [pullsKey(tag), count]),
+      [ALL_PULLS_KEY, all],
+    ];
+    await untilMade(async () => {
+      const before = await Promise.all(added.map(async ([key]) => table.getStored(slot, key, pullsForm)));
+      const changes = added.map(([key, count], at) => ({ key, value: pullsForm.encode(sum(before[at]?.record, count)) }));
+      const conditions = added.map(([key], at) => ({ key, value: before[at]?.bytes }));
+      return (await store.commit(slot, changes, conditions)) || undefined;
+    });
+  }
+
+  async function writeAll(): Promise<void> {
+    const [usesNow, pullsNow, lostNow] = [uses, pulls, lost];
+    [uses, pulls, lost] = [new Map(), new Map(), 0];
+    let failure: { kept: number; error: unknown } | undefined;
+    const keep = (error: unknown, again: () => void): void => {
+      failure = { kept: (failure?.kept ?? 0) + 1, error };
+      again();
+    };
+    const works = [
+      ...Array.from(
+        usesNow,
+        ([digest, use]) =>
+          () =>
+            writeUse(digest, use).catch((error: unknown) => keep(error, () => noteUse(digest, use))),
+      ),
+      ...Array.from(
+        pullsNow,
+        ([repository, counts]) =>
+          () =>
+            writePulls(repository, counts).catch((error: unknown) =>
+              keep(error, () => counts.forEach((count, tag) => notePulls(repository, tag, count))),
+            ),
+      ),
+    ];
+    for (let at = 0; at < works.length; at += COMMITS_AT_ONCE) {
+      await Promise.all(works.slice(at, at + COMMITS_AT_ONCE).map((work) => work()));
+    }
+    if (failure !== undefined || lostNow > 0) {
+      report({ kind: 'uses-unwritten', kept: failure?.kept ?? 0, lost: lostNow, error: failure?.error });
+    }
+    if (failure !== undefined) arm();
+  }
+
+  function arm(): void {
+    timer ??= clock.after(batchIntervalMs, () => void write());
+  }
+
+  /** One at a time: two would read the same counts. */
+  function write(): Promise<void> {
+    timer?.cancel();
+    timer = undefined;
+    writing = writing.then(writeAll);
+    return writing;
+  }
+
+  return {
+    used(repository, { tag, digest, bytes }) {
+      const at = clock.now();
+      noteUse(digest, bytes ? { at, bytes: at } : { at });
+      if (tag !== undefined) notePulls(repository, tag, { pulls: 1, last: at });
+      arm();
+    },
+    lastUse: (digest) => andThen(table.get(digestSlot(digest), USE_KEY, useForm), (use) => use?.at),
+    pulls: (repository) => table.get(repositorySlot(repository), ALL_PULLS_KEY, pullsForm),
+    write,
+    async stop() {
+      await write();
+      timer?.cancel();
+    },
+  };
+}
+
+function later(before: Use | undefined, use: Use): Use {
+  const bytes = Math.max(before?.bytes ?? -Infinity, use.bytes ?? -Infinity);
+  return { at: Math.max(before?.at ?? -Infinity, use.at), ...(Number.isFinite(bytes) ? { bytes } : {}) };
+}
+
+function sum(a: PullCount | undefined, b: PullCount): PullCount {
+  return a === undefined ? b : { pulls: a.pulls + b.pulls, last: Math.max(a.last, b.last) };
+}

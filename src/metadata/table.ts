@@ -1,0 +1,73 @@
+import type { ReportMetadata } from './events.ts';
+import type { Form } from './forms.ts';
+import { andThen } from './maybe-promise.ts';
+import type { Key, MaybePromise, MetadataStore } from './metadata-store.ts';
+
+/** A value as it stands, for conditions, beside what it says. */
+export interface Stored<T> {
+  readonly bytes: Uint8Array | undefined;
+  /** `undefined`: absent, or not decodable. */
+  readonly record: T | undefined;
+}
+
+/** Reads records from a store. What does not decode is reported and taken for absent: a puller must not pay for it. */
+export interface Table {
+  readonly store: MetadataStore;
+  get<T>(slot: string, key: Key, form: Form<T>): MaybePromise<T | undefined>;
+  getStored<T>(slot: string, key: Key, form: Form<T>): MaybePromise<Stored<T>>;
+  /** The first `limit` of the entries that decode. */
+  list<T>(
+    slot: string,
+    collection: string,
+    after: string | undefined,
+    limit: number,
+    form: Form<T>,
+  ): MaybePromise<readonly { readonly id: string; readonly record: T }[]>;
+}
+
+export function createTable(store: MetadataStore, report: ReportMetadata): Table {
+  function decode<T>(slot: string, [collection, id]: Key, bytes: Uint8Array, form: Form<T>): T | undefined {
+    const record = form.decode(bytes);
+    if (record === undefined) report({ kind: 'metadata-undecodable', slot, collection, id });
+    return record;
+  }
+
+  const getStored = <T>(slot: string, key: Key, form: Form<T>): MaybePromise<Stored<T>> =>
+    andThen(store.get(slot, key), (bytes) => ({ bytes, record: bytes && decode(slot, key, bytes, form) }));
+
+  function list<T>(
+    slot: string,
+    collection: string,
+    after: string | undefined,
+    limit: number,
+    form: Form<T>,
+  ): MaybePromise<readonly { readonly id: string; readonly record: T }[]> {
+    return andThen(store.list(slot, collection, after, limit), (entries) => {
+      const found = entries.flatMap(({ id, value }) => {
+        const record = decode(slot, [collection, id], value, form);
+        return record === undefined ? [] : [{ id, record }];
+      });
+      if (found.length === entries.length || entries.length < limit) return found;
+      const rest = list(slot, collection, entries.at(-1)?.id, limit - found.length, form);
+      return andThen(rest, (more) => [...found, ...more]);
+    });
+  }
+
+  return {
+    store,
+    getStored,
+    get: (slot, key, form) => andThen(getStored(slot, key, form), ({ record }) => record),
+    list,
+  };
+}
+
+/**
+ * Tries a conditional commit until it is made: `attempt` reads, decides and commits, and yields `undefined` where its
+ * conditions did not hold. Each failure means that somebody else's commit was made, so rivals cannot block each other.
+ */
+export async function untilMade<T>(attempt: () => Promise<T | undefined>): Promise<T> {
+  for (;;) {
+    const made = await attempt();
+    if (made !== undefined) return made;
+  }
+}

@@ -1,0 +1,239 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { digestOf, type Digest } from '../../src/oci/digest.ts';
+import type { MetadataEvent } from '../../src/metadata/events.ts';
+import { repositorySlot, tagKey } from '../../src/metadata/keys.ts';
+import { MOVES_KEPT } from '../../src/metadata/records-tags.ts';
+import { createRecords, type LinkRecord, type Records, type TagRecord } from '../../src/metadata/records.ts';
+import { createFakeClock, type FakeClock } from '../fakes/fake-clock.ts';
+import { bytes, type StoreUnderTest } from './metadata-store.ts';
+
+export const digest = (of: string): Digest => digestOf(Buffer.from(of));
+export const tagRecord = (of: string, checked = 1): TagRecord => ({
+  digest: digest(of),
+  mediaType: 'application/vnd.oci.image.index.v1+json',
+  size: of.length,
+  checked,
+  upstream: 'hub',
+});
+export const linkRecord = (size = 1): LinkRecord => ({ kind: 'blob', size, by: 'upstream', upstream: 'hub', at: 5 });
+
+const UBUNTU = 'docker.io/library/ubuntu';
+
+/** What the records must do over every store. */
+export function recordsConformance(name: string, make: () => Promise<StoreUnderTest>): void {
+  describe(`records over ${name}`, () => {
+    let under: StoreUnderTest;
+    let clock: FakeClock;
+    let records: Records;
+    let others: Records;
+    let events: MetadataEvent[];
+
+    beforeEach(async () => {
+      under = await make();
+      clock = createFakeClock(1000);
+      events = [];
+      records = createRecords(under.store, { clock, report: (event) => events.push(event) });
+      others = createRecords(under.other, { clock });
+    });
+    afterEach(() => under.clean());
+
+    test('a tag is kept with its moves, newest first, and yields what it pointed to', async () => {
+      expect(await records.tag(UBUNTU, '24.04')).toBeUndefined();
+      expect(await records.putTag(UBUNTU, '24.04', tagRecord('a', 1))).toBeUndefined();
+      expect(await records.putTag(UBUNTU, '24.04', tagRecord('a', 2))).toBe(digest('a'));
+      expect(await records.putTag(UBUNTU, '24.04', { ...tagRecord('b', 3), failed: 4, gone: 5 })).toBe(digest('a'));
+      await records.putTag(UBUNTU, '24.04-slim', tagRecord('c', 4));
+      expect(await records.tag(UBUNTU, '24.04')).toEqual({ ...tagRecord('b', 3), failed: 4, gone: 5 });
+      expect(await records.tagHistory(UBUNTU, '24.04', 10)).toEqual([
+        { at: 3, digest: digest('b'), upstream: 'hub' },
+        { at: 1, digest: digest('a'), upstream: 'hub' },
+      ]);
+      expect(await records.tagHistory(UBUNTU, '24.04', 1)).toHaveLength(1);
+      expect((await records.tags(UBUNTU, undefined, 10)).map(({ tag }) => tag)).toEqual(['24.04', '24.04-slim']);
+      expect((await records.tags(UBUNTU, '24.04', 10)).map(({ tag }) => tag)).toEqual(['24.04-slim']);
+    });
+
+    test('a dropped tag is gone, its history is not', async () => {
+      await records.putTag(UBUNTU, 'a', tagRecord('a'));
+      expect(await records.dropTag(UBUNTU, 'a')).toBe(true);
+      expect(await records.dropTag(UBUNTU, 'a')).toBe(false);
+      expect(await records.tag(UBUNTU, 'a')).toBeUndefined();
+      expect(await records.putTag(UBUNTU, 'a', tagRecord('a', 9))).toBeUndefined();
+      expect((await records.tagHistory(UBUNTU, 'a', 10)).map(({ at }) => at)).toEqual([9, 1]);
+    });
+
+    test('history keeps its bound', async () => {
+      for (let at = 0; at < MOVES_KEPT + 5; at++) await records.putTag(UBUNTU, 'a', tagRecord(String(at), at));
+      const moves = await records.tagHistory(UBUNTU, 'a', MOVES_KEPT * 2);
+      expect(moves).toHaveLength(MOVES_KEPT);
+      expect(moves[0]?.at).toBe(MOVES_KEPT + 4);
+      expect(moves.at(-1)?.at).toBe(5);
+    }, 30_000);
+
+    test('rivals that move one tag leave a history in which each move starts where the last ended', async () => {
+      const rivals = [records, others];
+      const befores = await Promise.all(
+        Array.from({ length: 30 }, (_, at) => rivals[at % 2]?.putTag(UBUNTU, 'a', tagRecord(String(at), at))),
+      );
+      const moves = (await records.tagHistory(UBUNTU, 'a', 100)).toReversed();
+      expect(moves).toHaveLength(30);
+      for (const [at, before] of befores.entries()) {
+        const place = moves.findIndex((move) => move.digest === digest(String(at)));
+        expect(before).toBe(moves[place - 1]?.digest);
+      }
+    });
+
+    test('a link, its reverse entry and its repository come and go together', async () => {
+      await records.putLink(UBUNTU, digest('x'), linkRecord());
+      await records.putLink('ghcr.io/a/b', digest('x'), { ...linkRecord(2), kind: 'manifest', mediaType: 'm', by: 'public' });
+      expect(await records.link(UBUNTU, digest('x'))).toEqual(linkRecord());
+      expect(await records.link(UBUNTU, digest('y'))).toBeUndefined();
+      expect(await records.holders(digest('x'), undefined, 10)).toEqual([UBUNTU, 'ghcr.io/a/b']);
+      expect(await records.holders(digest('x'), UBUNTU, 10)).toEqual(['ghcr.io/a/b']);
+      expect(await records.repositories(undefined, 10)).toEqual([UBUNTU, 'ghcr.io/a/b']);
+      expect(await records.dropLink(UBUNTU, digest('x'))).toBe(true);
+      expect(await records.dropLink(UBUNTU, digest('x'))).toBe(false);
+      expect(await records.link(UBUNTU, digest('x'))).toBeUndefined();
+      expect(await records.holders(digest('x'), undefined, 10)).toEqual(['ghcr.io/a/b']);
+      expect(await records.repositories(undefined, 10)).toEqual(['ghcr.io/a/b']);
+    });
+
+    test('links list by digest, in pages', async () => {
+      const digests = ['a', 'b', 'c', 'd', 'e'].map(digest).toSorted();
+      for (const each of digests) await records.putLink(UBUNTU, each, linkRecord());
+      const first = await records.links(UBUNTU, undefined, 2);
+      expect(first.map((entry) => entry.digest)).toEqual(digests.slice(0, 2));
+      const rest = await records.links(UBUNTU, digests[1], 10);
+      expect(rest.map((entry) => entry.digest)).toEqual(digests.slice(2));
+      expect(rest[0]?.record).toEqual(linkRecord());
+    });
+
+    test('a repository is listed while it has a link or a tag, and in pages', async () => {
+      const names = ['a.io/a', 'a.io/a-b', 'a.io/a/b', 'b.io/a'];
+      for (const name of names.toReversed()) await records.putTag(name, 't', tagRecord('a'));
+      await records.putLink('a.io/a', digest('x'), linkRecord());
+      await records.dropTag('a.io/a', 't');
+      await records.dropTag('a.io/a-b', 't');
+      expect(await records.repositories(undefined, 2)).toEqual(['a.io/a', 'a.io/a/b']);
+      expect(await records.repositories('a.io/a/b', 2)).toEqual(['b.io/a']);
+      await records.putDescribed('c.io/a', [{ digest: digest('x'), record: { size: 1, mediaType: 'm', public: true } }]);
+      expect(await records.repositories('b.io/a', 2)).toEqual([]);
+    });
+
+    test('a name longer than any key', async () => {
+      const long = `a.io/${'b/'.repeat(400)}c`;
+      await records.putLink(long, digest('x'), linkRecord());
+      await records.putTag(long, 't', tagRecord('a'));
+      expect(await records.link(long, digest('x'))).toEqual(linkRecord());
+      expect(await records.link(`${long}d`, digest('x'))).toBeUndefined();
+      expect(await records.holders(digest('x'), undefined, 10)).toEqual([long]);
+      expect(await records.repositories(undefined, 10)).toEqual([long]);
+      expect(await records.holders(digest('x'), long, 10)).toEqual([]);
+    });
+
+    test('described children, blobs and parts', async () => {
+      const child = { size: 7, mediaType: 'm', public: false };
+      await records.putDescribed(UBUNTU, [
+        { digest: digest('x'), record: child },
+        { digest: digest('y'), record: { ...child, public: true } },
+      ]);
+      await records.putDescribed(UBUNTU, []);
+      expect(await records.described(UBUNTU, digest('x'))).toEqual(child);
+      expect((await records.described(UBUNTU, digest('y')))?.public).toBe(true);
+      expect(await records.link(UBUNTU, digest('x'))).toBeUndefined();
+      await records.putBlob(digest('x'), { size: 7, public: true, state: 'held', at: 3 });
+      expect(await records.blob(digest('x'))).toEqual({ size: 7, public: true, state: 'held', at: 3 });
+      await records.dropBlob(digest('x'));
+      expect(await records.blob(digest('x'))).toBeUndefined();
+      await records.putPart(digest('x'), { id: 'p', generation: 2, synced: 64, size: undefined, at: 3 });
+      expect(await records.part(digest('x'))).toStrictEqual({ id: 'p', generation: 2, synced: 64, size: undefined, at: 3 });
+      await records.dropPart(digest('x'));
+      expect(await records.part(digest('x'))).toBeUndefined();
+    });
+
+    test('a lease has one holder until it ends, and its fence only grows', async () => {
+      const first = await records.takeLease(digest('x'), 'one', 100, 200);
+      expect(first.taken).toBe(true);
+      expect(await others.takeLease(digest('x'), 'two', 199, 300)).toEqual({ taken: false, lease: first.lease });
+      const second = await others.takeLease(digest('x'), 'two', 200, 300);
+      expect(second.taken).toBe(true);
+      expect(second.lease.fence).toBeGreaterThan(first.lease.fence);
+      expect(await records.renewLease(digest('x'), first.lease, { until: 999 })).toBe(false);
+      expect(await records.dropLease(digest('x'), first.lease)).toBe(false);
+      expect(await others.renewLease(digest('x'), second.lease, { until: 400, part: 'p', frontier: 9, state: 'running' })).toBe(
+        true,
+      );
+      expect(await records.lease(digest('x'))).toEqual({
+        ...second.lease,
+        until: 400,
+        part: 'p',
+        frontier: 9,
+        state: 'running',
+      });
+      expect(await others.dropLease(digest('x'), second.lease)).toBe(true);
+      expect(await records.lease(digest('x'))).toBeUndefined();
+      expect(await others.renewLease(digest('x'), second.lease, { until: 500 })).toBe(false);
+      const third = await records.takeLease(digest('x'), 'one', 0, 1);
+      expect(third.lease.fence).toBeGreaterThan(second.lease.fence);
+    });
+
+    test('of many that want a lease at once, one takes it and all are told of it', async () => {
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, (_, at) => (at % 2 ? records : others).takeLease(digest('x'), `h${at}`, 0, 100)),
+      );
+      const [taken, ...more] = answers.filter((answer) => answer.taken);
+      expect(more).toEqual([]);
+      for (const answer of answers) expect(answer.lease).toEqual(taken?.lease);
+    });
+
+    test('cached lists and memories', async () => {
+      const listing = { body: '{}', headers: { link: '<x>' }, checked: 1, upstream: 'hub' };
+      await records.putListing(UBUNTU, 'tags?n=1', listing);
+      expect(await records.listing(UBUNTU, 'tags?n=1')).toEqual(listing);
+      expect(await records.listing(UBUNTU, 'tags?n=2')).toBeUndefined();
+      await records.remember('hub', 'a'.repeat(2000), { value: 'v', until: 9 });
+      expect(await records.remembered('hub', 'a'.repeat(2000))).toEqual({ value: 'v', until: 9 });
+      expect(await records.remembered('hub', 'a'.repeat(2001))).toBeUndefined();
+      expect(await records.remembered('other', 'a'.repeat(2000))).toBeUndefined();
+    });
+
+    test('uses are written after the interval, and counted by all processes together', async () => {
+      records.used(UBUNTU, { tag: 'a', digest: digest('x'), bytes: true });
+      clock.jump(5);
+      records.used(UBUNTU, { tag: 'a', digest: digest('x'), bytes: false });
+      records.used(UBUNTU, { digest: digest('y'), bytes: true });
+      others.used(UBUNTU, { tag: 'b', digest: digest('x'), bytes: false });
+      expect(await records.lastUse(digest('x'))).toBeUndefined();
+      await clock.advance(10_000);
+      await expect.poll(async () => await records.pulls(UBUNTU)).toEqual({ pulls: 3, last: 1005 });
+      await expect.poll(async () => await records.lastUse(digest('y'))).toBe(1005);
+      expect(await records.lastUse(digest('x'))).toBe(1005);
+    });
+
+    test('a value that does not decode is absent, is reported, and can be replaced', async () => {
+      const junk = ['', '{', '[]', 'null', '{"digest":"sha256:x"}', JSON.stringify({ ...tagRecord('a'), size: -1 })];
+      for (const [at, value] of junk.entries()) {
+        await under.store.commit(repositorySlot(UBUNTU), [{ key: tagKey(`t${at}`), value: bytes(value) }]);
+        expect(await records.tag(UBUNTU, `t${at}`)).toBeUndefined();
+      }
+      expect(events).toHaveLength(junk.length);
+      expect(events[0]).toEqual({ kind: 'metadata-undecodable', slot: repositorySlot(UBUNTU), collection: 'tags', id: 't0' });
+      await records.putTag(UBUNTU, 'u', tagRecord('a'));
+      expect((await records.tags(UBUNTU, undefined, 1)).map(({ tag }) => tag)).toEqual(['u']);
+      expect(await records.putTag(UBUNTU, 't0', tagRecord('b'))).toBeUndefined();
+      expect(await records.tag(UBUNTU, 't0')).toEqual(tagRecord('b'));
+    });
+
+    test('fields of a later version are passed over', async () => {
+      const value = bytes(JSON.stringify({ ...tagRecord('a'), colour: 'red' }));
+      await under.store.commit(repositorySlot(UBUNTU), [{ key: tagKey('a'), value }]);
+      expect(await records.tag(UBUNTU, 'a')).toEqual(tagRecord('a'));
+    });
+
+    test('after close nothing that was used is forgotten', async () => {
+      records.used(UBUNTU, { digest: digest('x'), bytes: true });
+      await records.close();
+      expect(await others.lastUse(digest('x'))).toBe(1000);
+    });
+  });
+}
