@@ -21,7 +21,7 @@ export interface AskOptions {
   readonly unlocks: boolean;
   readonly clock: Clock;
   /** Makes the body that the caller reads. */
-  readonly wrapBody: (body: ResponseBody, host: string, signal: AbortSignal) => UpstreamBody;
+  readonly wrapBody: (body: ResponseBody, what: UpstreamRequest['kind'], host: string, signal: AbortSignal) => UpstreamBody;
 }
 
 /** A manifest whose digest the upstream did not say is read whole to find it: no more than this. */
@@ -78,7 +78,7 @@ function spoken(options: AskOptions, outcome: Exclude<Outcome, Responded>): Upst
 function interpret(options: AskOptions, request: UpstreamRequest, outcome: Responded, signal: AbortSignal): UpstreamAnswer {
   const { response } = outcome;
   if (response.status === 200 || response.status === 206)
-    return found(options, outcome, taken(options, request, outcome), signal);
+    return found(options, request.kind, outcome, taken(options, request, outcome), signal);
   response.body.discard();
   if (response.status === 404 && (!outcome.elsewhere || isRegistryPath(response.url))) return { kind: 'absent' };
   if (response.status === 429)
@@ -95,8 +95,14 @@ function taken(options: AskOptions, request: UpstreamRequest, outcome: Responded
   }
 }
 
-function found(options: AskOptions, outcome: Responded, { response, ...answer }: Taken, signal: AbortSignal): UpstreamFound {
-  return { ...answer, anonymous: outcome.anonymous, body: options.wrapBody(response.body, response.url.host, signal) };
+function found(
+  options: AskOptions,
+  kind: UpstreamRequest['kind'],
+  outcome: Responded,
+  { response, ...answer }: Taken,
+  signal: AbortSignal,
+): UpstreamFound {
+  return { ...answer, anonymous: outcome.anonymous, body: options.wrapBody(response.body, kind, response.url.host, signal) };
 }
 
 function withoutBody(answer: UpstreamAnswer): UpstreamAnswer {

@@ -14,6 +14,7 @@ import { createGuard, isLoopbackName, isPublicAddress, normalHost, type Guard, t
 import { withObservation, type Observed } from './observed.ts';
 import { proxyFor, type ProxyEnvironment, type ProxySetting } from './proxy.ts';
 import { createUpstreamBody } from './reading.ts';
+import { createResolve } from './resolve.ts';
 import { createSignIn, type SignIn } from './sign-in.ts';
 import { createTokens } from './tokens.ts';
 import { createTransport, type Transport } from './transport.ts';
@@ -115,7 +116,7 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
       userAgent: options.userAgent ?? 'entrepot',
       unlocks: options.use === 'all',
       clock,
-      wrapBody: (body, host, signal) => createUpstreamBody(body, name, host, report, signal),
+      wrapBody: (body, what, host, signal) => createUpstreamBody(body, name, what, host, report, signal),
     });
     return withPause(withBreaker(withConcurrency(withErrors(ask, options, report, observed), slots), breaker), clock);
   };
@@ -196,7 +197,7 @@ function guardOf(options: UpstreamOptions, deps: UpstreamDeps): Guard {
     seen: (hostname, found) => {
       if (hostname === own) isPrivate = found;
     },
-    ...(deps.resolve === undefined ? {} : { resolve: deps.resolve }),
+    resolve: createResolve(deps.clock, deps.resolve),
   });
 }
 

@@ -17,7 +17,12 @@ export type UpstreamEvent =
       readonly reason: UpstreamErrorReason;
       readonly message: string;
     }
-  | { readonly kind: 'upstream-bytes'; readonly upstream: string; readonly bytes: number }
+  | {
+      readonly kind: 'upstream-bytes';
+      readonly upstream: string;
+      readonly what: UpstreamRequest['kind'];
+      readonly bytes: number;
+    }
   /** The breaker opened; nothing is asked for `ms`. */
   | { readonly kind: 'upstream-down'; readonly upstream: string; readonly message: string; readonly ms: number }
   | { readonly kind: 'upstream-up'; readonly upstream: string }

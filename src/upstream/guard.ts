@@ -1,5 +1,3 @@
-import { lookup } from 'node:dns/promises';
-
 import ipaddr from 'ipaddr.js';
 
 /**
@@ -30,7 +28,7 @@ export interface GuardOptions {
   readonly allow: readonly string[];
   /** Names of this server itself: never dialled. */
   readonly never?: readonly string[];
-  readonly resolve?: Resolve;
+  readonly resolve: Resolve;
   /** Told of every host that was resolved, and whether one of its addresses is private. */
   readonly seen?: (hostname: string, isPrivate: boolean) => void;
 }
@@ -40,7 +38,6 @@ export class RefusedAddress extends Error {
 }
 
 export function createGuard(options: GuardOptions): Guard {
-  const resolve = options.resolve ?? resolveBySystem;
   const allowed = readAllowList(options.allow);
   const refuseOwnNames = (hostname: string): void => {
     if (options.never?.includes(hostname)) throw new RefusedAddress(`${hostname} is this server itself (names.self)`);
@@ -53,7 +50,7 @@ export function createGuard(options: GuardOptions): Guard {
     async resolve(rawHostname) {
       const hostname = normalHost(rawHostname);
       refuseOwnNames(hostname);
-      const addresses = ipaddr.isValid(hostname) ? [literal(hostname)] : await resolve(hostname);
+      const addresses = ipaddr.isValid(hostname) ? [literal(hostname)] : await options.resolve(hostname);
       if (addresses.length === 0) throw Object.assign(new Error(`${hostname} has no address`), { code: 'ENOTFOUND' });
       options.seen?.(
         hostname,
@@ -96,11 +93,6 @@ export function normalHost(hostname: string): string {
 /** RFC 6761 6.3: `localhost` and names under it are loopback whatever a resolver says. */
 export function isLoopbackName(hostname: string): boolean {
   return hostname === 'localhost' || hostname.endsWith('.localhost');
-}
-
-async function resolveBySystem(hostname: string): Promise<readonly Address[]> {
-  const found = await lookup(hostname, { all: true, verbatim: true });
-  return found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
 }
 
 function literal(address: string): Address {

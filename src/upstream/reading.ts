@@ -1,7 +1,7 @@
 import type { ResponseBody } from './body.ts';
 import type { Report } from './events.ts';
 import { toUpstreamError } from './failure.ts';
-import type { UpstreamBody } from './upstream.ts';
+import type { UpstreamBody, UpstreamRequest } from './upstream.ts';
 
 /** Bytes are reported in lumps of this size, and at the end. */
 const REPORT_BYTES = 1024 * 1024;
@@ -10,13 +10,14 @@ const REPORT_BYTES = 1024 * 1024;
 export function createUpstreamBody(
   body: ResponseBody,
   upstream: string,
+  what: UpstreamRequest['kind'],
   host: string,
   report: Report,
   signal: AbortSignal,
 ): UpstreamBody {
   let unreported = 0;
   const flush = (): void => {
-    if (unreported > 0) report({ kind: 'upstream-bytes', upstream, bytes: unreported });
+    if (unreported > 0) report({ kind: 'upstream-bytes', upstream, what, bytes: unreported });
     unreported = 0;
   };
   return {

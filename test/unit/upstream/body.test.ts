@@ -292,7 +292,7 @@ describe('connections', () => {
     await readAll(await upstream.ask(wantBlob(), never));
     expect(upstream.events).toMatchObject([
       { kind: 'upstream-request', upstream: 'hub', what: 'blob', status: 200 },
-      { kind: 'upstream-bytes', upstream: 'hub', bytes: layer.byteLength },
+      { kind: 'upstream-bytes', upstream: 'hub', what: 'blob', bytes: layer.byteLength },
     ]);
     expect(upstream.status().latencyMs).toBeGreaterThan(0);
   });

@@ -179,6 +179,21 @@ describe('the way out through a proxy', () => {
     });
   });
 
+  test('[S06] a public upstream leads to no private address through it, a listed one excepted', async () => {
+    const inside = await serve((_request, response) => sendManifest(response));
+    const outside = await serve(
+      (_request, response) => void response.writeHead(307, { location: `${inside.origin}/v2/x` }).end(),
+    );
+    const proxy = (await scriptedProxy()).url;
+    const url = new URL(`http://outside.test:${outside.url.port}`);
+    await expect(upstreamOf({ url }, { proxy }).ask(wantManifest(), never)).rejects.toMatchObject({
+      reason: 'connect',
+      message: expect.stringContaining('127.0.0.1'),
+    });
+    expect(inside.sockets.size).toBe(0);
+    await readAll(await upstreamOf({ url }, { proxy, redirectHosts: ['127.0.0.1'] }).ask(wantManifest(), never));
+  });
+
   test('[S06] a private address is not asked of the proxy either', async () => {
     const proxy = await scriptedProxy();
     for (const origin of ['http://169.254.169.254', 'https://[::ffff:a9fe:a9fe]', 'http://localhost:1']) {

@@ -331,6 +331,26 @@ describe('credentials', () => {
     },
   );
 
+  test('GHCR: 403 for one repository does not speak of a secret that is known to work', async () => {
+    const server = await registry({
+      token: (request, response) =>
+        request.url?.includes('secret') ? json(response, 403, {}) : json(response, 200, { token: 't' }),
+    });
+    const upstream = upstreamOf(server, { credentials: asAnn, use: 'all' });
+    await readAll(await upstream.ask(wantManifest(), never));
+    await expect(upstream.ask(wantManifest({ repository: 'acme/secret' }), never)).rejects.toMatchObject({
+      reason: 'auth',
+      status: 403,
+    });
+    await expect(upstream.ask(wantManifest({ repository: 'acme/secret' }), never)).rejects.toMatchObject({
+      reason: 'auth',
+      status: 403,
+    });
+    expect(server.hits(/^GET \/token.*secret/)).toBe(1);
+    expect(upstream.status().credentialsValid).toBe(true);
+    await readAll(await upstream.ask(wantManifest({ repository: 'acme/other' }), never));
+  });
+
   test('Basic refused by the registry itself is the same fault', async () => {
     const server = await registry({ challenge: () => 'Basic realm="ecr"', takes: () => false });
     const upstream = upstreamOf(server, { credentials: asAnn, use: 'all' });
