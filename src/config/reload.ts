@@ -86,7 +86,7 @@ function redisOf({ metadata }: Config): unknown {
 }
 
 /** The new configuration with the old one's fixed parts, so that the next reload compares with what really runs. */
-function withFixed(running: Config, next: Config): Config {
+export function withFixed(running: Config, next: Config): Config {
   const { addr, debug } = running.http;
   const nextDebug = debug && { ...debug, metricsPath: (next.http.debug ?? debug).metricsPath };
   return {

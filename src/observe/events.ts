@@ -108,7 +108,9 @@ export type PullEvent =
       readonly to: string;
     }
   | { readonly kind: 'bypass'; readonly reason: 'storage' | 'metadata'; readonly error: unknown }
-  | { readonly kind: 'kept'; readonly digest: string; readonly bytes: number };
+  | { readonly kind: 'kept'; readonly digest: string; readonly bytes: number }
+  /** That part works again. */
+  | { readonly kind: 'recovered'; readonly reason: 'storage' | 'metadata' };
 
 /** The shape of `upstream/events.ts`. */
 export type UpstreamEvent =

@@ -48,6 +48,8 @@ export function reportPull(log: Log, metrics: Metrics, labels: Labels, states: S
         });
       case 'bypass':
         return trouble.met(event.reason, event.error);
+      case 'recovered':
+        return trouble.ended(event.reason);
       default:
         return trouble.over();
     }
@@ -71,10 +73,13 @@ function createTrouble(log: Log, metrics: Metrics, states: States) {
         if (states.change('disk', 'full', 'ok')) log.error('disk full', { error });
       } else if (states.change(`degraded ${reason}`, 'yes', 'no')) log.error('degraded', { reason, error });
     },
+    ended(reason: 'storage' | 'metadata'): void {
+      if (reason === 'storage' && states.change('disk', 'ok', 'ok')) log.info('disk ok');
+      end(reason);
+    },
     over(): void {
-      if (states.change('disk', 'ok', 'ok')) log.info('disk ok');
-      end('storage');
-      end('metadata');
+      this.ended('storage');
+      this.ended('metadata');
     },
   };
 }

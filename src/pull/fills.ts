@@ -40,7 +40,11 @@ export interface FillStatus {
   readonly repository: string;
   readonly size: number | undefined;
   readonly written: number;
+  /** Up to where it may be read. */
+  readonly frontier: number;
   readonly readers: number;
+  /** Of the part file. */
+  readonly part: string | undefined;
   readonly upstream: string;
 }
 
@@ -160,13 +164,16 @@ export class Fill {
   }
 
   status(): FillStatus {
-    const { size, written } = this.#growing;
+    const { size, written, frontier, part } = this.#growing;
+    const { holder } = this.#order;
     return {
       digest: this.digest,
-      repository: this.#order.holder,
+      repository: holder,
       size,
       written,
+      frontier,
       readers: this.#readers,
+      part: part?.id,
       upstream: this.#upstream,
     };
   }

@@ -87,6 +87,27 @@ function toTarget(endpoint: Exclude<Endpoint, { kind: 'base' | 'catalog' }>, nam
   }
 }
 
+/**
+ * The other way round: by which name a Host can pull what is held as `registry/repository`; `undefined` where that Host
+ * stands for another registry. What the Host names need not be said, and neither need the default registry.
+ */
+export function createNameShower(options: NameOptions): (host: string | undefined) => (holder: string) => string | undefined {
+  const parse = createNameParser({ ...options, pathPrefix: '' });
+  const readAs = (name: string, host: string | undefined): string | undefined => {
+    try {
+      const target = parse(`/v2/${name}/tags/list`, host);
+      return target.kind === 'tags' ? `${target.name.registry}/${target.name.repository}` : undefined;
+    } catch (error) {
+      if (error instanceof RegistryError) return undefined;
+      throw error;
+    }
+  };
+  return (host) => (holder) => {
+    const bare = holder.slice(holder.indexOf('/') + 1);
+    return [bare, holder].find((name) => readAs(name, host) === holder);
+  };
+}
+
 type Resolve = (prefix: string, path: string, ns: string | undefined, host: string | undefined) => Name;
 
 /** The order is the contract's ("Names"): ns, Host, first segment, default; then aliases, then `library/`. */

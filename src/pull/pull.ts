@@ -18,6 +18,8 @@ import type { Trace } from './trace.ts';
 
 export type PullTarget = Extract<Target, { kind: 'manifest' | 'blob' }>;
 
+type ManifestTarget = Extract<Target, { kind: 'manifest' }>;
+
 export interface PullRequest {
   readonly method: 'GET' | 'HEAD';
   readonly target: PullTarget;
@@ -32,43 +34,47 @@ export interface PullRequest {
 /** Name → route → lookup → fill → store → respond. Throws RegistryError for every refusal. */
 export type Pull = (request: PullRequest) => Promise<Reply>;
 
-export function createPull(deps: PullDeps): {
+export interface Pulls {
   readonly pull: Pull;
+  /** A manifest by the same steps, without the reply. */
+  readonly manifest: (request: PullRequest) => Promise<ManifestAnswer | ManifestRefusal>;
+  /** Asks upstream for a tag, whatever its age. */
   readonly refresh: (request: PullRequest) => Promise<ManifestAnswer>;
-} {
+}
+
+export function createPull(deps: PullDeps): Pulls {
   const fetches: Manifests = new Collapse();
   const tags = new Tags(deps, fetches);
-  const byReference = (
-    pulling: Pulling,
-    target: Extract<PullTarget, { kind: 'manifest' }>,
-  ): Promise<ManifestAnswer | ManifestRefusal> =>
-    target.reference.kind === 'tag'
-      ? tags.pull(pulling, target.reference.tag)
-      : manifestByDigest(deps, fetches, pulling, target.reference.digest);
+  const byReference = (pulling: Pulling, { reference }: ManifestTarget): Promise<ManifestAnswer | ManifestRefusal> =>
+    reference.kind === 'tag' ? tags.pull(pulling, reference.tag) : manifestByDigest(deps, fetches, pulling, reference.digest);
+  const getManifest = (pulling: Pulling, target: ManifestTarget): Promise<ManifestAnswer | ManifestRefusal> =>
+    pastTrouble(
+      deps,
+      () => byReference(pulling, target),
+      () => manifestUncached(deps, pulling, target),
+    );
 
   return {
     async pull(request) {
       const { target } = request;
       const pulling = startPulling(deps, request);
-      if (target.kind === 'blob') {
-        const answer = await pastTrouble(
-          deps,
-          () => blobAnswer(deps, pulling, target.digest),
-          () => blobUncached(deps, pulling, target.digest),
-        );
-        return finishBlob(deps, request, pulling, answer);
-      }
+      if (target.kind === 'manifest') return finishManifest(deps, request, pulling, await getManifest(pulling, target));
       const answer = await pastTrouble(
         deps,
-        () => byReference(pulling, target),
-        () => manifestUncached(deps, pulling, target),
+        () => blobAnswer(deps, pulling, target.digest),
+        () => blobUncached(deps, pulling, target.digest),
       );
-      return finishManifest(deps, request, pulling, answer);
+      return finishBlob(deps, request, pulling, answer);
+    },
+    async manifest(request) {
+      if (request.target.kind !== 'manifest') throw new RegistryError('MANIFEST_UNKNOWN', 'only a manifest is asked for here');
+      return getManifest(startPulling(deps, request), request.target);
     },
     async refresh(request) {
       const { target } = request;
-      if (target.kind !== 'manifest' || target.reference.kind !== 'tag')
+      if (target.kind !== 'manifest' || target.reference.kind !== 'tag') {
         throw new RegistryError('TAG_INVALID', 'only a tag can be refreshed');
+      }
       const pulling = startPulling(deps, request);
       const answer = await tags.refresh(pulling, target.reference.tag);
       if (answer.kind === 'refused') throw toError(answer, pulling, target);
@@ -120,7 +126,7 @@ async function pastTrouble<T>(deps: PullDeps, cached: () => Promise<T>, uncached
 async function manifestUncached(
   deps: PullDeps,
   { route, registry, repository, trace }: Pulling,
-  { reference }: Extract<PullTarget, { kind: 'manifest' }>,
+  { reference }: ManifestTarget,
 ): Promise<ManifestAnswer | ManifestRefusal> {
   const result = await fetchManifest(deps, { route, registry, repository, reference, deadlineMs: CHAIN_DEADLINE_MS, trace });
   if (result.kind !== 'found') return { kind: 'refused', refusal: result };

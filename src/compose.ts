@@ -1,0 +1,174 @@
+import { join } from 'node:path';
+import { createAdmin, type Admin } from './admin/admin.ts';
+import { createCalls } from './admin/calls.ts';
+import { createRecent } from './admin/recent.ts';
+import { proveUpstream, type Proof } from './admin/prove.ts';
+import type { OpenStore, RunningServer, StartOptions } from './commands/context.ts';
+import { createChains, type Chains } from './compose/chains.ts';
+import { Condition } from './compose/condition.ts';
+import { listen, type Edge } from './compose/edge.ts';
+import { createPulling, type Pulling } from './compose/pulling.ts';
+import { adminOptions } from './compose/administration.ts';
+import { provable } from './compose/proofs.ts';
+import { openStorage, type Storage } from './compose/storage.ts';
+import { recordedMemory } from './compose/upstreams.ts';
+import type { Config } from './config/config.ts';
+import { needsRestart, withFixed } from './config/reload.ts';
+import { createMetrics } from './observe/metrics.ts';
+import { createReporter, type Report } from './observe/report.ts';
+import { systemClock } from './system/clock.ts';
+import { nodeDisk } from './system/node-disk.ts';
+import { systemRandom } from './system/random.ts';
+import type { HouseEvent } from './observe/events.ts';
+
+const system = { clock: systemClock, disk: nodeDisk, random: systemRandom };
+
+/**
+ * Builds the house from its configuration, top to bottom, and opens its doors. Resolves when it listens; rejects with what
+ * kept it from that, everything that was opened closed again.
+ */
+export async function startServer(config: Config, options: StartOptions): Promise<RunningServer> {
+  const { log, version } = options;
+  const { clock } = system;
+  const storage = await openStorage(config, { ...system, version, report: (event) => log.warn('metadata', { ...event }) });
+  try {
+    // Log, metrics and whoever else listens: every room reports through this one function.
+    let chains: Chains | undefined;
+    const metrics = createMetrics({ version, processMetrics: true });
+    const recent = createRecent(clock);
+    const observe: Report = createReporter({
+      log,
+      metrics,
+      known: {
+        registries: () => chains?.registries ?? new Set(),
+        upstreams: () => chains?.upstreamNames ?? new Set(),
+      },
+      accesslog: () => (chains?.config ?? config).log.accesslog,
+      onRequest: (event) => recent.onRequest(event),
+    });
+    const report = (event: HouseEvent): void => {
+      if (event.kind === 'bypass' || event.kind === 'kept') condition.note(event);
+      observe(event);
+    };
+    const condition = new Condition({
+      clock,
+      probes: { storage: () => storage.probe(), metadata: () => storage.records.ping() },
+      anyUpstreamUp: () =>
+        chains?.upstreams.statuses().every(({ up }) => !up) === false || chains?.upstreams.statuses().length === 0,
+      onChange: (reason, degraded, error) => {
+        if (!degraded) observe({ kind: 'recovered', reason });
+        else observe({ kind: 'bypass', reason, error });
+      },
+    });
+
+    // What a reload replaces; everything below asks for the current one at each request.
+    const chainDeps = { ...system, report, memoryOf: recordedMemory(storage.records), env: process.env, version };
+    let current = createChains(config, chainDeps);
+    chains = current;
+    const pulling = createPulling(system, storage, () => current, report);
+
+    const admin = createAdmin({
+      ...adminOptions({ system, storage, pulling, recent, log, version, condition, chains: () => current }),
+      started: clock.now(),
+    });
+    const edge = await listen({
+      config,
+      system,
+      report,
+      chains: () => current,
+      pulling,
+      condition,
+      metrics,
+      calls: createCalls(admin, { reload: options.reload, health: () => condition.readiness() }),
+      probeStorage: () => storage.probe(),
+      socketPath: join(config.storage.rootdirectory, 'entrepot.sock'),
+    });
+    metrics.attach({
+      diskFreeBytes: async () => (await storage.blobs.space()).freeBytes,
+      upstreams: () => current.upstreams.statuses(),
+      clients: () => recent.clientCounts(),
+      buffersBytes: () => edge.buffersBytes(),
+      metadataUp: () => condition.isUp('metadata'),
+    });
+    await condition.start();
+    pulling.sweep();
+
+    return {
+      addresses: edge.addresses,
+      report,
+      async reload(next) {
+        const restart = needsRestart(current.config, next);
+        const previous = current;
+        const config = withFixed(previous.config, next);
+        const chainsNext = createChains(config, chainDeps, previous);
+        edge.apply(config);
+        current = chainsNext;
+        chains = current;
+        previous.upstreams.retire(current.upstreams);
+        return restart;
+      },
+      drain: () => drain({ edge, condition, pulling, storage, chains: () => current, report }),
+    };
+  } catch (error) {
+    await storage.close();
+    throw error;
+  }
+}
+
+interface Draining {
+  readonly edge: Edge;
+  readonly condition: Condition;
+  readonly pulling: Pulling;
+  readonly storage: Storage;
+  readonly chains: () => Chains;
+  readonly report: (event: HouseEvent) => void;
+}
+
+/** Unready first, then no new connections; what runs may end; fills stop so that they can go on after a restart. */
+async function drain({ edge, condition, pulling, storage, chains, report }: Draining): Promise<void> {
+  condition.drain();
+  report({ kind: 'draining', requests: edge.connections() });
+  await edge.drain(chains().config.http.draintimeout);
+  await pulling.park();
+  await chains().upstreams.close();
+  await storage.close();
+}
+
+/** Opens the store of a server that does not run, for a command to look into. */
+export const openStore: OpenStore = async (config) => {
+  const version = 'command';
+  const storage = await openStorage(config, { ...system, version, report: () => undefined });
+  const report = (): void => undefined;
+  const chains = createChains(config, {
+    ...system,
+    report,
+    memoryOf: recordedMemory(storage.records),
+    env: process.env,
+    version,
+  });
+  const pulling = createPulling(system, storage, () => chains, report);
+  const recent = createRecent(system.clock);
+  const condition = new Condition({
+    clock: system.clock,
+    probes: { storage: () => Promise.resolve(), metadata: () => storage.records.ping() },
+    anyUpstreamUp: () => true,
+    onChange: () => undefined,
+  });
+  const admin: Admin = createAdmin({
+    ...adminOptions({ system, storage, pulling, recent, log: undefined, version, condition, chains: () => chains }),
+    started: system.clock.now(),
+  });
+  return {
+    admin,
+    async close() {
+      await pulling.park();
+      await chains.upstreams.close();
+      await storage.close();
+    },
+  };
+};
+
+/** Asks every upstream of the configuration, each once: for `entrepot check`, which touches no store. */
+export async function proveUpstreams(config: Config, signal: AbortSignal): Promise<readonly Proof[]> {
+  return Promise.all(provable(config, system).map((proved) => proveUpstream(system.clock, proved, signal)));
+}

@@ -1,0 +1,119 @@
+import { AdminError } from '../admin/admin-error.ts';
+import type { AdminOptions } from '../admin/admin.ts';
+import type { Resolution, RefreshResult } from '../admin/image.ts';
+import type { Recent } from '../admin/recent.ts';
+import type { Log } from '../observe/log.ts';
+import { RegistryError } from '../oci/errors.ts';
+import { referenceText } from '../oci/reference.ts';
+import type { Target } from '../pull/name.ts';
+import { compilePatterns } from '../pull/route.ts';
+import { newTrace } from '../pull/trace.ts';
+import type { Clock } from '../system/clock.ts';
+import { randomId, type Random } from '../system/random.ts';
+import type { Chains } from './chains.ts';
+import type { Condition } from './condition.ts';
+import type { Pulling } from './pulling.ts';
+import type { Storage } from './storage.ts';
+
+export interface AdministrationParts {
+  readonly system: { readonly clock: Clock; readonly random: Random };
+  readonly storage: Storage;
+  readonly pulling: Pulling;
+  readonly recent: Recent;
+  /** `undefined` where no server runs. */
+  readonly log: Log | undefined;
+  readonly version: string;
+  readonly condition: Condition;
+  readonly chains: () => Chains;
+}
+
+/** What `status`, `explain`, `ls` and `refresh` answer from. */
+export function adminOptions(parts: AdministrationParts): Omit<AdminOptions, 'started'> {
+  const { system, storage, pulling, recent, log, version, condition, chains } = parts;
+  return {
+    version,
+    clock: system.clock,
+    records: storage.records,
+    blobs: storage.blobs,
+    recent,
+    resolve: (image) => resolveImage(chains(), image),
+    routeOf: (name) => chains().routeOf(name),
+    match: (pattern) => compilePatterns([pattern]),
+    refresh: (name, tag) => refresh(parts, name, tag),
+    fills: () =>
+      pulling.fills.running().map(({ digest, size, frontier, readers, upstream }) => ({
+        digest,
+        size,
+        frontier,
+        followers: Math.max(0, readers - 1),
+        upstream: upstream === '' ? undefined : upstream,
+      })),
+    upstreams: () => chains().upstreams.statuses(),
+    warnings: () => [
+      ...condition.degraded().map((part) => `${part} is in trouble: pulls pass through uncached`),
+      ...chains().config.warnings,
+    ],
+    logDropped: () => log?.dropped() ?? 0,
+  };
+}
+
+/** An image as a person writes it, `ubuntu`, `quay.io/org/x:1`, `x@sha256:…`, by the same parser as a request's name. */
+function resolveImage(chains: Chains, image: string): Resolution {
+  const { repository, reference } = splitImage(image);
+  const target = parse(chains, `/v2/${repository}/manifests/${reference}`);
+  if (target.kind !== 'manifest') throw new AdminError(`"${image}" can be no image`);
+  const { name } = target;
+  const route = chains.routeOf(name);
+  return {
+    registry: name.registry,
+    repository: name.repository,
+    reference: referenceText(target.reference),
+    steps: [
+      `${image} is read as ${repository}, ${reference.includes(':') ? 'digest' : 'tag'} ${reference}`,
+      `its registry is ${name.registry}`,
+      `its repository there is ${name.repository}`,
+      route === undefined ? 'no route matches it' : `the first route that matches is ${route.name}`,
+    ],
+  };
+}
+
+function parse(chains: Chains, path: string): Target {
+  try {
+    return chains.parseName(`${chains.config.http.prefix}${path}`, undefined);
+  } catch (error) {
+    if (error instanceof RegistryError) throw new AdminError(error.message);
+    throw error;
+  }
+}
+
+/** A tag stands behind the last colon, where no slash follows it; without one it is `latest`. */
+function splitImage(image: string): { readonly repository: string; readonly reference: string } {
+  const at = image.indexOf('@');
+  const colon = image.lastIndexOf(':', at < 0 ? undefined : at);
+  const tagged = colon > image.lastIndexOf('/', at < 0 ? undefined : at);
+  const end = tagged ? colon : at < 0 ? undefined : at;
+  if (at >= 0) return { repository: image.slice(0, end), reference: image.slice(at + 1) };
+  return { repository: image.slice(0, end), reference: tagged ? image.slice(colon + 1) : 'latest' };
+}
+
+async function refresh(
+  { system, storage, pulling, chains }: AdministrationParts,
+  name: { readonly registry: string; readonly repository: string },
+  tag: string,
+): Promise<RefreshResult> {
+  const holder = `${name.registry}/${name.repository}`;
+  const before = (await storage.records.tag(holder, tag))?.digest;
+  const shown = chains().showName(undefined)(holder) ?? holder;
+  const target = parse(chains(), `/v2/${shown}/manifests/${tag}`);
+  if (target.kind !== 'manifest') throw new AdminError(`"${holder}:${tag}" can be no image`);
+  const trace = newTrace(randomId(system.random));
+  try {
+    const { digest } = await pulling.refresh({ method: 'GET', target, signal: new AbortController().signal, trace });
+    const gone = (await storage.records.tag(holder, tag))?.gone !== undefined;
+    const outcome = gone ? 'gone' : before === undefined ? 'new' : before === digest ? 'unchanged' : 'moved';
+    return { outcome, digest, ...(before === undefined ? {} : { before }) };
+  } catch (error) {
+    if (!(error instanceof RegistryError)) throw error;
+    return { outcome: error.status === 404 ? 'gone' : 'failed', before, message: error.message };
+  }
+}

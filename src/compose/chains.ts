@@ -1,0 +1,59 @@
+import type { Config, RouteConfig } from '../config/config.ts';
+import { createNameParser, createNameShower, type NameParser } from '../pull/name.ts';
+import type { ShowName } from '../pull/lists.ts';
+import { compilePatterns, createRouter, type RouteOptions, type Router } from '../pull/route.ts';
+import type { RouteView } from '../admin/image.ts';
+import { createUpstreamSet, type UpstreamSet, type UpstreamSetDeps } from './upstreams.ts';
+
+/** Everything that a reload replaces: how names are read, which route they take, and the upstreams behind it. */
+export interface Chains {
+  readonly config: Config;
+  readonly parseName: NameParser;
+  readonly showName: (host: string | undefined) => ShowName;
+  readonly router: Router;
+  readonly routeOf: (name: { readonly registry: string; readonly repository: string }) => RouteView | undefined;
+  readonly upstreams: UpstreamSet;
+  readonly registries: ReadonlySet<string>;
+  readonly upstreamNames: ReadonlySet<string>;
+}
+
+export function createChains(config: Config, deps: UpstreamSetDeps, previous?: Chains): Chains {
+  const upstreams = createUpstreamSet(config, deps, previous?.upstreams);
+  const { only, allow: _allow, ...names } = config.names;
+  const nameOptions = { ...names, pathPrefix: config.http.prefix, ...(only === undefined ? {} : { only }) };
+  const routes = config.routes.map((route) => ({ route, options: toRoute(route, upstreams) }));
+  const views = routes.map(({ route, options }) => ({ matches: compilePatterns(route.match), view: toView(route, options) }));
+  return {
+    config,
+    parseName: createNameParser(nameOptions),
+    showName: createNameShower(nameOptions),
+    router: createRouter(routes.map(({ options }) => options)),
+    routeOf: ({ registry, repository }) => views.find(({ matches }) => matches(`${registry}/${repository}`))?.view,
+    upstreams,
+    registries: new Set(config.registries),
+    upstreamNames: new Set(config.upstreams.keys()),
+  };
+}
+
+function toRoute(route: RouteConfig, upstreams: UpstreamSet): RouteOptions {
+  const { name, match, deny, policy } = route;
+  return {
+    name,
+    match,
+    deny,
+    chain: upstreams.chainOf(route),
+    policy: {
+      tagTtlMs: policy.tagttl,
+      staleMs: policy.stale,
+      retryMs: policy.retry,
+      negativeTtlMs: policy.negativettl,
+      immutable: compilePatterns(policy.immutable),
+      // No access rule can close a route yet: whoever reaches this server may pull.
+      open: true,
+    },
+  };
+}
+
+function toView({ at }: RouteConfig, { name, deny, chain, policy }: RouteOptions): RouteView {
+  return { name, at, deny, chain, tagttlMs: policy.tagTtlMs };
+}

@@ -1,0 +1,198 @@
+import { clientConfiguration, isConfigurableClient, printClientConfiguration } from '../admin/client/client-configuration.ts';
+import { ClientConfigurationError } from '../admin/client/configuration.ts';
+import { clientRegistries } from '../commands/client.ts';
+import type { Calls } from '../admin/calls.ts';
+import type { Address, Config } from '../config/config.ts';
+import { createApp } from '../http/app.ts';
+import { createBuffers } from '../http/buffers.ts';
+import { createClientAddresses, type ClientAddresses } from '../http/client-address.ts';
+import { createDebugApp } from '../http/debug.ts';
+import { createHandler, type Fetch, type Handler } from '../http/handler.ts';
+import { createHealth } from '../http/health.ts';
+import { createStallWatch } from '../http/outlet.ts';
+import { createSender, type Sender } from '../http/sender.ts';
+import { createListener, type Listener } from '../http/server.ts';
+import { openAdminSocket } from '../http/socket.ts';
+import { clientKind } from '../observe/client-kind.ts';
+import type { HouseEvent } from '../observe/events.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import { newTrace } from '../pull/trace.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Disk } from '../system/disk.ts';
+import { randomId, type Random } from '../system/random.ts';
+import type { Chains } from './chains.ts';
+import { healthChecks } from './checks.ts';
+import type { Condition } from './condition.ts';
+import type { Pulling } from './pulling.ts';
+
+/** Bytes of the buffers that fast bodies share; slow ones have a small one each. */
+const BUFFER_BYTES_MAX = 32 * 1024 * 1024;
+
+export interface EdgeOptions {
+  readonly config: Config;
+  readonly system: { readonly clock: Clock; readonly disk: Disk; readonly random: Random };
+  readonly report: (event: HouseEvent) => void;
+  readonly chains: () => Chains;
+  readonly pulling: Pulling;
+  readonly condition: Condition;
+  readonly metrics: Metrics;
+  readonly calls: Calls;
+  readonly socketPath: string;
+  /** Rejects when the storage cannot be written, for `health.storagedriver`. */
+  readonly probeStorage: () => Promise<void>;
+}
+
+/** Everything that listens: the registry, the debug listener where it is asked for, and the administrator's socket. */
+export interface Edge {
+  readonly addresses: Readonly<Record<string, string>>;
+  connections(): number;
+  buffersBytes(): number;
+  /** What of `http` a reload may change takes effect for the next request. Throws, and changes nothing, if it cannot. */
+  apply(config: Config): void;
+  drain(timeoutMs: number): Promise<void>;
+}
+
+/** Resolves when all listen; rejects with the first that cannot, the others closed again. */
+export async function listen(options: EdgeOptions): Promise<Edge> {
+  const { config, system, report, condition } = options;
+  const { clock, disk } = system;
+  const buffers = createBuffers(BUFFER_BYTES_MAX);
+  const health = createHealth(healthChecks(config.health, options.probeStorage, disk), clock);
+  let front = createFront(options, config, buffers, () => health.failing());
+  const opened: Listener[] = [];
+  const open = async (address: Address, handlerOf: (now: Front) => Handler): Promise<Listener> => {
+    const listener = await createListener({
+      addr: toText(address),
+      handle: (incoming, outgoing, connection) => handlerOf(front)(incoming, outgoing, connection),
+      addresses: {
+        clientOf: (incoming) => front.addresses.clientOf(incoming),
+        trusts: (remote) => front.addresses.trusts(remote),
+      },
+      clock,
+      report,
+      newId: () => randomId(system.random),
+      unlink: (path) => disk.unlink(path),
+    });
+    opened.push(listener);
+    return listener;
+  };
+  try {
+    const main = await open(config.http.addr, ({ main: handle }) => handle);
+    const { debug } = config.http;
+    const debugListener = debug === undefined ? undefined : await open(debug.addr, ({ debug: handle }) => handle);
+    const socket = await openAdminSocket({
+      path: options.socketPath,
+      calls: options.calls,
+      unlink: (path) => disk.unlink(path),
+      onFault: (call, error) => report({ kind: 'fault', requestId: '', method: 'POST', path: `socket: ${call}`, error }),
+    });
+    health.start();
+    return {
+      addresses: { main: main.address, ...(debugListener === undefined ? {} : { debug: debugListener.address }) },
+      connections: () => main.connections(),
+      buffersBytes: () => buffers.bytes() + opened.reduce((sum, listener) => sum + listener.buffersBytes(), 0),
+      apply(next) {
+        front = createFront(options, next, buffers, () => health.failing());
+      },
+      async drain(timeoutMs) {
+        condition.drain();
+        await main.drain(timeoutMs);
+        health.stop();
+        await socket.close();
+        await debugListener?.drain(0);
+      },
+    };
+  } catch (error) {
+    await Promise.all(opened.map((listener) => listener.drain(0)));
+    throw error;
+  }
+}
+
+/** What answers requests, as one configuration says. */
+interface Front {
+  readonly main: Handler;
+  readonly debug: Handler;
+  readonly addresses: ClientAddresses;
+}
+
+function createFront(
+  options: EdgeOptions,
+  config: Config,
+  buffers: ReturnType<typeof createBuffers>,
+  failing: () => Readonly<Record<string, string>>,
+): Front {
+  const { system, report } = options;
+  const addresses = createClientAddresses(config.http.trustedproxies);
+  const stalls = createStallWatch(system.clock, config.http.stalltimeout);
+  const send = createSender({ clock: system.clock, buffers, stalls });
+  const handler = (fetch: Fetch): Handler =>
+    createHandler({
+      fetch,
+      send,
+      clock: system.clock,
+      report,
+      addresses,
+      newId: () => randomId(system.random),
+      newTrace,
+      clientKind,
+      headers: Object.fromEntries(config.http.headers),
+    });
+  return {
+    main: handler(mainApp(options, config, send, addresses)),
+    debug: handler(debugApp(options, config, send, failing)),
+    addresses,
+  };
+}
+
+function mainApp(
+  { report, chains, pulling, condition }: EdgeOptions,
+  config: Config,
+  send: Sender,
+  addresses: ClientAddresses,
+): Fetch {
+  return createApp({
+    send,
+    report,
+    addresses,
+    parseName: (target, host) => chains().parseName(target, host),
+    showName: (host) => chains().showName(host),
+    pull: pulling.pull,
+    lists: pulling.lists,
+    readiness: () => condition.readiness(),
+    pathPrefix: config.http.prefix,
+    publicUrl: config.http.host,
+    clientText: (kind, url) => clientText(kind, url, clientRegistries(config)),
+  });
+}
+
+function clientText(kind: string, url: string, registries: readonly string[]): string | undefined {
+  if (!isConfigurableClient(kind)) return undefined;
+  try {
+    return printClientConfiguration(clientConfiguration(kind, { url, registries, only: false }));
+  } catch (error) {
+    if (error instanceof ClientConfigurationError) return `${error.message}\n`;
+    throw error;
+  }
+}
+
+function debugApp(
+  { report, condition, metrics }: EdgeOptions,
+  config: Config,
+  send: Sender,
+  failing: () => Readonly<Record<string, string>>,
+): Fetch {
+  const path = config.http.debug?.metricsPath;
+  const read = async () => ({ contentType: metrics.contentType, text: await metrics.text() });
+  return createDebugApp({
+    send,
+    report,
+    readiness: () => condition.readiness(),
+    health: failing,
+    metrics: path === undefined ? undefined : { path, read },
+  });
+}
+
+function toText({ host, port }: Address): string {
+  if (host === undefined) return `:${port}`;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,35 @@
+import type { ProvedUpstream } from '../admin/prove.ts';
+import { routedRegistries } from '../admin/client/registries.ts';
+import type { Config } from '../config/config.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Random } from '../system/random.ts';
+import { proxyFor } from '../upstream/proxy.ts';
+import { createUpstreamSet } from './upstreams.ts';
+
+/** Every upstream of the configuration, and each registry that a route names for `origin`, ready to be asked once. */
+export function provable(
+  config: Config,
+  system: { readonly clock: Clock; readonly random: Random },
+): readonly ProvedUpstream[] {
+  const { env } = process;
+  const set = createUpstreamSet(config, { ...system, env, memoryOf: () => undefined, version: 'check' }, undefined);
+  const originRoutes = config.routes.filter(({ upstreams }) => upstreams.includes('origin'));
+  return [...set.byName].flatMap(([name, upstream]) => {
+    if ('at' in upstream) {
+      return routedRegistries(originRoutes).map((registry) => {
+        const at = upstream.at(registry);
+        return { upstream: at, registry, via: wayOut(undefined, at.status().url) };
+      });
+    }
+    const registries = routedRegistries(config.routes.filter(({ upstreams }) => upstreams.includes(name)));
+    const { proxy } = config.upstreams.get(name) ?? {};
+    return [{ upstream, registry: registries[0] ?? config.names.default, via: wayOut(proxy, upstream.status().url) }];
+  });
+}
+
+type Proxy = NonNullable<ReturnType<Config['upstreams']['get']>>['proxy'];
+
+function wayOut(proxy: Proxy, url: string): string {
+  const setting = proxy === undefined ? 'environment' : proxy === 'none' ? proxy : new URL(proxy.reveal());
+  return proxyFor(setting, process.env, new URL(url))?.host ?? 'direct';
+}

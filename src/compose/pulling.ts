@@ -1,0 +1,78 @@
+import { createLeases } from '../pull/fill-lease.ts';
+import { Blame } from '../pull/fill-sources.ts';
+import { Fills } from '../pull/fills.ts';
+import { Absences } from '../pull/absences.ts';
+import { createLists, type Lists } from '../pull/lists.ts';
+import { Prover } from '../pull/prove.ts';
+import { createPull, type Pull, type PullRequest } from '../pull/pull.ts';
+import { Store } from '../pull/store.ts';
+import { sweepParts } from '../pull/sweep.ts';
+import type { PullEvent } from '../pull/events.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Random } from '../system/random.ts';
+import { tagBytes } from '../pull/fallback-tag.ts';
+import type { ManifestAnswer } from '../pull/manifest.ts';
+import type { Chains } from './chains.ts';
+import { holderName, isDeadHolder, type Storage } from './storage.ts';
+
+export interface Pulling {
+  readonly pull: Pull;
+  readonly refresh: (request: PullRequest) => Promise<ManifestAnswer>;
+  readonly lists: Lists;
+  readonly fills: Fills;
+  /** Drops parts that nobody goes on with, now and every hour. */
+  sweep(): void;
+  /** Stops every fill so that it can go on after a restart. */
+  park(): Promise<void>;
+}
+
+/** The request path, wired: name → route → lookup → fill → store → respond. */
+export function createPulling(
+  system: { readonly clock: Clock; readonly random: Random },
+  storage: Storage,
+  chains: () => Chains,
+  report: (event: PullEvent) => void,
+): Pulling {
+  const { clock, random } = system;
+  const { blobs, records } = storage;
+  const store = new Store({ blobs, records, clock, random, report });
+  const holder = holderName(random);
+  const fills = new Fills({
+    clock,
+    random,
+    blobs,
+    records,
+    report,
+    blame: new Blame(clock),
+    leases: createLeases(records, clock, holder, isDeadHolder(holder)),
+    keep: ({ part }, digest, size, provenance) => store.keepBlob(part, digest, size, provenance),
+  });
+  const deps = {
+    clock,
+    blobs,
+    records,
+    store,
+    fills,
+    report,
+    prover: new Prover(clock),
+    absences: new Absences(clock),
+    router: (name: { readonly registry: string; readonly repository: string }) => chains().router(name),
+  };
+  const { pull, refresh, manifest } = createPull(deps);
+  const lists = createLists({
+    ...deps,
+    fallbackTag: (name, tag, trace) => tagBytes(manifest, name, tag, trace),
+  });
+  const sweeping = sweepParts({ clock, blobs, running: () => fills.running().map(({ part }) => part) });
+  return {
+    pull,
+    refresh,
+    lists,
+    fills,
+    sweep: () => sweeping.start(),
+    async park() {
+      sweeping.stop();
+      await fills.park();
+    },
+  };
+}

@@ -1,0 +1,106 @@
+import { join } from 'node:path';
+import { hostname } from 'node:os';
+import { openDiskBlobStore } from '../blobs/disk.ts';
+import { probeDataDirectory } from '../blobs/probe.ts';
+import type { BlobStore } from '../blobs/blob-store.ts';
+import type { Config, RedisConfig } from '../config/config.ts';
+import { openLmdb } from '../metadata/lmdb.ts';
+import type { MetadataStore } from '../metadata/metadata-store.ts';
+import { createRecords, type Records } from '../metadata/records.ts';
+import type { ReportMetadata } from '../metadata/events.ts';
+import { MetadataRefused } from '../metadata/unavailable.ts';
+import { openRedis, type RedisStoreOptions } from '../metadata/redis.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Disk } from '../system/disk.ts';
+import { remoteFileSystem } from '../system/file-system-type.ts';
+import { randomId, type Random } from '../system/random.ts';
+import { isRunning } from '../system/process.ts';
+
+export interface StorageDeps {
+  readonly clock: Clock;
+  readonly disk: Disk;
+  readonly random: Random;
+  readonly version: string;
+  readonly report: ReportMetadata;
+}
+
+export interface Storage {
+  readonly blobs: BlobStore;
+  readonly records: Records;
+  /** Writes and reads back a small file; rejects when the disk cannot keep anything now. */
+  probe(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens the data directory and the metadata; rejects with what kept either from opening, having closed the other. */
+export async function openStorage(config: Config, deps: StorageDeps): Promise<Storage> {
+  const { clock, disk, random, version, report } = deps;
+  const root = config.storage.rootdirectory;
+  const blobs = await openDiskBlobStore({ disk, random, root, version });
+  try {
+    const store = await openMetadata(config, deps);
+    const records = createRecords(store, { clock, report });
+    await refuseNewer(records);
+    return {
+      blobs,
+      records,
+      probe: () => probeDataDirectory({ disk, clock, random, root }),
+      async close() {
+        await records.close();
+        await blobs.close();
+      },
+    };
+  } catch (error) {
+    await blobs.close();
+    throw error;
+  }
+}
+
+/** A layout that only a newer version reads, or a server that would lose keys, is a reason not to start; being down is not. */
+async function refuseNewer(records: Records): Promise<void> {
+  try {
+    await records.ping();
+  } catch (error) {
+    if (error instanceof MetadataRefused) throw error;
+  }
+}
+
+function openMetadata(config: Config, { clock }: StorageDeps): Promise<MetadataStore> {
+  const { metadata } = config;
+  if (metadata.kind === 'redis') return openRedis({ ...redisOptions(metadata.redis), clock });
+  const directory = metadata.path ?? join(config.storage.rootdirectory, 'entrepot', 'metadata');
+  return openLmdb({ directory, remoteFileSystem });
+}
+
+function redisOptions({ addrs, username, password, db, tls }: RedisConfig): Omit<RedisStoreOptions, 'clock'> {
+  return {
+    addrs,
+    db,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password: password.reveal() }),
+    ...(tls === undefined
+      ? {}
+      : {
+          tls: {
+            ...(tls.ca === undefined ? {} : { ca: [tls.ca] }),
+            ...(tls.certificate === undefined ? {} : { certificate: tls.certificate }),
+            ...(tls.key === undefined ? {} : { key: tls.key.reveal() }),
+          },
+        }),
+  };
+}
+
+/** Names this process among all that share a store: where it runs, its number there, and a word that no other one has. */
+export function holderName(random: Random): string {
+  return `${hostname()} ${process.pid} ${randomId(random)}`;
+}
+
+/** True for a process of this machine that runs no more; also for an earlier one that had our own number, as in containers. */
+export function isDeadHolder(self: string): (holder: string) => boolean {
+  const [host, pid] = self.split(' ');
+  return (holder) => {
+    const [theirHost, theirPid] = holder.split(' ');
+    if (holder === self || theirHost !== host) return false;
+    return theirPid === pid || !isRunning(Number(theirPid));
+  };
+}

@@ -1,0 +1,157 @@
+import type { Account, Config, CredentialConfig, RouteConfig, TlsConfig, UpstreamConfig } from '../config/config.ts';
+import { Secret } from '../config/secret.ts';
+import type { Records } from '../metadata/records.ts';
+import { createUpstream, type RegistryUpstream, type UpstreamDeps } from '../upstream/client.ts';
+import { longestPrefix, type Credentials } from '../upstream/credentials.ts';
+import { createOrigin, type Origin } from '../upstream/origin.ts';
+import type { Upstream, UpstreamStatus } from '../upstream/upstream.ts';
+import type { Memory } from '../upstream/with-quota.ts';
+
+export interface UpstreamSet {
+  /** By the name in the configuration, `origin` among them where a route uses it. */
+  readonly byName: ReadonlyMap<string, RegistryUpstream | Origin>;
+  /** The chain of a route: its upstreams in order, then those that may be asked again without credentials. */
+  chainOf(route: RouteConfig): readonly Upstream[];
+  statuses(): readonly UpstreamStatus[];
+  /** Closes those that `next` does not go on using, once their requests have ended. */
+  retire(next: UpstreamSet): void;
+  close(): Promise<void>;
+}
+
+export interface UpstreamSetDeps extends Omit<UpstreamDeps, 'memory'> {
+  /** What an upstream remembers across restarts; `undefined`: for as long as the process lives. */
+  readonly memoryOf: (upstream: string) => Memory | undefined;
+  readonly version: string;
+}
+
+/** Made anew at each reload; an upstream whose configuration is the same keeps its connections, tokens and breaker. */
+export function createUpstreamSet(config: Config, deps: UpstreamSetDeps, previous: UpstreamSet | undefined): UpstreamSet {
+  const byName = new Map<string, RegistryUpstream | Origin>();
+  const fingerprints = new Map<string, string>();
+  const reuse = (name: string, fingerprint: string, make: () => RegistryUpstream | Origin): void => {
+    const kept =
+      previous !== undefined && fingerprintOf(previous, name) === fingerprint ? previous.byName.get(name) : undefined;
+    byName.set(name, kept ?? make());
+    fingerprints.set(name, fingerprint);
+  };
+  for (const [name, upstream] of config.upstreams) {
+    const proofMs = proofMsOf(config, name);
+    reuse(name, toFingerprint([upstream, proofMs, config.names.allow, config.names.self]), () =>
+      createUpstream({ ...upstreamOptions(upstream), ...common(config, deps, proofMs) }, { ...deps, ...memory(deps, name) }),
+    );
+  }
+  if (config.routes.some(({ upstreams }) => upstreams.includes('origin'))) {
+    const proofMs = proofMsOf(config, 'origin');
+    reuse('origin', toFingerprint([config.credentials, proofMs, config.names.allow, config.names.self]), () =>
+      createOrigin(
+        { ...credentialsOptions(config.credentials), ...common(config, deps, proofMs) },
+        { ...deps, ...memory(deps, 'origin') },
+      ),
+    );
+  }
+  const set: UpstreamSet = {
+    byName,
+    chainOf: (route) => chainOf(route, byName),
+    statuses: () =>
+      [...byName.values()].flatMap((upstream) => ('statuses' in upstream ? upstream.statuses() : [upstream.status()])),
+    retire(next) {
+      for (const [name, upstream] of byName) {
+        // There is nobody left to tell how a retired upstream's connections ended.
+        if (next.byName.get(name) !== upstream) upstream.close().catch(() => undefined);
+      }
+    },
+    close: async () => void (await Promise.all([...byName.values()].map((upstream) => upstream.close()))),
+  };
+  FINGERPRINTS.set(set, fingerprints);
+  return set;
+}
+
+/** What each upstream was made from, secrets included, and therefore nowhere but here. */
+const FINGERPRINTS = new WeakMap<UpstreamSet, ReadonlyMap<string, string>>();
+
+function fingerprintOf(set: UpstreamSet, name: string): string | undefined {
+  return FINGERPRINTS.get(set)?.get(name);
+}
+
+function toFingerprint(value: unknown): string {
+  return JSON.stringify(value, function (this: Record<string, unknown>, key: string, shown: unknown) {
+    const raw = this[key]; // `shown` has been through toJSON, which hides a secret.
+    if (raw instanceof Secret) return raw.reveal();
+    return raw instanceof Map ? [...raw] : shown;
+  });
+}
+
+function chainOf(route: RouteConfig, byName: UpstreamSet['byName']): readonly Upstream[] {
+  const chain = route.upstreams.map((name) => byName.get(name)).filter((upstream) => upstream !== undefined);
+  // "The next upstream, then the same without credentials" (contract, HTTP).
+  const again = chain.map((upstream) => upstream.withoutCredentials()).filter((upstream) => upstream !== undefined);
+  return [...chain, ...again];
+}
+
+function common(config: Config, { version }: UpstreamSetDeps, proofMs: number) {
+  return { allow: config.names.allow, self: config.names.self, userAgent: `entrepot/${version}`, proofMs };
+}
+
+/** The shortest `authttl` of the routes that lead there. */
+function proofMsOf(config: Config, name: string): number {
+  const ttls = config.routes.filter(({ upstreams }) => upstreams.includes(name)).map(({ policy }) => policy.authttl);
+  return Math.min(15 * 60_000, ...ttls);
+}
+
+function upstreamOptions(upstream: UpstreamConfig) {
+  const { name, url, path, ns, account, headers, tls, timeout, concurrency, tokenhosts, redirecthosts, proxy } = upstream;
+  return {
+    name,
+    url: new URL(url),
+    path,
+    ns,
+    use: 'quota' as const,
+    headers: Object.fromEntries([...headers].map(([header, value]) => [header.toLowerCase(), value.reveal()])),
+    timeouts: { connectMs: timeout.connect, headersMs: timeout.headers, stallMs: timeout.stall },
+    concurrency,
+    tokenHosts: tokenhosts,
+    redirectHosts: redirecthosts,
+    proxy: proxy === undefined ? ('environment' as const) : proxy === 'none' ? proxy : new URL(proxy.reveal()),
+    ...(tls === undefined ? {} : { tls: tlsOptions(tls) }),
+    ...(account === undefined ? {} : { credentials: () => Promise.resolve(toCredentials(account)) }),
+  };
+}
+
+function tlsOptions({ ca, certificate, key, skipverify }: TlsConfig) {
+  return {
+    skipverify,
+    ...(ca === undefined ? {} : { ca }),
+    ...(certificate === undefined ? {} : { certificate }),
+    ...(key === undefined ? {} : { key: key.reveal() }),
+  };
+}
+
+function credentialsOptions(credentials: readonly CredentialConfig[]) {
+  const accounts = Object.fromEntries(credentials.map(({ prefix, account }) => [prefix, account]));
+  return {
+    credentialsFor(registry: string, repository: string): Promise<Credentials | undefined> {
+      const account = longestPrefix(accounts, registry, repository);
+      return Promise.resolve(account === undefined ? undefined : toCredentials(account));
+    },
+    hasCredentials: (registry: string): boolean => credentials.some(({ prefix }) => prefix.split('/')[0] === registry),
+  };
+}
+
+function toCredentials(account: Account): Credentials {
+  return account.kind === 'password'
+    ? { kind: 'password', username: account.username, password: account.password.reveal() }
+    : { kind: 'identity', username: account.username, token: account.token.reveal() };
+}
+
+function memory({ memoryOf }: UpstreamSetDeps, upstream: string): { readonly memory?: Memory } {
+  const found = memoryOf(upstream);
+  return found === undefined ? {} : { memory: found };
+}
+
+/** An upstream's memory in the metadata. */
+export function recordedMemory(records: Records): (upstream: string) => Memory {
+  return (upstream) => ({
+    recall: (key) => records.remembered(upstream, key),
+    keep: (key, record) => records.remember(upstream, key, record),
+  });
+}

@@ -1,0 +1,27 @@
+import type { Source } from './cache-status.ts';
+import type { Refusal } from './chain.ts';
+import type { ManifestAnswer, ManifestRefusal } from './manifest.ts';
+import type { Name } from './name.ts';
+import type { PullRequest } from './pull.ts';
+import type { Trace } from './trace.ts';
+
+/** A manifest by the same steps as a client's pull, without the reply. */
+export type GetManifest = (request: PullRequest) => Promise<ManifestAnswer | ManifestRefusal>;
+
+/** The bytes behind a tag, for the referrers tag schema. */
+export async function tagBytes(
+  manifest: GetManifest,
+  name: Name,
+  tag: string,
+  trace: Trace,
+): Promise<{ readonly bytes: Uint8Array; readonly source: Source } | Refusal> {
+  const answer = await manifest({
+    method: 'GET',
+    target: { kind: 'manifest', name, reference: { kind: 'tag', tag } },
+    signal: new AbortController().signal,
+    trace,
+  });
+  if (answer.kind === 'refused') return answer.refusal;
+  if (answer.bytes === undefined) throw new Error('a GET of a manifest brought no bytes');
+  return { bytes: answer.bytes, source: answer.source };
+}
