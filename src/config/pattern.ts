@@ -11,10 +11,17 @@ const LENGTH_MAX = 512;
  * negation, extglobs, braces or brackets; or `well-known`. `undefined` when it is sound (contract, *Configuration*).
  */
 export function checkPattern(text: string): PatternFault | undefined {
+  const fault = faultOf(text);
+  const sound = fault?.suggestion === undefined || faultOf(fault.suggestion) === undefined;
+  return fault === undefined || sound ? fault : { expected: fault.expected };
+}
+
+function faultOf(text: string): PatternFault | undefined {
   if (text === '**' || text === 'well-known') return undefined;
   const fault = checkGlob(text);
   if (fault !== undefined) return fault;
   if (!text.includes('/')) return withoutSlash(text);
+  if (text !== text.toLowerCase()) return { expected: 'expected lower case, as all names are', suggestion: text.toLowerCase() };
   const expected = 'expected a pattern over registry/repository, such as docker.io/library/*';
   if (/^https?:\/\//.test(text)) return { expected, suggestion: text.replace(/^https?:\/\//, '') };
   if (text.startsWith('/') || text.endsWith('/') || text.includes('//')) {

@@ -7,9 +7,9 @@ describe('REGISTRY_ variables', () => {
     expect(config.mode).toBe('proxy');
     expect(config.file).toBeUndefined();
     expect(config.names).toMatchObject({ default: '127.0.0.1:5055', only: '127.0.0.1:5055' });
-    expect(config.routes).toMatchObject(
-      [{ match: ['127.0.0.1:5055/**'], upstreams: ['127.0.0.1:5055'], at: 'REGISTRY_PROXY' }].map(({ at: _, ...rest }) => rest),
-    );
+    expect(config.routes).toMatchObject([
+      { match: ['127.0.0.1:5055/**'], upstreams: ['127.0.0.1:5055'], at: 'REGISTRY_PROXY_REMOTEURL' },
+    ]);
     expect(config.warnings).toEqual([]);
   });
 

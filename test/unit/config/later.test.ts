@@ -1,0 +1,153 @@
+import { describe, expect, test } from 'vitest';
+import { load, refusal, ROUTES } from './load.ts';
+
+/** Keys of the contract that this version does not serve, each as a user would write it, and where its fault stands. */
+const LATER: readonly (readonly [yaml: string, place: string])[] = [
+  [`auth: { htpasswd: { realm: r, path: p } }\n${ROUTES}`, 'config.yml:1:9: auth.htpasswd'],
+  [`auth: { issue: { lifetime: 15m } }\n${ROUTES}`, 'config.yml:1:1: auth'],
+  [`access: [{ match: "**", pull: [anyone] }]\n${ROUTES}`, 'config.yml:1:1: access'],
+  [`groups: { ci: ["token:ci-*"] }\n${ROUTES}`, 'config.yml:1:1: groups'],
+  [`cache: { maxsize: 50GiB }\n${ROUTES}`, 'config.yml:1:1: cache'],
+  [`cache: { keepfree: 10% }\n${ROUTES}`, 'config.yml:1:1: cache'],
+  [`offline: true\n${ROUTES}`, 'config.yml:1:1: offline'],
+  [`workers: 2\n${ROUTES}`, 'config.yml:1:1: workers'],
+  [`workers: auto\n${ROUTES}`, 'config.yml:1:1: workers'],
+  [`names: { open: [mirror.test] }\n${ROUTES}`, 'config.yml:1:10: names.open'],
+  [`http: { tls: { certificate: c, key: k } }\n${ROUTES}`, 'config.yml:1:9: http.tls'],
+  [`http: { http2: { disabled: false } }\n${ROUTES}`, 'config.yml:1:9: http.http2'],
+  [`storage: { s3: { bucket: b } }\n${ROUTES}`, 'config.yml:1:12: storage.s3'],
+  [`storage: inmemory\n${ROUTES}`, 'config.yml:1:10: storage.inmemory'],
+  [
+    `notifications: { endpoints: [{ name: n, url: "http://x.test" }] }\n${ROUTES}`,
+    'config.yml:1:30: notifications.endpoints[0]',
+  ],
+  ...['helper: x', 'ecr: {}', 'gcp: {}', 'acr: {}'].map(
+    (written) =>
+      [
+        `credentials: { docker.io: { ${written} } }\n${ROUTES}`,
+        `config.yml:1:29: credentials."docker.io".${written.split(':')[0] ?? ''}`,
+      ] as const,
+  ),
+  ...['use: all', 'bandwidth: 10MB', 'weight: 3'].map(
+    (written) =>
+      [
+        `upstreams: { a: { url: "https://x.test", ${written} } }\n${ROUTES}`,
+        `config.yml:1:42: upstreams.a.${written.split(':')[0] ?? ''}`,
+      ] as const,
+  ),
+  ['routes: [{ match: "a.test/**", upstreams: [hosted, origin] }]', 'config.yml:1:32: routes[0].upstreams'],
+  ['routes: [{ match: "a.test/**", upstreams: hosted }]', 'config.yml:1:32: routes[0].upstreams'],
+  ...[
+    'maxage: 30d',
+    'balance: budget',
+    'balance: round-robin',
+    'balance: weighted',
+    'balance: least-latency',
+    'ondelete: drop',
+    'push: true',
+    'offline: true',
+    'replicas: 2',
+    'hedge: 1s',
+    'ratelimit: { reserve: 10 }',
+    'parallel: 4',
+    'prefetch: true',
+    'platforms: [linux/amd64]',
+    'pin: true',
+    'shadow: true',
+    'quota: 1GiB',
+    'retention: { keep: 3 }',
+    'passthrough: true',
+    'admit: x',
+    'cooldown: 1d',
+    'signed: x',
+    'asof: 2026-01-01',
+  ].flatMap((written) => {
+    const key = written.split(':')[0] ?? '';
+    return [
+      [`routes: [{ match: "a.test/**", upstreams: [origin], ${written} }]`, `config.yml:1:53: routes[0].${key}`] as const,
+      [`defaults: { ${written} }\n${ROUTES}`, `config.yml:1:13: defaults.${key}`] as const,
+    ];
+  }),
+];
+
+describe('what later versions bring is an error that says so', () => {
+  test.each(LATER)('%s', async (yaml, place) => {
+    const message = await refusal(yaml);
+    expect(message.split('\n')).toHaveLength(1);
+    expect(message.startsWith(`${place}: `)).toBe(true);
+    expect(message).toMatch(/is not built|until access rules are built/);
+  });
+
+  test('what asks for no more than is done is no error', async () => {
+    const config = await load(
+      'workers: 1\nauth:\nhttp: { http2: { disabled: true }, tls: {} }\ndefaults: { balance: failover, ondelete: keep }\nroutes: [{ match: "**", upstreams: [origin] }]',
+    );
+    expect(config.workers).toBe(1);
+    expect(config.warnings).toEqual([]);
+  });
+});
+
+test("the contract's example, without what is not built, is understood", async () => {
+  const config = await load(CONTRACT, {
+    files: { '/run/secrets/hub': 'h', '/run/secrets/a': 'a', '/etc/corp.pem': '-----BEGIN CERTIFICATE-----' },
+  });
+  expect(config.routes.map(({ name }) => name)).toEqual(['hub', 'registry.k8s.io/**', 'ghcr.io/evil/**', 'well-known']);
+  expect(config.names).toMatchObject({ default: 'docker.io', self: ['registry.acme.test'] });
+  expect(config.names.hosts).toEqual(
+    new Map([
+      ['ghcr.mirror.test', 'ghcr.io'],
+      ['*.mirror.test', '*'],
+    ]),
+  );
+  expect(config.routes[1]?.policy).toMatchObject({
+    immutable: ['v*'],
+    tagttl: 300_000,
+    stale: Infinity,
+    negativettl: 30_000,
+    retry: 10_000,
+    authttl: 900_000,
+  });
+  expect(config.http).toMatchObject({
+    host: 'https://mirror.example.test',
+    trustedproxies: ['10.0.0.0/8'],
+    draintimeout: 25_000,
+    stalltimeout: 60_000,
+  });
+  expect(config.warnings).toEqual([]);
+});
+
+export const CONTRACT = `
+version: 0.1
+http:
+  addr: :5000
+  host: https://mirror.example.test
+  trustedproxies: [10.0.0.0/8]
+  debug: { addr: 127.0.0.1:5001, prometheus: { enabled: true, path: /metrics } }
+storage:
+  filesystem: { rootdirectory: ./data }
+metadata: lmdb
+names:
+  default: docker.io
+  self: [registry.acme.test]
+  hosts: { ghcr.mirror.test: ghcr.io, "*.mirror.test": "*" }
+  prefixes: { hub-proxy: docker.io }
+  aliases: { registry.hub.docker.com: docker.io }
+credentials:
+  docker.io: { username: me, passwordfile: /run/secrets/hub }
+upstreams:
+  hub-a: { url: https://registry-1.docker.io, username: a, passwordfile: /run/secrets/a, use: quota }
+  corp:  { url: https://harbor.corp.test, path: hub-proxy, tls: { ca: /etc/corp.pem }, proxy: none }
+defaults: { tagttl: 5m }
+routes:
+  - match: docker.io/**
+    name: hub
+    upstreams: [hub-a, origin]
+    balance: failover
+  - match: registry.k8s.io/**
+    upstreams: [origin]
+    immutable: ["v*"]
+  - match: [ghcr.io/evil/**, "*/*/cryptominer"]
+    deny: true
+  - match: well-known
+    upstreams: [origin]
+`;

@@ -1,0 +1,25 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { optionsTable } from '../../../src/config/options-table.ts';
+
+const README = new URL('../../../README.md', import.meta.url);
+const MARKERS = /(<!-- options:start -->\n)[\s\S]*?(\n<!-- options:end -->)/;
+
+/** `npm run readme` sets README=write; without it the table must be there as it would be written. */
+test('README holds the table of all options', () => {
+  const text = existsSync(README) ? readFileSync(README, 'utf8') : '';
+  const renewed = text.replace(MARKERS, (_, start: string, end: string) => `${start}${optionsTable()}${end}`);
+  const write = process.env['README'] === 'write' && renewed !== text;
+  if (write) writeFileSync(README, renewed);
+  expect(write ? renewed : text, 'run: npm run readme').toBe(renewed);
+});
+
+test('the table has a row for each key, with type, default and description', () => {
+  const table = optionsTable();
+  expect(table).toContain(
+    '| `http.addr` | address | `:5000` | Where to listen; without a host on every address; port 0 picks a free one. |',
+  );
+  expect(table).toContain('| `defaults.stale` | duration or forever | `forever` |');
+  expect(table).toContain('| `routes[].match` | list of pattern |');
+  expect(table).toContain('| `upstreams.NAME.url` | URL |');
+});
