@@ -1,4 +1,4 @@
-import { isValid } from 'ipaddr.js';
+import ipaddr from 'ipaddr.js';
 
 import type { Clock } from '../system/clock.ts';
 import { systemRandom, type Random } from '../system/random.ts';
@@ -189,7 +189,7 @@ function guardOf(options: UpstreamOptions, deps: UpstreamDeps): Guard {
   const listed = new Set(
     [...(options.redirectHosts ?? []), ...(options.tokenHosts ?? [])].map((host) => normalHost(host.replace(/:\d+$/, ''))),
   );
-  let isPrivate = isLoopbackName(own) || (isValid(own) && !isPublicAddress(own));
+  let isPrivate = isLoopbackName(own) || (ipaddr.isValid(own) && !isPublicAddress(own));
   return createGuard({
     trusts: (hostname) => listed.has(hostname) || (!options.publicOnly && (hostname === own || isPrivate)),
     allow: options.allow ?? [],

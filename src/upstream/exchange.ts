@@ -60,9 +60,8 @@ export function createExchange(options: ExchangeOptions): Exchange {
     if (known !== undefined && known.kind !== 'pass') return refusal(known);
     let pass = known;
     let arrival = await send(question, pass, signal);
-    if (arrival === undefined) return { kind: 'astray' };
 
-    if (pass !== undefined && isUnwelcome(arrival)) {
+    if (pass !== undefined && arrival !== undefined && isUnwelcome(arrival)) {
       signIn.drop(pass);
       // NVCR names another realm to an old token, Harbor another scheme, ECR Public no challenge at all: without
       // Authorization they say what they said first.
@@ -71,24 +70,34 @@ export function createExchange(options: ExchangeOptions): Exchange {
         signIn.forget(question.repository);
         pass = undefined;
         arrival = await send(question, undefined, signal);
-        if (arrival === undefined) return { kind: 'astray' };
       }
     }
-    if (isChallenge(arrival)) {
-      arrival.response.body.discard();
-      const challenges = await challengesFor(options, question, arrival, signal);
+    if (arrival !== undefined && isChallenge(arrival)) {
       const used = pass;
-      const fresh = await signIn.answer(question.repository, challenges, arrival.response.url, signal);
+      const fresh = await answerChallenge(options, question, arrival, signal);
       if (fresh.kind !== 'pass') return refusal(fresh);
       if (used !== undefined && used.authorization === fresh.authorization) return refused(signIn, fresh, 401);
       pass = fresh;
-      arrival = arrival.elsewhere
-        ? await sendElsewhere(options, question, arrival.response.url, pass, signal)
-        : await send(question, pass, signal);
-      if (arrival === undefined) return { kind: 'astray' };
+      arrival = await send(question, pass, signal);
     }
-    return conclude(options, arrival, pass);
+    if (arrival !== undefined && isChallengeElsewhere(arrival)) {
+      const fresh = await answerChallenge(options, question, arrival, signal);
+      if (fresh.kind !== 'pass') return refusal(fresh);
+      arrival = await sendElsewhere(options, question, arrival.response.url, fresh, signal);
+    }
+    return arrival === undefined ? { kind: 'astray' } : conclude(options, arrival, pass);
   };
+}
+
+async function answerChallenge(
+  options: ExchangeOptions,
+  question: Question,
+  arrival: Arrival,
+  signal: AbortSignal,
+): Promise<Pass | Refusal> {
+  arrival.response.body.discard();
+  const challenges = await challengesFor(options, question, arrival, signal);
+  return await options.signIn.answer(question.repository, challenges, arrival.response.url, signal);
 }
 
 /** What a 401 wants. Artifact Registry may leave it unsaid, and says it of `/v2/` only. */
@@ -107,6 +116,10 @@ async function challengesFor(
   return ping === undefined || ping.elsewhere || ping.response.status !== 401 ? [] : challengesOf(ping.response);
 }
 
+/**
+ * `pass` is the one for the upstream itself: what a signed request led to is not public because an anonymous token was
+ * enough at its end.
+ */
 function conclude(options: ExchangeOptions, arrival: Arrival, pass: Pass | undefined): Outcome {
   const { response, elsewhere } = arrival;
   const anonymous = options.anonymousWithoutPass && (pass?.anonymous ?? true);
@@ -116,7 +129,7 @@ function conclude(options: ExchangeOptions, arrival: Arrival, pass: Pass | undef
     return { kind: 'response', response, anonymous, elsewhere };
   }
   response.body.discard();
-  return pass === undefined ? { kind: 'refused', anonymous } : refused(options.signIn, pass, response.status);
+  return pass === undefined || elsewhere ? { kind: 'refused', anonymous } : refused(options.signIn, pass, response.status);
 }
 
 /** With Basic, a 401 says that the name or the password is wrong; with a token, that the image is not for us. */
@@ -153,10 +166,11 @@ function isUnwelcome({ response, elsewhere }: Arrival): boolean {
 }
 
 function isChallenge({ response, elsewhere }: Arrival): boolean {
-  return (
-    response.status === 401 &&
-    (!elsewhere || (isRegistryPath(response.url) && response.header('www-authenticate') !== undefined))
-  );
+  return response.status === 401 && !elsewhere;
+}
+
+function isChallengeElsewhere({ response, elsewhere }: Arrival): boolean {
+  return response.status === 401 && elsewhere && isRegistryPath(response.url) && challengesOf(response).length > 0;
 }
 
 function repeatsChallenge(response: TransportResponse, pass: Pass): boolean {

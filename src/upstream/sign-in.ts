@@ -4,7 +4,7 @@ import type { Clock } from '../system/clock.ts';
 import { basicAuthorization, fingerprint, type Credentials, type CredentialsProvider } from './credentials.ts';
 import type { Report } from './events.ts';
 import { judgeRealm } from './realm.ts';
-import type { TokenRequest, Tokens } from './tokens.ts';
+import type { TokenAnswer, TokenRequest, Tokens } from './tokens.ts';
 import { UpstreamError } from './upstream.ts';
 
 /** What a registry wants, as far as it is remembered: the first word of a repository's next request. */
@@ -102,14 +102,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       case 'limited':
         return answer;
       case 'failed':
-        throw new UpstreamError(
-          options.upstream,
-          answer.status >= 500 ? 'status' : 'auth',
-          `${options.upstream} (${host}): ${answer.why}`,
-          {
-            status: answer.status,
-          },
-        );
+        throw failedRealm(options.upstream, host, answer);
       case 'refused':
         if (credentials === undefined) return { kind: 'refused' };
         throw refusals.refuse(credentials, want, answer.status);
@@ -118,21 +111,18 @@ export function createSignIn(options: SignInOptions): SignIn {
 
   return {
     async recall(repository, signal) {
-      const want = wanted.get(repository) ?? forRepository(usual, repository);
+      const own = wanted.get(repository);
+      const want = own ?? forRepository(usual, repository);
       if (want === undefined) return undefined;
       const pass = await passFor(repository, want, signal);
-      // Basic was wanted once, perhaps for HEAD alone: having nothing to show is no reason not to ask.
-      return pass.kind === 'refused' && want.scheme === 'basic' ? undefined : pass;
+      // A guess from another repository, or a Basic challenge that was perhaps for HEAD alone, proves no absence: having
+      // nothing to show is no reason not to ask.
+      const isGuess = own === undefined || want.scheme === 'basic';
+      return pass.kind === 'refused' && isGuess ? undefined : pass;
     },
     async answer(repository, challenges, at, signal) {
       const want = choose(challenges, repository, at);
-      if (want === undefined)
-        throw new UpstreamError(
-          options.upstream,
-          'auth',
-          `${options.upstream} (${at.host}) answered 401 without a challenge that we know`,
-          { status: 401 },
-        );
+      if (want === undefined) throw unknownChallenge(options.upstream, at);
       if (at.origin === options.url.origin) {
         remember(wanted, repository, want);
         if (want.scopes.length === 1 && isPullScopeOf(want.scopes[0], repository)) usual = want;
@@ -155,6 +145,16 @@ export function createSignIn(options: SignInOptions): SignIn {
     },
     valid: () => refusals.valid(),
   };
+}
+
+function failedRealm(upstream: string, host: string, answer: Extract<TokenAnswer, { kind: 'failed' }>): UpstreamError {
+  const reason = answer.status >= 500 ? 'status' : 'auth';
+  return new UpstreamError(upstream, reason, `${upstream} (${host}): ${answer.why}`, { status: answer.status });
+}
+
+function unknownChallenge(upstream: string, at: URL): UpstreamError {
+  const message = `${upstream} (${at.host}) answered 401 without a challenge that we know`;
+  return new UpstreamError(upstream, 'auth', message, { status: 401 });
 }
 
 function foreignRealm(upstream: string, host: string): UpstreamError {

@@ -99,6 +99,26 @@ describe('redirects', () => {
     expect(regional.seen.some(({ headers }) => headers.authorization?.startsWith('Basic'))).toBe(false);
   });
 
+  test('what our credentials led to is not anonymous, though an anonymous token was enough at its end', async () => {
+    const regional = await serve((request, response) => {
+      if (request.url?.startsWith('/v2/token')) return json(response, 200, { token: 'r' });
+      if (request.headers.authorization === 'Bearer r') return sendManifest(response);
+      return challenge(response, `Bearer realm="${regional.origin}/v2/token"`);
+    });
+    const server = await serve((request, response) => {
+      if (request.url?.startsWith('/token')) return json(response, 200, { token: 't' });
+      if (request.headers.authorization === 'Bearer t')
+        return redirect(() => `${regional.origin}${request.url}`)(request, response, '');
+      return challenge(response, `Bearer realm="${server.origin}/token",service="s"`);
+    });
+    const credentials = async () => ({ kind: 'password', username: 'u', password: 'canary' }) as const;
+    const upstream = upstreamOf(server, { credentials, use: 'all' });
+    await readAll(await upstream.ask(wantManifest(), never));
+    // Now the token is at hand, and the redirect is the first answer.
+    expect(expectFound(await upstream.ask(wantManifest(), never)).anonymous).toBe(false);
+    expect(JSON.stringify(regional.seen)).not.toMatch(/canary|Basic/);
+  });
+
   test('five hops, and no more; no circle; no other scheme; no user name; no missing Location', async () => {
     const server = await serve((request, response) => {
       const hop = Number(/^\/hop\/(\d+)/.exec(request.url ?? '')?.[1]);

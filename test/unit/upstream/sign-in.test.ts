@@ -181,6 +181,20 @@ describe('bearer', () => {
     expect(await upstreamOf(server).ask(wantManifest(), never)).toMatchObject({ kind: 'absent', hint: expect.any(String) });
   });
 
+  test('a repository that needs no token is asked for although another one got none', async () => {
+    const server = await registry({
+      token: (_request, response) => json(response, 401, {}),
+      takes: (authorization) => authorization === undefined,
+      serve: (request, response) =>
+        request.url?.includes('private')
+          ? challenge(response, `Bearer realm="${server.origin}/token",service="s",scope="repository:private:pull"`)
+          : sendManifest(response),
+    });
+    const upstream = upstreamOf(server);
+    expect(await upstream.ask(wantManifest({ repository: 'private' }), never)).toMatchObject({ kind: 'absent' });
+    expect(await upstream.ask(wantManifest(), never)).toMatchObject({ kind: 'found' });
+  });
+
   test('a token endpoint that limits is limited; one that fails is a fault, never an absence', async () => {
     const limiting = await registry({ token: (_request, response) => json(response, 429, {}, { 'retry-after': '9' }) });
     expect(await upstreamOf(limiting).ask(wantManifest(), never)).toEqual({ kind: 'limited', retryAfterSeconds: 9 });
