@@ -110,6 +110,8 @@ export type PullEvent =
   | { readonly kind: 'bypass'; readonly reason: 'storage' | 'metadata'; readonly error: unknown }
   | { readonly kind: 'kept'; readonly digest: string; readonly bytes: number }
   /** That part works again. */
+  /** Trouble that a look found, without a request that suffered. */
+  | { readonly kind: 'degraded'; readonly reason: 'storage' | 'metadata'; readonly error: unknown }
   | { readonly kind: 'recovered'; readonly reason: 'storage' | 'metadata' };
 
 /** The shape of `upstream/events.ts`. */
@@ -131,7 +133,7 @@ export type UpstreamEvent =
       readonly kind: 'upstream-bytes';
       readonly upstream: string;
       readonly bytes: number;
-      readonly what?: UpstreamExchange;
+      readonly what: UpstreamExchange;
     }
   | {
       readonly kind: 'upstream-down';

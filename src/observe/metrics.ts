@@ -92,6 +92,7 @@ function startAtZero(metrics: Metrics): void {
     metrics.count('registry_proxy_pushed_bytes_total', { type }, 0);
   }
   for (const outcome of ['done', 'failed', 'bypass', 'parked']) metrics.count('entrepot_fills_total', { outcome }, 0);
+  for (const reason of ['storage', 'metadata']) metrics.set('entrepot_degraded', { reason }, 0);
   metrics.set('entrepot_fills_running', {}, 0);
   metrics.set('entrepot_fill_followers', {}, 0);
   metrics.set('entrepot_config_last_reload_successful', {}, 1);

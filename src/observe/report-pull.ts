@@ -47,6 +47,9 @@ export function reportPull(log: Log, metrics: Metrics, labels: Labels, states: S
           to: event.to,
         });
       case 'bypass':
+        metrics.count('entrepot_bypass_total', { reason: event.reason });
+        return trouble.met(event.reason, event.error);
+      case 'degraded':
         return trouble.met(event.reason, event.error);
       case 'recovered':
         return trouble.ended(event.reason);
@@ -67,7 +70,6 @@ function createTrouble(log: Log, metrics: Metrics, states: States) {
   };
   return {
     met(reason: 'storage' | 'metadata', error: unknown): void {
-      metrics.count('entrepot_bypass_total', { reason });
       metrics.set('entrepot_degraded', { reason }, 1);
       if (reason === 'storage' && FULL.has(codeOf(error))) {
         if (states.change('disk', 'full', 'ok')) log.error('disk full', { error });

@@ -48,7 +48,7 @@ export function reportUpstream(log: Log, metrics: Metrics, labels: Labels, state
 
 /** The official counter knows blobs and manifests only; lists and tokens are in `entrepot_upstream_bytes_total`. */
 function countPulled(metrics: Metrics, event: Extract<UpstreamEvent, { kind: 'upstream-bytes' }>): void {
-  const type = event.what ?? 'blob';
+  const type = event.what;
   if (type === 'blob' || type === 'manifest') metrics.count('registry_proxy_pulled_bytes_total', { type }, event.bytes);
 }
 

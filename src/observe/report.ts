@@ -53,6 +53,7 @@ export function createReporter(options: ReporterOptions): Report {
       case 'tag-moved':
       case 'bypass':
       case 'kept':
+      case 'degraded':
       case 'recovered':
         return pull(event);
       default:

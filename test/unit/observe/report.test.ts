@@ -168,6 +168,18 @@ describe('a change of state is logged once per change', () => {
     expect(messages()).toEqual(['degraded', 'recovered']);
   });
 
+  test('trouble that a look found is no bypass, and ends by itself alone', async () => {
+    const { report, messages, text } = reporter();
+    report({ kind: 'degraded', reason: 'storage', error: Object.assign(new Error('full'), { code: 'ENOSPC' }) });
+    report({ kind: 'degraded', reason: 'metadata', error: new Error('timeout') });
+    report({ kind: 'recovered', reason: 'storage' });
+    const shown = await text();
+    expect(shown).toContain('entrepot_degraded{reason="storage"} 0');
+    expect(shown).toContain('entrepot_degraded{reason="metadata"} 1');
+    expect(shown).not.toContain('entrepot_bypass_total{');
+    expect(messages()).toEqual(['disk full', 'degraded', 'disk ok']);
+  });
+
   test.each<[HouseEvent, string, string]>([
     [{ kind: 'verify-failed', upstream: 'hub-a', digest: DIGEST, whole: true }, 'verify failed', 'error'],
     [{ kind: 'quarantined', digest: DIGEST, why: 'size' }, 'quarantined', 'error'],
@@ -183,6 +195,20 @@ describe('a change of state is logged once per change', () => {
     const { report, records } = reporter();
     report(event);
     expect(records()).toMatchObject([{ msg: message, level }]);
+  });
+
+  test('the same wrong file is said once, until it was right', () => {
+    const { report, messages } = reporter();
+    const wrong = { kind: 'reload-failed', config: 'c', message: 'c:1:1: http' } as const;
+    for (const event of [
+      wrong,
+      wrong,
+      { ...wrong, message: 'c:2:1: log' },
+      { kind: 'reloaded', config: 'c', restart: [] } as const,
+      wrong,
+    ])
+      report(event);
+    expect(messages()).toEqual(['reload failed', 'reload failed', 'reloaded', 'reload failed']);
   });
 
   test('a refused reload stands in a metric until one succeeds', async () => {

@@ -1,0 +1,118 @@
+import type { AdminOptions } from '../../../src/admin/admin.ts';
+import { createRecent } from '../../../src/admin/recent.ts';
+import type { BlobStore } from '../../../src/blobs/blob-store.ts';
+import type { Records, TagRecord } from '../../../src/metadata/records.ts';
+import { digestOf, type Digest } from '../../../src/oci/digest.ts';
+import type { Upstream } from '../../../src/upstream/upstream.ts';
+import { createFakeClock, type FakeClock } from '../../fakes/fake-clock.ts';
+
+/** Blobs in memory. */
+export class HeldBlobs {
+  readonly bytes = new Map<Digest, Uint8Array>();
+
+  hold(value: string): Digest {
+    const bytes = Buffer.from(value);
+    const digest = digestOf(bytes);
+    this.bytes.set(digest, bytes);
+    return digest;
+  }
+
+  store(): BlobStore {
+    const open = (digest: Digest): ReturnType<BlobStore['open']> => {
+      const bytes = this.bytes.get(digest);
+      if (bytes === undefined) return Promise.resolve(undefined);
+      const read = (into: Uint8Array, position: number): Promise<number> => {
+        const part = bytes.subarray(position, position + into.length);
+        into.set(part);
+        return Promise.resolve(part.length);
+      };
+      return Promise.resolve({ size: bytes.length, read, close: () => {} });
+    };
+    const space = () => Promise.resolve({ freeBytes: 50, totalBytes: 100, freeInodes: 1, totalInodes: 2 });
+    return { open, space, parts: () => Promise.resolve([]) } as unknown as BlobStore;
+  }
+}
+
+export interface HeldNames {
+  readonly tags: Map<string, Map<string, TagRecord>>;
+  readonly links: Set<string>;
+}
+
+/** Tags and links in memory, as the records have them. */
+export function recordsOf({ tags, links }: HeldNames): Records {
+  const page = <T>(items: readonly T[], key: (item: T) => string, after: string | undefined, limit: number): T[] =>
+    items.filter((item) => after === undefined || key(item) > after).slice(0, limit);
+  return {
+    tag: (repository: string, tag: string) => tags.get(repository)?.get(tag),
+    tags: (repository: string, after: string | undefined, limit: number) =>
+      page(
+        [...(tags.get(repository) ?? [])].map(([tag, record]) => ({ tag, record })),
+        ({ tag }) => tag,
+        after,
+        limit,
+      ),
+    link: (repository: string, digest: Digest) =>
+      links.has(`${repository} ${digest}`) ? { kind: 'manifest', size: 1, by: 'upstream', at: 0 } : undefined,
+    repositories: (after: string | undefined, limit: number) => page([...tags.keys()].sort(), (name) => name, after, limit),
+    pulls: () => ({ pulls: 3, last: 0 }),
+    lastUse: () => 0,
+    ping: () => Promise.resolve(),
+  } as unknown as Records;
+}
+
+export interface House extends AdminOptions {
+  readonly clock: FakeClock;
+  readonly held: HeldBlobs;
+  readonly names: HeldNames;
+}
+
+export function house(changes: Partial<AdminOptions> = {}): House {
+  const clock = createFakeClock(1_000_000);
+  const held = new HeldBlobs();
+  const names: HeldNames = { tags: new Map(), links: new Set() };
+  return {
+    version: '1.2.3',
+    started: 400_000,
+    recent: createRecent(clock),
+    records: recordsOf(names),
+    blobs: held.store(),
+    resolve(image) {
+      const [path = '', reference = 'latest'] = image.includes('@') ? image.split('@') : image.split(':');
+      return {
+        steps: [`${image} is of docker.io`],
+        registry: 'docker.io',
+        repository: path.includes('/') ? path : `library/${path}`,
+        reference,
+      };
+    },
+    routeOf: () => ({ name: 'hub', at: 'config.yml:12', deny: false, chain: [], tagttlMs: 300_000 }),
+    match: (pattern) => {
+      const expression = new RegExp(`^${pattern.replaceAll('**', '.+').replaceAll(/(?<!\.)\*/g, '[^/]*')}$`);
+      return (text) => expression.test(text);
+    },
+    refresh: () => Promise.resolve({ outcome: 'unchanged' }),
+    fills: () => [],
+    upstreams: () => [],
+    warnings: () => [],
+    logDropped: () => 0,
+    ...changes,
+    clock,
+    held,
+    names,
+  };
+}
+
+/** An upstream that says what it is told to say. */
+export function scripted(name: string, ask: Upstream['ask']): Upstream {
+  const status = {
+    name,
+    url: `https://${name}.test`,
+    up: true,
+    latencyMs: undefined,
+    credentialsValid: undefined,
+    lastError: undefined,
+    rateLimit: undefined,
+    running: 0,
+  };
+  return { name, ask, status: () => status, close: () => Promise.resolve() };
+}
