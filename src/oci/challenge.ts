@@ -8,7 +8,7 @@ export interface Challenge {
 
 /** More are not looked at, nor are longer lines: Node takes 16 KiB of headers in all. */
 const CHALLENGES_MAX = 32;
-const LINE_LENGTH_MAX = 65_536;
+const LINE_LENGTH_MAX = 16_384;
 
 /**
  * Every challenge of a `WWW-Authenticate`, given as one line or as several. Schemes and names in any case, values quoted
@@ -34,7 +34,7 @@ interface Draft {
 function parseLine(line: string): Challenge[] {
   const challenges: Draft[] = [];
   let at = skip(line, 0, LIST_SPACE);
-  while (at < line.length) {
+  while (at < line.length && challenges.length <= CHALLENGES_MAX) {
     const word = readWhile(line, at, TOKEN);
     const afterWord = skip(line, word.end, SPACE);
     const current = challenges.at(-1);

@@ -1,3 +1,5 @@
+import { jsonDepthExceeds } from './json-depth.ts';
+
 /** A parsed JSON object: read its keys by `Object.hasOwn` alone ({@link own}), never copy them onto another object (S26). */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -12,7 +14,8 @@ export interface JsonFault {
 
 /** The object that `bytes` hold; a fault where they hold none, nest too deep, or are not UTF-8. Never throws. */
 export function readJsonObject(bytes: Uint8Array): { readonly kind: 'object'; readonly value: JsonObject } | JsonFault {
-  if (isTooDeep(bytes)) return { kind: 'fault', reason: `it nests deeper than ${JSON_DEPTH_MAX} levels` };
+  if (jsonDepthExceeds(bytes, JSON_DEPTH_MAX))
+    return { kind: 'fault', reason: `it nests deeper than ${JSON_DEPTH_MAX} levels` };
   const value = parse(bytes);
   if (value === undefined) return { kind: 'fault', reason: 'it is not JSON' };
   return isObject(value) ? { kind: 'object', value } : { kind: 'fault', reason: 'it is not a JSON object' };
@@ -35,28 +38,4 @@ function parse(bytes: Uint8Array): unknown {
     // Not UTF-8 or not JSON: either way there is nothing to read.
     return undefined;
   }
-}
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-
-/** One pass over the bytes. In what is not JSON the count may be wrong; the parser refuses that anyway. */
-function isTooDeep(bytes: Uint8Array): boolean {
-  let depth = 0;
-  let inString = false;
-  for (let at = 0; at < bytes.length; at += 1) {
-    const byte = bytes[at];
-    if (inString) {
-      if (byte === BACKSLASH) at += 1;
-      else if (byte === QUOTE) inString = false;
-    } else if (byte === QUOTE) {
-      inString = true;
-    } else if (byte === 0x7b || byte === 0x5b) {
-      depth += 1;
-      if (depth > JSON_DEPTH_MAX) return true;
-    } else if (byte === 0x7d || byte === 0x5d) {
-      depth -= 1;
-    }
-  }
-  return false;
 }

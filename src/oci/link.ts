@@ -1,5 +1,5 @@
 /** Longer headers are not looked at: Node takes 16 KiB of them in all. */
-const LENGTH_MAX = 65_536;
+const LENGTH_MAX = 16_384;
 
 /**
  * The target of the first link of relation `next`, as written, perhaps relative; `undefined` when there is none
