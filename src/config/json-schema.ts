@@ -109,7 +109,7 @@ function withoutMarks(node: JsonSchema): JsonSchema {
   return node;
 }
 
-export function childrenOf(node: JsonSchema): JsonSchema[] {
+function childrenOf(node: JsonSchema): JsonSchema[] {
   const more = typeof node.additionalProperties === 'object' ? [node.additionalProperties] : [];
   return [
     ...Object.values(node.properties ?? {}),

@@ -22,6 +22,9 @@ function faultOf(text: string): PatternFault | undefined {
   if (fault !== undefined) return fault;
   if (!text.includes('/')) return withoutSlash(text);
   if (text !== text.toLowerCase()) return { expected: 'expected lower case, as all names are', suggestion: text.toLowerCase() };
+  const hub = /^(?:index|registry-1)\.docker\.io\//;
+  if (hub.test(text))
+    return { expected: 'expected docker.io, as its images are called', suggestion: text.replace(hub, 'docker.io/') };
   const expected = 'expected a pattern over registry/repository, such as docker.io/library/*';
   if (/^https?:\/\//.test(text)) return { expected, suggestion: text.replace(/^https?:\/\//, '') };
   if (text.startsWith('/') || text.endsWith('/') || text.includes('//')) {

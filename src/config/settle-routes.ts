@@ -31,7 +31,7 @@ export function settleRoutes(
   return routes;
 }
 
-export function spellOut(pattern: string): string[] {
+function spellOut(pattern: string): string[] {
   return pattern === 'well-known' ? WELL_KNOWN.map((registry) => `${registry}/**`) : [pattern];
 }
 

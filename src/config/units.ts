@@ -10,19 +10,6 @@ const MILLISECONDS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-const BYTES: Readonly<Record<string, number>> = {
-  '': 1,
-  b: 1,
-  kb: 1e3,
-  mb: 1e6,
-  gb: 1e9,
-  tb: 1e12,
-  kib: 2 ** 10,
-  mib: 2 ** 20,
-  gib: 2 ** 30,
-  tib: 2 ** 40,
-};
-
 /**
  * `30s`, `5m`, `168h`, `30d`, and Go's compound `1h30m`, as milliseconds; `undefined` for anything else. A bare `0` is a
  * duration; any other bare number is none, since the official registry reads it as nanoseconds and nobody else does.
@@ -33,15 +20,6 @@ export function parseDuration(text: string): number | undefined {
   const parts = text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d)/g);
   const total = [...parts].reduce((sum, [, count, unit]) => sum + Number(count) * (MILLISECONDS[unit ?? ''] ?? 0), 0);
   return total <= Number.MAX_SAFE_INTEGER ? total : undefined;
-}
-
-/** `500MB` (powers of 1000), `50GiB` (of 1024), a bare number of bytes; `undefined` for anything else. */
-export function parseSize(text: string): number | undefined {
-  const [, count, unit] = /^(\d+(?:\.\d+)?) ?([a-z]*)$/i.exec(text) ?? [];
-  const factor = BYTES[unit?.toLowerCase() ?? 'none'];
-  if (count === undefined || factor === undefined) return undefined;
-  const bytes = Math.round(Number(count) * factor);
-  return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
 /** As YAML 1.1 spelt it too, since the official registry reads those. */

@@ -15,7 +15,7 @@ export const headerValue = () =>
 
 /** `/a/b/` → `/a/b`, `/` → nothing. */
 function parsePrefix(written: string): string | undefined {
-  return /^\/(?:[A-Za-z0-9._~-]+\/?)*$/.test(written) ? written.replace(/\/$/, '') : undefined;
+  return /^(?:\/[A-Za-z0-9._~-]+)*\/?$/.test(written) ? written.replace(/\/$/, '') : undefined;
 }
 
 const prometheus = z.strictObject({

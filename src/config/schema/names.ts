@@ -47,6 +47,9 @@ const credential = z.strictObject({
   config: path().optional().describe('A docker `config.json` to take the account from.'),
 });
 
+/** Other names of docker.io: an account under them would never be found. */
+const HUB_HOSTS = new Set(['index.docker.io', 'registry-1.docker.io']);
+
 /** A registry, or a registry and the beginning of a repository. */
 const prefix = z
   .string()
@@ -54,7 +57,11 @@ const prefix = z
 
 function isPrefix(written: string): boolean {
   const [first = '', ...segments] = written.split('/');
-  return parseRegistry(first) !== undefined && segments.every((part) => /^[a-z0-9]+(?:[._-]+[a-z0-9]+)*$/.test(part));
+  return (
+    parseRegistry(first) === first &&
+    !HUB_HOSTS.has(first) &&
+    segments.every((part) => /^[a-z0-9]+(?:[._-]+[a-z0-9]+)*$/.test(part))
+  );
 }
 
 export const credentials = mapOf(credential, prefix)

@@ -20,7 +20,7 @@ function spellOut(written: unknown): unknown {
   if (written === 'lmdb') return { kind: 'lmdb' };
   if (written === 'redis') return { kind: 'redis' };
   const isSection = typeof written === 'object' && written !== null && !Array.isArray(written);
-  return isSection ? { ...written, kind: 'lmdb' } : { kind: written };
+  return isSection && !Object.hasOwn(written, 'kind') ? { ...written, kind: 'lmdb' } : { kind: 'unknown' };
 }
 
 export const metadata = z

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { loadConfig } from '../../../src/config/load.ts';
 import { load, refusal, ROUTES } from './load.ts';
 
 /** What is written, and the whole message: file, line, column, key, what was expected, and what may have been meant. */
@@ -95,6 +96,26 @@ const FAULTS: readonly (readonly [title: string, yaml: string, message: string])
     'pattern without slash',
     'routes: [{ match: docker.io, upstreams: [origin] }]',
     'config.yml:1:19: routes[0].match: expected a pattern with a slash, over registry/repository (only ** and well-known stand alone); did you mean "docker.io/**"?',
+  ],
+  [
+    'pattern of an alias',
+    'routes: [{ match: index.docker.io/**, upstreams: [origin] }]',
+    'config.yml:1:19: routes[0].match: expected docker.io, as its images are called; did you mean "docker.io/**"?',
+  ],
+  [
+    'pattern in upper case',
+    'routes: [{ match: Docker.io/**, upstreams: [origin] }]',
+    'config.yml:1:19: routes[0].match: expected lower case, as all names are; did you mean "docker.io/**"?',
+  ],
+  [
+    'kind within metadata',
+    `metadata: { kind: redis }\n${ROUTES}`,
+    'config.yml:1:11: metadata: expected lmdb, redis, or a section with the path of the embedded store',
+  ],
+  [
+    'key beside the path of metadata',
+    `metadata: { pth: x }\n${ROUTES}`,
+    'config.yml:1:13: metadata.pth: is not a key here; did you mean "path"?',
   ],
   [
     'negated pattern',
@@ -205,6 +226,28 @@ describe('a wrong file is refused with file, line, column, key and what was expe
     const yaml =
       'proxy: { remoteurl: "https://x.test?k=hunter2", username: [hunter2], password: { a: hunter2 } }\nhttp: { addr: hunter2 }\n';
     expect(await refusal(yaml)).not.toContain('hunter2');
+  });
+});
+
+describe('files that cannot be read', () => {
+  const failing = (failure: string): Promise<unknown> =>
+    loadConfig({
+      env: {},
+      directory: '/etc/test',
+      readFile: (path) =>
+        path.endsWith(failure)
+          ? Promise.reject(Object.assign(new Error('permission denied'), { code: 'EACCES' }))
+          : Promise.resolve(`credentials: { docker.io: { username: u, passwordfile: hub } }\n${ROUTES}`),
+    });
+
+  test('the configuration itself', async () => {
+    await expect(failing('/etc/entrepot/config.yml')).rejects.toThrow('/etc/entrepot/config.yml: cannot be read (EACCES)');
+  });
+
+  test('a secret', async () => {
+    await expect(failing('/hub')).rejects.toThrow(
+      '/etc/entrepot/config.yml:1:56: credentials."docker.io".passwordfile: expected a file that can be read at /etc/entrepot/hub (EACCES)',
+    );
   });
 });
 
