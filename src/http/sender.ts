@@ -117,26 +117,32 @@ async function copy(sending: Sending, reader: Reader, span: Span, before: () => 
     writing = undefined;
   };
 
-  while (sent !== span.promised) {
-    if (!buffers.available(writing?.buffer)) await written();
-    const buffer = buffers.take();
-    const count = await outlet.orGone(reader.read(buffer));
-    await checkCount(sending, reader, span, sent, count);
-    if (!begun) await before();
-    begun = true;
-    await written();
-    if (count === 0) {
-      buffers.giveBack(buffer);
-      break;
+  try {
+    while (sent !== span.promised) {
+      if (!buffers.available(writing?.buffer)) await written();
+      const buffer = buffers.take();
+      const count = await outlet.orGone(reader.read(buffer));
+      await checkCount(sending, reader, span, sent, count);
+      if (!begun) await before();
+      begun = true;
+      await written();
+      if (count === 0) {
+        buffers.giveBack(buffer);
+        break;
+      }
+      sent += count;
+      buffers.adapt({ count, room: buffer.byteLength, sent, lastWriteMs: outlet.lastWriteMs() });
+      const done = outlet.write(buffer.subarray(0, count));
+      // Awaited in the next turn; until then its rejection is nobody's.
+      done.catch(() => undefined);
+      writing = { done, buffer };
     }
-    sent += count;
-    buffers.adapt({ count, room: buffer.byteLength, sent, lastWriteMs: outlet.lastWriteMs() });
-    const done = outlet.write(buffer.subarray(0, count));
-    // Awaited in the next turn; until then its rejection is nobody's.
-    done.catch(() => undefined);
-    writing = { done, buffer };
+    await written();
+  } catch (error) {
+    // What was read before it failed is right, and the client goes on from there: a cut would drop it.
+    await writing?.done.catch(() => undefined);
+    throw error;
   }
-  await written();
 }
 
 /**

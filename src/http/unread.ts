@@ -12,6 +12,7 @@ const DISCARD_MS_MAX = 10_000;
 export function discardBody(exchange: Exchange, clock: EdgeClock): void {
   const { incoming, outgoing, connection } = exchange;
   let discarded = 0;
+  let stopping = false;
   const stop = (): void => {
     if (!incoming.complete) connection.socket.destroySoon();
   };
@@ -19,8 +20,10 @@ export function discardBody(exchange: Exchange, clock: EdgeClock): void {
   const finish = (): void => timer.cancel();
   incoming.on('data', (chunk: Buffer) => {
     discarded += chunk.byteLength;
-    if (discarded > DISCARD_BYTES_MAX && outgoing.writableFinished) stop();
-    else if (discarded > DISCARD_BYTES_MAX) outgoing.once('finish', stop);
+    if (discarded <= DISCARD_BYTES_MAX || stopping) return;
+    stopping = true;
+    if (outgoing.writableFinished) stop();
+    else outgoing.once('finish', stop);
   });
   incoming.once('close', finish);
   incoming.once('end', finish);

@@ -7,8 +7,8 @@ import { DIGEST } from './edge.ts';
 export interface Script {
   /** Fails at opening, or at the nth read (from 1). */
   readonly failAt?: 'open' | number;
-  /** Each read waits for this first. */
-  readonly gate?: () => Promise<void>;
+  /** The nth read (from 1) of each reader waits for this first. */
+  readonly gate?: (nth: number) => Promise<void> | undefined;
   /** A read yields no more than this. */
   readonly chunkMax?: number;
 }
@@ -45,7 +45,7 @@ function scriptedReader(bytes: Buffer, script: Script, counts: ScriptedContent['
       if (closed) throw new Error('read after close');
       reads += 1;
       counts.reads += 1;
-      await script.gate?.();
+      await script.gate?.(reads);
       if (reads === script.failAt) throw new Error(`read ${reads} fails`);
       const count = Math.min(into.byteLength, script.chunkMax ?? Infinity, bytes.byteLength - position);
       into.set(bytes.subarray(position, position + count));

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { connect, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { BLOB_PATH, collect, readUntil, request, STALL_MS, startEdge } from './edge.ts';
+import { BLOB_PATH, readUntil, request, STALL_MS, startEdge } from './edge.ts';
 import { pullOf, scriptedContent, wholeReply } from './scripted-content.ts';
 
 const sha = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -80,13 +81,16 @@ describe('a body', () => {
 
   test('of unknown size to an HTTP/1.0 client is reset when it fails, since its end is the end of the connection', async () => {
     const edge = await startEdge({ pull: pullOf(wholeReply(scriptedContent(pattern(40_000), { failAt: 2 }), null)) });
-    const socket = await edge.connect();
-    const errors: string[] = [];
-    socket.on('error', (error: NodeJS.ErrnoException) => errors.push(error.code ?? ''));
-    const closed = collect(socket);
+    const socket = connect({ port: edge.port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.resume();
+    // libuv may report a reset as an end. Behind a FIN a write succeeds, behind a reset it does not.
+    const reset = new Promise<boolean>((resolve) => {
+      socket.once('error', () => resolve(true));
+      socket.once('end', () => socket.write('x', (error) => resolve(error instanceof Error)));
+    });
     socket.write(`GET ${BLOB_PATH} HTTP/1.0\r\nHost: a\r\n\r\n`);
-    await closed;
-    expect(errors).toEqual(['ECONNRESET']);
+    expect(await reset).toBe(true);
+    socket.destroy();
   });
 
   test('[P61] in parts has each head before its bytes', async () => {
@@ -132,7 +136,7 @@ describe('[S18] [P69] a length that is not true', () => {
                 },
           ),
       });
-      const text = await edge.raw(request('GET', BLOB_PATH) + request('GET', BLOB_PATH));
+      const text = await edge.raw(request('GET', BLOB_PATH) + request('GET', BLOB_PATH, ['Connection: close']));
       if (text.startsWith('HTTP/1.1 500 ')) continue; // Found out before the head left: an honest error.
       const body = text.slice(text.indexOf('\r\n\r\n') + 4);
       expect(body.length).toBeLessThan(size + delta);
@@ -214,18 +218,11 @@ describe('[S24] [R53] clients that do not read', () => {
   });
 
   test('a reader that reads slowly is not cut', async () => {
-    const size = 24 * 1024 * 1024;
-    const edge = await startEdge({ pull: pullOf(wholeReply(scriptedContent(pattern(size)))) });
+    const edge = await startEdge({ pull: pullOf(wholeReply(scriptedContent(pattern(64 * 1024 * 1024)))) });
     const socket = await edge.connect();
-    socket.pause();
     socket.write(request('GET', BLOB_PATH));
-    let received = 0;
-    socket.on('data', (chunk: Buffer) => (received += chunk.byteLength));
     for (let look = 0; look < 8; look++) {
-      const before = received;
-      socket.resume();
-      await settled(() => (received > before + 100_000 ? 1 : Math.random()));
-      socket.pause();
+      await takeSome(socket, 4 * 1024 * 1024);
       await edge.clock.advance(STALL_MS / 2);
     }
     expect(socket.destroyed).toBe(false);
@@ -234,19 +231,15 @@ describe('[S24] [R53] clients that do not read', () => {
 
   test('clients that leave close their readers, also while a read hangs', async () => {
     const never = gate();
-    let reads = 0;
-    const content = scriptedContent(pattern(100_000), {
-      chunkMax: 1000,
-      gate: () => (++reads > 1 ? never.opened : Promise.resolve()),
-    });
+    const content = scriptedContent(pattern(100_000), { chunkMax: 1000, gate: (nth) => (nth > 1 ? never.opened : undefined) });
     const edge = await startEdge({ pull: pullOf(wholeReply(content)) });
     const sockets = await Promise.all(Array.from({ length: 20 }, () => edge.connect()));
-    reads = -19;
     for (const socket of sockets) {
       socket.write(request('GET', BLOB_PATH));
       await readUntil(socket, (received) => received.includes('\r\n\r\n')).then(() => socket.destroy());
     }
     await edge.ended(20);
+    await settled(() => content.counts.closed);
     expect(content.counts.closed).toBe(content.counts.opened);
     expect(edge.records().every(({ aborted }) => aborted)).toBe(true);
     expect(edge.faults()).toEqual([]);
@@ -287,6 +280,22 @@ describe('[R54] HEAD', () => {
     expect(text.match(/content-length: 1000\r\n/gi)).toHaveLength(1000);
   });
 });
+
+/** Reads so many bytes, or a little more, and then no further. */
+async function takeSome(socket: Socket, bytes: number): Promise<void> {
+  let taken = 0;
+  await new Promise<void>((resolve) => {
+    const onData = (chunk: Buffer): void => {
+      taken += chunk.byteLength;
+      if (taken < bytes) return;
+      socket.pause();
+      socket.off('data', onData);
+      resolve();
+    };
+    socket.on('data', onData);
+    socket.resume();
+  });
+}
 
 /** Resolves when the value has stayed the same over many turns of the event loop. */
 async function settled(value: () => number): Promise<void> {
