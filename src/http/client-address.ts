@@ -46,22 +46,30 @@ export function createClientAddresses(trusted: readonly string[]): ClientAddress
 }
 
 function parseRange(text: string): [Address, number] {
-  try {
-    const [address, bits] = text.includes('/') ? ipaddr.parseCIDR(text) : [ipaddr.parse(text), undefined];
-    const mapped = address.kind() === 'ipv6' && (address as ipaddr.IPv6).isIPv4MappedAddress();
-    if (mapped) return [ipaddr.process(address.toString()), bits === undefined ? 32 : Math.max(0, bits - 96)];
-    return [address, bits ?? (address.kind() === 'ipv4' ? 32 : 128)];
-  } catch (cause) {
-    throw new Error(`trustedproxies: "${text}" is neither an address nor a range of addresses`, { cause });
+  const [, bare = '', digits] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const address = parseBare(bare);
+  const width = address?.kind() === 'ipv4' ? 32 : 128;
+  const bits = digits === undefined ? width : Number(digits);
+  if (address === undefined || bits > width) {
+    throw new Error(`trustedproxies: "${text}" is neither an address nor a range of addresses`);
   }
+  const folded = fold(address);
+  return folded === address ? [address, bits] : [folded, Math.max(0, bits - 96)];
 }
 
 /** An address with or without a port, v4-mapped ones folded. Odd spellings of IPv4 (octal, one number) are none. */
 export function parseAddress(text: string): Address | undefined {
-  const bare = /^\[([^\]]*)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text;
-  if (ipaddr.IPv4.isValidFourPartDecimal(bare)) return ipaddr.IPv4.parse(bare);
-  if (!bare.includes(':') || !ipaddr.IPv6.isValid(bare)) return undefined;
-  return ipaddr.process(bare);
+  const address = parseBare(/^\[([^\]]*)\](?::\d+)?$/.exec(text)?.[1] ?? /^([\d.]+):\d+$/.exec(text)?.[1] ?? text);
+  return address && fold(address);
+}
+
+function parseBare(text: string): Address | undefined {
+  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text);
+  return text.includes(':') && ipaddr.IPv6.isValid(text) ? ipaddr.IPv6.parse(text) : undefined;
+}
+
+function fold(address: Address): Address {
+  return 'isIPv4MappedAddress' in address && address.isIPv4MappedAddress() ? address.toIPv4Address() : address;
 }
 
 /** All its field lines in order. Not from `headersDistinct`, which a field named `__proto__` broke (CVE-2026-21710). */

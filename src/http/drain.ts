@@ -55,5 +55,7 @@ export function createDrain({ server, clock, connections, sockets }: DrainOption
     const deadline = timeoutMs > 0 ? clock.after(timeoutMs, cutAll) : undefined;
     await closed;
     deadline?.cancel();
+    // The server is closed a moment before its last sockets have said so.
+    await Promise.all([...connections()].map((connection) => new Promise<void>((resolve) => connection.onGone(resolve))));
   };
 }

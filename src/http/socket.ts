@@ -105,20 +105,20 @@ async function sendStream(outgoing: ServerResponse, values: AsyncIterable<unknow
   outgoing.flushHeaders();
   for await (const value of values) {
     if (signal.aborted) return;
-    if (!outgoing.write(`${JSON.stringify(value)}\n`)) await drained(outgoing, signal);
+    await taken(outgoing, signal, `${JSON.stringify(value)}\n`);
   }
   outgoing.end();
 }
 
-function drained(outgoing: ServerResponse, signal: AbortSignal): Promise<void> {
+/** Resolves when the kernel has taken the line, or the caller has gone. */
+function taken(outgoing: ServerResponse, signal: AbortSignal, line: string): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
-      outgoing.off('drain', done);
       signal.removeEventListener('abort', done);
       resolve();
     };
-    outgoing.once('drain', done);
     signal.addEventListener('abort', done, { once: true });
+    outgoing.write(line, done);
   });
 }
 

@@ -246,3 +246,13 @@ describe('the record of a request', () => {
     }
   });
 });
+
+test('[S20] a target that the router and the parser read differently is answered by neither', async () => {
+  const edge = await startEdge({
+    app: { parseName: () => ({ kind: 'catalog' }) },
+    pull: () => Promise.reject(new Error('asked')),
+  });
+  const reply = await edge.get(BLOB_PATH);
+  expect(reply.status).toBe(404);
+  expect(edge.faults()).toEqual([]);
+});
