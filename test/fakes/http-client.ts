@@ -20,7 +20,7 @@ export interface Reply {
   bytes(): Promise<Buffer>;
   text(): Promise<string>;
   json<T = unknown>(): Promise<T>;
-  /** `sha256:…` of the whole body, without holding it. */
+  /** `sha256:…` of the whole body, without holding it; rejects, with the answer's text, when it is a refusal. */
   sha256(): Promise<string>;
   /** At least one piece, or `undefined` at the end: for reading slowly. */
   next(): Promise<Buffer | undefined>;
@@ -105,6 +105,7 @@ function toReply(incoming: IncomingMessage, headMs: number): Reply {
     text,
     json: async <T>() => JSON.parse(await text()) as T,
     async sha256() {
+      if ((incoming.statusCode ?? 500) >= 300) throw new Error(`${incoming.statusCode}: ${await text()}`);
       const hash = createHash('sha256');
       await each((part) => void hash.update(part));
       return `sha256:${hash.digest('hex')}`;

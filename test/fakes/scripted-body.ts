@@ -33,6 +33,8 @@ export async function sendBody(
     if (plan.pace !== undefined && at < end) await pause(outgoing, plan.pace.everyMs);
   }
   outgoing.end();
+  // Said more than it has: a server notices, and closes.
+  if ((plan.lengthShift ?? 0) > 0) outgoing.socket?.end();
 }
 
 /** Resolves when the socket has taken the bytes; false when it is gone. */

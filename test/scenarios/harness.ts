@@ -6,6 +6,7 @@ import { createFaultyLink, type FaultyLink, type LinkFaults } from '../fakes/fau
 import { createScriptedUpstream, type ScriptedUpstream, type ScriptedUpstreamOptions } from '../fakes/scripted-upstream.ts';
 import { startHere, type RunningHere } from './in-process.ts';
 import { startProcess, type ProcessOptions, type RunningProcess } from './process.ts';
+import type { Running } from './running.ts';
 import { baseSettings, routesTo, type Settings } from './settings.ts';
 
 /** What a scenario works with; all of it ends with the scenario. */
@@ -39,8 +40,11 @@ export function scenario(title: string, play: (stage: Stage) => Promise<void>, o
     title,
     async () => {
       const ends: (() => unknown)[] = [];
+      const servers: Running[] = [];
       try {
-        await play(await setStage(options, ends));
+        await play(await setStage(options, ends, servers));
+      } catch (error) {
+        throw withLog(error, servers);
       } finally {
         for (const end of ends.toReversed()) await end();
       }
@@ -49,7 +53,19 @@ export function scenario(title: string, play: (stage: Stage) => Promise<void>, o
   );
 }
 
-async function setStage(options: ScenarioOptions, ends: (() => unknown)[]): Promise<Stage> {
+/** What the servers said is half of what one needs to see why. */
+function withLog(error: unknown, servers: readonly Running[]): unknown {
+  const said = servers.flatMap(({ records }) => records.filter(({ level }) => level === 'error' || level === 'warn'));
+  if (error instanceof Error && said.length > 0) {
+    error.message += `\n${said
+      .slice(0, 20)
+      .map((record) => JSON.stringify(record))
+      .join('\n')}`;
+  }
+  return error;
+}
+
+async function setStage(options: ScenarioOptions, ends: (() => unknown)[], servers: Running[]): Promise<Stage> {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-'));
   ends.push(() => rm(directory, { recursive: true, force: true, maxRetries: 3 }));
 
@@ -66,6 +82,7 @@ async function setStage(options: ScenarioOptions, ends: (() => unknown)[]): Prom
   async function start(more: Settings, name = 'data'): Promise<RunningHere> {
     const own = await place(name);
     const server = await startHere(baseSettings(own, more), own);
+    servers.push(server);
     ends.push(() => server.stop());
     return server;
   }
@@ -90,6 +107,7 @@ async function setStage(options: ScenarioOptions, ends: (() => unknown)[]): Prom
     async startProcess(more, { name = 'data', ...processOptions } = {}) {
       const own = await place(name);
       const running = await startProcess(baseSettings(own, more), own, processOptions);
+      servers.push(running);
       ends.push(() => running.stop());
       return running;
     },
