@@ -16,6 +16,7 @@ export function createUpstreamBody(
   signal: AbortSignal,
 ): UpstreamBody {
   let unreported = 0;
+  let isClosed = false;
   const flush = (): void => {
     if (unreported > 0) report({ kind: 'upstream-bytes', upstream, what, bytes: unreported });
     unreported = 0;
@@ -31,11 +32,13 @@ export function createUpstreamBody(
         flush();
         if (signal.aborted) throw signal.reason;
         const failure = toUpstreamError(upstream, host, error, 'body');
-        report({ kind: 'upstream-error', upstream, reason: failure.reason, message: failure.message });
+        // Whoever closed it while it was being read knows why it ended.
+        if (!isClosed) report({ kind: 'upstream-error', upstream, reason: failure.reason, message: failure.message });
         throw failure;
       }
     },
     close() {
+      isClosed = true;
       flush();
       body.close();
     },

@@ -286,6 +286,21 @@ describe('connections', () => {
     await expect.poll(() => server.sockets.size).toBe(0);
   });
 
+  test('a body that its reader closes while it waits is no failure of the upstream', async () => {
+    const server = await serve((_request, response) => {
+      response.writeHead(200, { 'content-length': '100' });
+      response.write('half');
+    });
+    const upstream = upstreamOf(server);
+    const { body } = expectFound(await upstream.ask(wantBlob(), never));
+    await body!.read();
+    const reading = failureOf(body!.read());
+    body!.close();
+    expect(await reading).toMatchObject({ name: 'UpstreamError' });
+    expect(upstream.events.map(({ kind }) => kind)).toEqual(['upstream-request', 'upstream-bytes']);
+    expect(upstream.status().running).toBe(0);
+  });
+
   test('bytes are reported, and each exchange', async () => {
     const server = await serve((request, response) => sendBlob(request, response));
     const upstream = upstreamOf(server);

@@ -193,16 +193,25 @@ describe('[S16] [P75] transformed bytes', () => {
 describe('[P74] ranges', () => {
   const range = { from: 2, to: 7 };
   test.each([
-    ['another start', { 'content-range': 'bytes 3-6/57' }],
-    ['an end beyond what was asked', { 'content-range': 'bytes 2-7/57' }],
-    ['an end beyond the total', { 'content-range': 'bytes 2-6/5' }],
-    ['no Content-Range', {}],
-    ['several parts', { 'content-type': 'multipart/byteranges; boundary=x' }],
-    ['a length that contradicts it', { 'content-range': 'bytes 2-6/57', 'content-length': '4' }],
-    ['nonsense', { 'content-range': 'bytes a-b/c' }],
-  ])('206 with %s is a fault', async (_what, headers: Record<string, string>) => {
+    ['another start', 'bytes 3-6/56', {}],
+    ['an earlier start', 'bytes 0-4/56', {}],
+    ['an end beyond what was asked', 'bytes 2-7/56', {}],
+    ['an end beyond the total', 'bytes 2-6/5', {}],
+    ['an end before its start', 'bytes 2-1/56', {}],
+    ['no Content-Range', undefined, {}],
+    ['several parts', undefined, { 'content-type': 'multipart/byteranges; boundary=x' }],
+    ['a length that contradicts it', 'bytes 2-5/56', {}],
+    ['nonsense', 'bytes a-b/c', {}],
+  ])('206 with %s is a fault', async (what, contentRange: string | undefined, headers: Record<string, string>) => {
+    const [, first, last] = /^bytes (\d+)-(\d+)/.exec(contentRange ?? '') ?? [];
+    const bytes = what.startsWith('a length') ? 5 : Math.max(Number(last ?? 6) - Number(first ?? 2) + 1, 0);
     const server = await serve((_request, response) =>
-      answer(response, 206, headers, headers['content-length'] ? 'laye' : 'layer'),
+      answer(
+        response,
+        206,
+        { ...headers, ...(contentRange === undefined ? {} : { 'content-range': contentRange }) },
+        Buffer.alloc(bytes),
+      ),
     );
     await expect(upstreamOf(server).ask(wantBlob({ range }), never)).rejects.toMatchObject({ reason: 'status', status: 206 });
   });

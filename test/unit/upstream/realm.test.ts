@@ -10,6 +10,7 @@ describe('[S01] where credentials may go', () => {
   test.each([
     ['the same origin', 'https://registry-1.docker.io/token', HUB, 'credentials'],
     ['the same registrable domain over https', 'https://auth.docker.io/token', HUB, 'credentials'],
+    ['GitLab, whose realm is its parent', 'https://gitlab.com/jwt/auth', new URL('https://registry.gitlab.com'), 'credentials'],
     ['a name that only looks like it', 'https://hub.docker.io.evil.test/token', HUB, 'anonymous'],
     ['a suffix without its dot', 'https://evildocker.io/token', HUB, 'anonymous'],
     ['a user name before the host', 'https://auth.docker.io@evil.test/token', HUB, 'refused'],
