@@ -89,19 +89,11 @@ export const mutants = [
     test: ['test/unit/config/reload.test.ts'],
   },
   {
-    name: 'a wrong file is said again at every look',
-    guards: ['contract: said once'],
-    file: 'src/config/reload.ts',
-    find: 'if (told !== loaded.message) options.report(outcome);',
-    replace: 'options.report(outcome);',
-    test: ['test/unit/config/reload.test.ts'],
-  },
-  {
     name: 'an address changes under a running listener',
     guards: ['contract, Reload'],
     file: 'src/config/reload.ts',
-    find: 'const next = withFixed(config, loaded);',
-    replace: 'const next = loaded.workers > 0 ? loaded : withFixed(config, loaded);',
+    find: 'http: { ...next.http, addr, debug: nextDebug },',
+    replace: 'http: { ...next.http, ...(addr.port > 65_535 ? { addr } : {}), debug: nextDebug },',
     test: ['test/unit/config/reload.test.ts'],
   },
   {

@@ -1,63 +1,33 @@
 import { describe, expect, test } from 'vitest';
 import type { Config } from '../../../src/config/config.ts';
-import { createReloader, needsRestart, type ReloadOutcome } from '../../../src/config/reload.ts';
+import { needsRestart, withFixed } from '../../../src/config/reload.ts';
 import { fingerprint, watchFiles } from '../../../src/config/watch.ts';
 import { load, ROUTES } from './load.ts';
 
-async function reloader(
-  first: string,
-): Promise<{ write: (yaml: string) => void; applied: Config[]; told: ReloadOutcome[]; it: ReturnType<typeof createReloader> }> {
-  let text = first;
-  const applied: Config[] = [];
-  const told: ReloadOutcome[] = [];
-  const it = createReloader(await load(text), {
-    load: () => load(text),
-    apply: (config) => void applied.push(config),
-    report: (outcome) => void told.push(outcome),
-  });
-  return { write: (yaml) => (text = yaml), applied, told, it };
-}
-
 describe('reload', () => {
-  test('puts what changed into effect, and names what needs a restart, each time until there is one', async () => {
-    const { write, applied, it } = await reloader(`http: { addr: ":1" }\n${ROUTES}`);
-    write(
-      `http: { addr: ":2", draintimeout: 1s }\nmetadata: { path: /m }\nstorage: { filesystem: { rootdirectory: /r } }\n${ROUTES}`,
-    );
-    const restart = ['http.addr', 'storage.filesystem.rootdirectory', 'metadata'];
-    expect(await it.reload()).toEqual({ kind: 'reloaded', restart, warnings: [] });
-    expect(applied[0]).toMatchObject({
-      http: { addr: { port: 1 }, draintimeout: 1000 },
-      storage: { rootdirectory: '/var/lib/registry' },
-    });
-    expect(await it.reload()).toMatchObject({ restart });
-    expect(it.current().http.addr.port).toBe(1);
+  const first = `http: { addr: ":1" }\n${ROUTES}`;
+  const second = `http: { addr: ":2", draintimeout: 1s, debug: { addr: ":3" } }\nmetadata: { path: /m }\nstorage: { filesystem: { rootdirectory: /r } }\n${ROUTES}`;
+  const restart = ['http.addr', 'http.debug.addr', 'storage.filesystem.rootdirectory', 'metadata'];
+
+  test('what needs a restart is named, each time until there is one', async () => {
+    const [running, next] = [await load(first), await load(second)];
+    expect(needsRestart(running, next)).toEqual(restart);
+    expect(needsRestart(withFixed(running, next), next)).toEqual(restart);
+    expect(needsRestart(running, running)).toEqual([]);
   });
 
-  test('a wrong file changes nothing and is said once, until it is another wrong file', async () => {
-    const { write, applied, told, it } = await reloader(ROUTES);
-    write('http: { addr: nonsense }');
-    expect(await it.reload()).toMatchObject({ kind: 'refused' });
-    expect(await it.reload()).toMatchObject({ kind: 'refused' });
-    expect(told).toHaveLength(1);
-    expect(applied).toEqual([]);
-    write('http: { adr: 1 }');
-    await it.reload();
-    expect(told).toHaveLength(2);
-    write(ROUTES);
-    await it.reload();
-    write('http: { adr: 1 }');
-    await it.reload();
-    expect(told.map(({ kind }) => kind)).toEqual(['refused', 'refused', 'reloaded', 'refused']);
+  test('what does not need one takes effect, and nothing else', async () => {
+    const applied = withFixed(await load(first), await load(second));
+    expect(applied.http).toMatchObject({ addr: { port: 1 }, draintimeout: 1000, debug: undefined });
+    expect(applied.storage.rootdirectory).toBe('/var/lib/registry');
+    expect(applied.metadata).toEqual({ kind: 'lmdb', path: undefined });
   });
 
-  test('calls at once are carried out one after the other', async () => {
-    const { write, applied, it } = await reloader(ROUTES);
-    const first = it.reload();
-    write(`log: { level: debug }\n${ROUTES}`);
-    await Promise.all([first, it.reload()]);
-    expect(applied).toHaveLength(2);
-    expect(it.current().log.level).toBe('debug');
+  test('the path of the metrics takes effect at the address that is listened on', async () => {
+    const debug = (written: string): Promise<Config> =>
+      load(`http: { debug: { addr: ":1", prometheus: ${written} } }\n${ROUTES}`);
+    const applied = withFixed(await debug('{ path: /a }'), await debug('{ path: /b }'));
+    expect(applied.http.debug).toEqual({ addr: { host: undefined, port: 1 }, metricsPath: '/b' });
   });
 
   test('another password of Redis needs a restart, though both print as stars', async () => {
