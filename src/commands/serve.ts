@@ -16,7 +16,10 @@ export async function serve(context: CommandContext, argument: string | undefine
   // Where the server keeps going is decided when it runs: until then there is nothing to reload.
   let reload = async (): Promise<Reloaded> => Promise.reject(new CommandFault('the server is still starting: try again'));
   const server = await start(context, config, log, () => reload());
+  let failed = false;
   reload = createReload(context, argument, server, (next) => {
+    failed = next === undefined;
+    if (next === undefined) return;
     config = next;
     log.setLevel(next.log.level);
   });
@@ -28,7 +31,9 @@ export async function serve(context: CommandContext, argument: string | undefine
     rootdirectory: config.storage.rootdirectory,
     version,
   });
-  await untilStopped(context, server, () => config, reload);
+  // A wrong file is read again until it is right, even if what makes it right is what we run with: the metric says so then.
+  const watched = (): Config['watched'] => (failed ? unread(config.watched) : config.watched);
+  await untilStopped(context, server, watched, reload);
   return 0;
 }
 
@@ -70,17 +75,19 @@ function createReload(
   context: CommandContext,
   argument: string | undefined,
   server: RunningServer,
-  took: (config: Config) => void,
+  /** Told how each reload ended: with a configuration in force, or without. */
+  ended: (config: Config | undefined) => void,
 ): () => Promise<Reloaded> {
   let last: Promise<unknown> = Promise.resolve();
   const once = async (): Promise<Reloaded> => {
     try {
       const config = await readConfig(context, argument);
       const restart = await server.reload(config);
-      took(config);
+      ended(config);
       server.report({ kind: 'reloaded', config: nameOf(config), restart });
       return { config: nameOf(config), restart };
     } catch (error) {
+      ended(undefined);
       server.report({ kind: 'reload-failed', config: argument ?? 'configuration', message: messageOf(error) });
       throw error;
     }
@@ -101,13 +108,13 @@ const LINGER_MS = 3000;
 async function untilStopped(
   context: CommandContext,
   server: RunningServer,
-  config: () => Config,
+  watched: () => Config['watched'],
   reload: () => Promise<Reloaded>,
 ): Promise<void> {
   // What went wrong is reported where it happens: nobody waits for these two.
   const unheard = (): Promise<unknown> => reload().catch(() => {});
   const watch = watchFiles({
-    watched: () => config().watched,
+    watched,
     readFile: (path, bytesMax) => readText(context.disk, path, bytesMax),
     after: (ms, callback) => context.clock.after(ms, callback),
     changed: async () => void (await unheard()),
@@ -122,6 +129,11 @@ async function untilStopped(
   // The timer keeps nothing alive: it ends a process in which something still does.
   context.clock.after(LINGER_MS, () => context.signals.exit(0));
   for (const stop of stops) stop();
+}
+
+/** The same files, as if nothing were known of what they hold. */
+function unread(watched: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  return new Map([...watched.keys()].map((path) => [path, '']));
 }
 
 /** Text for a person on a terminal, JSON for everything else, unless `log.formatter` says. */

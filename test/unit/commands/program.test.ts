@@ -1,0 +1,215 @@
+import { describe, expect, test } from 'vitest';
+import type { Proof } from '../../../src/admin/prove.ts';
+import { scene } from './scene.ts';
+
+const LATER = [
+  'evict',
+  'pin',
+  'unpin',
+  'release',
+  'disown',
+  'who',
+  'warm',
+  'export',
+  'import',
+  'collect',
+  'scrub',
+  'backup',
+  'restore',
+  'htpasswd',
+  'token',
+];
+
+describe('the command line', () => {
+  test('help names every command that there is, and none that is not built', async () => {
+    const { exit, out, err } = await (await scene()).command('--help');
+    expect({ exit, err }).toEqual({ exit: 0, err: '' });
+    for (const name of [
+      'serve',
+      'check',
+      'status',
+      'explain',
+      'ls',
+      'refresh',
+      'tail',
+      'clients',
+      'client',
+      'reload',
+      'health',
+      'version',
+    ]) {
+      expect(out).toMatch(new RegExp(`^ {2}${name}\\b`, 'm'));
+    }
+    for (const name of LATER) expect(out).not.toMatch(new RegExp(`^ {2}${name}\\b`, 'm'));
+  });
+
+  test.each([
+    'serve',
+    'check',
+    'status',
+    'explain',
+    'ls',
+    'refresh',
+    'tail',
+    'clients',
+    'client',
+    'reload',
+    'health',
+    'version',
+  ])('%s takes --help and --config', async (name) => {
+    const { exit, out } = await (await scene()).command(name, '--help');
+    expect(exit).toBe(0);
+    expect(out).toContain('--config <file>');
+  });
+
+  test.each([
+    [['frobnicate'], 'frobnicate'],
+    [['client'], 'kind'],
+    [['client', 'rkt'], 'rkt'],
+    [['status', '--bogus'], '--bogus'],
+    [['explain'], 'image'],
+    [['ls', 'a', 'b'], 'ls'],
+    [['registry', 'garbage-collect', '/etc/docker/registry/config.yml'], 'garbage-collect is not built yet'],
+    ...LATER.map((name) => [[name], `${name} is not built yet`] as [string[], string]),
+  ] as [string[], string][])('%j is wrong usage: 2, and one line on stderr', async (args, said) => {
+    const { exit, out, err } = await (await scene()).command(...args);
+    expect({ exit, out }).toEqual({ exit: 2, out: '' });
+    expect(err).toContain(said);
+    expect(err.trimEnd().split('\n')).toHaveLength(1);
+  });
+
+  test('version', async () => {
+    const at = await scene();
+    expect(await at.command('version')).toEqual({ exit: 0, out: '1.2.3\n', err: '' });
+    expect(await at.command('--version')).toEqual({ exit: 0, out: '1.2.3\n', err: '' });
+    expect(JSON.parse((await at.command('version', '--json')).out)).toMatchObject({ version: '1.2.3' });
+  });
+});
+
+describe('check', () => {
+  const proof: Proof = {
+    name: 'hub',
+    url: 'https://registry-1.docker.io',
+    via: 'direct',
+    ok: true,
+    message: 'answers',
+    signedIn: true,
+    rateLimit: { limit: 100, remaining: 76 },
+    ms: 12,
+  };
+
+  test('prints the configuration, the route table with file and line, and each proof', async () => {
+    const { exit, out } = await (await scene({ proofs: [proof] })).command('check');
+    expect(exit).toBe(0);
+    expect(out).toContain('rootdirectory: /data');
+    expect(out).toMatch(/docker\.io\/\*\* ghcr\.io\/\*\* +hub +origin +tags 5m 0s +config\.yml:6/);
+    expect(out).toMatch(/hub +https:\/\/registry-1\.docker\.io +direct +signed in +76 of 100 +ok: answers \(12 ms\)/);
+  });
+
+  test('an upstream that failed: 3', async () => {
+    const at = await scene({ proofs: [proof, { ...proof, name: 'corp', ok: false, message: 'connect: refused' }] });
+    const { exit, err } = await at.command('check');
+    expect(exit).toBe(3);
+    expect(err).toMatch(/^corp: connect: refused.*\n$/);
+    expect((await at.command('check', '--offline')).exit).toBe(0);
+  });
+
+  test('a wrong file: 1, with file, line, column and key', async () => {
+    const at = await scene();
+    await at.write('/work/wrong.yml', 'version: 0.1\nhtpp: { addr: :5000 }\n');
+    const { exit, out, err } = await at.command('check', 'wrong.yml', '--offline');
+    expect({ exit, out }).toEqual({ exit: 1, out: '' });
+    expect(err).toMatch(/wrong\.yml:2:1: htpp: .*http/);
+  });
+
+  test('no secret is printed, in text or JSON', async () => {
+    const at = await scene();
+    await at.write(
+      '/work/secret.yml',
+      `
+version: 0.1
+storage: { filesystem: { rootdirectory: /data } }
+credentials: { docker.io: { username: me, password: cAnArY-1 } }
+upstreams:
+  corp: { url: https://corp.test, username: u, password: cAnArY-2, proxy: "http://p:cAnArY-3@proxy.test:3128", headers: { x-key: cAnArY-4 } }
+routes: [{ match: docker.io/**, upstreams: [corp] }]
+`,
+    );
+    for (const flag of ['--offline', '--json']) {
+      const { exit, out } = await at.command('check', 'secret.yml', '--offline', flag);
+      expect(exit).toBe(0);
+      expect(out).toContain('corp.test');
+      expect(out).not.toContain('cAnArY');
+    }
+  });
+
+  test('--schema prints the JSON Schema', async () => {
+    const { out } = await (await scene()).command('check', '--schema');
+    expect(JSON.parse(out)).toMatchObject({
+      properties: { http: expect.anything() as unknown, routes: expect.anything() as unknown },
+    });
+  });
+});
+
+describe('client', () => {
+  test('takes the address of the configuration, or --url', async () => {
+    const at = await scene();
+    expect((await at.command('client', 'docker')).out).toContain('"http://127.0.0.1:5000"');
+    expect((await at.command('client', 'docker', '--url', 'https://mirror.test')).out).toContain('"https://mirror.test"');
+    await at.write(
+      '/work/host.yml',
+      'version: 0.1\nhttp: { addr: :5000, host: https://public.test }\nstorage: { filesystem: { rootdirectory: /data } }\nroutes: [{ match: "docker.io/**", upstreams: [origin] }]\n',
+    );
+    expect((await at.command('client', 'podman', '--config', 'host.yml')).out).toContain('location = "public.test/docker.io"');
+  });
+
+  test('names the registries that are routed, and keeps --only', async () => {
+    const { out } = await (await scene()).command('client', 'containerd', '--only', '--json');
+    const made = JSON.parse(out) as { files: { path: string; text: string }[] };
+    expect(made.files.map(({ path }) => path)).toEqual([
+      '/etc/containerd/certs.d/docker.io/hosts.toml',
+      '/etc/containerd/certs.d/ghcr.io/hosts.toml',
+    ]);
+    expect(made.files[0]?.text).toMatch(/^server = "http:\/\/127\.0\.0\.1:5000"/);
+  });
+
+  test('what a client cannot do is a fault that says what to do', async () => {
+    const { exit, err } = await (await scene()).command('client', 'docker', '--only');
+    expect(exit).toBe(1);
+    expect(err).toContain('docker pull 127.0.0.1:5000/docker.io/library/alpine');
+  });
+});
+
+describe('without a server', () => {
+  test.each([['status'], ['tail'], ['clients'], ['reload'], ['health']])('%s says how to start one: 1', async (name) => {
+    const { exit, err } = await (await scene()).command(name);
+    expect(exit).toBe(1);
+    expect(err).toContain('no server runs with /data');
+    expect(err.trimEnd().split('\n')).toHaveLength(1);
+  });
+
+  test('ls opens the store itself', async () => {
+    const listed = {
+      repository: 'docker.io/library/alpine',
+      tag: 'latest',
+      digest: 'sha256:0',
+      mediaType: 'm',
+      checked: 'then',
+      upstream: 'hub',
+      lastUse: undefined,
+      pulls: 1,
+    };
+    async function* ls() {
+      yield await Promise.resolve(listed as never);
+    }
+    const at = await scene({ admin: { ls } });
+    expect((await at.command('ls')).out).toBe('docker.io/library/alpine:latest  sha256:0  checked then  used never\n');
+    expect(JSON.parse((await at.command('ls', '--json')).out)).toMatchObject({ tag: 'latest' });
+  });
+
+  test('a store that is not there is not made', async () => {
+    const { exit, err } = await (await scene({ stored: false })).command('ls');
+    expect(exit).toBe(1);
+    expect(err).toContain('there is no /data');
+  });
+});
