@@ -10,7 +10,7 @@ import type { CredentialsProvider } from './credentials.ts';
 import type { Report } from './events.ts';
 import { createExchange } from './exchange.ts';
 import { toUpstreamError } from './failure.ts';
-import { createGuard, isLoopbackName, isPublicAddress, normalHost, type Guard, type Resolve } from './guard.ts';
+import { createGuard, isLoopbackName, isPublicAddress, listedHost, normalHost, type Guard, type Resolve } from './guard.ts';
 import { withObservation, type Observed } from './observed.ts';
 import { proxyFor, type ProxyEnvironment, type ProxySetting } from './proxy.ts';
 import { createUpstreamBody } from './reading.ts';
@@ -100,7 +100,7 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
       report,
     });
 
-  const slots = createSlots(options.concurrency ?? DEFAULTS.concurrency);
+  const slots = createSlots(name, options.concurrency ?? DEFAULTS.concurrency);
   const breaker = createBreaker({ upstream: name, clock, random: deps.random ?? systemRandom, report });
   const wrapped = (signIn: SignIn): Ask => {
     const ask = createAsk({
@@ -186,9 +186,7 @@ function transportOf(options: UpstreamOptions, deps: UpstreamDeps): Transport {
  */
 function guardOf(options: UpstreamOptions, deps: UpstreamDeps): Guard {
   const own = normalHost(options.url.hostname);
-  const listed = new Set(
-    [...(options.redirectHosts ?? []), ...(options.tokenHosts ?? [])].map((host) => normalHost(host.replace(/:\d+$/, ''))),
-  );
+  const listed = new Set([...(options.redirectHosts ?? []), ...(options.tokenHosts ?? [])].map((entry) => listedHost(entry)));
   let isPrivate = isLoopbackName(own) || (ipaddr.isValid(own) && !isPublicAddress(own));
   return createGuard({
     trusts: (hostname) => listed.has(hostname) || (!options.publicOnly && (hostname === own || isPrivate)),

@@ -90,6 +90,11 @@ export function normalHost(hostname: string): string {
     .replace(/\.$/, '');
 }
 
+/** The host of a listed `host` or `host:port`, as compared. */
+export function listedHost(entry: string): string {
+  return normalHost(/^(\[[^\]]+\]|[^:]+):\d+$/.exec(entry)?.[1] ?? entry);
+}
+
 /** RFC 6761 6.3: `localhost` and names under it are loopback whatever a resolver says. */
 export function isLoopbackName(hostname: string): boolean {
   return hostname === 'localhost' || hostname.endsWith('.localhost');
@@ -101,7 +106,7 @@ function literal(address: string): Address {
 }
 
 function readAllowList(entries: readonly string[]): (hostname: string, address: string) => boolean {
-  const hosts = new Set(entries.map((entry) => normalHost(entry)));
+  const hosts = new Set(entries.map((entry) => listedHost(entry)));
   const blocks = entries.filter((entry) => ipaddr.isValidCIDR(entry)).map((entry) => ipaddr.parseCIDR(entry));
   return (hostname, address) => {
     if (hosts.has(hostname) || hosts.has(address)) return true;

@@ -2,7 +2,7 @@ import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import type { Ask } from './ask.ts';
 import type { Report } from './events.ts';
-import { UpstreamError } from './upstream.ts';
+import { UpstreamError, type UpstreamErrorReason } from './upstream.ts';
 
 /** Passes an upstream over while it is down, so that nobody waits for it. */
 export interface Breaker {
@@ -123,7 +123,9 @@ export function withBreaker(ask: Ask, breaker: Breaker): Ask {
   };
 }
 
-/** A wrong answer shows that the upstream is there; so does the refusal of our password. */
+/** A wrong answer shows that the upstream is there; so does the refusal of our password; our own queue says nothing. */
+const HARMLESS: ReadonlySet<UpstreamErrorReason> = new Set(['auth', 'verify', 'ratelimit']);
+
 function isTrouble(error: UpstreamError): boolean {
-  return error.reason === 'status' ? (error.status ?? 0) >= 500 : error.reason !== 'auth' && error.reason !== 'verify';
+  return error.reason === 'status' ? (error.status ?? 0) >= 500 : !HARMLESS.has(error.reason);
 }

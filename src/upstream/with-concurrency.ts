@@ -1,14 +1,17 @@
 import type { Ask } from './ask.ts';
-import type { UpstreamAnswer, UpstreamBody } from './upstream.ts';
+import { UpstreamError, type UpstreamAnswer, type UpstreamBody } from './upstream.ts';
+
+/** Whoever comes when so many wait is turned away at once. */
+const WAITING_MAX = 10_000;
 
 /** At most so many transfers at once; the others wait in the order they came. */
 export interface Slots {
-  /** Resolves to the function that gives the slot back. Rejects with the signal's reason. */
+  /** Resolves to the function that gives the slot back. Rejects with the signal's reason, or when too many wait. */
   take(signal: AbortSignal): Promise<() => void>;
   running(): number;
 }
 
-export function createSlots(count: number): Slots {
+export function createSlots(upstream: string, count: number, waitingMax: number = WAITING_MAX): Slots {
   const queue = new Set<() => void>();
   let running = 0;
   const give = (): (() => void) => {
@@ -28,6 +31,7 @@ export function createSlots(count: number): Slots {
       return new Promise((resolve, reject) => {
         if (signal.aborted) return reject(signal.reason as Error);
         if (running < count) return resolve(give());
+        if (queue.size >= waitingMax) return reject(crowded(upstream));
         const start = (): void => {
           queue.delete(start);
           signal.removeEventListener('abort', onAbort);
@@ -42,6 +46,10 @@ export function createSlots(count: number): Slots {
       });
     },
   };
+}
+
+function crowded(upstream: string): UpstreamError {
+  return new UpstreamError(upstream, 'ratelimit', `${upstream}: too many requests wait for it already`);
 }
 
 /** A slot is held until the answer is there, or, where it has a body, until that has ended or was closed. */

@@ -61,13 +61,17 @@ describe('[S06] private addresses', () => {
     );
   });
 
-  test.each(['registry.corp.test', '10.0.0.8', '10.0.0.0/8', 'REGISTRY.corp.test.'])(
+  test.each(['registry.corp.test', 'registry.corp.test:5000', '10.0.0.8', '10.0.0.0/8', 'REGISTRY.corp.test.'])(
     'names.allow %s lets it through',
     async (entry) => {
       const guard = createGuard({ ...strict, allow: [entry], resolve: yields('10.0.0.8') });
       expect(await guard.resolve('registry.corp.test')).toEqual([{ address: '10.0.0.8', family: 4 }]);
     },
   );
+
+  test.each(['::1', '[::1]', '[::1]:5000'])('names.allow %s', async (entry) => {
+    expect(await createGuard({ ...strict, allow: [entry] }).resolve('[::1]')).toEqual([{ address: '::1', family: 6 }]);
+  });
 
   test('an allowed block is that block alone', async () => {
     const guard = createGuard({ ...strict, allow: ['10.0.0.0/8', '::/0'], resolve: yields('192.168.0.1') });

@@ -97,13 +97,14 @@ describe('the breaker', () => {
   });
 
   test('[R12] one probe at a time, and late reports change nothing, in any order', async () => {
+    const report = fc.constantFrom('succeeded' as const, 'failed' as const, 'failed' as const, 'abandoned' as const);
     const step = fc.oneof(
-      fc.record({ do: fc.constant('enter' as const) }),
-      fc.record({ do: fc.constantFrom('succeeded' as const, 'failed' as const, 'abandoned' as const), which: fc.nat(20) }),
-      fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 80_000 }) }),
+      { weight: 4, arbitrary: fc.record({ do: fc.constant('enter' as const) }) },
+      { weight: 4, arbitrary: fc.record({ do: report, which: fc.nat(20) }) },
+      { weight: 1, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 80_000 }) }) },
     );
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 60, size: 'max' }), async (steps) => {
         const clock = createFakeClock();
         const breaker = createBreaker({
           upstream: 'hub',
@@ -123,8 +124,9 @@ describe('the breaker', () => {
             if (attempt !== undefined) attempts.push({ attempt, whileOpen: wasOpen, ended: false });
             else if (!wasOpen) wrong.push('refused while closed');
           } else {
-            const chosen = attempts[each.which % Math.max(attempts.length, 1)];
-            if (chosen === undefined || chosen.ended) continue;
+            const open = attempts.filter(({ ended }) => !ended);
+            const chosen = open[each.which % Math.max(open.length, 1)];
+            if (chosen === undefined) continue;
             chosen.ended = true;
             if (each.do === 'failed') chosen.attempt.failed(failure('connect'));
             else chosen.attempt[each.do]();
@@ -140,6 +142,19 @@ describe('the breaker', () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  test('[R12] who asked before it opened cannot close it; while one probes, the others are passed over', async () => {
+    const { clock, breaker, attempt } = broken();
+    const late = breaker.enter();
+    for (let turn = 0; turn < 5; turn++) await attempt(failure('connect'));
+    late.succeeded();
+    expect(breaker.isOpen()).toBe(true);
+    await clock.advance(6001);
+    const probe = breaker.enter();
+    expect(entered(breaker)).toBeUndefined();
+    probe.succeeded();
+    expect(breaker.isOpen()).toBe(false);
   });
 
   test('a caller who leaves during the probe leaves the probe to the next', async () => {
@@ -162,7 +177,7 @@ function entered(breaker: Breaker): Attempt | undefined {
 
 describe('slots', () => {
   test('are given in order, and one who leaves the queue is forgotten', async () => {
-    const slots = createSlots(1);
+    const slots = createSlots('hub', 1);
     const release = await slots.take(never);
     const order: string[] = [];
     const leaving = new AbortController();
@@ -177,6 +192,15 @@ describe('slots', () => {
     (await second)();
     expect(order).toEqual(['left', 'first', 'second']);
     expect(slots.running()).toBe(0);
+  });
+
+  test('a queue has an end', async () => {
+    const slots = createSlots('hub', 1, 1);
+    const release = await slots.take(never);
+    const waiting = slots.take(never);
+    await expect(slots.take(never)).rejects.toMatchObject({ name: 'UpstreamError', reason: 'ratelimit' });
+    release();
+    (await waiting)();
   });
 
   test('are held until a body ends, is closed, or its signal is aborted', async () => {
