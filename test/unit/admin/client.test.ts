@@ -158,7 +158,8 @@ describe('every client', () => {
     'https://mirror.test/a"b',
     'http://m"irror',
   ])('%s is refused', (url) => {
-    for (const kind of CONFIGURABLE_CLIENTS) expect(() => clientConfiguration(kind, { ...HTTPS, url })).toThrow();
+    for (const kind of CONFIGURABLE_CLIENTS)
+      expect(() => clientConfiguration(kind, { ...HTTPS, url })).toThrow(/address of a mirror/);
   });
 
   test('there is no text for a client that is not known', () => {

@@ -21,7 +21,7 @@ describe('log', () => {
     const evil = 'a\n{"level":"error","msg":"forged"}\r\u001b[31m\u2028\0';
     log.info('request', { path: evil, tried: [{ error: evil }] });
     expect(lines).toHaveLength(1);
-    expect([...(lines[0] ?? '')].filter((character) => character < ' ')).toEqual(['\n']);
+    expect(Array.from(lines[0] ?? '').filter((character) => character < ' ')).toEqual(['\n']);
     expect(records()[0]?.['path']).toBe(evil);
   });
 
