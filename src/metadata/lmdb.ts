@@ -51,7 +51,7 @@ class LmdbStore implements MetadataStore {
 
   get(slot: string, key: Key): Uint8Array | undefined {
     const at = encodeKey(slot, key);
-    return this.#tryTo('read', () => this.#db.getBinary(at));
+    return this.#tryToRead('read', () => this.#db.getBinary(at));
   }
 
   list(slot: string, collection: string, after: string | undefined, limit: number): readonly Entry[] {
@@ -60,7 +60,7 @@ class LmdbStore implements MetadataStore {
     const start = after === undefined ? prefix : Buffer.concat([prefix, Buffer.from(`${after}\0`)]);
     const end = Buffer.from(prefix);
     end[end.length - 1] = 1; // The NUL that ends the collection's name: the first key after all of its own.
-    return this.#tryTo('list', () =>
+    return this.#tryToRead('list', () =>
       Array.from(this.#db.getRange({ start, end, limit }), ({ key, value }) => ({
         id: Buffer.from(key.subarray(prefix.length)).toString(),
         value: Uint8Array.from(value),
@@ -100,7 +100,15 @@ class LmdbStore implements MetadataStore {
     await this.#db.close();
   }
 
-  /** A closed database must not be touched: the library would read memory that is no longer mapped. */
+  /** The library keeps one snapshot for a turn of the loop, in which another process's commits would not be seen. */
+  #tryToRead<T>(what: string, act: () => T): T {
+    return this.#tryTo(what, () => {
+      this.#db.resetReadTxn();
+      return act();
+    });
+  }
+
+  /** A closed database is not touched: what the library then does differs from call to call. */
   #tryTo<T>(what: string, act: () => T): T {
     if (!this.#open) throw new MetadataUnavailable(`lmdb: cannot ${what}: the store is closed`);
     return tryTo(what, act);

@@ -11,6 +11,9 @@ const KEY = ['tags', 'a'] as const;
 /** Within a second, and a little for the machine. */
 const SOON_MS = 1400;
 
+/** Without waiting for the limit of 800 ms that a frozen server is given. */
+const AT_ONCE_MS = 600;
+
 describe.skipIf(redisMissing !== undefined)(
   `a real Redis in trouble${redisMissing === undefined ? '' : `: ${redisMissing}`}`,
   () => {
@@ -31,18 +34,18 @@ describe.skipIf(redisMissing !== undefined)(
       await server.clean();
     });
 
-    async function mustFailSoon(act: () => unknown, kind: new () => Error = MetadataUnavailable): Promise<void> {
+    async function mustFail(act: () => unknown, withinMs = SOON_MS): Promise<void> {
       const started = performance.now();
-      await expect((async () => await act())()).rejects.toThrow(kind);
-      expect(performance.now() - started).toBeLessThan(SOON_MS);
+      await expect((async () => await act())()).rejects.toThrow(MetadataUnavailable);
+      expect(performance.now() - started).toBeLessThan(withinMs);
     }
 
-    async function mustAllFail(): Promise<void> {
+    async function mustAllFail(withinMs = SOON_MS): Promise<void> {
       await Promise.all([
-        mustFailSoon(() => store.get('s', KEY)),
-        mustFailSoon(() => store.list('s', 'tags', undefined, 1)),
-        mustFailSoon(() => put('two')),
-        mustFailSoon(() => store.ping()),
+        mustFail(() => store.get('s', KEY), withinMs),
+        mustFail(() => store.list('s', 'tags', undefined, 1), withinMs),
+        mustFail(() => put('two'), withinMs),
+        mustFail(() => store.ping(), withinMs),
       ]);
     }
 
@@ -69,7 +72,7 @@ describe.skipIf(redisMissing !== undefined)(
 
     test('killed: errors at once; restarted: answers again with what was there', async () => {
       await server.stop();
-      await mustAllFail();
+      await mustAllFail(AT_ONCE_MS);
       await server.start();
       await mustRecover('one');
       expect(await put('two')).toBe(true);
@@ -95,7 +98,7 @@ describe.skipIf(redisMissing !== undefined)(
 
     test('a replica after a failover: writes are errors, reads go on; a primary again: so do writes', async () => {
       server.command('REPLICAOF', '127.0.0.1', '1');
-      await mustFailSoon(() => put('two'));
+      await mustFail(() => put('two'));
       await mustRecover('one');
       server.command('REPLICAOF', 'NO', 'ONE');
       await expect.poll(() => put('two').catch(() => 'unavailable'), { timeout: 5000, interval: 20 }).toBe(true);
@@ -103,7 +106,7 @@ describe.skipIf(redisMissing !== undefined)(
 
     test('memory full: writes are errors, reads go on', async () => {
       server.command('CONFIG', 'SET', 'maxmemory', '1');
-      await mustFailSoon(() => put('two'));
+      await mustFail(() => put('two'));
       expect(await get()).toBe('one');
       server.command('CONFIG', 'SET', 'maxmemory', '0');
       expect(await put('two')).toBe(true);

@@ -44,43 +44,45 @@ const steps = fc.array(
   { maxLength: 25 },
 );
 type Step = (typeof steps extends fc.Arbitrary<infer T> ? T : never)[number];
+type Put = { readonly key: readonly [string, string]; readonly value: string | undefined };
 type Model = Map<string, Map<string, string>>;
 
 const encode = (value: string | undefined): Buffer | undefined => (value === undefined ? undefined : Buffer.from(value));
 const order = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
-/** Does the step on both and demands the same answer. */
-async function mustAgree(store: MetadataStore, model: Model, step: Step): Promise<void> {
+interface Answers {
+  readonly store: unknown;
+  readonly model: unknown;
+}
+
+/** Does the step on both, and yields what each answered. */
+async function doBoth(store: MetadataStore, model: Model, step: Step): Promise<Answers> {
   const of = (collection: string): Map<string, string> => {
     const name = `${step.slot}\0${collection}`;
-    if (!model.has(name)) model.set(name, new Map());
-    return model.get(name) as Map<string, string>;
+    const found = model.get(name) ?? new Map<string, string>();
+    model.set(name, found);
+    return found;
   };
   if (step.kind === 'get') {
-    expect(text(await store.get(step.slot, step.key))).toBe(of(step.key[0]).get(step.key[1]));
-  } else if (step.kind === 'list') {
+    return { store: text(await store.get(step.slot, step.key)), model: of(step.key[0]).get(step.key[1]) };
+  }
+  if (step.kind === 'list') {
     const found = await store.list(step.slot, step.collection, step.after, step.limit);
     const wanted = Array.from(of(step.collection))
       .filter(([id]) => step.after === undefined || order(id, step.after) > 0)
-      .sort(([a], [b]) => order(a, b))
-      .slice(0, step.limit);
-    expect(found.map(({ id, value }) => [id, text(value)])).toEqual(wanted);
-  } else {
-    const conditions =
-      step.kind === 'commit' ? step.conditions : step.about.map((key) => ({ key, value: of(key[0]).get(key[1]) }));
-    const holds = conditions.every(({ key, value }) => of(key[0]).get(key[1]) === value);
-    const made = await store.commit(
-      step.slot,
-      step.changes.map(({ key, value }) => ({ key, value: encode(value) })),
-      conditions.map(({ key, value }) => ({ key, value: encode(value) })),
-    );
-    expect(made).toBe(holds);
-    if (!holds) return;
-    for (const { key, value } of step.changes) {
-      if (value === undefined) of(key[0]).delete(key[1]);
-      else of(key[0]).set(key[1], value);
-    }
+      .sort(([a], [b]) => order(a, b));
+    return { store: found.map(({ id, value }) => [id, text(value)]), model: wanted.slice(0, step.limit) };
   }
+  const conditions =
+    step.kind === 'commit' ? step.conditions : step.about.map((key) => ({ key, value: of(key[0]).get(key[1]) }));
+  const holds = conditions.every(({ key, value }) => of(key[0]).get(key[1]) === value);
+  const toStore = ({ key, value }: Put): { key: Put['key']; value: Buffer | undefined } => ({ key, value: encode(value) });
+  const made = await store.commit(step.slot, step.changes.map(toStore), conditions.map(toStore));
+  for (const { key, value } of holds ? step.changes : []) {
+    if (value === undefined) of(key[0]).delete(key[1]);
+    else of(key[0]).set(key[1], value);
+  }
+  return { store: made, model: holds };
 }
 
 function holdToModel(name: string, make: () => Promise<StoreUnderTest>, runs: number): void {
@@ -90,7 +92,10 @@ function holdToModel(name: string, make: () => Promise<StoreUnderTest>, runs: nu
         const under = await make();
         try {
           const model: Model = new Map();
-          for (const step of sequence) await mustAgree(under.store, model, step);
+          for (const step of sequence) {
+            const answers = await doBoth(under.store, model, step);
+            expect(answers.store).toEqual(answers.model);
+          }
         } finally {
           await under.clean();
         }

@@ -94,7 +94,8 @@ describe('steps that cross', () => {
         });
         await step().catch(() => undefined);
         store.beforeCommit(undefined);
-        if ((await records.link(A, X)) !== undefined) expect(await records.holders(X, undefined, 10)).toEqual([A]);
+        const wanted = (await records.link(A, X)) === undefined ? [] : [A];
+        expect(await records.holders(X, undefined, 10)).toEqual(expect.arrayContaining(wanted));
         const holds = (await records.link(A, X)) !== undefined || (await records.tag(A, 't')) !== undefined;
         expect(await records.repositories(undefined, 10)).toEqual(holds ? [A] : []);
         reached = left <= 0;

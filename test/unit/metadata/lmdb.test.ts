@@ -40,7 +40,9 @@ test('what was written is there after closing, under any directory name', async 
 test('a closed store is unavailable', async () => {
   const store = await openLmdb({ directory, remoteFileSystem: local });
   await store.close();
-  await expect((async () => await store.get('s', ['tags', 'a']))()).rejects.toThrow(MetadataUnavailable);
+  expect(() => store.get('s', ['tags', 'a'])).toThrow(MetadataUnavailable);
+  expect(() => store.get('s', ['tags', 'a'])).toThrow(/the store is closed/);
+  await expect((async () => await store.list('s', 'tags', undefined, 1))()).rejects.toThrow(/the store is closed/);
   await expect(store.commit('s', [])).rejects.toThrow(MetadataUnavailable);
   await expect(store.ping()).rejects.toThrow(MetadataUnavailable);
 });
