@@ -185,4 +185,4 @@ export function fits(
   });
 }
 
-const KINDS: ReadonlySet<string> = new Set(['manifest', 'blob', 'tags', 'referrers', 'ping', 'token', 'catalog', 'other']);
+const KINDS: ReadonlySet<string> = new Set(['manifest', 'blob', 'tags', 'referrers', 'ping', 'token', 'catalog', 'file']);

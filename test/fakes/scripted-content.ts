@@ -17,6 +17,8 @@ export interface Content {
   repositories(): string[];
   addBlob(repository: string, blob: Blob): ScriptWithSteps;
   addManifest(repository: string, manifest: ManifestBlob, tag?: string): ScriptWithSteps;
+  /** Outside the API: what a content network holds. */
+  addFile(path: string, blob: Blob): ScriptWithSteps;
   addReferrer(repository: string, subject: Digest, descriptor: Record<string, unknown>): void;
   tag(repository: string, tag: string, digest: Digest): void;
   /** A tag, a manifest or a blob. */
@@ -26,6 +28,7 @@ export interface Content {
 
 export function createContent(): Content {
   const held = new Map<string, Repository>();
+  const files = new Map<string, { readonly blob: Blob; readonly script: ScriptWithSteps }>();
   const opened = (name: string): Repository => {
     const found = held.get(name) ?? { blobs: new Map(), manifests: new Map(), tags: new Map(), referrers: new Map() };
     held.set(name, found);
@@ -48,6 +51,11 @@ export function createContent(): Content {
       if (tag !== undefined) tags.set(tag, manifest.digest);
       return entry.script;
     },
+    addFile(path, blob) {
+      const entry = { blob, script: createScript() };
+      files.set(path, entry);
+      return entry.script;
+    },
     addReferrer(repository, subject, descriptor) {
       const { referrers } = opened(repository);
       referrers.set(subject, [...(referrers.get(subject) ?? []), descriptor]);
@@ -60,6 +68,10 @@ export function createContent(): Content {
       tags.delete(reference);
     },
     find({ kind, repository, reference }) {
+      if (kind === 'file') {
+        const found = files.get(reference);
+        return found && { ...found, mediaType: 'binary/octet-stream' };
+      }
       const there = held.get(repository);
       if (kind === 'blob') {
         const found = there?.blobs.get(reference);

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 
-export type RequestKind = 'manifest' | 'blob' | 'tags' | 'referrers' | 'ping' | 'token' | 'catalog' | 'other';
+export type RequestKind = 'manifest' | 'blob' | 'tags' | 'referrers' | 'ping' | 'token' | 'catalog' | 'file';
 
 /** What a request asks for, read from its path alone. */
 export interface Asked {
@@ -32,7 +32,7 @@ export function readPath(path: string): Asked {
   const tags = /^\/v2\/(.+)\/tags\/list$/.exec(path);
   if (tags !== null) return { kind: 'tags', repository: tags[1]!, reference: '' };
   const match = /^\/v2\/(.+)\/(manifest|blob|referrer)s\/([^/]+)$/.exec(path);
-  if (match === null) return { kind: 'other', repository: '', reference: '' };
+  if (match === null) return { kind: 'file', repository: '', reference: path };
   const kind = match[2] === 'referrer' ? 'referrers' : (match[2] as 'manifest' | 'blob');
   return { kind, repository: match[1]!, reference: decodeURIComponent(match[3]!) };
 }

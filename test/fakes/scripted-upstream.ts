@@ -43,6 +43,8 @@ export interface ScriptedUpstream {
   readonly auth: Pick<ScriptedAuth, 'set' | 'expireTokens' | 'token'>;
   on(pattern: string): Script;
   blob(repository: string, blob: Blob | Uint8Array): Script;
+  /** Outside the API, as a content network has it; neither sign-in nor a digest header there. */
+  file(path: string, blob: Blob): Script;
   /** `tag`: a tag to go with it; otherwise it is there by digest alone. */
   manifest(repository: string, tag: string | undefined, manifest: ManifestBlob): Script;
   /** Builds an image, adds all of it, and yields it. */
@@ -145,7 +147,7 @@ export async function createScriptedUpstream(options: ScriptedUpstreamOptions = 
   /** Sign-in first, as a registry does; then lists and the like. */
   function whatIsSmall(request: RecordedRequest): Plan['status'] {
     if (request.kind === 'token') return tokenSource.token(request);
-    const refused = request.kind === 'other' ? undefined : auth.check(request, url);
+    const refused = request.kind === 'file' ? undefined : auth.check(request, url);
     if (refused !== undefined) return refused;
     if (request.kind === 'ping') return { code: 200, headers: { 'content-type': 'application/json' }, body: '{}' };
     if (request.kind === 'tags') return listTags(content, request, lists, url);
@@ -170,7 +172,8 @@ export async function createScriptedUpstream(options: ScriptedUpstreamOptions = 
     plan: Plan,
   ): Promise<void> {
     const bytes = damaged(plan.bytes ?? whole.bytes, plan);
-    const ranged = status === 200 && request.kind === 'blob' && !plan.ignoreRange ? request.range : undefined;
+    const ranged =
+      status === 200 && (request.kind === 'blob' || request.kind === 'file') && !plan.ignoreRange ? request.range : undefined;
     const unsatisfiable = ranged !== undefined && ranged.from >= bytes.length;
     const shift = plan.rangeShift ?? { start: 0, total: 0 };
     const from = ranged === undefined ? 0 : ranged.from + shift.start;
@@ -203,6 +206,11 @@ export async function createScriptedUpstream(options: ScriptedUpstreamOptions = 
       return script;
     },
     blob: (repository, blob) => content.addBlob(repository, blob instanceof Uint8Array ? blobOf(blob) : blob),
+    file(path, blob) {
+      const script = content.addFile(path, blob);
+      script.noDigestHeader();
+      return script;
+    },
     manifest: (repository, tag, manifest) => content.addManifest(repository, manifest, tag),
     image(repository, tag, imageOptions) {
       const image = buildImage(imageOptions);

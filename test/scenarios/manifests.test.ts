@@ -108,11 +108,19 @@ describe('manifests', () => {
   for (const status of [405, 401, 403]) {
     scenario(`[P31] HEAD refused with ${status}: GET instead`, async ({ upstream, server }) => {
       const { top } = buildImage();
-      upstream.manifest(ALPINE, '3', top).refuseHead(status);
+      upstream.auth.set({ scheme: 'bearer' });
+      const challenge = `Bearer realm="${upstream.url}/token",service="registry.test"`;
+      upstream.manifest(ALPINE, '3', top).refuseHead(status).header('www-authenticate', challenge).to('HEAD');
       const reply = await server.head(manifestPath('3'));
       expect([reply.status, reply.headers['docker-content-digest']]).toEqual([200, top.digest]);
     });
   }
+
+  scenario('[P31] HEAD refused with 401 and no challenge: GET instead', async ({ upstream, server }) => {
+    const { top } = buildImage();
+    upstream.manifest(ALPINE, '3', top).refuseHead(401);
+    expect((await server.head(manifestPath('3'))).headers['docker-content-digest']).toBe(top.digest);
+  });
 
   scenario('[P32] four mebibytes pass, sixteen do not', async ({ upstream, server }) => {
     for (const [size, status] of [

@@ -185,20 +185,41 @@ describe('sign-in upstream', () => {
     });
   }
 
+  scenario(
+    '[P116] our own credentials buy the token of what anybody may read',
+    async (stage) => {
+      const { upstream } = stage;
+      upstream.auth.set({ scheme: 'bearer', username: 'u', password: 'p' });
+      upstream.blob('library/a', blob);
+      const server = await stage.start(withAccount(upstream.url));
+      expect(await (await server.get(path)).sha256()).toBe(blob.digest);
+      const known = `Basic ${Buffer.from('u:p').toString('base64')}`;
+      expect(upstream.seen('200 token').some(({ headers }) => headers.authorization === known)).toBe(true);
+      expect(upstream.seen('200 GET blob')[0]!.headers.authorization).toMatch(/^Bearer /);
+    },
+    own,
+  );
+
   for (const scheme of ['basic', 'bearer'] as const) {
     scenario(
-      `[P116] ${scheme} with our own credentials`,
+      `[P116] and unlock nothing (${scheme}): who asks here has no account there`,
       async (stage) => {
-        stage.upstream.auth.set({ scheme, username: 'u', password: 'p', ...(scheme === 'bearer' ? { anonymous: false } : {}) });
-        stage.upstream.blob('library/a', blob);
-        const server = await stage.start({
-          upstreams: { hub: { url: stage.upstream.url, username: 'u', password: 'p' } },
-          routes: [{ match: 'docker.io/**', upstreams: ['hub'] }],
-        });
-        expect(await (await server.get(path)).sha256()).toBe(blob.digest);
+        const { upstream } = stage;
+        upstream.auth.set({ scheme, username: 'u', password: 'p', ...(scheme === 'bearer' ? { anonymous: false } : {}) });
+        upstream.blob('library/a', blob);
+        const server = await stage.start(withAccount(upstream.url));
+        expect(await refusalOf(await server.get(path))).toBe('404 NAME_UNKNOWN');
+        expect(upstream.hits('200 GET blob')).toBe(0);
       },
       own,
     );
+  }
+
+  function withAccount(url: string): Settings {
+    return {
+      upstreams: { hub: { url, username: 'u', password: 'p' } },
+      routes: [{ match: 'docker.io/**', upstreams: ['hub'] }],
+    };
   }
 
   scenario(

@@ -13,6 +13,8 @@ export interface Running extends Pick<HttpClient, 'get' | 'head' | 'raw'> {
   /** Resolves with the first record of this `msg` (that `fits`), written before or after the call. */
   logged(msg: string, fits?: (record: LogRecord) => boolean): Promise<LogRecord>;
   metrics(): Promise<Metrics>;
+  /** Resolves when no fill runs: what was read whole has been published too. */
+  settled(): Promise<void>;
   /** From the debug listener. */
   debug(path: string, options?: GetOptions): Promise<Reply>;
 }
@@ -57,6 +59,7 @@ export function createRunning(
   const debugUrl = `http://${addresses['debug']}`;
   const client = createHttpClient(url);
   const debugClient = createHttpClient(debugUrl);
+  const metrics = async (): Promise<Metrics> => readMetrics(await (await debugClient.get('/metrics')).text());
   return {
     ...log,
     url,
@@ -65,7 +68,10 @@ export function createRunning(
     head: client.head,
     raw: client.raw,
     debug: (path, options) => debugClient.get(path, options),
-    metrics: async () => readMetrics(await (await debugClient.get('/metrics')).text()),
+    metrics,
+    async settled() {
+      while ((await metrics()).sum('entrepot_fills_running') > 0);
+    },
     closeClients() {
       client.close();
       debugClient.close();
