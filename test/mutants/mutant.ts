@@ -1,0 +1,25 @@
+/** A small edit that removes one defence, and the tests that must then fail (architecture.md, "Proof"). */
+export interface Mutant {
+  /** What is then wrong with the product, as a sentence: unique. */
+  readonly name: string;
+  /** What it proves to be guarded: `promise 1`, `decision 3`, `S12`, `R07`, `P55` … */
+  readonly guards: readonly string[];
+  /** From the repository's root. */
+  readonly file: string;
+  /** Exact text, which occurs once in the file. */
+  readonly find: string;
+  readonly replace: string;
+  /** Test files, from the repository's root. One failing test in any of them is enough. */
+  readonly test: readonly string[];
+  /** Only tests whose full name matches this pattern. */
+  readonly testName?: string;
+}
+
+/** The file's text with the mutant's edit; throws where the text to replace does not stand there exactly once. */
+export function mutate(text: string, { file, find, replace }: Mutant): string {
+  const at = text.indexOf(find);
+  if (find === '' || at < 0) throw new Error(`its text is not in ${file}`);
+  if (text.includes(find, at + 1)) throw new Error(`its text is more than once in ${file}`);
+  if (find === replace) throw new Error('it changes nothing');
+  return text.slice(0, at) + replace + text.slice(at + find.length);
+}

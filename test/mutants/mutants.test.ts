@@ -1,0 +1,39 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { Mutant } from './mutant.ts';
+import { allMutants } from './mutants.ts';
+import { copyTree, judge, type Tree, type Verdict } from './run.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+let tree: Tree;
+const sound = new Map<string, Promise<Verdict>>();
+const rows: string[] = [];
+
+beforeAll(async () => {
+  tree = await copyTree(ROOT);
+});
+
+afterAll(async () => {
+  await tree.remove();
+  process.stdout.write(`\n${rows.join('\n')}\n`);
+});
+
+/** A test that fails anyway proves nothing; each set of tests is asked once. */
+function withoutEdit(mutant: Mutant): Promise<Verdict> {
+  const key = JSON.stringify([mutant.test, mutant.testName]);
+  const asked = sound.get(key) ?? judge(tree, mutant, false);
+  sound.set(key, asked);
+  return asked;
+}
+
+test.each(allMutants)('$title', async ({ title, mutant }) => {
+  expect(await withoutEdit(mutant), 'the tests as they are').toMatchObject({ kind: 'passed' });
+  const verdict = await judge(tree, mutant, true);
+  rows.push(
+    `| ${title} | ${mutant.guards.join(', ')} | ${verdict.kind} | ${verdict.kind === 'failed' ? verdict.by.split('\n')[0] : ''} |`,
+  );
+  expect(verdict, 'the tests without the defence').toMatchObject({
+    kind: expect.stringMatching(/^(?:failed|hung)$/) as string,
+  });
+});

@@ -1,0 +1,26 @@
+import { mutants as blobs } from './blobs.ts';
+import { mutants as config } from './config.ts';
+import { mutants as http } from './http.ts';
+import { mutants as metadata } from './metadata.ts';
+import type { Mutant } from './mutant.ts';
+import { mutants as observe } from './observe.ts';
+import { mutants as oci } from './oci.ts';
+import { mutants as pull } from './pull.ts';
+import { mutants as upstream } from './upstream.ts';
+
+/** Every mutant of the house, by room: each room keeps a file of its own. */
+export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
+  oci,
+  blobs,
+  metadata,
+  upstream,
+  http,
+  pull,
+  config,
+  observe,
+};
+
+/** With the room before the name, as it is called when it runs. */
+export const allMutants: readonly { readonly title: string; readonly mutant: Mutant }[] = Object.entries(MUTANTS).flatMap(
+  ([room, mutants]) => mutants.map((mutant) => ({ title: `${room}: ${mutant.name}`, mutant })),
+);

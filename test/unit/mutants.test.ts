@@ -1,0 +1,60 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { mutate, type Mutant } from '../mutants/mutant.ts';
+import { allMutants, MUTANTS } from '../mutants/mutants.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+/** Those of `test/mutants/` that are no room's. */
+const OWN_FILES: ReadonlySet<string> = new Set(['mutant.ts', 'mutants.ts', 'mutants.test.ts', 'run.ts', 'vitest.config.ts']);
+
+/** What keeps `npm run mutants` from running it, short of running it. */
+function faultsOf(mutant: Mutant): string[] {
+  const missing = [mutant.file, ...mutant.test].filter((file) => !existsSync(join(ROOT, file)));
+  if (missing.length > 0) return missing.map((file) => `there is no ${file}`);
+  try {
+    mutate(readFileSync(join(ROOT, mutant.file), 'utf8'), mutant);
+  } catch (error) {
+    return [(error as Error).message];
+  }
+  return mutant.test.length === 0 || mutant.guards.length === 0 ? ['it names no test, or nothing that it guards'] : [];
+}
+
+describe('the mutants', () => {
+  test('can each be applied, and their tests are there', () => {
+    expect(allMutants.flatMap(({ title, mutant }) => faultsOf(mutant).map((fault) => `${title}: ${fault}`))).toEqual([]);
+  });
+
+  test('of every room’s file are among them', () => {
+    const files = readdirSync(join(ROOT, 'test/mutants')).filter((name) => name.endsWith('.ts') && !OWN_FILES.has(name));
+    expect(files.map((name) => name.slice(0, -'.ts'.length)).sort()).toEqual(Object.keys(MUTANTS).sort());
+  });
+
+  test('have names of their own', () => {
+    const titles = allMutants.map(({ title }) => title);
+    expect(titles.filter((title, at) => titles.indexOf(title) !== at)).toEqual([]);
+  });
+});
+
+describe('applying a mutant', () => {
+  const mutant = { name: 'm', guards: ['S00'], file: 'f.ts', find: 'aa', replace: 'b', test: ['t'] };
+
+  test('replaces the one place', () => {
+    expect(mutate('x aa y', mutant)).toBe('x b y');
+    expect(mutate('x aa y', { ...mutant, replace: '$&' })).toBe('x $& y');
+  });
+
+  test.each([
+    ['x', 'is not in f.ts'],
+    ['aa aa', 'more than once'],
+    ['aaa', 'more than once'],
+  ])('refuses %j', (text, why) => {
+    expect(() => mutate(text, mutant)).toThrow(why);
+  });
+
+  test('refuses an edit that changes nothing, or of nothing', () => {
+    expect(() => mutate('aa', { ...mutant, replace: 'aa' })).toThrow('changes nothing');
+    expect(() => mutate('aa', { ...mutant, find: '' })).toThrow('is not in');
+  });
+});
