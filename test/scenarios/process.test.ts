@@ -1,0 +1,137 @@
+import { describe, expect } from 'vitest';
+import { randomBlob } from '../fakes/images.ts';
+import { createGate } from '../fakes/scripted-behaviour.ts';
+import { scenario, times } from './harness.ts';
+import { ALPINE, blobPath, manifestPath } from './paths.ts';
+import { runClients, startBlobServer } from './programs.ts';
+import { routesTo } from './settings.ts';
+
+const MIB = 1024 * 1024;
+const own = { settings: null, timeoutMs: 120_000 };
+
+describe('the built program', () => {
+  scenario(
+    'fifty clients on one cold blob: one request upstream, first bytes at once, little memory',
+    async (stage) => {
+      const upstream = await startBlobServer(100 * MIB, 20_000_000);
+      stage.defer(() => upstream.close());
+      const server = await stage.startProcess(routesTo(upstream));
+      const path = `/v2/docker.io/${ALPINE}/blobs/${upstream.digest}`;
+      await (await server.get('/v2/')).bytes();
+      const before = await server.memory();
+      let most = before;
+      const sampling = setInterval(() => void server.memory().then((now) => (most = Math.max(most, now))), 100);
+      const replies = await runClients(`${server.url}${path}`, 50);
+      clearInterval(sampling);
+      const seen = await upstream.seen();
+      expect(seen.filter(({ method }) => method === 'GET')).toHaveLength(1);
+      for (const reply of replies) expect([reply.status, reply.error, reply.digest]).toEqual([200, undefined, upstream.digest]);
+      const late =
+        Math.max(...replies.map(({ firstByteAt }) => firstByteAt)) - seen.find(({ method }) => method === 'GET')!.firstByteAt!;
+      expect(late).toBeLessThan(300);
+      expect(most - before).toBeLessThan(100 * MIB);
+    },
+    own,
+  );
+
+  scenario(
+    '[P80] killed in mid-fill, it goes on from what was made durable',
+    async (stage) => {
+      const upstream = await startBlobServer(200 * MIB, 400 * MIB);
+      stage.defer(() => upstream.close());
+      const path = `/v2/docker.io/${ALPINE}/blobs/${upstream.digest}`;
+      const first = await stage.startProcess(routesTo(upstream));
+      const reply = await first.get(path);
+      for (let read = 0; read < 150 * MIB;) read += (await reply.next())!.length;
+      expect(await first.kill('SIGKILL')).toBe('SIGKILL');
+      expect((await reply.untilBroken()).broken).toBe(true);
+
+      const second = await stage.startProcess(routesTo(upstream));
+      const whole = await second.get(path);
+      expect(await whole.sha256()).toBe(upstream.digest);
+      const ranges = (await upstream.seen()).filter(({ method }) => method === 'GET').map(({ range }) => range);
+      expect(ranges[0]).toBeUndefined();
+      expect(Number(/^bytes=(\d+)-$/.exec(ranges[1] ?? '')?.[1])).toBeGreaterThanOrEqual(64 * MIB);
+    },
+    own,
+  );
+
+  scenario(
+    'SIGTERM in mid-fill ends it with 0, and the fill goes on later',
+    async (stage) => {
+      const blob = randomBlob(3 * MIB);
+      const gate = createGate();
+      stage.upstream
+        .blob(ALPINE, blob)
+        .holdAfter(2 * MIB, gate)
+        .once();
+      const first = await stage.startProcess({ ...routesTo(stage.upstream) });
+      const reply = await first.get(blobPath(blob));
+      await gate.reached;
+      await reply.next();
+      reply.abort();
+      expect(await first.kill('SIGTERM')).toBe(0);
+      expect(first.stderr()).toBe('');
+      gate.open();
+      const second = await stage.startProcess(routesTo(stage.upstream));
+      expect(await (await second.get(blobPath(blob))).sha256()).toBe(blob.digest);
+      expect(stage.upstream.seen('GET blob').at(-1)!.range?.from).toBeGreaterThan(0);
+    },
+    own,
+  );
+
+  scenario(
+    'thousands of HEADs and of clients who leave take nothing with them',
+    async (stage) => {
+      const { upstream } = stage;
+      const image = upstream.image(ALPINE, '3', { layers: [2 * MIB] });
+      const [layer] = image.layers;
+      const server = await stage.startProcess(routesTo(upstream));
+      const round = async (count: number): Promise<void> => {
+        for (let done = 0; done < count; done += 20) {
+          await Promise.all(times(20, async () => (await server.head(blobPath(layer!))).bytes()));
+          await Promise.all(
+            times(20, async () => {
+              const reply = await server.get(blobPath(layer!));
+              await reply.next();
+              reply.abort();
+            }),
+          );
+        }
+      };
+      await (await server.get(manifestPath('3'))).bytes();
+      await round(400);
+      const [memory, open] = [await server.memory(), await server.descriptors()];
+      await round(2000);
+      await server.settled();
+      // What a client left behind is closed when its connection is, a moment later.
+      while ((await server.descriptors()).all > open.all + 2) await (await server.debug('/livez')).bytes();
+      expect((await server.memory()) - memory).toBeLessThan(30 * MIB);
+      expect(upstream.hits('GET blob')).toBe(1);
+    },
+    own,
+  );
+
+  scenario(
+    'four hundred pipelined requests whose reader stops hold next to nothing',
+    async (stage) => {
+      const { upstream } = stage;
+      const blob = randomBlob(4 * MIB);
+      upstream.blob(ALPINE, blob);
+      const server = await stage.startProcess(routesTo(upstream));
+      await (await server.get(blobPath(blob))).bytes();
+      await server.settled();
+      const [memory, open] = [await server.memory(), await server.descriptors()];
+      const raw = await server.raw();
+      raw.socket.pause();
+      raw.write(`GET ${blobPath(blob)} HTTP/1.1\r\nHost: x\r\n\r\n`.repeat(400));
+      await server.metrics();
+      await (await server.get(blobPath(blob))).bytes();
+      expect((await server.memory()) - memory).toBeLessThan(30 * MIB);
+      expect((await server.descriptors()).all - open.all).toBeLessThan(10);
+      raw.close();
+      while ((await server.descriptors()).all > open.all + 2) await (await server.debug('/livez')).bytes();
+    },
+    own,
+  );
+});
