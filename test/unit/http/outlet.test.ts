@@ -40,3 +40,26 @@ describe('[R53] every wait ends with the socket', () => {
     socket.emit('close');
   });
 });
+
+test('[S24] a client that takes a little at each look is not cut; one that takes nothing for the stall time is', async () => {
+  const clock = createFakeClock();
+  const handle = { writeQueueSize: 1_000_000 };
+  const socket = Object.assign(new EventEmitter(), { _handle: handle });
+  let cuts = 0;
+  const outgoing = { write: () => true, headersSent: false, destroy: () => void cuts++ } as unknown as ServerResponse;
+  const exchange = { outgoing, connection: new Connection(socket as unknown as Socket), bytes: 0 } as Exchange;
+  const write = createStallWatch(clock, 60_000).open(exchange).write(Buffer.from('a'));
+  for (let look = 0; look < 20; look++) {
+    handle.writeQueueSize -= 1;
+    await clock.advance(15_000);
+  }
+  expect(cuts).toBe(0);
+  await clock.advance(45_000);
+  expect(cuts).toBe(0);
+  await clock.advance(15_000);
+  expect(cuts).toBe(1);
+  socket.emit('close');
+  await expect(write).rejects.toBeInstanceOf(ClientGone);
+  await clock.advance(15_000);
+  expect(clock.pending()).toBe(0);
+});

@@ -34,6 +34,13 @@ describe('a body', () => {
     expect(edge.records()[0]).toMatchObject({ bytes: size, aborted: false, status: 200 });
   });
 
+  test('needs no pool: the connection has a buffer of its own, which is not reused too soon', async () => {
+    const bytes = pattern(3_000_000);
+    const edge = await startEdge({ buffersMax: 0, pull: pullOf(wholeReply(scriptedContent(bytes))) });
+    const reply = await edge.get(BLOB_PATH);
+    expect(sha(new Uint8Array(await reply.arrayBuffer()))).toBe(sha(bytes));
+  });
+
   test('many at once share a small pool and none gets bytes of another', async () => {
     const sizes = Array.from({ length: 12 }, (_, index) => 3_000_000 + index * 4);
     const edge = await startEdge({
@@ -143,6 +150,12 @@ describe('[S18] [P69] a length that is not true', () => {
       expect(text).not.toContain(SECOND);
       expect(content.counts.closed).toBe(content.counts.opened);
     }
+  });
+
+  test('the last byte promised does not leave while the reader holds more', async () => {
+    const edge = await startEdge({ pull: pullOf(wholeReply(scriptedContent(pattern(100), { chunkMax: 10 }), 50)) });
+    const text = await edge.raw(request('GET', BLOB_PATH, ['Connection: close']));
+    expect(text.slice(text.indexOf('\r\n\r\n') + 4)).toHaveLength(40);
   });
 
   test('of bytes at hand is cut too', async () => {
