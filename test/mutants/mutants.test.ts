@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Mutant } from './mutant.ts';
 import { allMutants } from './mutants.ts';
 import { copyTree, judge, type Tree, type Verdict } from './run.ts';
@@ -26,6 +26,26 @@ function withoutEdit(mutant: Mutant): Promise<Verdict> {
   sound.set(key, asked);
   return asked;
 }
+
+describe('runner:', () => {
+  const harmless: Mutant = {
+    name: 'harmless',
+    guards: ['nothing'],
+    file: 'src/oci/scope.ts',
+    find: 'const LENGTH_MAX = 4096;',
+    replace: 'const LENGTH_MAX = 4096; // as before',
+    test: ['test/unit/oci/scope.test.ts'],
+  };
+
+  test.each<[string, Partial<Mutant>, Verdict['kind']]>([
+    ['an edit that does no harm survives', {}, 'passed'],
+    ['an edit that does not load proves nothing', { replace: 'const LENGTH_MAX = ;' }, 'broken'],
+    ['tests that nobody has prove nothing', { testName: 'no test has this name' }, 'broken'],
+    ['an edit that does harm is found', { replace: 'const LENGTH_MAX = 2 ** 40;' }, 'failed'],
+  ])('%s', async (_, change, kind) => {
+    expect(await judge(tree, { ...harmless, ...change }, true)).toMatchObject({ kind });
+  });
+});
 
 test.each(allMutants)('$title', async ({ title, mutant }) => {
   expect(await withoutEdit(mutant), 'the tests as they are').toMatchObject({ kind: 'passed' });
