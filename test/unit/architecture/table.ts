@@ -59,6 +59,7 @@ export const OWNERS: Readonly<Record<string, readonly string[]>> = {
 
 /** What is Node's own and changes nothing outside: anybody's. Of the rest, `OWNERS` speaks. */
 export const ANYBODYS: readonly string[] = [
+  'node:assert',
   'node:async_hooks',
   'node:buffer',
   'node:crypto',
