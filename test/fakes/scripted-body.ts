@@ -16,7 +16,8 @@ export async function sendBody(
   if (plan.stallAfter !== undefined) stops.set(Math.min(plan.stallAfter, end), () => Promise.resolve('stop'));
   if (plan.cut !== undefined) {
     const { after, how } = plan.cut;
-    const at = after === 'random' ? Math.floor(random.fraction() * end) : after;
+    // At least one byte, so that whoever goes on gets somewhere.
+    const at = after === 'random' ? 1 + Math.floor(random.fraction() * (end - 1)) : after;
     if (at < end) stops.set(at, () => cut(outgoing, how));
   }
 

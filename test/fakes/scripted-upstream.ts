@@ -125,10 +125,12 @@ export async function createScriptedUpstream(options: ScriptedUpstreamOptions = 
     const plan: Plan = {};
     all.apply(request.method, plan);
     for (const { pattern, script } of patterns) if (fits(pattern, request)) script.apply(request.method, plan);
-    found?.script.apply(request.method, plan);
+    const early = whatIsSmall(request);
+    // Who is not let in does not get as far as the content, nor its script.
+    if (early === undefined) found?.script.apply(request.method, plan);
     if (plan.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, plan.delayMs));
     if (plan.blackHole) return;
-    const small = plan.status ?? whatIsSmall(request) ?? whatIsWrong(request, found !== undefined);
+    const small = plan.status ?? early ?? whatIsWrong(request, found !== undefined);
     const whole = small === undefined ? found!.blob : blobOf(Buffer.from(small.body));
     if (plan.redirect !== undefined && plan.status === undefined && (small?.code ?? 200) === 200) {
       request.status = plan.redirect.status;

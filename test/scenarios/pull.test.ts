@@ -171,6 +171,7 @@ describe('a fill outlives trouble', () => {
     await reply.next();
     upstream.auth.expireTokens();
     gate.open();
+    expect((await reply.untilBroken()).broken).toBe(false);
     expect(await (await server.get(blobPath(layer))).sha256()).toBe(layer.digest);
     expect(upstream.hits('token')).toBeLessThanOrEqual(2);
   });
