@@ -70,6 +70,7 @@ export class Lead {
   /** True while every byte of this generation came in one body of one upstream. */
   #whole = true;
   #bodies = 0;
+  #rangeRefused = false;
   /** Until the first byte had to be begun with anew: only then is an older part worth anything. */
   #pristine = true;
 
@@ -87,6 +88,11 @@ export class Lead {
     let candidates = this.#deps.blame.candidates(this.#job.digest, this.#job.chain);
     while (candidates.length > 0) {
       const end = await this.#generation(candidates, true);
+      if (end !== 'mismatch' && end.kind === 'refused' && this.#rangeRefused && this.#pristine) {
+        // The prefix or its size was a lie: with an upstream that has no such range it would be asked for in vain for ever.
+        await this.#begin();
+        continue;
+      }
       if (end !== 'mismatch') return end;
       if (!(await this.#mismatch())) return this.#eachWhole(candidates);
       candidates = candidates.filter(({ name }) => name !== this.#upstream);
@@ -152,6 +158,7 @@ export class Lead {
         if (this.#stop.aborted) return undefined;
         throw error;
       }
+      if (error.status === 416) this.#rangeRefused = true;
       this.#refusals.addError(error, clock.monotonic() - askedAt);
     }
     return undefined;

@@ -23,6 +23,10 @@ export async function fillBlob(
   for (;;) {
     const { fill, joined } = deps.fills.claim(order);
     const first = await fill.first;
+    if (joined && fill.hasFailed()) {
+      await fill.ended;
+      continue;
+    }
     if (first.kind === 'bypass') return fillThrough(deps, pulling, digest);
     if (first.kind === 'refused') {
       if (!joined) return refused(pulling, first.refusal);
@@ -53,16 +57,16 @@ async function joinFill(
   const content = fill.content();
   if (pulling.range !== undefined) {
     const size = content.size ?? (await fill.sized(pulling.signal));
-    const ahead = size === undefined ? undefined : aheadOf(fill, pulling.range, size);
+    const ahead = size === undefined ? undefined : await aheadOf(fill, pulling.range, size, pulling.signal);
     if (ahead !== undefined) return { kind: 'content', content: ahead, source: { outcome: 'bypass', why: 'partial' } };
   }
   const source: Source = joined ? { outcome: 'collapsed' } : { outcome: 'miss', upstream: first.upstream, stored: true };
   return { kind: 'content', content, source };
 }
 
-function aheadOf(fill: Fill, range: string, size: number): Content | undefined {
+function aheadOf(fill: Fill, range: string, size: number, signal: AbortSignal): Promise<Content | undefined> | undefined {
   const wanted = parseRange(range, size);
-  return wanted.kind === 'one' ? fill.ahead(wanted.from) : undefined;
+  return wanted.kind === 'one' ? fill.ahead(wanted.from, signal) : undefined;
 }
 
 /** Nothing can be kept: each client has an upstream transfer of its own (promise 5). */

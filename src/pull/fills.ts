@@ -147,12 +147,34 @@ export class Fill {
     };
   }
 
-  /** A range too far ahead, straight from an upstream; `undefined` when waiting is the better way. */
-  ahead(from: number): Content | undefined {
-    if (this.#growing.phase !== 'running' || from <= this.#growing.frontier) return undefined;
-    if (this.#etaMs(from) <= AHEAD_WAIT_MS || this.#ahead >= AHEAD_MAX) return undefined;
+  /** A range too far ahead, straight from an upstream; `undefined` when the fill has it, or has it within 2 s. */
+  async ahead(from: number, signal: AbortSignal): Promise<Content | undefined> {
+    if (await this.#reaches(from, signal)) return undefined;
+    if (this.#growing.phase !== 'running' || this.#ahead >= AHEAD_MAX) return undefined;
     const through = throughContent(this.#source());
-    return { ...through, open: (start, to, signal) => this.#openAhead(through, start, to, signal) };
+    return { ...through, open: (start, to, ending) => this.#openAhead(through, start, to, ending) };
+  }
+
+  /** Waits only where the rate so far promises that it is worth it, and then no longer than promised. */
+  async #reaches(from: number, signal: AbortSignal): Promise<boolean> {
+    const growing = this.#growing;
+    const reached = (): boolean => growing.phase !== 'running' || from < growing.frontier;
+    if (reached()) return true;
+    if (this.#etaMs(from) > AHEAD_WAIT_MS) return false;
+    const { clock } = this.#deps;
+    const until = clock.monotonic() + AHEAD_WAIT_MS;
+    while (!reached() && !signal.aborted && clock.monotonic() < until) {
+      await new Promise<void>((resolve) => {
+        const forget = growing.onChange(done);
+        const timer = clock.after(Math.max(0, until - clock.monotonic()), done);
+        function done(): void {
+          forget();
+          timer.cancel();
+          resolve();
+        }
+      });
+    }
+    return reached();
   }
 
   /** Resolves when the size is known, or will never be. */
@@ -161,6 +183,11 @@ export class Fill {
       await new Promise<void>((resolve) => this.#growing.onChange(resolve));
     }
     return this.#growing.size;
+  }
+
+  /** Nothing more comes, and what came is void: who comes now had better begin anew. */
+  hasFailed(): boolean {
+    return this.#growing.phase === 'failed';
   }
 
   status(): FillStatus {

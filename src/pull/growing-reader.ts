@@ -1,5 +1,6 @@
 import type { Hash } from 'node:crypto';
 import type { Part } from '../blobs/blob-store.ts';
+import { RegistryError } from '../oci/errors.ts';
 import type { Reader } from './content.ts';
 import type { Growing } from './growing.ts';
 
@@ -122,6 +123,8 @@ export class GrowingReader implements Reader {
   }
 }
 
+/** Before a client's first byte this is an answer, 502; after it the client is cut. */
 function cutError(cause: unknown): Error {
-  return new Error('the fill that was being read has ended', { cause });
+  const why = cause instanceof Error ? cause.message : 'it ended early';
+  return new RegistryError('UNAVAILABLE', `the blob could not be fetched: ${why}`, { cause });
 }
