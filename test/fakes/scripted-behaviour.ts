@@ -22,10 +22,13 @@ export interface Plan {
   /** Bytes of the body after which it ends as if that were all. */
   endAfter?: number;
   pace?: { bytes: number; everyMs: number };
-  cut?: { after: number | 'random'; how: 'fin' | 'rst' };
+  cut?: { after: CutPlace; how: 'fin' | 'rst' };
   stallAfter?: number;
   gate?: Gate & { readonly after: number };
 }
+
+/** Bytes of the body; `random`: anywhere in it, from the upstream's seed; a function is asked for each body. */
+export type CutPlace = number | 'random' | (() => number);
 
 /** A body that waits, after so many bytes, until the test lets it go on. */
 export interface Gate {
@@ -53,8 +56,8 @@ export interface Script {
   drip(bytes: number | string, pace: { readonly everyMs: number }): Script;
   rate(bytesPerSecond: number): Script;
   delay(ms: number): Script;
-  /** Ends the connection in mid-body: FIN, or RST. `random`: at another place each time, from the upstream's seed. */
-  cutAfter(bytes: number | 'random', how?: 'fin' | 'rst'): Script;
+  /** Ends the connection in mid-body: FIN, or RST. A place beyond the end cuts nothing. */
+  cutAfter(bytes: CutPlace, how?: 'fin' | 'rst'): Script;
   /** The body ends early and cleanly (with `noLength`; otherwise the length is adapted). */
   endAfter(bytes: number): Script;
   stallAfter(bytes: number): Script;

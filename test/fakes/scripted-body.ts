@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Random } from '../../src/system/random.ts';
-import type { Plan } from './scripted-behaviour.ts';
+import type { CutPlace, Plan } from './scripted-behaviour.ts';
 
 /** Writes `bytes` as the plan says; `sent` hears what went to the socket. Resolves when nothing more will be written. */
 export async function sendBody(
@@ -17,7 +17,7 @@ export async function sendBody(
   if (plan.cut !== undefined) {
     const { after, how } = plan.cut;
     // At least one byte, so that whoever goes on gets somewhere.
-    const at = after === 'random' ? 1 + Math.floor(random.fraction() * (end - 1)) : after;
+    const at = placeOf(after, end, random);
     if (at < end) stops.set(at, () => cut(outgoing, how));
   }
 
@@ -36,6 +36,11 @@ export async function sendBody(
   outgoing.end();
   // Said more than it has: a server notices, and closes.
   if ((plan.lengthShift ?? 0) > 0) outgoing.socket?.end();
+}
+
+function placeOf(place: CutPlace, end: number, random: Random): number {
+  if (place === 'random') return 1 + Math.floor(random.fraction() * (end - 1));
+  return typeof place === 'number' ? place : place();
 }
 
 /** Resolves when the socket has taken the bytes; false when it is gone. */
