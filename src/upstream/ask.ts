@@ -7,7 +7,7 @@ import { isRegistryPath } from './exchange.ts';
 import { acceptOf, isOddAbsence, isReferrersPath } from './oddities.ts';
 import { retryAfterSeconds } from './rate-limit.ts';
 import type { ResponseBody } from './body.ts';
-import type { UpstreamAnswer, UpstreamBody, UpstreamFound, UpstreamRequest } from './upstream.ts';
+import { UpstreamError, type UpstreamAnswer, type UpstreamBody, type UpstreamFound, type UpstreamRequest } from './upstream.ts';
 
 /** The heart of an upstream, which the wrappers wrap. */
 export type Ask = (request: UpstreamRequest, signal: AbortSignal) => Promise<UpstreamAnswer>;
@@ -32,17 +32,24 @@ type Responded = Extract<Outcome, { kind: 'response' }>;
 export function createAsk(options: AskOptions): Ask {
   const get: Ask = async (request, signal) => {
     const outcome = await options.exchange(questionOf(options, request), signal);
-    return outcome.kind === 'response' ? interpret(options, request, outcome, signal) : spoken(options, outcome);
+    return outcome.kind === 'response' ? await interpret(options, request, outcome, signal) : spoken(options, outcome);
   };
   return async (request, signal) => {
     if (request.method === 'GET') return await get(request, signal);
-    const outcome = await options.exchange(questionOf(options, request), signal);
-    if (!isMishandled(request, outcome)) {
-      return outcome.kind === 'response' ? withoutBody(interpret(options, request, outcome, signal)) : spoken(options, outcome);
+    const outcome = await options.exchange(questionOf(options, request), signal).catch(orUnchallenged);
+    if (outcome !== undefined && !isMishandled(request, outcome)) {
+      if (outcome.kind !== 'response') return spoken(options, outcome);
+      return withoutBody(await interpret(options, request, outcome, signal));
     }
-    if (outcome.kind === 'response') outcome.response.body.discard();
+    if (outcome?.kind === 'response') outcome.response.body.discard();
     return request.kind === 'blob' ? await probe(options, request, signal) : await readHead(options, request, signal);
   };
+}
+
+/** `undefined` for a 401 that says not what it wants: to a HEAD it may mean no more than that HEAD is not liked. */
+function orUnchallenged(error: unknown): undefined {
+  if (error instanceof UpstreamError && error.reason === 'auth' && error.status === 401) return undefined;
+  throw error;
 }
 
 function questionOf(options: AskOptions, request: UpstreamRequest) {
@@ -75,15 +82,36 @@ function spoken(options: AskOptions, outcome: Exclude<Outcome, Responded>): Upst
 }
 
 /** Every status by table (R64): what is not in it is a fault, never an absence. Takes the body, or ends it. */
-function interpret(options: AskOptions, request: UpstreamRequest, outcome: Responded, signal: AbortSignal): UpstreamAnswer {
+async function interpret(
+  options: AskOptions,
+  request: UpstreamRequest,
+  outcome: Responded,
+  signal: AbortSignal,
+): Promise<UpstreamAnswer> {
   const { response } = outcome;
   if (response.status === 200 || response.status === 206)
     return found(options, request.kind, outcome, taken(options, request, outcome), signal);
+  if (response.status === 404 && (!outcome.elsewhere || isRegistryPath(response.url))) {
+    const unknownName = request.method === 'GET' && (await namesNobody(response.body));
+    return unknownName ? { kind: 'absent', unknownName } : { kind: 'absent' };
+  }
   response.body.discard();
-  if (response.status === 404 && (!outcome.elsewhere || isRegistryPath(response.url))) return { kind: 'absent' };
   if (response.status === 429)
     return { kind: 'limited', retryAfterSeconds: retryAfterSeconds(response.header, options.clock.now()) };
   throw fault(options.upstream, response, 'status', `answered ${response.status}`);
+}
+
+/** What an error of a registry may hold; longer ones are not read. */
+const ERROR_BYTES_MAX = 16 * 1024;
+
+/** True when the body says that it is the repository which is not there (OCI distribution-spec, "Error Codes"). */
+async function namesNobody(body: ResponseBody): Promise<boolean> {
+  try {
+    const bytes = await readWhole(body, ERROR_BYTES_MAX);
+    return bytes !== undefined && /"code"\s*:\s*"NAME_UNKNOWN"/.test(Buffer.from(bytes).toString('latin1'));
+  } catch {
+    return false; // The status has said what counts.
+  }
 }
 
 function taken(options: AskOptions, request: UpstreamRequest, outcome: Responded): Taken {
@@ -147,7 +175,7 @@ async function probe(options: AskOptions, request: UpstreamRequest, signal: Abor
       body: undefined,
     };
   }
-  const answer = interpret(options, first, outcome, signal);
+  const answer = await interpret(options, first, outcome, signal);
   return answer.kind === 'found' ? { ...(withoutBody(answer) as UpstreamFound), status: 200 } : answer;
 }
 
@@ -156,7 +184,7 @@ async function readHead(options: AskOptions, request: UpstreamRequest, signal: A
   const read: UpstreamRequest = { ...request, method: 'GET' };
   const outcome = await options.exchange(questionOf(options, read), signal);
   if (outcome.kind !== 'response') return spoken(options, outcome);
-  const answer = interpret(options, read, outcome, signal);
+  const answer = await interpret(options, read, outcome, signal);
   if (answer.kind !== 'found' || request.kind !== 'manifest' || (answer.digest !== undefined && answer.size !== undefined))
     return withoutBody(answer);
   const bytes = await readWhole(outcome.response.body, MANIFEST_BYTES_MAX);

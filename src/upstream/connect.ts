@@ -1,3 +1,4 @@
+import { AssertionError } from 'node:assert';
 import { request as openTunnel } from 'node:http';
 import { request as openTunnelOverTls } from 'node:https';
 import { isIP, type LookupFunction, type Socket } from 'node:net';
@@ -168,5 +169,24 @@ function throughProxy(proxy: URL, authority: string, signal: AbortSignal): Promi
 
 function watch(socket: Socket): Socket {
   socket.on('error', (error) => bytesReadAtFailure.set(error, socket.bytesRead));
+  return contain(socket);
+}
+
+/**
+ * undici asserts that its parser is not paused when a socket ends, though an upstream may well close behind a body that
+ * waits for its reader. Thrown in a socket's event that assertion would end the process; here it ends the socket, whose
+ * body is then gone on with like any other that broke.
+ */
+function contain(socket: Socket): Socket {
+  const emit = socket.emit.bind(socket) as (event: string | symbol, ...values: unknown[]) => boolean;
+  socket.emit = (event: string | symbol, ...values: unknown[]): boolean => {
+    try {
+      return emit(event, ...values);
+    } catch (error) {
+      if (!(error instanceof AssertionError)) throw error;
+      socket.destroy(error);
+      return true;
+    }
+  };
   return socket;
 }

@@ -338,4 +338,12 @@ export const mutants = [
     replace: 'ask',
     test: unit('resolve'),
   },
+  {
+    name: 'an assertion in a socket event ends the process',
+    guards: ['R56'],
+    file: 'src/upstream/connect.ts',
+    find: 'return contain(socket);',
+    replace: 'return socket;',
+    test: ['test/unit/upstream/contained.test.ts'],
+  },
 ];
