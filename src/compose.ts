@@ -20,6 +20,7 @@ import { systemClock } from './system/clock.ts';
 import { nodeDisk } from './system/node-disk.ts';
 import { systemRandom } from './system/random.ts';
 import type { HouseEvent } from './observe/events.ts';
+import type { StoredAmount } from './observe/sources.ts';
 
 const system = { clock: systemClock, disk: nodeDisk, random: systemRandom };
 
@@ -30,11 +31,17 @@ const system = { clock: systemClock, disk: nodeDisk, random: systemRandom };
 export async function startServer(config: Config, options: StartOptions): Promise<RunningServer> {
   const { log, version } = options;
   const { clock } = system;
-  const storage = await openStorage(config, { ...system, version, report: (event) => log.warn('metadata', { ...event }) });
+  const metrics = createMetrics({ version, processMetrics: true });
+  const storage = await openStorage(config, {
+    ...system,
+    version,
+    report: (event) => log.warn('metadata', { ...event }),
+    onBlobs: (action, seconds) => metrics.record('registry_storage_action_seconds', { driver: 'filesystem', action }, seconds),
+    onMetadata: (op, seconds) => metrics.record('entrepot_metadata_seconds', { op }, seconds),
+  });
   try {
     // Log, metrics and whoever else listens: every room reports through this one function.
     let chains: Chains | undefined;
-    const metrics = createMetrics({ version, processMetrics: true });
     const recent = createRecent(clock);
     const observe: Report = createReporter({
       log,
@@ -57,7 +64,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
         chains?.upstreams.statuses().every(({ up }) => !up) === false || chains?.upstreams.statuses().length === 0,
       onChange: (reason, degraded, error) => {
         if (!degraded) observe({ kind: 'recovered', reason });
-        else observe({ kind: 'bypass', reason, error });
+        else observe({ kind: 'degraded', reason, error });
       },
     });
 
@@ -84,6 +91,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       socketPath: join(config.storage.rootdirectory, 'entrepot.sock'),
     });
     metrics.attach({
+      storage: async () => [partialBytes(await storage.blobs.parts())],
       diskFreeBytes: async () => (await storage.blobs.space()).freeBytes,
       upstreams: () => current.upstreams.statuses(),
       clients: () => recent.clientCounts(),
@@ -115,6 +123,11 @@ export async function startServer(config: Config, options: StartOptions): Promis
   }
 }
 
+/** What unfinished fills hold. What is held whole is not counted yet: that comes with the size limit. */
+function partialBytes(parts: readonly { readonly size: number }[]): StoredAmount {
+  return { kind: 'partial', bytes: parts.reduce((sum, { size }) => sum + size, 0), blobs: parts.length };
+}
+
 interface Draining {
   readonly edge: Edge;
   readonly condition: Condition;
@@ -134,10 +147,13 @@ async function drain({ edge, condition, pulling, storage, chains, report }: Drai
   await storage.close();
 }
 
+/** Nobody listens to a command's store. */
+const UNHEARD = { report: () => undefined, onBlobs: () => undefined, onMetadata: () => undefined };
+
 /** Opens the store of a server that does not run, for a command to look into. */
 export const openStore: OpenStore = async (config) => {
   const version = 'command';
-  const storage = await openStorage(config, { ...system, version, report: () => undefined });
+  const storage = await openStorage(config, { ...system, version, ...UNHEARD });
   const report = (): void => undefined;
   const chains = createChains(config, {
     ...system,

@@ -10,6 +10,7 @@ import { createRecords, type Records } from '../metadata/records.ts';
 import type { ReportMetadata } from '../metadata/events.ts';
 import { MetadataRefused } from '../metadata/unavailable.ts';
 import { openRedis, type RedisStoreOptions } from '../metadata/redis.ts';
+import { timed } from '../observe/timed.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';
 import { remoteFileSystem } from '../system/file-system-type.ts';
@@ -22,6 +23,9 @@ export interface StorageDeps {
   readonly random: Random;
   readonly version: string;
   readonly report: ReportMetadata;
+  /** Told how long each call of either store took, seconds. */
+  readonly onBlobs: (action: string, seconds: number) => void;
+  readonly onMetadata: (op: string, seconds: number) => void;
 }
 
 export interface Storage {
@@ -36,9 +40,10 @@ export interface Storage {
 export async function openStorage(config: Config, deps: StorageDeps): Promise<Storage> {
   const { clock, disk, random, version, report } = deps;
   const root = config.storage.rootdirectory;
-  const blobs = await openDiskBlobStore({ disk, random, root, version });
+  const now = (): number => clock.monotonic();
+  const blobs = timed(await openDiskBlobStore({ disk, random, root, version }), now, deps.onBlobs);
   try {
-    const store = await openMetadata(config, deps);
+    const store = timed(await openMetadata(config, deps), now, deps.onMetadata);
     const records = createRecords(store, { clock, report });
     await refuseNewer(records);
     return {
