@@ -9,7 +9,7 @@ import type { MetadataStore } from '../metadata/metadata-store.ts';
 import { createRecords, type Records } from '../metadata/records.ts';
 import type { ReportMetadata } from '../metadata/events.ts';
 import { MetadataRefused } from '../metadata/unavailable.ts';
-import { openRedis, type RedisStoreOptions } from '../metadata/redis.ts';
+import type { RedisStoreOptions } from '../metadata/redis.ts';
 import { timed } from '../observe/timed.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';
@@ -70,9 +70,13 @@ async function refuseNewer(records: Records): Promise<void> {
   }
 }
 
-function openMetadata(config: Config, { clock }: StorageDeps): Promise<MetadataStore> {
+async function openMetadata(config: Config, { clock }: StorageDeps): Promise<MetadataStore> {
   const { metadata } = config;
-  if (metadata.kind === 'redis') return openRedis({ ...redisOptions(metadata.redis), clock });
+  if (metadata.kind === 'redis') {
+    // What is not configured is not loaded: the client costs 6 MB.
+    const { openRedis } = await import('../metadata/redis.ts');
+    return openRedis({ ...redisOptions(metadata.redis), clock });
+  }
   const directory = metadata.path ?? join(config.storage.rootdirectory, 'entrepot', 'metadata');
   return openLmdb({ directory, remoteFileSystem });
 }
