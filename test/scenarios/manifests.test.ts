@@ -198,6 +198,11 @@ describe('manifests', () => {
     { ...asking, timeoutMs: 30_000 },
   );
 
+  scenario('[P17] the upstream breaks off before the first byte', async ({ upstream, server }) => {
+    upstream.manifest(ALPINE, '3', buildImage().top).cutAfter(0);
+    expect(await refusalOf(await server.get(manifestPath('3')))).toBe('502 UNAVAILABLE');
+  });
+
   scenario(
     '[P41] a tag moves; the old digest stays',
     async ({ upstream, server }) => {
