@@ -36,8 +36,11 @@ function key(digest: Digest, upstream: string): string {
   return `${upstream} ${digest}`;
 }
 
-/** A resume that brought less than this is charged; what brings more pays for itself, however often a body breaks. */
-const RESUME_PAYS_BYTES = 256 * 1024;
+/**
+ * A resume that brought less than this is charged; what brings more pays for itself, however often a body breaks. About half
+ * of what one read of a socket yields: an upstream that resets right after it wrote leaves hardly more of what it sent.
+ */
+const RESUME_PAYS_BYTES = 32 * 1024;
 
 /** Charged resumes of one fill (architecture.md, decision 3). */
 const RESUMES_MAX = 50;
@@ -69,8 +72,8 @@ export class Sources {
     this.#next();
   }
 
-  /** The current one's body ended early after bringing `bytes`. */
-  broke(bytes: number, stalled: boolean): void {
+  /** The current one's body ended early after bringing `bytes`. True when the next is to be asked. */
+  broke(bytes: number, stalled: boolean): boolean {
     if (bytes < RESUME_PAYS_BYTES) this.#charged += 1;
     if (bytes > 0) {
       this.#fruitless = 0;
@@ -78,9 +81,10 @@ export class Sources {
     } else {
       this.#breaksWithoutProgress += 1;
     }
-    if (!stalled && this.#breaksWithoutProgress < 2) return;
+    if (!stalled && this.#breaksWithoutProgress < 2) return false;
     if (bytes === 0) this.#fruitless += 1;
     this.#next();
+    return true;
   }
 
   #next(): void {
