@@ -75,7 +75,9 @@ function pull(url) {
         first ??= now();
         hash.update(chunk);
       });
-      incoming.on('end', () => resolve({ first, ended: now(), status: incoming.statusCode, digest: `sha256:${hash.digest('hex')}` }));
+      incoming.on('end', () =>
+        resolve({ first, ended: now(), status: incoming.statusCode, digest: `sha256:${hash.digest('hex')}` }),
+      );
       incoming.on('error', reject);
     })
       .on('error', reject)
@@ -89,14 +91,22 @@ async function parent() {
   const directory = mkdtempSync(join(tmpdir(), 'entrepot-herd-'));
   const started = [];
   try {
-    const source = start(started, [import.meta.filename, '--role', 'upstream', '--mib', values.mib, '--rate', values.rate], ['ipc']);
+    const source = start(
+      started,
+      [import.meta.filename, '--role', 'upstream', '--mib', values.mib, '--rate', values.rate],
+      ['ipc'],
+    );
     const gets = [];
     source.on('message', (message) => message.kind === 'get' && gets.push(message.at));
     const { port, digest } = await message(source, 'listening');
     const server = await serve(started, main, directory, port);
     const before = anonymousMiB(server.pid);
     const url = `${server.url}/v2/library/herd/blobs/${digest}`;
-    const herd = start(started, [import.meta.filename, '--role', 'clients', '--clients', values.clients, '--url', url], ['ipc']);
+    const herd = start(
+      started,
+      [import.meta.filename, '--role', 'clients', '--clients', values.clients, '--url', url],
+      ['ipc'],
+    );
     let peak = before;
     const sampling = setInterval(() => (peak = Math.max(peak, anonymousMiB(server.pid))), 50);
     const { results } = await message(herd, 'done');
@@ -106,7 +116,9 @@ async function parent() {
     console.log(`upstream GETs              ${gets.length}`);
     console.log(`digests right              ${results.filter((result) => result.digest === digest).length} of ${clients}`);
     console.log(`first byte after upstream  median ${delays[clients >> 1].toFixed(0)} ms, last ${delays.at(-1).toFixed(0)} ms`);
-    console.log(`last client done after     ${((Math.max(...results.map(({ ended }) => ended)) - gets[0]) / 1000).toFixed(2)} s`);
+    console.log(
+      `last client done after     ${((Math.max(...results.map(({ ended }) => ended)) - gets[0]) / 1000).toFixed(2)} s`,
+    );
     console.log(`a direct download takes    ${(bytes / perSecond).toFixed(2)} s`);
     console.log(`anonymous memory           ${before.toFixed(0)} MiB idle, +${(peak - before).toFixed(0)} MiB at its highest`);
   } finally {

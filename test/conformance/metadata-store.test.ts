@@ -11,7 +11,10 @@ describe.skipIf(redisMissing !== undefined)(`real Redis${redisMissing === undefi
   let server: RedisServer;
   let clustered: RedisServer;
   beforeAll(async () => {
-    [server, clustered] = await Promise.all([startRedis(), startRedis('--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1')]);
+    [server, clustered] = await Promise.all([
+      startRedis(),
+      startRedis('--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'),
+    ]);
     clustered.command('CLUSTER', 'ADDSLOTSRANGE', '0', '16383');
     await vi.waitUntil(() => clustered.command('CLUSTER', 'INFO').includes('cluster_state:ok'), { timeout: 10_000 });
   });
