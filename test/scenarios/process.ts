@@ -29,19 +29,33 @@ export interface ProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** For node itself: `--max-old-space-size=…`. */
   readonly execArgv?: readonly string[];
+  /** Instead of `serve` and the file. */
+  readonly args?: readonly string[];
+  /** Is run with the whole command line behind it: a shell that first changes what the program will see. */
+  readonly through?: readonly string[];
 }
 
-/** The built program as users run it; rejects with what it said if it ends before it listens. */
+/**
+ * The built program as users run it; rejects with what it said if it ends before it listens. `settings`: a text stands in
+ * the file as it is; `undefined` leaves no file.
+ */
 export async function startProcess(
-  settings: Settings,
+  settings: Settings | string | undefined,
   directory: string,
   options: ProcessOptions = {},
 ): Promise<RunningProcess> {
   if (!existsSync(MAIN)) throw new Error('dist/main.js is not there: npm run build');
   const file = join(directory, 'config.yml');
-  await writeFile(file, JSON.stringify(settings));
+  if (settings !== undefined) await writeFile(file, typeof settings === 'string' ? settings : JSON.stringify(settings));
   const log = createRecords();
-  const child = spawn(process.execPath, [...(options.execArgv ?? []), MAIN, 'serve', file], {
+  const [program = process.execPath, ...args] = [
+    ...(options.through ?? []),
+    process.execPath,
+    ...(options.execArgv ?? []),
+    MAIN,
+    ...(options.args ?? ['serve', file]),
+  ];
+  const child = spawn(program, args, {
     cwd: directory,
     env: { PATH: process.env['PATH'], ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],

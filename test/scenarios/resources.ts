@@ -1,0 +1,60 @@
+import type { ScriptedUpstream } from '../fakes/scripted-upstream.ts';
+import { until } from './acceptance.ts';
+import type { ProcessOptions, RunningProcess } from './process.ts';
+
+/**
+ * For a process whose memory is to be measured: SIGUSR2 makes it collect its garbage, so that what is left is held. The
+ * program itself knows nothing of that.
+ */
+export const MEASURED: ProcessOptions = {
+  execArgv: ['--expose-gc', '--import', 'data:text/javascript,process.on("SIGUSR2",()=>gc())'],
+  // One arena for each thread of the pool would hold on to what it once had.
+  env: { MALLOC_ARENA_MAX: '2' },
+};
+
+/** What a process holds when nobody asks it for anything. */
+export interface Held {
+  /** Bytes of anonymous memory. */
+  readonly memory: number;
+  readonly descriptors: number;
+  readonly sockets: number;
+  readonly files: number;
+  /** Connections that an upstream has open. */
+  readonly upstream: number;
+}
+
+/** Waits until fills have ended and what clients left behind is closed, collects garbage, and looks. */
+export async function held(server: RunningProcess, upstream: Pick<ScriptedUpstream, 'connections'>): Promise<Held> {
+  await server.settled();
+  let before = 0;
+  // Memory is given back over some collections; when two looks agree there is no more to come.
+  const memory = await until(
+    async () => {
+      const last = before;
+      server.signal('SIGUSR2');
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      await (await server.debug('/livez')).bytes();
+      before = await server.memory();
+      return { now: before, last };
+    },
+    ({ now, last }) => Math.abs(now - last) < 256 * 1024,
+    15_000,
+  );
+  const { all, sockets, files } = await server.descriptors();
+  return { memory: memory.now, descriptors: all, sockets, files, upstream: upstream.connections() };
+}
+
+/** As before, once connections that were just closed are gone: rejects with what is held instead. */
+export async function settledTo(
+  server: RunningProcess,
+  upstream: Pick<ScriptedUpstream, 'connections'>,
+  before: Held,
+): Promise<Held> {
+  await until(
+    async () => ({ ...(await server.descriptors()), upstream: upstream.connections() }),
+    // Idle connections of the pool may be fewer or more by a handful; a leak is one for each request.
+    (now) => now.sockets <= before.sockets + 4 && now.files <= before.files + 4 && now.upstream <= before.upstream + 4,
+    20_000,
+  );
+  return held(server, upstream);
+}
