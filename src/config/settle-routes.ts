@@ -3,7 +3,7 @@ import { nearest } from './nearest.ts';
 import type { Written } from './schema.ts';
 import type { Settling } from './settling.ts';
 import { placeAt } from './tree-path.ts';
-import { WELL_KNOWN } from './well-known.ts';
+import { WELL_KNOWN_PATTERNS } from '../oci/well-known.ts';
 
 type WrittenRoute = NonNullable<Written['routes']>[number];
 
@@ -31,8 +31,8 @@ export function settleRoutes(
   return routes;
 }
 
-function spellOut(pattern: string): string[] {
-  return pattern === 'well-known' ? WELL_KNOWN.map((registry) => `${registry}/**`) : [pattern];
+function spellOut(pattern: string): readonly string[] {
+  return pattern === 'well-known' ? WELL_KNOWN_PATTERNS : [pattern];
 }
 
 function policyOf(

@@ -13,7 +13,7 @@ import { settleRoutes } from './settle-routes.ts';
 import { settleCredentials, settleUpstreams } from './settle-upstreams.ts';
 import { proxyOf } from './settle-proxy.ts';
 import type { Settling } from './settling.ts';
-import { WELL_KNOWN } from './well-known.ts';
+import { WELL_KNOWN_PATTERNS } from '../oci/well-known.ts';
 
 const PLAIN_REGISTRY =
   'expected routes (such as [{match: well-known, upstreams: [origin]}]) or proxy.remoteurl: a plain registry, which is what a ' +
@@ -145,8 +145,9 @@ function settleHealth(written: Written['health'], work: Settling): HealthConfig 
 
 /** Bounded by what is written, so that it may be a metric label. */
 function registriesOf(routes: readonly RouteConfig[], written: Written): string[] {
-  const matched = routes.flatMap(({ match }) => match.map((pattern) => pattern.split('/')[0] ?? ''));
+  const patterns = [...routes.flatMap(({ match }) => match), ...WELL_KNOWN_PATTERNS];
+  const matched = patterns.map((pattern) => pattern.split('/')[0] ?? '');
   const named = [...written.names.hosts.values(), ...written.names.prefixes.values(), ...written.names.aliases.values()];
-  const all = [...matched, ...named, written.names.default ?? 'docker.io', ...WELL_KNOWN];
+  const all = [...matched, ...named, written.names.default ?? 'docker.io'];
   return [...new Set(all.filter((name) => name !== '' && !/[*?]/.test(name)))];
 }
