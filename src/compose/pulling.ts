@@ -37,13 +37,14 @@ export function createPulling(
   const { blobs, records } = storage;
   const store = new Store({ blobs, records, clock, random, report });
   const holder = holderName(random);
+  const blame = new Blame(clock);
   const fills = new Fills({
     clock,
     random,
     blobs,
     records,
     report,
-    blame: new Blame(clock),
+    blame,
     leases: createLeases(records, clock, holder, isDeadHolder(holder)),
     keep: ({ part }, digest, size, provenance) => store.keepBlob(part, digest, size, provenance),
   });
@@ -53,6 +54,7 @@ export function createPulling(
     records,
     store,
     fills,
+    blame,
     report,
     prover: new Prover(clock),
     absences: new Absences(clock),

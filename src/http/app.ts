@@ -87,7 +87,9 @@ function createAnswers(options: AppOptions): Readonly<Record<RouteName, Answer>>
     referrers: named('referrers', ({ target, trace, signal }, { name, digest }) =>
       lists.referrers(name, digest, queryOf(target), trace, signal),
     ),
-    catalog: named('catalog', (exchange) => lists.catalog(queryOf(exchange.target), options.showName(hostOf(exchange)))),
+    catalog: named('catalog', (exchange, { base }) =>
+      lists.catalog(queryOf(exchange.target), options.showName(hostOf(exchange)), base),
+    ),
     upload: named('upload', () => {
       throw new RegistryError('BLOB_UPLOAD_UNKNOWN', 'there is no such upload: this mirror takes no pushes');
     }),

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../system/clock.ts';
-import type { Refusal } from './chain.ts';
+import type { Refusal } from './refusal.ts';
 
 /** Absences that are remembered at once: more is a crawler's doing. */
 const ABSENCES_MAX = 10_000;

@@ -14,7 +14,7 @@ export type BlobAnswer = { readonly kind: 'content'; readonly content: Content; 
 export async function blobAnswer(deps: PullDeps, pulling: Pulling, digest: Digest): Promise<BlobAnswer> {
   const found = await lookupBlob(deps, pulling.holder, digest);
   if (found.kind === 'held') return { kind: 'content', content: found.content, source: { outcome: 'hit' } };
-  const key = absenceKey(pulling, digest);
+  const key = absenceKey(pulling, 'blob', digest);
   const absence = deps.absences.get(key);
   if (absence !== undefined) return { kind: 'refused', refusal: absence, cacheStatus: NEGATIVE_STATUS };
   const answer = await obtain(deps, pulling, digest, found);
@@ -30,13 +30,13 @@ async function obtain(
   found: Exclude<Awaited<ReturnType<typeof lookupBlob>>, { kind: 'held' }>,
 ): Promise<BlobAnswer> {
   if (found.kind === 'unlinked') return showUnlinked(deps, pulling, digest, found.size);
-  if (pulling.method === 'HEAD') return head(deps, pulling, digest);
+  if (pulling.method === 'HEAD') return head(deps, pulling, digest, found.expectedSize);
   return toAnswer(await fillBlob(deps, pulling, digest, found.expectedSize));
 }
 
 /** Straight from an upstream, when the store cannot be asked. */
 export async function blobUncached(deps: PullDeps, pulling: Pulling, digest: Digest): Promise<BlobAnswer> {
-  return toAnswer(await fillThrough(deps, pulling, digest));
+  return toAnswer(await fillThrough(deps, pulling, digest, undefined));
 }
 
 /** The bytes came through another repository: an upstream has to say that this one holds them too. */
@@ -44,17 +44,16 @@ async function showUnlinked(deps: PullDeps, pulling: Pulling, digest: Digest, si
   const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
   if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };
   await linkProven(deps.records, pulling.holder, digest, { kind: 'blob', size }, proof.upstream, deps.clock.now());
-  pulling.trace.upstream = proof.upstream;
   return { kind: 'content', content: heldContent(deps.blobs, digest, size), source: { outcome: 'hit' } };
 }
 
-/** A HEAD is answered from an upstream's HEAD; it starts no transfer. */
-async function head(deps: PullDeps, pulling: Pulling, digest: Digest): Promise<BlobAnswer> {
+/** A HEAD is answered from an upstream's HEAD; it starts no transfer. The descriptor's size counts for more (R09). */
+async function head(deps: PullDeps, pulling: Pulling, digest: Digest, expectedSize: number | undefined): Promise<BlobAnswer> {
   const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
   if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };
   const content: Content = {
     digest,
-    size: proof.size,
+    size: expectedSize ?? proof.size,
     etag: etagOf(digest),
     open: () => Promise.reject(new Error('a HEAD opens no bytes')),
   };

@@ -1,9 +1,9 @@
 import type { Source } from './cache-status.ts';
-import type { Refusal } from './chain.ts';
 import type { ManifestAnswer, ManifestRefusal } from './manifest.ts';
 import type { Name } from './name.ts';
 import type { PullRequest } from './pull.ts';
-import type { Trace } from './trace.ts';
+import type { Refusal } from './refusal.ts';
+import { newTrace, noteTried, type Trace } from './trace.ts';
 
 /** A manifest by the same steps as a client's pull, without the reply. */
 export type GetManifest = (request: PullRequest) => Promise<ManifestAnswer | ManifestRefusal>;
@@ -15,12 +15,15 @@ export async function tagBytes(
   tag: string,
   trace: Trace,
 ): Promise<{ readonly bytes: Uint8Array; readonly source: Source } | Refusal> {
+  // The request is for a list: that a manifest was read on the way is not what its record and its metrics are about.
+  const inner = newTrace(trace.requestId);
   const answer = await manifest({
     method: 'GET',
     target: { kind: 'manifest', name, reference: { kind: 'tag', tag } },
     signal: new AbortController().signal,
-    trace,
+    trace: inner,
   });
+  noteTried(trace, inner.tried, inner.upstream);
   if (answer.kind === 'refused') return answer.refusal;
   if (answer.bytes === undefined) throw new Error('a GET of a manifest brought no bytes');
   return { bytes: answer.bytes, source: answer.source };

@@ -6,7 +6,6 @@ import { UpstreamError, type Upstream, type UpstreamBody, type UpstreamFound } f
 import { askChain, type ChainResult } from './chain.ts';
 import type { ReportPull } from './events.ts';
 import type { Route } from './route.ts';
-import type { Trace } from './trace.ts';
 
 /**
  * Larger manifests are refused as the upstream's fault. The specification asks for 4 MB at least ("Pushing manifests");
@@ -27,7 +26,6 @@ export interface ManifestAsk {
   readonly repository: string;
   readonly reference: Reference;
   readonly deadlineMs: number;
-  readonly trace: Trace;
 }
 
 /** GETs a manifest from the chain, whole and verified; an upstream that sends a wrong or unreadable one is passed by. */
@@ -35,28 +33,29 @@ export async function fetchManifest(
   deps: { readonly clock: Clock; readonly report: ReportPull },
   ask: ManifestAsk,
 ): Promise<ChainResult<FetchedManifest>> {
-  const { route, registry, repository, reference, deadlineMs, trace } = ask;
+  const { route, registry, repository, reference, deadlineMs } = ask;
   const request = { kind: 'manifest', method: 'GET', registry, repository, reference: referenceText(reference) } as const;
   // Belongs to nobody's request: others may be waiting for the same answer.
   const signal = new AbortController().signal;
-  return askChain(deps.clock, { chain: route.chain, request, signal, deadlineMs, trace }, async (answer, upstream) => {
-    const bytes = await readAll(answer, upstream);
-    try {
-      return verify(bytes, answer, upstream, reference);
-    } catch (error) {
-      if (reference.kind === 'digest') {
-        deps.report({ kind: 'verify-failed', upstream: upstream.name, digest: reference.digest, whole: true });
-      }
-      throw error;
-    }
-  });
+  return askChain(deps.clock, { chain: route.chain, request, signal, deadlineMs }, async (answer, upstream) =>
+    verify(deps.report, await readAll(answer, upstream), answer, upstream, reference),
+  );
 }
 
 /** The digest is always that of the bytes; what a header says is compared, never trusted (reliability.md, S13). */
-function verify(bytes: Uint8Array, answer: UpstreamFound, upstream: Upstream, reference: Reference): FetchedManifest {
+function verify(
+  report: ReportPull,
+  bytes: Uint8Array,
+  answer: UpstreamFound,
+  upstream: Upstream,
+  reference: Reference,
+): FetchedManifest {
   const said = reference.kind === 'digest' ? reference.digest : answer.digest;
   const digest = digestOf(bytes, said === undefined ? 'sha256' : algorithmOf(said));
-  if (said !== undefined && digest !== said) throw fault(upstream, `sent a manifest that is not ${said}`);
+  if (said !== undefined && digest !== said) {
+    report({ kind: 'verify-failed', upstream: upstream.name, digest: said, whole: true });
+    throw fault(upstream, `sent a manifest that is not ${said}`);
+  }
   const manifest = readManifest(bytes, answer.mediaType);
   if (manifest.kind === 'fault') throw fault(upstream, `sent an unreadable manifest: ${manifest.reason}`);
   return { manifest, bytes, digest, anonymous: answer.anonymous };

@@ -1,121 +1,141 @@
-import type { BlobStore, Part } from '../blobs/blob-store.ts';
-import type { LeaseRecord, Records } from '../metadata/records.ts';
-import { randomId, type Random } from '../system/random.ts';
-import { sleep, type Clock } from '../system/clock.ts';
-import { TELL_MS } from './fill-lease.ts';
+import type { OpenBlob, Part } from '../blobs/blob-store.ts';
+import type { LeaseRecord } from '../metadata/records.ts';
+import { randomId } from '../system/random.ts';
+import { sleep } from '../system/clock.ts';
+import { heldAsPart, sameBytes, copyBytes } from './fill-copy.ts';
+import type { FillDeps } from './fill-job.ts';
+import { LEASE_MS, TELL_MS } from './fill-lease.ts';
 import type { Growing } from './growing.ts';
 
-interface FollowDeps {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly blobs: BlobStore;
-  readonly records: Records;
-}
+type FollowDeps = Pick<FillDeps, 'clock' | 'random' | 'blobs' | 'records'>;
+
+/**
+ * `done`: the other process finished, and what it wrote is held. `gone`: it failed or is silent, and `growing` may be led
+ * from here; its bytes so far then stand in a part of our own, since a stopped leader may wake up and write.
+ */
+export type Followed = { readonly kind: 'done' } | { readonly kind: 'gone'; readonly silent: LeaseRecord | undefined };
 
 /**
  * Follows the fill of another process that shares our disk: reads its part up to the frontier that it tells, never up to
- * the file's size. True when that one finished; false when it is gone or failed, and `growing` may be led from here (its
- * bytes so far then stand in a part of our own, since a stopped leader may wake up and write).
+ * the file's size. Whatever file is read next, nobody who had bytes of another one goes on unless they are the same.
  */
 export async function followFill(
   deps: FollowDeps,
   growing: Growing,
   signal: AbortSignal,
   onContent: () => void,
-): Promise<boolean> {
+): Promise<Followed> {
+  const isSilent = watchSilence(deps);
+  while (!signal.aborted) {
+    const lease = await leaseOf(deps, growing);
+    if (lease === undefined || lease.state === 'done' || lease.state === 'failed') return conclude(deps, growing, lease);
+    if (isSilent(lease)) return conclude(deps, growing, lease);
+    await adopt(deps, growing, lease);
+    if (growing.frontier > 0) onContent();
+    await sleep(deps.clock, TELL_MS, signal).catch(() => undefined); // The loop looks at the signal itself.
+  }
+  return { kind: 'gone', silent: undefined };
+}
+
+/** A store that cannot be asked tells as little as one that holds no lease: this process then fills alone. */
+async function leaseOf({ records }: FollowDeps, { digest }: Growing): Promise<LeaseRecord | undefined> {
   try {
-    for (;;) {
-      const lease = await deps.records.lease(growing.digest);
-      if (lease === undefined) return await conclude(deps, growing);
-      if (lease.until < deps.clock.now()) return await takeOver(deps, growing);
-      if (await adopt(deps, growing, lease)) onContent();
-      await sleep(deps.clock, TELL_MS, signal);
-    }
-  } catch (error) {
-    if (signal.aborted) return false;
-    throw error;
+    return await records.lease(digest);
+  } catch {
+    return undefined;
   }
 }
 
-/** Takes over what the leader tells. True once there is something to say to a client. */
-async function adopt(deps: FollowDeps, growing: Growing, lease: LeaseRecord): Promise<boolean> {
-  if (lease.part === undefined) return false;
+/** True when a lease has not been renewed for its time, by our own clock: the wall clocks of two processes may differ. */
+function watchSilence({ clock }: FollowDeps): (lease: LeaseRecord) => boolean {
+  let last = '';
+  let since = 0;
+  return ({ fence, until }) => {
+    const seen = `${fence} ${until}`;
+    if (seen !== last) since = clock.monotonic();
+    last = seen;
+    return clock.monotonic() - since > LEASE_MS;
+  };
+}
+
+/** Takes over what the leader tells. A part of another leader is waited for until it has come as far as our readers. */
+async function adopt(deps: FollowDeps, growing: Growing, lease: LeaseRecord): Promise<void> {
+  const frontier = lease.frontier ?? 0;
+  if (lease.part === undefined || frontier === 0 || frontier < growing.frontier) return;
   if (growing.part?.id !== lease.part) {
-    if (growing.part !== undefined) growing.restart();
-    growing.part = await deps.blobs.part(lease.part, true);
+    const theirs = await openTheirs(deps, lease.part, frontier);
+    if (theirs === undefined) return;
+    await change(growing, theirs, lease.size);
   }
   growing.size ??= lease.size;
-  const frontier = lease.frontier ?? 0;
-  if (frontier > growing.frontier) {
-    growing.written = frontier;
-    growing.frontier = frontier;
-    growing.wake();
-  }
-  return frontier > 0;
+  if (frontier > growing.frontier) growing.follow(frontier);
 }
 
-/** The lease is gone: the blob is held now, or its leader failed. */
-async function conclude(deps: FollowDeps, growing: Growing): Promise<boolean> {
-  const blob = await deps.records.blob(growing.digest);
-  const held = blob === undefined ? undefined : await deps.blobs.open(growing.digest);
-  if (blob === undefined || held === undefined) return takeOver(deps, growing);
-  growing.part?.release();
-  growing.part = heldAsPart(held);
+/** `undefined` when the file is not there any more: it was published or given up since it was told. */
+async function openTheirs({ blobs }: FollowDeps, id: string, frontier: number): Promise<Part | undefined> {
+  const part = await blobs.part(id, true);
+  if (part.resumedSize >= frontier) return part;
+  await part.discard();
+  part.release();
+  return undefined;
+}
+
+/** Reads on in another file: as if nothing had happened where its bytes are those that were read, else from the start. */
+async function change(growing: Growing, next: Part, size: number | undefined): Promise<void> {
+  const { part, frontier } = growing;
+  const same = part === undefined || frontier === 0 || (await sameBytes(part, next, frontier));
+  if (!same) growing.restart(size);
+  growing.part = next;
+  part?.release();
+}
+
+/** The fill has ended: the blob is held now, or its leader failed or died. */
+async function conclude(deps: FollowDeps, growing: Growing, lease: LeaseRecord | undefined): Promise<Followed> {
+  const held = await heldBlob(deps, growing);
+  if (held === undefined) return takeOver(deps, growing, lease);
+  const samePart = lease?.state === 'done' && lease.part !== undefined && lease.part === growing.part?.id;
+  if (samePart) {
+    growing.part?.release();
+    growing.part = heldAsPart(held);
+  } else {
+    await change(growing, heldAsPart(held), held.size);
+  }
   growing.written = held.size;
   growing.verified();
-  return true;
+  return { kind: 'done' };
+}
+
+async function heldBlob({ blobs, records }: FollowDeps, { digest }: Growing): Promise<OpenBlob | undefined> {
+  try {
+    const blob = await records.blob(digest);
+    const held = blob === undefined || blob.state !== 'held' ? undefined : await blobs.open(digest);
+    if (held === undefined || held.size === blob?.size) return held;
+    held.close();
+    return undefined;
+  } catch {
+    return undefined; // Neither held nor absent for all we know: the chain has it.
+  }
 }
 
 /** What was told so far is copied into a part of our own, and trusted no further than it was told. */
-async function takeOver(deps: FollowDeps, growing: Growing): Promise<boolean> {
+async function takeOver(deps: FollowDeps, growing: Growing, silent: LeaseRecord | undefined): Promise<Followed> {
   const { part: theirs, frontier } = growing;
-  if (theirs === undefined || frontier === 0) {
-    theirs?.release();
-    growing.part = undefined;
-    return false;
+  growing.written = frontier;
+  if (theirs !== undefined) {
+    growing.part = frontier === 0 ? undefined : await copied(deps, theirs, frontier);
+    theirs.release();
   }
-  const ours = await deps.blobs.part(randomId(deps.random), false);
-  await copy(theirs, ours, frontier);
-  await ours.sync();
-  const { digest, generation, size } = growing;
-  await deps.records.putPart(digest, { id: ours.id, generation, synced: frontier, size, at: deps.clock.now() });
-  theirs.release();
-  ours.release();
-  growing.part = undefined;
-  return false;
+  return { kind: 'gone', silent };
 }
 
-async function copy(from: Part, to: Part, bytes: number): Promise<void> {
-  const chunk = new Uint8Array(Math.min(1024 * 1024, bytes));
-  for (let position = 0; position < bytes;) {
-    const count = await from.read(chunk.subarray(0, Math.min(chunk.byteLength, bytes - position)), position);
-    if (count === 0) throw new Error(`the part ${from.id} is shorter than the frontier that was told`);
-    await to.write(chunk.subarray(0, count), position);
-    position += count;
+async function copied({ blobs, random }: FollowDeps, theirs: Part, bytes: number): Promise<Part> {
+  const ours = await blobs.part(randomId(random), false);
+  try {
+    await copyBytes(theirs, ours, bytes);
+    return ours;
+  } catch (error) {
+    await ours.discard().catch(() => undefined); // The first failure is the one to tell.
+    ours.release();
+    throw error;
   }
-}
-
-/** A held blob in the place of the part that it was, for the readers that go on. */
-function heldAsPart(held: {
-  readonly size: number;
-  read(into: Uint8Array, position: number): Promise<number>;
-  close(): void;
-}): Part {
-  let users = 1;
-  const refuse = (): Promise<never> => Promise.reject(new Error('a held blob is not written to'));
-  return {
-    id: '',
-    resumedSize: held.size,
-    read: (into, position) => held.read(into, position),
-    write: refuse,
-    truncate: refuse,
-    sync: refuse,
-    publish: refuse,
-    discard: refuse,
-    retain: () => (users += 1),
-    release() {
-      users -= 1;
-      if (users === 0) held.close();
-    },
-  };
 }

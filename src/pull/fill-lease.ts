@@ -8,9 +8,10 @@ import type { Growing } from './growing.ts';
  * expired lease; the store being down means that everybody fills alone.
  */
 export interface Leases {
-  /** Never rejects. */
+  /** `silent`: a lease that was watched and found dead; it is taken over if it still stands as it was. Never rejects. */
   take(
     digest: Digest,
+    silent?: LeaseRecord,
   ): Promise<{ readonly kind: 'lead'; readonly lease: Lease } | { readonly kind: 'follow'; readonly lease: LeaseRecord }>;
 }
 
@@ -30,13 +31,16 @@ export const TELL_MS = 200;
  */
 export function createLeases(records: Records, clock: Clock, holder: string, isDead: (holder: string) => boolean): Leases {
   return {
-    async take(digest) {
+    async take(digest, silent) {
+      const until = clock.now() + LEASE_MS;
+      // A dead leader's wall clock may have been ahead of ours: what it last wrote is what runs out (reliability.md, R34).
+      const over = ({ until: theirs }: LeaseRecord) => records.takeLease(digest, holder, theirs, until);
       try {
-        const now = clock.now();
-        let { taken, lease } = await records.takeLease(digest, holder, now, now + LEASE_MS);
-        if (!taken && isDead(lease.holder)) {
-          ({ taken, lease } = await records.takeLease(digest, holder, lease.until + 1, now + LEASE_MS));
-        }
+        let { taken, lease } = await (silent === undefined
+          ? records.takeLease(digest, holder, clock.now(), until)
+          : over(silent));
+        // One of our own was left by a fill that has ended here, while the store could not be told.
+        if (!taken && (lease.holder === holder || isDead(lease.holder))) ({ taken, lease } = await over(lease));
         return taken ? { kind: 'lead', lease: new RecordedLease(records, clock, digest, lease) } : { kind: 'follow', lease };
       } catch {
         return { kind: 'lead', lease: ALONE }; // The store cannot be asked: fill alone rather than not at all.
@@ -84,13 +88,13 @@ class RecordedLease implements Lease {
     }
   }
 
+  /** The lease stays, run out, to say how it ended and in which part: who followed it can then tell its bytes from others. */
   async #end(growing: Growing, state: 'done' | 'failed'): Promise<void> {
     this.#ended = true;
     this.#timer?.cancel();
     await this.#telling;
     try {
-      await this.#records.renewLease(this.#digest, this.#lease, this.#next(growing, state));
-      await this.#records.dropLease(this.#digest, this.#lease);
+      await this.#records.renewLease(this.#digest, this.#lease, { ...this.#next(growing, state), until: this.#clock.now() });
     } catch {
       // It runs out by itself.
     }

@@ -44,30 +44,33 @@ async function recordOf(records: Records, digest: Digest): Promise<PartRecord | 
   }
 }
 
+/** `undefined` when what is left cannot be used; it is dropped then. */
 async function resume(
   blobs: BlobStore,
   digest: Digest,
   record: PartRecord,
   size: number | undefined,
 ): Promise<OpenedPart | undefined> {
-  const part = await blobs.part(record.id, true);
+  const part = await blobs.part(record.id, true).catch(() => undefined); // A slow reader may still have it open.
+  if (part === undefined) return undefined;
   const known = size ?? record.size;
   const contradicts = size !== undefined && record.size !== undefined && size !== record.size;
-  if (contradicts || record.synced <= 0 || part.resumedSize < record.synced || record.synced > (known ?? Infinity)) {
-    await part.discard();
+  const inside = part.resumedSize >= record.synced && record.synced <= (known ?? Infinity);
+  // Never all of it: an upstream has to say under this repository that it has the rest (promise 9).
+  const prefix = Math.min(record.synced, (known ?? Infinity) - 1);
+  try {
+    if (contradicts || !inside || prefix <= 0) throw new Error('the record is of another file');
+    await part.truncate(prefix);
+    return { part, prefix, hash: await rehash(part, digest, prefix), size: known };
+  } catch {
+    await part.discard().catch(() => undefined); // Swept later. A disk that cannot be used says so when the new part is made.
     part.release();
     return undefined;
   }
-  try {
-    await part.truncate(record.synced);
-    return { part, prefix: record.synced, hash: await rehash(part, digest, record.synced), size: known };
-  } catch (error) {
-    part.release();
-    throw error;
-  }
 }
 
-async function rehash(part: Part, digest: Digest, prefix: number): Promise<Hash> {
+/** The running hash of the part's first bytes. */
+export async function rehash(part: Part, digest: Digest, prefix: number): Promise<Hash> {
   const hash = startDigest(digest);
   const chunk = new Uint8Array(Math.min(REHASH_CHUNK_BYTES, prefix));
   for (let position = 0; position < prefix;) {

@@ -1,17 +1,24 @@
+import { RegistryError } from '../oci/errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { parseRange } from '../oci/range.ts';
-import type { Refusal } from './chain.ts';
 import type { Source } from './cache-status.ts';
-import type { Content } from './content.ts';
+import { etagOf, type Content } from './content.ts';
 import type { PullDeps, Pulling } from './deps.ts';
-import { linkProven } from './prove.ts';
-import type { Fill, FirstAnswer } from './fills.ts';
+import type { Claim } from './fills.ts';
+import type { FirstAnswer } from './fill-types.ts';
+import { linkProven, type Proof } from './prove.ts';
+import type { Refusal } from './refusal.ts';
+import type { Fill } from './running-fill.ts';
 import { throughContent } from './through.ts';
+import { noteTried } from './trace.ts';
 
 /** A blob that was not here, as an answer still arriving. */
 export type Filled = { readonly kind: 'content'; readonly content: Content; readonly source: Source } | Refusal;
 
-/** Gets the blob: starts its fill, or joins the one that runs. */
+/** A size that nobody knows yet is waited for so long. */
+const SIZE_WAIT_MS = 20_000;
+
+/** Gets the blob: starts its fill, or joins the one that runs. `expectedSize` as a verified manifest described it. */
 export async function fillBlob(
   deps: PullDeps,
   pulling: Pulling,
@@ -21,64 +28,113 @@ export async function fillBlob(
   const { route, registry, repository, holder } = pulling;
   const order = { digest, registry, repository, chain: route.chain, expectedSize, holder, open: route.policy.open };
   for (;;) {
-    const { fill, joined } = deps.fills.claim(order);
+    if (deps.fills.inTrouble()) return fillThrough(deps, pulling, digest, expectedSize);
+    const claim = await deps.fills.claim(order, pulling.signal);
+    const { fill, joined, leave } = claim;
     const first = await fill.first;
-    if (joined && fill.hasFailed()) {
-      await fill.ended;
-      continue;
-    }
-    if (first.kind === 'bypass') return fillThrough(deps, pulling, digest);
-    if (first.kind === 'refused') {
-      if (!joined) return refused(pulling, first.refusal);
-      // Another repository's upstreams refused it to that one; ours have not been asked yet.
-      await fill.ended;
-      continue;
-    }
-    return joinFill(deps, pulling, digest, fill, first, joined);
+    if (first.kind === 'content') return joinFill(deps, pulling, claim, first);
+    leave();
+    if (first.kind === 'bypass') return fillThrough(deps, pulling, digest, expectedSize);
+    if (!joined || fill.holder === holder) return first.refusal;
+    // Another repository's upstreams refused it to that one; ours have not been asked yet.
+    await fill.ended;
   }
 }
 
 async function joinFill(
   deps: PullDeps,
   pulling: Pulling,
-  digest: Digest,
-  fill: Fill,
+  claim: Claim,
   first: Extract<FirstAnswer, { kind: 'content' }>,
-  joined: boolean,
 ): Promise<Filled> {
-  if (first.proven !== pulling.holder) {
-    const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
-    if (proof.kind !== 'proven') return proof;
-    const size = fill.content().size ?? proof.size;
-    if (size !== undefined)
-      await linkProven(deps.records, pulling.holder, digest, { kind: 'blob', size }, proof.upstream, deps.clock.now());
+  const { fill, joined, leave } = claim;
+  try {
+    if (first.proven === pulling.holder) {
+      noteTried(pulling.trace, first.tried, joined ? undefined : first.upstream);
+    } else {
+      const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest: fill.digest });
+      if (proof.kind !== 'proven') {
+        leave();
+        return proof;
+      }
+      linkWhenHeld(deps, pulling, fill, proof);
+    }
+    await fill.sized(false, pulling.signal, SIZE_WAIT_MS);
+    const ahead = pulling.range === undefined ? undefined : await aheadOf(fill, pulling, pulling.range);
+    if (ahead !== undefined) {
+      return { kind: 'content', content: reading(ahead, leave), source: { outcome: 'bypass', why: 'partial' } };
+    }
+  } catch (error) {
+    leave();
+    throw error;
   }
-  if (!joined) pulling.trace.upstream = first.upstream;
-  const content = fill.content();
-  if (pulling.range !== undefined) {
-    const size = content.size ?? (await fill.sized(pulling.signal));
-    const ahead = size === undefined ? undefined : await aheadOf(fill, pulling.range, size, pulling.signal);
-    if (ahead !== undefined) return { kind: 'content', content: ahead, source: { outcome: 'bypass', why: 'partial' } };
-  }
-  const source: Source = joined ? { outcome: 'collapsed' } : { outcome: 'miss', upstream: first.upstream, stored: true };
-  return { kind: 'content', content, source };
+  const led = !joined && first.proven !== undefined;
+  const source: Source = led ? { outcome: 'miss', upstream: first.upstream, stored: true } : { outcome: 'collapsed' };
+  return { kind: 'content', content: reading(contentOf(fill), leave), source };
 }
 
-function aheadOf(fill: Fill, range: string, size: number, signal: AbortSignal): Promise<Content | undefined> | undefined {
+/** Only what turned out right is linked, with the size that it turned out to have. */
+function linkWhenHeld(deps: PullDeps, { holder }: Pulling, fill: Fill, { upstream }: Proof): void {
+  const link = async (): Promise<void> => {
+    const size = await fill.ended;
+    if (size === undefined) return;
+    await linkProven(deps.records, holder, fill.digest, { kind: 'blob', size }, upstream, deps.clock.now());
+  };
+  link().catch((error: unknown) => deps.report({ kind: 'bypass', reason: 'metadata', error }));
+}
+
+async function aheadOf(fill: Fill, { signal }: Pulling, range: string): Promise<Content | undefined> {
+  await fill.sized(true, signal, SIZE_WAIT_MS);
+  const { size } = fill;
+  if (size === undefined) {
+    throw new RegistryError('UNAVAILABLE', `the size of ${fill.digest} is not known yet, so that no range of it can be sent`, {
+      status: 504,
+    });
+  }
   const wanted = parseRange(range, size);
-  return wanted.kind === 'one' ? fill.ahead(wanted.from, signal) : undefined;
+  return wanted.kind === 'one' ? fill.ahead(wanted.from) : undefined;
+}
+
+/** Bytes that are still arriving. */
+function contentOf(fill: Fill): Content {
+  return {
+    digest: fill.digest,
+    get size() {
+      return fill.size;
+    },
+    etag: etagOf(fill.digest),
+    open: (from, to, signal) => fill.open(from, to, signal),
+  };
+}
+
+/** The client stops waiting as soon as it reads. */
+function reading(content: Content, leave: () => void): Content {
+  return {
+    digest: content.digest,
+    get size() {
+      return content.size;
+    },
+    etag: content.etag,
+    open(from, to, signal) {
+      const opening = content.open(from, to, signal);
+      leave();
+      return opening;
+    },
+  };
 }
 
 /** Nothing can be kept: each client has an upstream transfer of its own (promise 5). */
-export async function fillThrough(deps: Pick<PullDeps, 'clock' | 'prover'>, pulling: Pulling, digest: Digest): Promise<Filled> {
+export async function fillThrough(
+  deps: Pick<PullDeps, 'clock' | 'prover' | 'report' | 'blame'>,
+  pulling: Pulling,
+  digest: Digest,
+  expectedSize: number | undefined,
+): Promise<Filled> {
   const { route, registry, repository } = pulling;
   const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
   if (proof.kind !== 'proven') return proof;
-  const content = throughContent({ clock: deps.clock, chain: route.chain, registry, repository, digest, size: proof.size });
+  const { clock, report, blame } = deps;
+  const size = expectedSize ?? proof.size;
+  const content = throughContent({ clock, report, blame, chain: route.chain, registry, repository, digest, size });
   return { kind: 'content', content, source: { outcome: 'bypass', why: 'bypass' } };
-}
-
-function refused({ trace }: Pulling, refusal: Refusal): Refusal {
-  trace.tried.push(...refusal.tried);
-  return refusal;
 }

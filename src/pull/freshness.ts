@@ -22,12 +22,20 @@ export interface Checked {
  */
 export type Freshness = 'fresh' | 'check' | 'backoff' | 'expired';
 
+/**
+ * Times further ahead than this were written by a clock that was wrong: they are asked about again, and neither believed for
+ * ever nor taken for ancient (reliability.md, R34). Less than this is what the clocks of two nodes may differ by.
+ */
+const SKEW_MS = 60_000;
+
 /** `immutable` things are asked for once. */
 export function judge(record: Checked, policy: FreshnessPolicy, immutable: boolean, now: number): Freshness {
-  if (immutable || ageMs(record, now) < policy.tagTtlMs) return 'fresh';
+  const isSane = record.checked <= now + SKEW_MS;
+  if (immutable || (isSane && ageMs(record, now) < policy.tagTtlMs)) return 'fresh';
   if (!mayBeStale(record, policy, now)) return 'expired';
-  const sinceFailure = record.failed === undefined ? Infinity : elapsed(record.failed, now);
-  return sinceFailure < policy.retryMs ? 'backoff' : 'check';
+  const { failed } = record;
+  const isRecent = failed !== undefined && failed <= now + SKEW_MS && elapsed(failed, now) < policy.retryMs;
+  return isRecent ? 'backoff' : 'check';
 }
 
 export function mayBeStale(record: Checked, policy: FreshnessPolicy, now: number): boolean {

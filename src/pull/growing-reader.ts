@@ -4,8 +4,14 @@ import { RegistryError } from '../oci/errors.ts';
 import type { Reader } from './content.ts';
 import type { Growing } from './growing.ts';
 
-/** Goes on past what the file has, straight from an upstream; `hash` covers the bytes before `from`, to verify the end. */
-export type GoOn = (from: number, to: number | undefined, hash: Hash | undefined) => Promise<Reader>;
+/** What a reader of the whole goes on with: bytes that it may not have yet, and the hash of all up to and with them. */
+export interface HeldBack {
+  readonly held: Uint8Array;
+  readonly hash: Hash;
+}
+
+/** Goes on past what may be read of the file, straight from an upstream. */
+export type GoOn = (from: number, to: number | undefined, back: HeldBack | undefined) => Promise<Reader>;
 
 /** Reads a growing file up to its frontier and waits there for more. Holds the file open, not the fill. */
 export class GrowingReader implements Reader {
@@ -47,9 +53,14 @@ export class GrowingReader implements Reader {
     }
   }
 
-  /** Resolves when the first byte can be read, or when `read` would say why not. */
+  /** Resolves when the first byte can be read; rejects where none can be. */
   async ready(): Promise<void> {
-    while (this.#growing.phase === 'running' && this.#readable() <= this.#position && !this.#atEnd()) await this.#change();
+    for (;;) {
+      if (this.#closed || this.#readable() > this.#position || this.#atEnd()) return;
+      if (this.#growing.phase === 'failed') throw cutError(this.#growing.error);
+      if (this.#growing.phase === 'bypass') return this.#goBeyond();
+      await this.#change();
+    }
   }
 
   close(): void {
@@ -61,10 +72,8 @@ export class GrowingReader implements Reader {
     this.#growing.wake();
   }
 
-  /** In bypass the file is read to its end, unverified, since the tail is then held back behind it. */
   #readable(): number {
-    const limit = this.#growing.phase === 'bypass' ? this.#growing.written : this.#growing.frontier;
-    return Math.min(limit, this.#to ?? Infinity);
+    return Math.min(this.#growing.frontier, this.#to ?? Infinity);
   }
 
   #atEnd(): boolean {
@@ -99,12 +108,27 @@ export class GrowingReader implements Reader {
     this.#part = part;
   }
 
+  /** A reader of the whole takes along what it may not have yet, so that the end can be verified. */
   async #goBeyond(): Promise<void> {
-    const whole = this.#from === 0 && (this.#to === undefined || this.#to === this.#growing.size);
-    const hash = whole && this.#position === this.#growing.written ? this.#growing.hash?.copy() : undefined;
-    const beyond = await this.#goOn(this.#position, this.#to, hash);
+    this.#followGeneration();
+    const { size, hash } = this.#growing;
+    const whole = this.#from === 0 && (this.#to === undefined || this.#to === size);
+    const back = whole && hash !== undefined ? { held: await this.#heldBack(), hash: hash.copy() } : undefined;
+    const beyond = await this.#goOn(this.#position, this.#to, back);
     if (this.#closed) beyond.close();
     this.#beyond = beyond;
+  }
+
+  /** From the frontier to what was written: no more than the tail, or a small blob. */
+  async #heldBack(): Promise<Uint8Array> {
+    const held = new Uint8Array(this.#growing.written - this.#position);
+    this.#holdPart();
+    for (let at = 0; at < held.byteLength;) {
+      const count = (await this.#part?.read(held.subarray(at), this.#position + at)) ?? 0;
+      if (count === 0) throw new Error(`the part of ${this.#growing.digest} is shorter than what was written`);
+      at += count;
+    }
+    return held;
   }
 
   #change(): Promise<void> {

@@ -10,7 +10,7 @@ export const SMALL_BYTES = 256 * 1024;
 
 /**
  * `running`: bytes arrive. `done`: verified. `failed`: nothing more comes, whoever waits is cut. `bypass`: the disk gave up
- * at `written`; the file is good up to there and each reader goes on by itself.
+ * at `written`; the file is good up to there, and each reader goes on by itself from the frontier.
  */
 export type Phase = 'running' | 'done' | 'failed' | 'bypass';
 
@@ -25,6 +25,8 @@ export class Growing {
   phase: Phase = 'running';
   part: Part | undefined;
   size: number | undefined;
+  /** In this generation somebody has supplied bytes: the size is as known as it will be before the end. */
+  answered = false;
   written = 0;
   frontier = 0;
   /** Why it failed. */
@@ -45,10 +47,20 @@ export class Growing {
     this.wake();
   }
 
-  /** What was written turned out wrong: from the start again, in another part. */
-  restart(): void {
+  /** Another process has told that its file may be read up to here. */
+  follow(frontier: number): void {
+    this.answered = true;
+    this.written = frontier;
+    this.frontier = frontier;
+    this.wake();
+  }
+
+  /** What was written turned out wrong: from the start again, in another part, of the size that is sure. */
+  restart(size: number | undefined): void {
     this.generation += 1;
+    this.answered = false;
     this.part = undefined;
+    this.size = size;
     this.written = 0;
     this.frontier = 0;
     this.wake();

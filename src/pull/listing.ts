@@ -1,22 +1,30 @@
 import type { ListingRecord, Records } from '../metadata/records.ts';
 import type { Clock } from '../system/clock.ts';
 import { UpstreamError, type UpstreamFound, type UpstreamRequest } from '../upstream/upstream.ts';
+import type { Absence, Absences } from './absences.ts';
 import type { Source } from './cache-status.ts';
-import { askChain, CHAIN_DEADLINE_MS, type Refusal } from './chain.ts';
+import { askChain, CHAIN_DEADLINE_MS } from './chain.ts';
 import { Collapse } from './collapse.ts';
 import type { ReportPull } from './events.ts';
-import { judge, ttlSeconds } from './freshness.ts';
+import { judge, mayBeStale, ttlSeconds } from './freshness.ts';
+import type { Refusal, Tried } from './refusal.ts';
 import type { Route } from './route.ts';
-import type { Trace } from './trace.ts';
+import { noteTried, type Trace } from './trace.ts';
+import { within } from './within.ts';
 
 /** A list of an upstream as text, with what its headers said. */
 export interface Listed {
+  readonly kind: 'listed';
   readonly body: string;
   /** The query of the next page of the upstream's list. */
   readonly next: Readonly<Record<string, string>> | undefined;
   readonly filtersApplied: string | undefined;
   readonly source: Source;
+  readonly tried: readonly Tried[];
 }
+
+/** Nobody was asked for it now. */
+export type Remembered = Absence & { readonly remembered: true };
 
 export interface ListAsk {
   readonly route: Route;
@@ -30,10 +38,14 @@ export interface ListingDeps {
   readonly clock: Clock;
   readonly records: Records;
   readonly report: ReportPull;
+  readonly absences: Absences;
 }
 
 /** Longer lists are refused as the upstream's fault. */
 const LIST_BYTES_MAX = 4 * 1024 * 1024;
+
+/** With something stale at hand nobody waits longer for a chain that does not answer. */
+const STALE_WAIT_MS = 4_500;
 
 /** Lists through to the upstream, cached with the tag's policy: fresh, asked again, stale when the chain fails. */
 export class Listings {
@@ -44,28 +56,41 @@ export class Listings {
     this.#deps = deps;
   }
 
-  async get(ask: ListAsk): Promise<Listed | Refusal> {
+  async get(ask: ListAsk): Promise<Listed | Refusal | Remembered> {
     const { route, request, key } = ask;
     const holder = `${request.registry}/${request.repository}`;
     const record = await this.#record(holder, key);
     const now = this.#deps.clock.now();
     const freshness = record === undefined ? 'expired' : judge(record, route.policy, false, now);
     if (record !== undefined && freshness === 'fresh')
-      return listed(record, { outcome: 'hit', ttlSeconds: ttlSeconds(record, route.policy, now) });
-    if (record !== undefined && freshness === 'backoff') return this.#stale(ask, record);
-    const { value } = await this.#asks.ask(`${route.name} ${holder} ${key}`, () => this.#fetch(ask, holder));
-    if ('body' in value || record === undefined || freshness === 'expired' || value.kind === 'absent') return value;
-    await this.#deps.records.putListing(holder, key, { ...record, failed: now });
-    return this.#stale(ask, record);
+      return listed(record, { outcome: 'hit', ttlSeconds: ttlSeconds(record, route.policy, now) }, []);
+    if (record !== undefined && freshness === 'backoff') return this.#stale(ask, record, []);
+    const absence = this.#deps.absences.get(`${route.name} ${holder} ${key}`);
+    if (absence !== undefined) return { ...absence, remembered: true };
+    return this.#ask(ask, holder, record);
   }
 
-  async #fetch({ route, request, key, trace }: ListAsk, holder: string): Promise<Listed | Refusal> {
+  async #ask(ask: ListAsk, holder: string, record: ListingRecord | undefined): Promise<Listed | Refusal> {
+    const { route, key, trace } = ask;
+    const asked = this.#asks.ask(`${route.name} ${holder} ${key}`, () => this.#fetch(ask, holder));
+    const stale = record !== undefined && mayBeStale(record, route.policy, this.#deps.clock.now());
+    const answer = stale ? await within(this.#deps.clock, asked, STALE_WAIT_MS) : await asked;
+    const value = answer?.value ?? ({ kind: 'unreachable', timeout: true, tried: [] } as const);
+    noteTried(trace, value.tried, value.kind === 'listed' && 'upstream' in value.source ? value.source.upstream : undefined);
+    if (value.kind === 'listed' || !stale || value.kind === 'absent' || value.kind === 'denied') return value;
+    await this.#keep(holder, key, { ...record, failed: this.#deps.clock.now() });
+    return this.#stale(ask, record, value.tried);
+  }
+
+  async #fetch({ route, request, key }: ListAsk, holder: string): Promise<Listed | Refusal> {
     const signal = new AbortController().signal;
     const result = await askChain(
       this.#deps.clock,
-      { chain: route.chain, request, signal, deadlineMs: CHAIN_DEADLINE_MS, trace },
+      { chain: route.chain, request, signal, deadlineMs: CHAIN_DEADLINE_MS },
       async (answer, upstream) => ({ text: await readText(answer, upstream.name), answer }),
     );
+    if (result.kind === 'absent')
+      this.#deps.absences.remember(`${route.name} ${holder} ${key}`, result, route.policy.negativeTtlMs);
     if (result.kind !== 'found') return result;
     const { text, answer } = result.value;
     const record: ListingRecord = {
@@ -78,7 +103,7 @@ export class Listings {
       upstream: result.upstream.name,
     };
     const stored = await this.#keep(holder, key, record);
-    return listed(record, { outcome: 'miss', upstream: record.upstream, stored });
+    return listed(record, { outcome: 'miss', upstream: record.upstream, stored }, result.tried);
   }
 
   async #record(holder: string, key: string): Promise<ListingRecord | undefined> {
@@ -100,15 +125,16 @@ export class Listings {
     }
   }
 
-  #stale({ route }: ListAsk, record: ListingRecord): Listed {
+  #stale({ route }: ListAsk, record: ListingRecord, tried: readonly Tried[]): Listed {
     const seconds = ttlSeconds(record, route.policy, this.#deps.clock.now());
-    return listed(record, { outcome: 'stale', ttlSeconds: seconds, why: 'stale: no upstream could be asked' });
+    return listed(record, { outcome: 'stale', ttlSeconds: seconds, why: 'stale: no upstream could be asked' }, tried);
   }
 }
 
-function listed({ body, headers }: ListingRecord, source: Source): Listed {
+function listed({ body, headers }: ListingRecord, source: Source, tried: readonly Tried[]): Listed {
   const { next, filtersApplied } = headers;
-  return { body, next: next === undefined ? undefined : Object.fromEntries(new URLSearchParams(next)), filtersApplied, source };
+  const query = next === undefined ? undefined : Object.fromEntries(new URLSearchParams(next));
+  return { kind: 'listed', body, next: query, filtersApplied, source, tried };
 }
 
 async function readText(answer: UpstreamFound, upstream: string): Promise<string> {

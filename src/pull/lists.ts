@@ -1,12 +1,12 @@
 import type { Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
-import { cacheStatus, missStatus, warning, type Source } from './cache-status.ts';
-import type { Refusal } from './chain.ts';
-import { Listings, type ListingDeps, type Listed } from './listing.ts';
+import { cacheStatus, missStatus, NEGATIVE_STATUS, warning, type Source } from './cache-status.ts';
+import { Listings, type ListingDeps, type Listed, type Remembered } from './listing.ts';
 import type { Name } from './name.ts';
 import { linkTo, PAGE_MAX, readPage, type Page } from './paging.ts';
 import { referrersList, type FallbackTag } from './referrers.ts';
+import type { Refusal } from './refusal.ts';
 import { refusalError } from './refusals.ts';
 import type { Reply } from './reply.ts';
 import type { Route, Router } from './route.ts';
@@ -16,8 +16,8 @@ import type { Trace } from './trace.ts';
 export interface Lists {
   tags(name: Name, query: URLSearchParams, trace: Trace, signal: AbortSignal): Promise<Reply>;
   referrers(name: Name, digest: Digest, query: URLSearchParams, trace: Trace, signal: AbortSignal): Promise<Reply>;
-  /** Repositories of which something is held, as this Host can pull them. */
-  catalog(query: URLSearchParams, show: ShowName): Promise<Reply>;
+  /** Repositories of which something is held, as this Host can pull them; `base` is the path that was asked, for the link. */
+  catalog(query: URLSearchParams, show: ShowName, base: string): Promise<Reply>;
   /** What `docker search` asks of a registry: names held that contain `q`. */
   search(query: URLSearchParams, show: ShowName): Promise<Reply>;
 }
@@ -43,7 +43,7 @@ export function createLists(deps: ListsDeps): Lists {
       const route = routeOf(deps, name, trace, digest);
       return withNamespace(await referrersList(deps, listings, { name, route, digest, query, trace }), name);
     },
-    catalog: (query, show) => catalog(deps.records, readPage(query), show),
+    catalog: (query, show, base) => catalog(deps.records, query, show, base),
     search: (query, show) => search(deps.records, query, show),
   };
 }
@@ -56,29 +56,43 @@ async function tagList(deps: ListsDeps, listings: Listings, name: Name, { n, las
   const { registry, repository } = name;
   const request = { kind: 'tags', method: 'GET', registry, repository, reference: '', query } as const;
   const result = await listings.get({ route, request, key: `tags ${new URLSearchParams(query).toString()}`, trace });
-  if (!('body' in result)) throw refused(result, { kind: 'tags', registry, repository, reference: '' }, trace);
+  if (result.kind !== 'listed') throw refused(result, { kind: 'tags', registry, repository, reference: '' }, trace);
   trace.outcome = result.source.outcome;
-  const { tags, next } = pageOf(result, n);
+  const { tags, next } = pageOf(result, n, last);
   const link = next === undefined ? {} : { link: linkTo(`${name.base}/tags/list`, next, name.ns) };
   return withNamespace(json({ name: name.shown, tags }, result.source, link), name);
 }
 
-/** The upstream's page, cut to `n` where it took no notice of it. */
-function pageOf(listed: Listed, n: number | undefined): { tags: string[]; next: Readonly<Record<string, string>> | undefined } {
+/** The upstream's page, begun after `last` and cut to `n` where it took no notice of them. */
+function pageOf(
+  listed: Listed,
+  n: number | undefined,
+  last: string | undefined,
+): { tags: string[]; next: Readonly<Record<string, string>> | undefined } {
   const { tags: raw } = JSON.parse(listed.body) as { tags?: unknown };
-  const tags = Array.isArray(raw) ? raw.filter((tag): tag is string => typeof tag === 'string') : [];
   if (n === 0) return { tags: [], next: undefined };
+  const all = Array.isArray(raw) ? raw.filter((tag): tag is string => typeof tag === 'string') : [];
+  const tags = last === undefined ? all : tagsAfter(all, last);
   if (n === undefined || tags.length <= n) return { tags, next: listed.next };
   const page = tags.slice(0, n);
   return { tags: page, next: { n: String(n), last: page.at(-1) ?? '' } };
 }
 
-async function catalog(records: Records, { n, last }: Page, show: ShowName): Promise<Reply> {
+/** A list that begins again at every page would never end for the client. */
+function tagsAfter(tags: readonly string[], last: string): string[] {
+  const at = tags.indexOf(last);
+  if (at >= 0) return tags.slice(at + 1);
+  const isSorted = tags.every((tag, index) => index === 0 || (tags[index - 1] ?? '') <= tag);
+  return isSorted ? tags.filter((tag) => tag > last) : [...tags];
+}
+
+async function catalog(records: Records, query: URLSearchParams, show: ShowName, base: string): Promise<Reply> {
+  const { n, last } = readPage(query);
   const limit = n ?? CATALOG_PAGE;
   const names = limit === 0 ? [] : await collect(records, (shown) => last === undefined || shown > last, limit + 1, show);
   const page = names.slice(0, limit);
-  const link =
-    names.length > limit ? { link: linkTo('/v2/_catalog', { n: String(limit), last: page.at(-1) ?? '' }, undefined) } : {};
+  const next = { n: String(limit), last: page.at(-1) ?? '' };
+  const link = names.length > limit ? { link: linkTo(base, next, query.get('ns') ?? undefined) } : {};
   return json({ repositories: page }, { outcome: 'hit' }, link);
 }
 
@@ -91,9 +105,9 @@ async function search(records: Records, query: URLSearchParams, show: ShowName):
   return json({ num_results: results.length, query: term, results }, { outcome: 'hit' }, {});
 }
 
-/** The first `limit` shown names in byte order that pass. Reads the catalogue in pages, all of it at worst. */
+/** The first `limit` shown names that pass, in order. Reads all of the catalogue, page by page, and holds two answers' worth. */
 async function collect(records: Records, passes: (shown: string) => boolean, limit: number, show: ShowName): Promise<string[]> {
-  const names: string[] = [];
+  let names: string[] = [];
   let after: string | undefined;
   for (;;) {
     const page = await records.repositories(after, PAGE_MAX);
@@ -101,6 +115,7 @@ async function collect(records: Records, passes: (shown: string) => boolean, lim
       const shown = show(holder);
       if (shown !== undefined && passes(shown)) names.push(shown);
     }
+    if (names.length > 2 * limit) names = names.sort().slice(0, limit);
     after = page.at(-1);
     if (page.length < PAGE_MAX || after === undefined) break;
   }
@@ -120,9 +135,9 @@ function routeOf(deps: ListsDeps, name: Name, trace: Trace, reference: string | 
   throw new RegistryError('DENIED', `${name.registry}/${name.repository} is denied here by the route ${route.name}`);
 }
 
-function refused(refusal: Refusal, what: Parameters<typeof refusalError>[1], trace: Trace): RegistryError {
+function refused(refusal: Refusal | Remembered, what: Parameters<typeof refusalError>[1], trace: Trace): RegistryError {
   trace.outcome = refusal.kind === 'absent' ? 'negative' : refusal.kind === 'denied' ? 'denied' : 'error';
-  return refusalError(refusal, what, missStatus(refusal.tried.at(-1)?.upstream));
+  return refusalError(refusal, what, 'remembered' in refusal ? NEGATIVE_STATUS : missStatus(refusal.tried.at(-1)?.upstream));
 }
 
 function json(value: unknown, source: Source, headers: Readonly<Record<string, string>>): Reply {

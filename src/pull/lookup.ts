@@ -28,9 +28,8 @@ export type BlobLookup =
 export async function lookupBlob(deps: LookupDeps, repository: string, digest: Digest): Promise<BlobLookup> {
   const link = await deps.records.link(repository, digest);
   if (link !== undefined) {
-    if (await isHeld(deps, digest, link.size))
-      return { kind: 'held', content: heldContent(deps.blobs, digest, link.size), size: link.size };
-    return { kind: 'missing', expectedSize: link.size };
+    if (!(await isHeld(deps, digest, link.size))) return { kind: 'missing', expectedSize: link.size };
+    return { kind: 'held', content: heldContent(deps.blobs, digest, link.size), size: link.size };
   }
   const described = await deps.records.described(repository, digest);
   const blob = await deps.records.blob(digest);

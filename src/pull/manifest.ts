@@ -2,12 +2,14 @@ import type { Digest } from '../oci/digest.ts';
 import { readManifest } from '../oci/manifest.ts';
 import type { Reference } from '../oci/reference.ts';
 import { NEGATIVE_STATUS, type Source } from './cache-status.ts';
-import { CHAIN_DEADLINE_MS, type ChainResult, type Refusal } from './chain.ts';
+import { CHAIN_DEADLINE_MS, type ChainResult } from './chain.ts';
 import type { Collapse } from './collapse.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import { fetchManifest, type FetchedManifest } from './fetch-manifest.ts';
 import { lookupManifest, type ManifestLink } from './lookup.ts';
 import { linkProven } from './prove.ts';
+import type { Refusal, Tried } from './refusal.ts';
+import { troubleOf } from './trouble.ts';
 
 /** A manifest to answer with; without `bytes` where a HEAD needed none. */
 export interface ManifestAnswer {
@@ -17,7 +19,12 @@ export interface ManifestAnswer {
   readonly size: number;
   readonly bytes: Uint8Array | undefined;
   readonly source: Source;
+  /** Asked in vain before an upstream answered; none where nobody was asked. */
+  readonly tried?: readonly Tried[];
 }
+
+/** What is here of a manifest, whoever asks. */
+export type HeldManifest = Omit<ManifestAnswer, 'source' | 'tried'>;
 
 /** `cacheStatus` where it is not simply a miss. */
 export interface ManifestRefusal {
@@ -37,12 +44,14 @@ export async function manifestByDigest(
 ): Promise<ManifestAnswer | ManifestRefusal> {
   const held = await readHeld(deps, pulling, digest, await lookupManifest(deps, pulling.holder, digest));
   if (held !== undefined) return { ...held, source: { outcome: 'hit' } };
-  const key = absenceKey(pulling, digest);
+  const key = absenceKey(pulling, 'manifest', digest);
   const absence = deps.absences.get(key);
   if (absence !== undefined) return { kind: 'refused', refusal: absence, cacheStatus: NEGATIVE_STATUS };
   const unlinked = await showUnlinked(deps, pulling, digest);
-  if (unlinked !== undefined) return unlinked;
-  return fetchAndKeep(deps, fetches, pulling, { kind: 'digest', digest });
+  if (unlinked === undefined) return fetchAndKeep(deps, fetches, pulling, { kind: 'digest', digest });
+  if (unlinked.kind === 'refused' && unlinked.refusal.kind === 'absent')
+    deps.absences.remember(key, unlinked.refusal, pulling.route.policy.negativeTtlMs);
+  return unlinked;
 }
 
 /** Bytes for a link; nothing where there is no link, or the bytes have gone. HEAD needs none but that they are there. */
@@ -51,7 +60,7 @@ export async function readHeld(
   pulling: Pulling,
   digest: Digest,
   link: ManifestLink | undefined,
-): Promise<Omit<ManifestAnswer, 'source'> | undefined> {
+): Promise<HeldManifest | undefined> {
   if (link === undefined) return undefined;
   const bytes = await deps.store.read(digest, link.size);
   if (bytes === undefined) return undefined;
@@ -59,14 +68,19 @@ export async function readHeld(
   return { kind: 'manifest', digest, mediaType, size, bytes: pulling.method === 'HEAD' ? undefined : bytes };
 }
 
-/** The bytes came through another repository: an upstream has to say that this one holds them too. */
-async function showUnlinked(deps: PullDeps, pulling: Pulling, digest: Digest): Promise<ManifestAnswer | undefined> {
+/** The bytes came through another repository: an upstream has to say that this one holds them too. `undefined`: none here. */
+async function showUnlinked(
+  deps: PullDeps,
+  pulling: Pulling,
+  digest: Digest,
+): Promise<ManifestAnswer | ManifestRefusal | undefined> {
   const blob = await deps.records.blob(digest);
   const bytes = blob?.state === 'held' ? await deps.store.readSmall(digest, blob.size) : undefined;
   if (bytes === undefined) return undefined;
   const proof = await deps.prover.prove({ kind: 'manifest', ...pulling, digest });
-  const manifest = proof.kind === 'proven' ? readManifest(bytes, proof.mediaType) : undefined;
-  if (proof.kind !== 'proven' || manifest?.kind !== 'manifest') return undefined;
+  if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };
+  const manifest = readManifest(bytes, proof.mediaType);
+  if (manifest.kind !== 'manifest') return undefined;
   const { mediaType } = manifest;
   await linkProven(
     deps.records,
@@ -76,7 +90,11 @@ async function showUnlinked(deps: PullDeps, pulling: Pulling, digest: Digest): P
     proof.upstream,
     deps.clock.now(),
   );
-  await deps.store.describe(manifest, { repository: pulling.holder, upstream: proof.upstream, public: false });
+  await deps.store.describe(manifest, {
+    repository: pulling.holder,
+    upstream: proof.upstream,
+    public: proof.anonymous && pulling.route.policy.open,
+  });
   return { kind: 'manifest', digest, mediaType, size: bytes.byteLength, bytes, source: { outcome: 'hit' } };
 }
 
@@ -86,13 +104,12 @@ export async function fetchAndKeep(
   fetches: Manifests,
   pulling: Pulling,
   reference: Reference,
-  deadlineMs = CHAIN_DEADLINE_MS,
 ): Promise<ManifestAnswer | ManifestRefusal> {
   const text = reference.kind === 'tag' ? reference.tag : reference.digest;
-  const key = absenceKey(pulling, text);
+  const key = absenceKey(pulling, 'manifest', text);
   const { value, joined } = await fetches.ask(key, async () => {
-    const { route, registry, repository, trace } = pulling;
-    const result = await fetchManifest(deps, { route, registry, repository, reference, deadlineMs, trace });
+    const { route, registry, repository } = pulling;
+    const result = await fetchManifest(deps, { route, registry, repository, reference, deadlineMs: CHAIN_DEADLINE_MS });
     if (result.kind === 'absent') deps.absences.remember(key, result, route.policy.negativeTtlMs);
     if (result.kind !== 'found') return result;
     return { ...result, stored: await keep(deps, pulling, reference, result) };
@@ -104,7 +121,7 @@ export async function fetchAndKeep(
     : value.stored === true
       ? { outcome: 'miss', upstream: value.upstream.name, stored: true }
       : { outcome: 'bypass', why: 'bypass' };
-  return { kind: 'manifest', digest, mediaType: manifest.mediaType, size: bytes.byteLength, bytes, source };
+  return { kind: 'manifest', digest, mediaType: manifest.mediaType, size: bytes.byteLength, bytes, source, tried: value.tried };
 }
 
 /** False when disk or metadata failed: the pull goes on all the same (promise 5). */
@@ -123,7 +140,7 @@ async function keep(
     }
     return true;
   } catch (error) {
-    deps.report({ kind: 'bypass', reason: 'storage', error });
+    deps.report({ kind: 'bypass', reason: troubleOf(error), error });
     return false;
   }
 }
@@ -140,6 +157,7 @@ export async function moveTag(
   deps.report({ kind: 'tag-moved', repository: holder, tag, from: before, to: now.digest });
 }
 
-export function absenceKey({ route, holder }: Pulling, reference: string): string {
-  return `${route.name} ${holder} ${reference}`;
+/** A digest that is no manifest may well be a blob: containerd asks for both (protocol.md, statement 84). */
+export function absenceKey({ route, holder }: Pulling, kind: 'manifest' | 'blob', reference: string): string {
+  return `${route.name} ${kind} ${holder} ${reference}`;
 }

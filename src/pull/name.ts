@@ -26,7 +26,8 @@ export type Target =
   | { readonly kind: 'blob'; readonly name: Name; readonly digest: Digest }
   | { readonly kind: 'tags'; readonly name: Name }
   | { readonly kind: 'referrers'; readonly name: Name; readonly digest: Digest }
-  | { readonly kind: 'catalog' }
+  /** `base`: the path that was asked, for links to further pages. */
+  | { readonly kind: 'catalog'; readonly base: string }
   | { readonly kind: 'upload'; readonly name: Name };
 
 /**
@@ -61,7 +62,9 @@ export function createNameParser(options: NameOptions): NameParser {
   const resolve = createResolver(options);
   return (target, host) => {
     const { prefix, endpoint, query } = splitTarget(target, options.pathPrefix);
-    if (endpoint.kind === 'base' || endpoint.kind === 'catalog') return endpoint;
+    if (endpoint.kind === 'base') return { kind: 'base' };
+    if (endpoint.kind === 'catalog')
+      return { kind: 'catalog', base: `${options.pathPrefix}${prefix === '' ? '' : `/${prefix}`}/v2/_catalog` };
     const name = resolve(prefix, endpoint.path, namespaceOf(query), host);
     return toTarget(endpoint, name);
   };

@@ -1,10 +1,11 @@
 import type { Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
-import { askChain, CHAIN_DEADLINE_MS, type Refusal } from './chain.ts';
+import { askChain, CHAIN_DEADLINE_MS } from './chain.ts';
 import { Collapse } from './collapse.ts';
+import type { Refusal, Tried } from './refusal.ts';
 import type { Route } from './route.ts';
-import type { Trace } from './trace.ts';
+import { noteTried, type Trace } from './trace.ts';
 
 /** An upstream's yes for a digest under a repository. */
 export interface Proof {
@@ -12,6 +13,10 @@ export interface Proof {
   readonly upstream: string;
   readonly size: number | undefined;
   readonly mediaType: string | undefined;
+  /** No credential was needed. */
+  readonly anonymous: boolean;
+  /** Asked in vain before it. */
+  readonly tried: readonly Tried[];
 }
 
 export interface ProofAsk {
@@ -38,22 +43,21 @@ export class Prover {
   async prove(ask: ProofAsk): Promise<Proof | Refusal> {
     const key = `${ask.route.name} ${ask.kind} ${ask.registry}/${ask.repository}@${ask.digest}`;
     const { value } = await this.#collapse.ask(key, () => this.#ask(ask));
+    if (value.kind === 'proven') noteTried(ask.trace, value.tried, value.upstream);
     return value;
   }
 
-  async #ask({ kind, route, registry, repository, digest, trace }: ProofAsk): Promise<Proof | Refusal> {
+  async #ask({ kind, route, registry, repository, digest }: ProofAsk): Promise<Proof | Refusal> {
     const request = { kind, method: 'HEAD', registry, repository, reference: digest } as const;
     const signal = new AbortController().signal;
-    const result = await askChain(
-      this.#clock,
-      { chain: route.chain, request, signal, deadlineMs: CHAIN_DEADLINE_MS, trace },
-      async (answer) => {
-        answer.body?.close();
-        return answer;
-      },
-    );
+    const ask = { chain: route.chain, request, signal, deadlineMs: CHAIN_DEADLINE_MS };
+    const result = await askChain(this.#clock, ask, async (answer) => {
+      answer.body?.close();
+      return answer;
+    });
     if (result.kind !== 'found') return result;
-    return { kind: 'proven', upstream: result.upstream.name, size: result.value.size, mediaType: result.value.mediaType };
+    const { size, mediaType, anonymous } = result.value;
+    return { kind: 'proven', upstream: result.upstream.name, size, mediaType, anonymous, tried: result.tried };
   }
 }
 

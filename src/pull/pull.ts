@@ -14,7 +14,9 @@ import { refusalError } from './refusals.ts';
 import type { Reply } from './reply.ts';
 import { respondBlob, respondManifest } from './respond.ts';
 import { Tags } from './tag.ts';
-import type { Trace } from './trace.ts';
+import { noteTried, type Trace } from './trace.ts';
+import { troubleOf } from './trouble.ts';
+import { within } from './within.ts';
 
 export type PullTarget = Extract<Target, { kind: 'manifest' | 'blob' }>;
 
@@ -47,20 +49,25 @@ export function createPull(deps: PullDeps): Pulls {
   const tags = new Tags(deps, fetches);
   const byReference = (pulling: Pulling, { reference }: ManifestTarget): Promise<ManifestAnswer | ManifestRefusal> =>
     reference.kind === 'tag' ? tags.pull(pulling, reference.tag) : manifestByDigest(deps, fetches, pulling, reference.digest);
-  const getManifest = (pulling: Pulling, target: ManifestTarget): Promise<ManifestAnswer | ManifestRefusal> =>
-    pastTrouble(
+  const getManifest = async (pulling: Pulling, target: ManifestTarget): Promise<ManifestAnswer | ManifestRefusal> => {
+    const answer = await inTime(
       deps,
+      pulling,
       () => byReference(pulling, target),
       () => manifestUncached(deps, pulling, target),
     );
+    if (answer.kind === 'manifest') noteTried(pulling.trace, answer.tried ?? [], upstreamOf(answer.source));
+    return answer;
+  };
 
   return {
     async pull(request) {
       const { target } = request;
       const pulling = startPulling(deps, request);
       if (target.kind === 'manifest') return finishManifest(deps, request, pulling, await getManifest(pulling, target));
-      const answer = await pastTrouble(
+      const answer = await inTime(
         deps,
+        pulling,
         () => blobAnswer(deps, pulling, target.digest),
         () => blobUncached(deps, pulling, target.digest),
       );
@@ -112,13 +119,27 @@ function startPulling(deps: PullDeps, { method, target, range, ifRange, ifNoneMa
   };
 }
 
+/** Whatever several questions in a row may take: clients give up at 30 s. What was asked goes on for those who come later. */
+const ANSWER_MS = CHAIN_DEADLINE_MS + 500;
+
+async function inTime<T>(deps: PullDeps, { trace }: Pulling, cached: () => Promise<T>, uncached: () => Promise<T>): Promise<T> {
+  try {
+    const answer = await within(deps.clock, pastTrouble(deps, cached, uncached), ANSWER_MS);
+    if (answer !== undefined) return answer;
+    throw new RegistryError('UNAVAILABLE', 'no upstream has answered in time', { status: 504 });
+  } catch (error) {
+    trace.outcome ??= 'error';
+    throw error;
+  }
+}
+
 /** The cache never makes a pull fail (promise 5): when disk or metadata cannot be asked, the chain is. */
 async function pastTrouble<T>(deps: PullDeps, cached: () => Promise<T>, uncached: () => Promise<T>): Promise<T> {
   try {
     return await cached();
   } catch (error) {
     if (error instanceof RegistryError || error instanceof UpstreamError) throw error;
-    deps.report({ kind: 'bypass', reason: 'metadata', error });
+    deps.report({ kind: 'bypass', reason: troubleOf(error), error });
     return uncached();
   }
 }
@@ -128,11 +149,13 @@ async function manifestUncached(
   { route, registry, repository, trace }: Pulling,
   { reference }: ManifestTarget,
 ): Promise<ManifestAnswer | ManifestRefusal> {
-  const result = await fetchManifest(deps, { route, registry, repository, reference, deadlineMs: CHAIN_DEADLINE_MS, trace });
+  const result = await fetchManifest(deps, { route, registry, repository, reference, deadlineMs: CHAIN_DEADLINE_MS });
   if (result.kind !== 'found') return { kind: 'refused', refusal: result };
   const { manifest, bytes, digest } = result.value;
+  trace.upstream = result.upstream.name;
   const source: Source = { outcome: 'bypass', why: 'bypass' };
-  return { kind: 'manifest', digest, mediaType: manifest.mediaType, size: bytes.byteLength, bytes, source };
+  const { tried } = result;
+  return { kind: 'manifest', digest, mediaType: manifest.mediaType, size: bytes.byteLength, bytes, source, tried };
 }
 
 function finishManifest(
@@ -154,6 +177,10 @@ function finishBlob(deps: PullDeps, request: PullRequest, pulling: Pulling, answ
   return withNamespace(respondBlob(answer.content, answer.source, pulling), request);
 }
 
+function upstreamOf(source: Source): string | undefined {
+  return 'upstream' in source ? source.upstream : undefined;
+}
+
 /** What log and metrics will say, and the batched last use. */
 function note(
   deps: PullDeps,
@@ -166,7 +193,7 @@ function note(
   trace.outcome = source.outcome;
   trace.digest = digest;
   trace.size = size;
-  if ('upstream' in source) trace.upstream ??= source.upstream;
+  trace.upstream ??= upstreamOf(source);
   if (source.outcome !== 'bypass')
     deps.records.used(holder, { digest, bytes: method === 'GET', ...(tag === undefined ? {} : { tag }) });
 }
@@ -176,6 +203,8 @@ function toError(
   { trace, registry, repository }: Pulling,
   target: PullTarget,
 ): RegistryError {
+  // A remembered absence asked nobody now.
+  if (cacheStatus === undefined) noteTried(trace, refusal.tried);
   trace.outcome = refusal.kind === 'absent' ? 'negative' : refusal.kind === 'denied' ? 'denied' : 'error';
   const reference = target.kind === 'blob' ? target.digest : referenceText(target.reference);
   return refusalError(

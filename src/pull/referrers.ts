@@ -2,11 +2,11 @@ import type { Digest } from '../oci/digest.ts';
 import { emptyIndex, filterReferrers } from '../oci/referrers.ts';
 import { referrersTag } from '../oci/reference.ts';
 import { OCI_INDEX } from '../oci/media-types.ts';
-import { cacheStatus, missStatus, type Source } from './cache-status.ts';
-import type { Refusal } from './chain.ts';
+import { cacheStatus, missStatus, warning, type Source } from './cache-status.ts';
 import type { Listings } from './listing.ts';
 import type { Name } from './name.ts';
 import { linkTo } from './paging.ts';
+import type { Refusal } from './refusal.ts';
 import { refusalError } from './refusals.ts';
 import type { Reply } from './reply.ts';
 import type { Route } from './route.ts';
@@ -46,14 +46,14 @@ export async function referrersList(
     key: `referrers ${digest} ${new URLSearchParams(query).toString()}`,
     trace,
   });
-  if ('body' in result) {
+  if (result.kind === 'listed') {
     trace.outcome = result.source.outcome;
     const link = result.next === undefined ? {} : { link: linkTo(`${name.base}/referrers/${digest}`, result.next, name.ns) };
     const filters = result.filtersApplied === undefined ? {} : { 'oci-filters-applied': result.filtersApplied };
     return index(new TextEncoder().encode(result.body), result.source, { ...link, ...filters });
   }
   if (result.kind === 'absent') return fallback(deps, ask, query.artifactType);
-  trace.outcome = 'error';
+  trace.outcome = result.kind === 'denied' ? 'denied' : 'error';
   throw refusalError(
     result,
     { kind: 'referrers', registry, repository, reference: digest },
@@ -68,6 +68,7 @@ async function fallback(
 ): Promise<Reply> {
   const tagged = await deps.fallbackTag(name, referrersTag(digest), trace);
   if ('kind' in tagged && tagged.kind !== 'absent') {
+    trace.outcome = tagged.kind === 'denied' ? 'denied' : 'error';
     const { registry, repository } = name;
     throw refusalError(
       tagged,
@@ -90,12 +91,14 @@ function pick(query: URLSearchParams): { artifactType?: string; n?: string; last
 }
 
 function index(bytes: Uint8Array, source: Source, headers: Readonly<Record<string, string>>): Reply {
+  const text = warning(source);
   return {
     status: 200,
     headers: {
       'content-type': OCI_INDEX,
       'content-length': String(bytes.byteLength),
       'cache-status': cacheStatus(source),
+      ...(text === undefined ? {} : { warning: text }),
       ...headers,
     },
     body: { kind: 'bytes', bytes },

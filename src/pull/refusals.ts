@@ -1,5 +1,5 @@
 import { RegistryError } from '../oci/errors.ts';
-import type { Refusal } from './chain.ts';
+import type { Refusal } from './refusal.ts';
 
 /** What is being refused, for the sentence and the code. */
 export interface Refused {

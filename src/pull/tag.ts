@@ -1,6 +1,8 @@
+import { LRUCache } from 'lru-cache';
 import type { TagRecord } from '../metadata/records.ts';
+import type { Digest } from '../oci/digest.ts';
 import { NEGATIVE_STATUS, type Source } from './cache-status.ts';
-import { askChain, CHAIN_DEADLINE_MS, type ChainResult, type Refusal } from './chain.ts';
+import { askChain, CHAIN_DEADLINE_MS } from './chain.ts';
 import { Collapse } from './collapse.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import { ageMs, ttlSeconds } from './freshness.ts';
@@ -10,23 +12,41 @@ import {
   fetchAndKeep,
   moveTag,
   readHeld,
+  type HeldManifest,
   type ManifestAnswer,
   type ManifestRefusal,
   type Manifests,
 } from './manifest.ts';
-import type { UpstreamFound } from '../upstream/upstream.ts';
+import type { Refusal, Tried } from './refusal.ts';
+import { noteTried } from './trace.ts';
+import { within } from './within.ts';
 
-/** With something stale at hand nobody waits long for a chain that does not answer. */
-const STALE_DEADLINE_MS = 4_500;
+/** With something stale at hand nobody waits longer for a chain that does not answer. */
+const STALE_WAIT_MS = 4_500;
+
+/** HEADs of tags that are remembered at once. */
+const PEEKS_MAX = 10_000;
 
 type Answer = ManifestAnswer | ManifestRefusal;
-type Heads = Collapse<ChainResult<UpstreamFound>>;
+
+/** What an upstream's HEAD said of a tag: enough for a client's HEAD, and nothing to keep (reliability.md, S13). */
+interface Peek {
+  readonly kind: 'found';
+  readonly digest: Digest | undefined;
+  readonly mediaType: string | undefined;
+  readonly size: number | undefined;
+  readonly upstream: string;
+  readonly tried: readonly Tried[];
+}
 
 /** Manifests by tag: the one question whose answer may change. */
 export class Tags {
   readonly #deps: PullDeps;
   readonly #fetches: Manifests;
-  readonly #heads: Heads = new Collapse();
+  readonly #heads = new Collapse<Peek | Refusal>();
+  readonly #checks = new Collapse<Answer>();
+  /** In memory and apart from the records, so that what is held stays servable when the chain fails before a GET. */
+  readonly #peeks = new LRUCache<string, { readonly peek: Peek; readonly until: number }>({ max: PEEKS_MAX });
 
   constructor(deps: PullDeps, fetches: Manifests) {
     this.#deps = deps;
@@ -38,130 +58,164 @@ export class Tags {
     if (found === undefined) return this.#miss(pulling, tag);
     const { record, freshness, stale } = found;
     pulling.trace.ageSeconds = Math.round(ageMs(record, this.#deps.clock.now()) / 1000);
-    if (freshness === 'fresh' || freshness === 'backoff') {
-      const held = await this.#held(pulling, record);
-      if (held === undefined) return this.#miss(pulling, tag);
-      return { ...held, source: freshness === 'fresh' ? this.#fresh(pulling, record) : this.#stale(pulling, record) };
-    }
-    return this.#check(pulling, tag, record, stale);
+    if (freshness !== 'fresh' && freshness !== 'backoff') return this.#check(pulling, tag, record, stale);
+    const held = await this.#held(pulling, record);
+    if (held === undefined) return this.#miss(pulling, tag);
+    return { ...held, source: freshness === 'fresh' ? this.#fresh(pulling, record) : this.#stale(pulling, record) };
   }
 
   /** Asks for the tag although it is fresh (`entrepot refresh`). */
   async refresh(pulling: Pulling, tag: string): Promise<Answer> {
+    const key = absenceKey(pulling, 'manifest', tag);
     const record = await this.#deps.records.tag(pulling.holder, tag);
-    this.#deps.absences.forget(absenceKey(pulling, tag));
+    this.#deps.absences.forget(key);
+    this.#peeks.delete(key);
     return record === undefined ? this.#miss(pulling, tag) : this.#check(pulling, tag, record, false);
   }
 
   /** Nothing is known of the tag, or what it points to is not here. */
   async #miss(pulling: Pulling, tag: string): Promise<Answer> {
-    const absence = this.#deps.absences.get(absenceKey(pulling, tag));
+    const key = absenceKey(pulling, 'manifest', tag);
+    const absence = this.#deps.absences.get(key);
     if (absence !== undefined) return { kind: 'refused', refusal: absence, cacheStatus: NEGATIVE_STATUS };
-    if (pulling.method === 'GET') return fetchAndKeep(this.#deps, this.#fetches, pulling, { kind: 'tag', tag });
+    if (pulling.method === 'GET') return this.#fetch(pulling, tag);
     // A HEAD upstream is enough for a HEAD here, and costs nothing of Docker Hub's budget.
-    const head = await this.#head(pulling, tag, CHAIN_DEADLINE_MS);
-    if (head.kind !== 'found') {
-      if (head.kind === 'absent')
-        this.#deps.absences.remember(absenceKey(pulling, tag), head, pulling.route.policy.negativeTtlMs);
-      return { kind: 'refused', refusal: head };
-    }
-    return (await this.#peek(pulling, tag, head)) ?? fetchAndKeep(this.#deps, this.#fetches, pulling, { kind: 'tag', tag });
+    const head = await this.#head(pulling, tag);
+    if (head.kind === 'found') return this.#fromPeek(pulling, tag, head) ?? this.#fetch(pulling, tag);
+    if (head.kind === 'absent') this.#deps.absences.remember(key, head, pulling.route.policy.negativeTtlMs);
+    return { kind: 'refused', refusal: head };
   }
 
   /** Answers a HEAD from an upstream's HEAD, where that said everything a client needs. */
-  async #peek(
-    pulling: Pulling,
-    tag: string,
-    head: Extract<ChainResult<UpstreamFound>, { kind: 'found' }>,
-  ): Promise<ManifestAnswer | undefined> {
-    const { digest, mediaType, size } = head.value;
-    if (digest === undefined || mediaType === undefined || size === undefined) return undefined;
-    const upstream = head.upstream.name;
-    const stored = await this.#tryMove(pulling.holder, tag, { digest, mediaType, size, upstream });
-    return { kind: 'manifest', digest, mediaType, size, bytes: undefined, source: { outcome: 'miss', upstream, stored } };
+  #fromPeek(pulling: Pulling, tag: string, head: Peek): ManifestAnswer | undefined {
+    const { digest, mediaType, size, upstream, tried } = head;
+    if (pulling.method !== 'HEAD' || digest === undefined || mediaType === undefined || size === undefined) return undefined;
+    const now = this.#deps.clock.monotonic();
+    const key = absenceKey(pulling, 'manifest', tag);
+    const until = this.#peekAt(key)?.until;
+    if (until === undefined) {
+      const peek = { ...head, tried: [] };
+      this.#peeks.set(key, { peek, until: now + pulling.route.policy.tagTtlMs });
+    }
+    const source: Source =
+      until === undefined
+        ? { outcome: 'miss', upstream, stored: false }
+        : { outcome: 'hit', ttlSeconds: Math.round((until - now) / 1000) };
+    return { kind: 'manifest', digest, mediaType, size, bytes: undefined, source, tried };
   }
 
+  /** Joined by all who ask now. With something stale at hand each waits only so long; the question goes on for the next. */
   async #check(pulling: Pulling, tag: string, record: TagRecord, stale: boolean): Promise<Answer> {
-    const deadlineMs = stale ? STALE_DEADLINE_MS : CHAIN_DEADLINE_MS;
-    const head = await this.#head(pulling, tag, deadlineMs);
-    if (head.kind !== 'found') return this.#failed(pulling, tag, record, stale, head);
-    const { digest, mediaType, size } = head.value;
-    const upstream = head.upstream.name;
+    const key = `${pulling.method} ${absenceKey(pulling, 'manifest', tag)}`;
+    const asked = this.#checks.ask(key, () => this.#revalidate(pulling, tag, record));
+    const checked = stale ? await within(this.#deps.clock, asked, STALE_WAIT_MS) : await asked;
+    if (checked?.value.kind === 'manifest') return checked.value;
+    const refusal: Refusal = checked?.value.refusal ?? { kind: 'unreachable', timeout: true, tried: [] };
+    return this.#failed(pulling, tag, record, stale, refusal);
+  }
+
+  async #revalidate(pulling: Pulling, tag: string, record: TagRecord): Promise<Answer> {
+    const head = await this.#head(pulling, tag);
+    if (head.kind !== 'found') return { kind: 'refused', refusal: head };
+    const { digest, upstream, tried } = head;
     const source: Source = { outcome: 'revalidated', upstream };
-    if (digest !== undefined && digest === record.digest) {
-      const { mediaType: type, size: length } = record;
-      await this.#tryMove(pulling.holder, tag, { digest, mediaType: type, size: length, upstream });
-      const held = await this.#held(pulling, record);
-      if (held !== undefined) return { ...held, source };
-    } else if (digest !== undefined && mediaType !== undefined && size !== undefined && pulling.method === 'HEAD') {
+    if (digest === record.digest) {
+      const { mediaType, size } = record;
       await this.#tryMove(pulling.holder, tag, { digest, mediaType, size, upstream });
-      return { kind: 'manifest', digest, mediaType, size, bytes: undefined, source };
+      const held = await this.#held(pulling, record);
+      if (held !== undefined) return { ...held, source, tried };
     }
-    const fetched = await this.#fetchMoved(pulling, tag, digest, upstream);
-    if (fetched.kind === 'manifest')
-      return { ...fetched, source: fetched.source.outcome === 'bypass' ? fetched.source : source };
-    return this.#failed(pulling, tag, record, stale, fetched.refusal);
+    const peeked = this.#fromPeek(pulling, tag, head);
+    if (peeked !== undefined) return { ...peeked, source };
+    const fetched = await this.#fetchMoved(pulling, tag, head);
+    if (fetched.kind === 'refused' || fetched.source.outcome === 'bypass') return fetched;
+    return { ...fetched, source, tried: [...tried, ...(fetched.tried ?? [])] };
   }
 
   /** The tag points elsewhere now: to what is here already, or to what has to be fetched. */
-  async #fetchMoved(pulling: Pulling, tag: string, digest: TagRecord['digest'] | undefined, upstream: string): Promise<Answer> {
+  async #fetchMoved(pulling: Pulling, tag: string, { digest, upstream }: Peek): Promise<Answer> {
     const link = digest === undefined ? undefined : await lookupManifest(this.#deps, pulling.holder, digest);
-    const held = digest === undefined ? undefined : await readHeld(this.#deps, pulling, digest, link);
-    if (held === undefined) return fetchAndKeep(this.#deps, this.#fetches, pulling, { kind: 'tag', tag });
+    const held = link === undefined ? undefined : await readHeld(this.#deps, pulling, link.digest, link);
+    if (held === undefined) return this.#fetch(pulling, tag);
     const { mediaType, size } = held;
     await this.#tryMove(pulling.holder, tag, { digest: held.digest, mediaType, size, upstream });
     return { ...held, source: { outcome: 'revalidated', upstream } };
   }
 
+  #fetch(pulling: Pulling, tag: string): Promise<Answer> {
+    this.#peeks.delete(absenceKey(pulling, 'manifest', tag));
+    return fetchAndKeep(this.#deps, this.#fetches, pulling, { kind: 'tag', tag });
+  }
+
   /** The chain could not confirm: stale where that is allowed, and no second question for a while. */
   async #failed(pulling: Pulling, tag: string, record: TagRecord, stale: boolean, refusal: Refusal): Promise<Answer> {
-    const now = this.#deps.clock.now();
     const gone = refusal.kind === 'absent';
     if (refusal.kind === 'denied' || (!stale && !gone)) return { kind: 'refused', refusal };
-    const marked: TagRecord = gone ? { ...record, gone: now } : { ...record, failed: now };
-    await this.#deps.records.putTag(pulling.holder, tag, marked);
+    const marked = await this.#mark(pulling.holder, tag, record, gone ? 'gone' : 'failed');
     const held = await this.#held(pulling, marked);
-    return held === undefined ? { kind: 'refused', refusal } : { ...held, source: this.#stale(pulling, marked) };
+    if (held === undefined) return { kind: 'refused', refusal };
+    noteTried(pulling.trace, refusal.tried);
+    return { ...held, source: this.#stale(pulling, marked) };
+  }
+
+  /** Notes the failure, unless somebody has found out more meanwhile. */
+  async #mark(holder: string, tag: string, record: TagRecord, as: 'gone' | 'failed'): Promise<TagRecord> {
+    const { records, clock, report } = this.#deps;
+    try {
+      const current = await records.tag(holder, tag);
+      if (current !== undefined && (current.checked !== record.checked || current.digest !== record.digest)) return current;
+      const marked: TagRecord = { ...record, [as]: clock.now() };
+      await records.putTag(holder, tag, marked);
+      return marked;
+    } catch (error) {
+      report({ kind: 'bypass', reason: 'metadata', error }); // Only the next question comes sooner.
+      return as === 'gone' ? { ...record, gone: clock.now() } : record;
+    }
   }
 
   /** HEAD is answered from the record alone; GET needs the bytes. */
-  async #held(pulling: Pulling, { digest, mediaType, size }: TagRecord): Promise<Omit<ManifestAnswer, 'source'> | undefined> {
+  async #held(pulling: Pulling, { digest, mediaType, size }: TagRecord): Promise<HeldManifest | undefined> {
     if (pulling.method === 'HEAD') return { kind: 'manifest', digest, mediaType, size, bytes: undefined };
     return readHeld(this.#deps, pulling, digest, { digest, mediaType, size });
   }
 
-  async #head(pulling: Pulling, tag: string, deadlineMs: number): Promise<ChainResult<UpstreamFound>> {
-    const { route, registry, repository, trace } = pulling;
-    const { value } = await this.#heads.ask(`${absenceKey(pulling, tag)} ${deadlineMs}`, () =>
-      askChain(
-        this.#deps.clock,
-        {
-          chain: route.chain,
-          request: { kind: 'manifest', method: 'HEAD', registry, repository, reference: tag },
-          signal: new AbortController().signal,
-          deadlineMs,
-          trace,
-        },
-        async (answer) => {
-          answer.body?.close();
-          return answer;
-        },
-      ),
-    );
+  /** What the chain says of the tag now, or said within its ttl. */
+  async #head(pulling: Pulling, tag: string): Promise<Peek | Refusal> {
+    const key = absenceKey(pulling, 'manifest', tag);
+    const peeked = this.#peekAt(key);
+    if (peeked !== undefined) return peeked.peek;
+    const { route, registry, repository } = pulling;
+    const request = { kind: 'manifest', method: 'HEAD', registry, repository, reference: tag } as const;
+    const signal = new AbortController().signal;
+    const { value } = await this.#heads.ask(key, async () => {
+      const ask = { chain: route.chain, request, signal, deadlineMs: CHAIN_DEADLINE_MS };
+      const result = await askChain(this.#deps.clock, ask, async (answer) => {
+        answer.body?.close();
+        return answer;
+      });
+      if (result.kind !== 'found') return result;
+      const { digest, mediaType, size } = result.value;
+      return { kind: 'found', digest, mediaType, size, upstream: result.upstream.name, tried: result.tried } as const;
+    });
     return value;
+  }
+
+  #peekAt(key: string): { readonly peek: Peek; readonly until: number } | undefined {
+    const entry = this.#peeks.get(key);
+    if (entry === undefined || this.#deps.clock.monotonic() < entry.until) return entry;
+    this.#peeks.delete(key);
+    return undefined;
   }
 
   async #tryMove(
     holder: string,
     tag: string,
     now: Pick<TagRecord, 'digest' | 'mediaType' | 'size' | 'upstream'>,
-  ): Promise<boolean> {
+  ): Promise<void> {
     try {
       await moveTag(this.#deps, holder, tag, now);
-      return true;
     } catch (error) {
       this.#deps.report({ kind: 'bypass', reason: 'metadata', error });
-      return false;
     }
   }
 

@@ -30,7 +30,7 @@ export function splitTarget(target: string, pathPrefix: string): SplitTarget {
   const rawPath = pathOf(question < 0 ? target : target.slice(0, question));
   const path = rawPath.replaceAll(/%3a/gi, ':');
   if (path.includes('%')) throw new RegistryError('NAME_INVALID', 'a name holds no percent-encoded characters');
-  if (!path.startsWith(pathPrefix)) throw unknownEndpoint();
+  if (!path.startsWith(`${pathPrefix}/`)) throw unknownEndpoint();
   const { prefix, rest } = splitPrefix(path.slice(pathPrefix.length));
   return { prefix, endpoint: endpointOf(rest), query: question < 0 ? '' : target.slice(question + 1) };
 }

@@ -39,3 +39,9 @@ export function newTrace(requestId: string): Trace {
     ageSeconds: undefined,
   };
 }
+
+/** What a chain said, whoever of several requests had it asked: those in vain, and the one that answered. */
+export function noteTried(trace: Trace, tried: readonly Trace['tried'][number][], upstream?: string): void {
+  trace.tried.push(...tried);
+  if (upstream !== undefined && upstream !== '') trace.upstream = upstream;
+}

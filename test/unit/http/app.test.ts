@@ -249,7 +249,7 @@ describe('the record of a request', () => {
 
 test('[S20] a target that the router and the parser read differently is answered by neither', async () => {
   const edge = await startEdge({
-    app: { parseName: () => ({ kind: 'catalog' }) },
+    app: { parseName: () => ({ kind: 'catalog', base: '/v2/_catalog' }) },
     pull: () => Promise.reject(new Error('asked')),
   });
   const reply = await edge.get(BLOB_PATH);

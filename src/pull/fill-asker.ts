@@ -1,0 +1,118 @@
+import {
+  UpstreamError,
+  type Upstream,
+  type UpstreamBody,
+  type UpstreamFound,
+  type UpstreamRequest,
+} from '../upstream/upstream.ts';
+import { askOne, CHAIN_DEADLINE_MS, lateError } from './chain.ts';
+import type { FillDeps, FillJob } from './fill-job.ts';
+import type { Growing } from './growing.ts';
+import { Refusals, type Tried } from './refusal.ts';
+import { discarding } from './discarding.ts';
+
+/** Told when an upstream has answered and the size is as known as it will be; `tried`: those asked in vain before. */
+export type OnAnswer = (upstream: Upstream, tried: readonly Tried[]) => void;
+
+/** Asks upstreams for a fill's next bytes, and judges their answers. */
+export class FillAsker {
+  readonly refusals = new Refusals();
+  /** Who answered last; empty before the first. */
+  upstream = '';
+  /** No answer so far needed a credential. */
+  anonymous = true;
+  /** True while every byte of this generation came in one body of one upstream. */
+  whole = true;
+  /** An upstream says that the blob has another size than what we go by, which may be what is wrong. */
+  contradicted = false;
+  /** Accepted in this generation. */
+  bodies = 0;
+  readonly #deps: FillDeps;
+  readonly #job: FillJob;
+  readonly #growing: Growing;
+  readonly #stop: AbortSignal;
+  readonly #onAnswer: OnAnswer;
+  readonly #startedAt: number;
+  #answered = false;
+
+  constructor(deps: FillDeps, job: FillJob, growing: Growing, stop: AbortSignal, onAnswer: OnAnswer) {
+    this.#deps = deps;
+    this.#job = job;
+    this.#growing = growing;
+    this.#stop = stop;
+    this.#onAnswer = onAnswer;
+    this.#startedAt = deps.clock.monotonic();
+  }
+
+  /** One question; `undefined` when the answer cannot be used, noted against the upstream. */
+  async ask(upstream: Upstream): Promise<UpstreamBody | undefined> {
+    const { clock } = this.#deps;
+    const from = this.#growing.written;
+    const askedAt = clock.monotonic();
+    try {
+      const accept = (answer: UpstreamFound): Promise<UpstreamBody> => this.#accept(upstream, answer, from);
+      const answer = await askOne(clock, upstream, this.#request('GET', from), this.#stop, this.#remainingMs(), accept);
+      if (answer.kind === 'found') return answer.value;
+      this.refusals.add(upstream.name, answer, clock.monotonic() - askedAt);
+    } catch (error) {
+      if (this.#stop.aborted) return undefined;
+      if (!(error instanceof UpstreamError)) throw error;
+      this.contradicted ||= error.status === 416 || error.reason === 'verify';
+      this.refusals.addError(error, clock.monotonic() - askedAt);
+    }
+    return undefined;
+  }
+
+  /** False when clients have waited long enough for a first answer; this upstream then counts as timed out. */
+  hasTimeFor(upstream: Upstream): boolean {
+    if (this.#remainingMs() > 0) return true;
+    this.refusals.addError(lateError(upstream.name), 0);
+    return false;
+  }
+
+  /** Once bytes have come each question has that time for itself. */
+  #remainingMs(): number {
+    return this.#answered ? CHAIN_DEADLINE_MS : CHAIN_DEADLINE_MS - (this.#deps.clock.monotonic() - this.#startedAt);
+  }
+
+  #request(method: 'GET' | 'HEAD', from: number): UpstreamRequest {
+    const { registry, repository, digest } = this.#job;
+    return { kind: 'blob', method, registry, repository, reference: digest, ...(from > 0 ? { range: { from } } : {}) };
+  }
+
+  async #accept(upstream: Upstream, answer: UpstreamFound, from: number): Promise<UpstreamBody> {
+    const { body } = answer;
+    if (body === undefined) throw new UpstreamError(upstream.name, 'status', `${upstream.name} answered a GET without a body`);
+    const size = answer.size ?? (this.#growing.size === undefined ? await this.#sizeByHead(upstream) : undefined);
+    const known = this.#growing.size;
+    if (answer.from > from || (known !== undefined && size !== undefined && size !== known)) {
+      const message = `${upstream.name} offers ${size ?? 'unknown'} bytes from ${answer.from} where ${known ?? 'unknown'} from ${from} are wanted`;
+      throw new UpstreamError(upstream.name, 'verify', message);
+    }
+    this.#growing.size ??= size;
+    this.#growing.answered = true;
+    this.whole = from === 0;
+    this.bodies += 1;
+    this.#answered = true;
+    if (from > 0) this.#deps.report({ kind: 'resumed', upstream: upstream.name, digest: this.#job.digest, from });
+    this.upstream = upstream.name;
+    this.anonymous &&= answer.anonymous;
+    this.#onAnswer(upstream, this.refusals.tried());
+    return answer.from < from ? discarding(body, from - answer.from) : body;
+  }
+
+  /** Decision 7: a body that does not say its length may still be asked for it. */
+  async #sizeByHead(upstream: Upstream): Promise<number | undefined> {
+    const { clock } = this.#deps;
+    try {
+      const answer = await askOne(clock, upstream, this.#request('HEAD', 0), this.#stop, this.#remainingMs(), async (found) => {
+        found.body?.close();
+        return found.size;
+      });
+      return answer.kind === 'found' ? answer.value : undefined;
+    } catch (error) {
+      if (error instanceof UpstreamError) return undefined; // The body is here; only its length stays unknown.
+      throw error;
+    }
+  }
+}

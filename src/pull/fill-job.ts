@@ -1,0 +1,35 @@
+import type { BlobStore, Part } from '../blobs/blob-store.ts';
+import type { Records } from '../metadata/records.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Random } from '../system/random.ts';
+import type { Upstream } from '../upstream/upstream.ts';
+import type { ReportPull } from './events.ts';
+import type { Blame } from './fill-sources.ts';
+import type { Refusal } from './refusal.ts';
+
+export interface FillDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly blobs: BlobStore;
+  readonly records: Records;
+  readonly report: ReportPull;
+  readonly blame: Blame;
+}
+
+/** What to get, from where, and for whom: the repository under which an upstream has to say yes. */
+export interface FillJob {
+  readonly digest: Digest;
+  readonly registry: string;
+  readonly repository: string;
+  readonly chain: readonly Upstream[];
+  /** As a verified manifest of that repository describes it. */
+  readonly expectedSize: number | undefined;
+}
+
+/** How leading ended. `refused`: nobody supplied (the rest of) it. `parked`: told to stop; the part stays for later. */
+export type LeadEnd =
+  | { readonly kind: 'done'; readonly part: Part; readonly upstream: string; readonly anonymous: boolean }
+  | { readonly kind: 'refused'; readonly refusal: Refusal }
+  | { readonly kind: 'parked' }
+  | { readonly kind: 'disk'; readonly error: unknown };

@@ -1,0 +1,84 @@
+import type { Hash } from 'node:crypto';
+import { algorithmOf, finishDigest, startDigest } from '../oci/digest.ts';
+import type { FillDeps } from './fill-job.ts';
+import { openPart, rehash } from './fill-part.ts';
+import type { Growing } from './growing.ts';
+
+/** Bytes after which the prefix is first made durable; then at every doubling up to the largest step. */
+const SYNC_FIRST_BYTES = 4 * 1024 * 1024;
+const SYNC_STEP_BYTES = 64 * 1024 * 1024;
+
+/** Writes one fill's bytes to its part and hashes them on the way. What rejects here is the disk's error. */
+export class FillWriter {
+  readonly #deps: FillDeps;
+  readonly #growing: Growing;
+  #hash: Hash;
+  #syncedAt = 0;
+
+  constructor(deps: FillDeps, growing: Growing) {
+    this.#deps = deps;
+    this.#growing = growing;
+    this.#hash = startDigest(growing.digest);
+  }
+
+  /**
+   * Finds a place for the bytes: what was taken over from another process stands there already; else what an earlier one
+   * left (`mayResume`), else a new part.
+   */
+  async open(mayResume: boolean): Promise<void> {
+    const growing = this.#growing;
+    if (growing.part !== undefined) {
+      this.#hash = await rehash(growing.part, growing.digest, growing.written);
+      return;
+    }
+    const opened = await openPart(this.#deps, growing.digest, mayResume, growing.size);
+    this.#hash = opened.hash;
+    this.#syncedAt = opened.prefix;
+    growing.part = opened.part;
+    growing.size ??= opened.size;
+    if (opened.prefix > 0) growing.advance(opened.prefix);
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    const growing = this.#growing;
+    await growing.part?.write(chunk, growing.written);
+    this.#hash.update(chunk);
+    growing.advance(growing.written + chunk.byteLength);
+    const due = this.#syncedAt === 0 ? SYNC_FIRST_BYTES : Math.min(this.#syncedAt * 2, this.#syncedAt + SYNC_STEP_BYTES);
+    if (growing.written >= due) await this.sync();
+  }
+
+  /** What is durable and recorded is what a restart may trust (architecture.md, decision 5). */
+  async sync(): Promise<void> {
+    const { part, generation, written, size, digest } = this.#growing;
+    if (part === undefined || written === 0) return;
+    await part.sync();
+    this.#syncedAt = written;
+    try {
+      await this.#deps.records.putPart(digest, { id: part.id, generation, synced: written, size, at: this.#deps.clock.now() });
+    } catch (error) {
+      this.#deps.report({ kind: 'bypass', reason: 'metadata', error }); // Only a later resume is lost.
+    }
+  }
+
+  matches(): boolean {
+    const { digest } = this.#growing;
+    return finishDigest(this.#hash.copy(), algorithmOf(digest)) === digest;
+  }
+
+  /** Of the bytes written so far; a copy, to go on with. */
+  hashSoFar(): Hash {
+    return this.#hash.copy();
+  }
+
+  /** Ends the generation: its readers are cut and its part is gone. `open` comes next. `size`: of which nobody doubts. */
+  async discard(size: number | undefined): Promise<void> {
+    const { part, digest } = this.#growing;
+    this.#hash = startDigest(digest);
+    this.#syncedAt = 0;
+    this.#growing.restart(size);
+    await part?.discard().catch(() => undefined); // A leftover is swept later; the bytes are wrong either way.
+    part?.release();
+    await this.#deps.records.dropPart(digest).catch(() => undefined); // Its part is gone: a resume would find nothing.
+  }
+}

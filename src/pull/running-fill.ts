@@ -1,0 +1,225 @@
+import type { Digest } from '../oci/digest.ts';
+import { sleep } from '../system/clock.ts';
+import { UpstreamError } from '../upstream/upstream.ts';
+import type { Content, Reader } from './content.ts';
+import type { FillOutcome } from './events.ts';
+import { followFill } from './fill-follow.ts';
+import type { LeadEnd } from './fill-job.ts';
+import { Lead, LEASE_LOST } from './fill-lead.ts';
+import type { Lease } from './fill-lease.ts';
+import { FillReaders } from './fill-readers.ts';
+import type { FillOrder, FillsDeps, FillStatus, FirstAnswer } from './fill-types.ts';
+import { Growing, SMALL_BYTES } from './growing.ts';
+import type { Refusal, Tried } from './refusal.ts';
+import { troubleOf } from './trouble.ts';
+
+const PARKED = new Error('the fill is parked');
+
+/** One running download: its growing file, its readers, and what becomes of both. */
+export class Fill {
+  readonly digest: Digest;
+  /** With its registry: for whom the chain is asked. */
+  readonly holder: string;
+  /** Resolves once: what a client may be told. Never rejects. */
+  readonly first: Promise<FirstAnswer>;
+  /** Resolves when it is over: the size of what is held now, `undefined` where nothing is. */
+  readonly ended: Promise<number | undefined>;
+  readonly #deps: FillsDeps;
+  readonly #order: FillOrder;
+  readonly #growing: Growing;
+  readonly #readers: FillReaders;
+  #abort = new AbortController();
+  #parked = false;
+  #upstream = '';
+  /** Asked in vain before it. */
+  #tried: readonly Tried[] = [];
+  #settle: (answer: FirstAnswer) => void = () => undefined;
+  #finish: (held: number | undefined) => void = () => undefined;
+
+  /** `onReaders`: its readers have become more or fewer. */
+  constructor(deps: FillsDeps, order: FillOrder, onReaders: () => void) {
+    this.digest = order.digest;
+    this.holder = order.holder;
+    this.#deps = deps;
+    this.#order = order;
+    this.#growing = new Growing(order.digest, order.expectedSize);
+    this.#readers = new FillReaders(deps, order, this.#growing, onReaders);
+    this.first = new Promise((resolve) => (this.#settle = resolve));
+    this.ended = new Promise((resolve) => (this.#finish = resolve));
+  }
+
+  get size(): number | undefined {
+    return this.#growing.size;
+  }
+
+  /** False when it is ending without having finished: who comes now begins anew. */
+  canBeJoined(): boolean {
+    const { phase } = this.#growing;
+    return !this.#parked && (phase === 'running' || phase === 'done');
+  }
+
+  isOrphan(): boolean {
+    return !this.#parked && this.#growing.phase === 'running' && this.#readers.none;
+  }
+
+  /** Counts a client that is about to read, until it calls what is returned, or goes. */
+  hold(signal: AbortSignal): () => void {
+    return this.#readers.hold(signal);
+  }
+
+  /** As `Content.open`, before and after its end. */
+  open(from: number, to: number | undefined, signal: AbortSignal): Promise<Reader> {
+    return this.#readers.open(from, to, signal);
+  }
+
+  /** A range too far ahead, straight from an upstream; `undefined` where waiting is the better way. */
+  ahead(from: number): Content | undefined {
+    return this.#readers.ahead(from);
+  }
+
+  /**
+   * Waits until the size is as known as it will be while bytes arrive: at once but for a fill that begins anew. `known`: even
+   * until somebody knows it for sure. Ends too when the client has gone, or `waitMs` have passed.
+   */
+  async sized(known: boolean, signal: AbortSignal, waitMs: number): Promise<void> {
+    const growing = this.#growing;
+    const isOpen = (): boolean => growing.phase === 'running' && (known ? growing.size === undefined : !growing.answered);
+    if (!isOpen()) return;
+    const end = new AbortController();
+    const onAbort = (): void => end.abort(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    const late = sleep(this.#deps.clock, waitMs, end.signal).catch(() => undefined); // Either way the waiting is over.
+    let waiting = !signal.aborted;
+    void late.then(() => (waiting = false));
+    while (waiting && isOpen()) {
+      let forget = (): void => undefined;
+      const changed = new Promise<void>((resolve) => (forget = growing.onChange(resolve)));
+      await Promise.race([changed, late]);
+      forget();
+    }
+    signal.removeEventListener('abort', onAbort);
+    end.abort(new Error('no need to wait any more'));
+  }
+
+  status(): FillStatus {
+    const { size, written, frontier, part } = this.#growing;
+    const readers = this.#readers.count;
+    const { digest, holder } = this;
+    return { digest, repository: holder, size, written, frontier, readers, part: part?.id, upstream: this.#upstream };
+  }
+
+  /** Stops it so that it can go on later. */
+  park(): void {
+    this.#parked = true;
+    this.#abort.abort(PARKED);
+  }
+
+  /** Leads, or follows the process that does; takes over when that one is gone. `onOver` is called last. Never rejects. */
+  async run(onOver: () => void): Promise<FillOutcome> {
+    const outcome = await this.#work().catch((error: unknown) => this.#failed(error));
+    if (this.#growing.phase === 'running') this.#growing.fail(PARKED);
+    this.#readers.over(outcome === 'done');
+    this.#growing.part?.release();
+    this.#settle({ kind: 'refused', refusal: { kind: 'unreachable', timeout: false, tried: [] } });
+    onOver();
+    this.#finish(outcome === 'done' ? this.#growing.written : undefined);
+    return outcome;
+  }
+
+  async #work(): Promise<FillOutcome> {
+    let claim = await this.#deps.leases.take(this.digest);
+    while (!this.#parked) {
+      if (claim.kind === 'lead') {
+        const outcome = await this.#lead(claim.lease);
+        if (outcome !== undefined) return outcome;
+        claim = await this.#deps.leases.take(this.digest);
+      } else {
+        const followed = await followFill(this.#deps, this.#growing, this.#abort.signal, () => this.#settleContent(undefined));
+        if (followed.kind === 'done') {
+          this.#settleContent(undefined);
+          return 'done';
+        }
+        if (!this.#parked) claim = await this.#deps.leases.take(this.digest, followed.silent);
+      }
+    }
+    return 'parked';
+  }
+
+  /** `undefined` when another process leads now. */
+  async #lead(lease: Lease): Promise<FillOutcome | undefined> {
+    const keeping = lease.keep(this.#growing, () => this.#abort.abort(LEASE_LOST));
+    const lead = new Lead(this.#deps, this.#order, this.#growing, this.#abort.signal, ({ name }, tried) =>
+      this.#answered(name, tried),
+    );
+    const end = await lead.run().catch((error: unknown): LeadEnd => {
+      this.#growing.fail(error);
+      return { kind: 'disk', error };
+    });
+    if (end.kind === 'parked' && !this.#parked) {
+      // The other leader copied what it was told; our own file goes with its last reader.
+      await this.#growing.part?.discard().catch(() => undefined); // A leftover is swept later.
+      this.#abort = new AbortController();
+      return undefined;
+    }
+    const outcome = await this.#conclude(end);
+    await keeping.end(outcome === 'done' ? 'done' : 'failed');
+    return outcome;
+  }
+
+  async #conclude(end: LeadEnd): Promise<FillOutcome> {
+    switch (end.kind) {
+      case 'done':
+        this.#settleContent(this.holder);
+        return this.#keep(end);
+      case 'disk':
+        return this.#failed(end.error);
+      case 'refused':
+        this.#settle({ kind: 'refused', refusal: end.refusal });
+        this.#growing.fail(refusalCause(end.refusal));
+        return 'failed';
+      case 'parked':
+        this.#growing.fail(PARKED);
+        return 'parked';
+    }
+  }
+
+  /** The readers have everything already; failing to keep it costs only the next pull. */
+  async #keep(end: Extract<LeadEnd, { kind: 'done' }>): Promise<'done' | 'bypass'> {
+    const provenance = { repository: this.holder, upstream: end.upstream, public: this.#order.open && end.anonymous };
+    try {
+      await this.#deps.keep(end, this.digest, this.#growing.written, provenance);
+      return 'done';
+    } catch (error) {
+      this.#deps.report({ kind: 'bypass', reason: troubleOf(error), error });
+      return 'bypass';
+    }
+  }
+
+  /** The disk failed: its readers go on by themselves, and what it holds of the blob makes room. */
+  async #failed(error: unknown): Promise<'bypass'> {
+    this.#deps.report({ kind: 'bypass', reason: troubleOf(error), error });
+    if (this.#growing.phase === 'running') this.#growing.fail(error);
+    this.#settle({ kind: 'bypass' });
+    await this.#growing.part?.discard().catch(() => undefined); // A leftover is swept later.
+    return 'bypass';
+  }
+
+  #answered(upstream: string, tried: readonly Tried[]): void {
+    this.#upstream = upstream;
+    this.#tried = tried;
+    this.#readers.answered();
+    const { size } = this.#growing;
+    if (size === undefined || size > SMALL_BYTES) this.#settleContent(this.holder);
+    this.#growing.wake();
+  }
+
+  #settleContent(proven: string | undefined): void {
+    this.#readers.answered();
+    this.#settle({ kind: 'content', proven, upstream: this.#upstream, tried: this.#tried });
+  }
+}
+
+function refusalCause(refusal: Refusal): Error {
+  const last = refusal.tried.at(-1);
+  return new UpstreamError(last?.upstream ?? '', 'cut', last?.error ?? 'no upstream supplied the rest');
+}
