@@ -43,13 +43,13 @@ async function compare(
   const before = await held(server, stage.upstream);
   await round(COUNT);
   const after = await settledTo(server, stage.upstream, before);
-  show(what, before, after);
+  show(`${COUNT} ${what}`, before, after);
   expect(after.memory - before.memory).toBeLessThan(GROWTH_MAX);
   expect(after.descriptors).toBeLessThanOrEqual(before.descriptors + 8);
 }
 
-function show(what: string, before: Held, after: Held): void {
-  table(`${COUNT} ${what}`, {
+function show(title: string, before: Held, after: Held): void {
+  table(title, {
     memory: `${mib(before.memory)} -> ${mib(after.memory)}`,
     descriptors: `${before.descriptors} -> ${after.descriptors}`,
     sockets: `${before.sockets} -> ${after.sockets}`,
@@ -143,8 +143,8 @@ describe('what comes and goes leaves nothing behind', () => {
       const during = await held(server, stage.upstream);
       raw.close();
       const after = await settledTo(server, stage.upstream, before);
-      show('GETs on one connection: while it stands', before, during);
-      show('GETs on one connection: afterwards', before, after);
+      show('400 pipelined GETs, their reader stopped: while it stands', before, during);
+      show('400 pipelined GETs, their reader stopped: afterwards', before, after);
       expect(during.memory - before.memory).toBeLessThan(30 * MIB);
       expect(during.descriptors).toBeLessThanOrEqual(before.descriptors + 6);
       expect(after.memory - before.memory).toBeLessThan(GROWTH_MAX);
