@@ -1,0 +1,176 @@
+import { createHash } from 'node:crypto';
+import { openDiskBlobStore } from '../../../src/blobs/disk.ts';
+import { createRecords } from '../../../src/metadata/records.ts';
+import type { Digest } from '../../../src/oci/digest.ts';
+import { Absences } from '../../../src/pull/absences.ts';
+import type { Content, Reader } from '../../../src/pull/content.ts';
+import type { PullEvent } from '../../../src/pull/events.ts';
+import { createLeases } from '../../../src/pull/fill-lease.ts';
+import { Blame } from '../../../src/pull/fill-sources.ts';
+import { Fills } from '../../../src/pull/fills.ts';
+import { tagBytes } from '../../../src/pull/fallback-tag.ts';
+import { createLists } from '../../../src/pull/lists.ts';
+import { createNameParser } from '../../../src/pull/name.ts';
+import { Prover } from '../../../src/pull/prove.ts';
+import { createPull, type PullTarget } from '../../../src/pull/pull.ts';
+import type { Reply } from '../../../src/pull/reply.ts';
+import { createRouter, type RoutePolicy } from '../../../src/pull/route.ts';
+import { Store } from '../../../src/pull/store.ts';
+import { newTrace, type Trace } from '../../../src/pull/trace.ts';
+import type { Upstream } from '../../../src/upstream/upstream.ts';
+import { createFakeClock, type FakeClock } from '../../fakes/fake-clock.ts';
+import { createMemoryDisk, type MemoryDisk } from '../../fakes/memory-disk.ts';
+import { createMemoryMetadata, type MemoryMetadata } from '../../fakes/memory-metadata.ts';
+import { createSeededRandom } from '../../fakes/seeded-random.ts';
+
+export interface HouseOptions {
+  readonly chain: readonly Upstream[];
+  readonly policy?: Partial<RoutePolicy>;
+  readonly disk?: MemoryDisk;
+  readonly metadata?: MemoryMetadata;
+  readonly clock?: FakeClock;
+  /** Distinguishes processes over one disk and store. */
+  readonly process?: number;
+  readonly isDead?: (holder: string) => boolean;
+}
+
+export interface Asked {
+  readonly method?: 'GET' | 'HEAD';
+  readonly range?: string;
+  readonly ifRange?: string;
+  readonly ifNoneMatch?: string;
+  readonly signal?: AbortSignal;
+  readonly trace?: Trace;
+}
+
+export type House = Awaited<ReturnType<typeof createHouse>>;
+
+const POLICY: RoutePolicy = {
+  tagTtlMs: 300_000,
+  staleMs: Infinity,
+  retryMs: 10_000,
+  negativeTtlMs: 30_000,
+  immutable: (tag) => tag.startsWith('v'),
+  open: true,
+};
+
+/** The request path over fakes: everything but HTTP and sockets is real. Every name goes to the one chain. */
+export async function createHouse(options: HouseOptions) {
+  const clock = options.clock ?? createFakeClock();
+  const disk = options.disk ?? createMemoryDisk({ now: () => clock.now() });
+  const metadata = options.metadata ?? createMemoryMetadata();
+  const random = createSeededRandom(1 + (options.process ?? 0));
+  const blobs = await openDiskBlobStore({ disk, random, root: '/data', version: 'test' });
+  const records = createRecords(metadata, { clock });
+  const events: PullEvent[] = [];
+  const report = (event: PullEvent): void => void events.push(event);
+  const store = new Store({ blobs, records, clock, random, report });
+  const blame = new Blame(clock);
+  const holder = `host ${options.process ?? 0} x`;
+  const fills = new Fills({
+    clock,
+    random,
+    blobs,
+    records,
+    report,
+    blame,
+    leases: createLeases(records, clock, holder, options.isDead ?? (() => false)),
+    keep: ({ part }, digest, size, provenance) => store.keepBlob(part, digest, size, provenance),
+  });
+  const policy = { ...POLICY, ...options.policy };
+  const deps = {
+    clock,
+    blobs,
+    records,
+    store,
+    fills,
+    blame,
+    report,
+    prover: new Prover(clock),
+    absences: new Absences(clock),
+    router: createRouter([
+      { name: 'denied', match: ['docker.io/evil/**'], deny: true, chain: [], policy },
+      { name: 'all', match: ['docker.io/**', 'quay.io/**'], deny: false, chain: options.chain, policy },
+    ]),
+  };
+  const pulls = createPull(deps);
+  const lists = createLists({ ...deps, fallbackTag: (name, tag, trace) => tagBytes(pulls.manifest, name, tag, trace) });
+  const parse = createNameParser({
+    default: 'docker.io',
+    self: [],
+    hosts: new Map(),
+    prefixes: new Map(),
+    aliases: new Map(),
+    pathPrefix: '',
+  });
+  const ask = (path: string, asked: Asked = {}): Promise<Reply> => {
+    const target = parse(path, undefined) as PullTarget;
+    const { method = 'GET', signal = new AbortController().signal, trace = newTrace('1'), ...rest } = asked;
+    return pulls.pull({ method, target, signal, trace, ...rest });
+  };
+  return {
+    clock,
+    disk,
+    metadata,
+    blobs,
+    records,
+    fills,
+    store,
+    events,
+    parse,
+    lists,
+    pulls,
+    ask,
+    blob: (repository: string, digest: Digest, asked?: Asked) => ask(`/v2/${repository}/blobs/${digest}`, asked),
+    manifest: (repository: string, reference: string, asked?: Asked) => ask(`/v2/${repository}/manifests/${reference}`, asked),
+    counted: (kind: PullEvent['kind']) => events.filter((event) => event.kind === kind).length,
+  };
+}
+
+export function contentOf(reply: Reply): { content: Content; from: number; to: number | undefined } {
+  if (reply.body.kind !== 'content') throw new Error(`the reply has ${reply.body.kind}, not content`);
+  return reply.body;
+}
+
+/** All that a reply brings, as the edge would send it; `broken` when its reader threw, with what came before. */
+export async function drain(reply: Reply, signal = new AbortController().signal): Promise<{ bytes: Buffer; broken: unknown }> {
+  if (reply.body.kind === 'bytes') return { bytes: Buffer.from(reply.body.bytes), broken: undefined };
+  const { content, from, to } = contentOf(reply);
+  const chunks: Buffer[] = [];
+  let reader: Reader | undefined;
+  try {
+    reader = await content.open(from, to, signal);
+    const buffer = Buffer.alloc(50_000);
+    for (let count = await reader.read(buffer); count > 0; count = await reader.read(buffer)) {
+      chunks.push(Buffer.from(buffer.subarray(0, count)));
+    }
+    return { bytes: Buffer.concat(chunks), broken: undefined };
+  } catch (error) {
+    return { bytes: Buffer.concat(chunks), broken: error };
+  } finally {
+    reader?.close();
+  }
+}
+
+/** The bytes of a reply that must not break. */
+export async function bytesOf(reply: Reply): Promise<Buffer> {
+  const { bytes, broken } = await drain(reply);
+  if (broken !== undefined) throw new Error('the reader broke', { cause: broken });
+  return bytes;
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
+/** A promise and the function that fulfils it. */
+export function gate(): { readonly opened: Promise<void>; open(): void } {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { opened, open: () => open() };
+}
+
+/** Lets promise chains run, without time passing. */
+export async function settle(turns = 20): Promise<void> {
+  for (let turn = 0; turn < turns; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
+}
