@@ -3,6 +3,7 @@ import { pullScope } from '../oci/scope.ts';
 import type { Clock } from '../system/clock.ts';
 import { basicAuthorization, fingerprint, type Credentials, type CredentialsProvider } from './credentials.ts';
 import type { Report } from './events.ts';
+import { toUpstreamError } from './failure.ts';
 import { judgeRealm } from './realm.ts';
 import type { TokenAnswer, TokenRequest, Tokens } from './tokens.ts';
 import { UpstreamError } from './upstream.ts';
@@ -69,6 +70,10 @@ export function createSignIn(options: SignInOptions): SignIn {
   /** The last challenge whose scope was the repository's own pull scope: what another repository will be asked for too. */
   let usual: Wanted | undefined;
   const refusals = createRefusals(options);
+  const forget = (repository: string): void => {
+    wanted.delete(repository);
+    usual = undefined;
+  };
 
   const passFor = async (repository: string, want: Wanted, signal: AbortSignal): Promise<Pass | Refusal> => {
     const credentials = want.at.origin === options.url.origin ? await options.credentials(repository) : undefined;
@@ -114,7 +119,17 @@ export function createSignIn(options: SignInOptions): SignIn {
       const own = wanted.get(repository);
       const want = own ?? forRepository(usual, repository);
       if (want === undefined) return undefined;
-      const pass = await passFor(repository, want, signal);
+      let pass: Pass | Refusal;
+      try {
+        pass = await passFor(repository, want, signal);
+      } catch (error) {
+        if (signal.aborted || error instanceof CredentialsRefused) throw error;
+        // What is remembered may be out of date: a realm that moved, or one that was never right. The registry knows, and
+        // is asked: at once, or by the next request where this one has waited for long enough.
+        forget(repository);
+        if (toUpstreamError(options.upstream, options.url.host, error, 'answer').timeout) throw error;
+        return undefined;
+      }
       // A guess from another repository, or a Basic challenge that was perhaps for HEAD alone, proves no absence: having
       // nothing to show is no reason not to ask.
       const isGuess = own === undefined || want.scheme === 'basic';
@@ -133,10 +148,7 @@ export function createSignIn(options: SignInOptions): SignIn {
     drop(pass) {
       if (pass.token !== undefined) options.tokens.drop(pass.token.request, pass.token.value);
     },
-    forget(repository) {
-      wanted.delete(repository);
-      usual = undefined;
-    },
+    forget,
     refuse(pass, status) {
       throw refusals.refuseFingerprint(pass.fingerprint, undefined, status);
     },
@@ -212,6 +224,9 @@ function remember(wanted: Map<string, Wanted>, repository: string, want: Wanted)
   if (wanted.size > REMEMBERED_MAX && oldest !== undefined) wanted.delete(oldest);
 }
 
+/** Not to be tried again soon, whatever the registry says. */
+class CredentialsRefused extends UpstreamError {}
+
 /** Which secrets were refused, and since when. */
 function createRefusals(options: SignInOptions) {
   const refused = new Map<string, { readonly atMs: number; readonly status: number }>();
@@ -220,7 +235,7 @@ function createRefusals(options: SignInOptions) {
   let judged = '';
 
   const error = (status: number): UpstreamError =>
-    new UpstreamError(options.upstream, 'auth', `${options.upstream} refused our credentials (${status})`, { status });
+    new CredentialsRefused(options.upstream, 'auth', `${options.upstream} refused our credentials (${status})`, { status });
   const keyOf = (print: string, want: Wanted | undefined, status: number): string =>
     // 403 to a secret that is known to work speaks of the scope alone (GHCR).
     status === 403 && valid === true && judged === print && want !== undefined ? `${print} ${want.scopes.join(' ')}` : print;

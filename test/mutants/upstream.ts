@@ -3,6 +3,14 @@ const unit = (...names: string[]): string[] => names.map((name) => `test/unit/up
 
 export const mutants = [
   {
+    name: 'a realm that is not to be had is asked for ever',
+    guards: ['promise 4'],
+    file: 'src/upstream/sign-in.ts',
+    find: '        forget(repository);\n',
+    replace: '        throw error;\n',
+    test: unit('sign-in'),
+  },
+  {
     name: 'credentials go to whatever realm the upstream names',
     guards: ['promise 8', 'S01', 'P116'],
     file: 'src/upstream/sign-in.ts',

@@ -410,3 +410,48 @@ describe('credentials', () => {
     expect(server.hits('GET /token')).toBe(1);
   });
 });
+
+describe('a realm that is not to be had', () => {
+  const wrong: Readonly<Record<string, (moved: TestServer) => string>> = {
+    'is gone': () => 'http://127.0.0.1:1/token',
+    'gives no token': (moved) => `${moved.origin}/empty`,
+    fails: (moved) => `${moved.origin}/broken`,
+    'may not be asked': () => 'ftp://127.0.0.1/token',
+    'is not to see our credentials': (moved) => `${moved.origin}/token`,
+  };
+
+  test.each(Object.entries(wrong))('that %s is asked for anew once the registry names another', async (_what, realmOf) => {
+    const moved = await serve((request, response) => {
+      if (request.url?.startsWith('/broken')) return answer(response, 500);
+      return json(response, 200, request.url?.startsWith('/empty') ? {} : { token: 'elsewhere' });
+    });
+    let mended = false;
+    const server = await registry({
+      challenge: (origin, request) => {
+        const scope = `repository:${/^\/v2\/(.+)\/manifests\//.exec(request.url ?? '')?.[1]}:pull`;
+        return `Bearer realm="${mended ? `${origin}/token` : realmOf(moved)}",service="s",scope="${scope}"`;
+      },
+    });
+    const upstream = upstreamOf(server, { credentials: asAnn, use: 'all' });
+    await expect(upstream.ask(wantManifest(), never)).rejects.toThrow();
+    mended = true;
+    expectFound(await upstream.ask(wantManifest(), never)).body?.close();
+    expectFound(await upstream.ask(wantManifest({ repository: 'library/other' }), never)).body?.close();
+    expect(JSON.stringify(moved.seen)).not.toContain(BASIC);
+  });
+
+  test('a realm that moved is found without a failed request', async () => {
+    let realm = 'old';
+    const old = await registry();
+    const server = await registry({
+      challenge: (origin) =>
+        `Bearer realm="${realm === 'old' ? old.origin : origin}/token",service="s",scope="repository:library/alpine:pull"`,
+    });
+    const upstream = upstreamOf(server);
+    expectFound(await upstream.ask(wantManifest(), never)).body?.close();
+    realm = 'new';
+    await old.close();
+    for (const repository of ['library/alpine', 'library/other'])
+      expectFound(await upstream.ask(wantManifest({ repository }), never)).body?.close();
+  });
+});
