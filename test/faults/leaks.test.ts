@@ -6,7 +6,7 @@ import { mib, sized, table, until } from '../scenarios/acceptance.ts';
 import { scenario, times, type Stage } from '../scenarios/harness.ts';
 import { ALPINE, blobPath, manifestPath } from '../scenarios/paths.ts';
 import type { RunningProcess } from '../scenarios/process.ts';
-import { held, MEASURED, settledTo, type Held } from '../scenarios/resources.ts';
+import { held, IDLE_MAX, MEASURED, settledTo, type Held } from '../scenarios/resources.ts';
 import { routesTo } from '../scenarios/settings.ts';
 
 const MIB = 1024 * 1024;
@@ -45,7 +45,7 @@ async function compare(
   const after = await settledTo(server, stage.upstream, before);
   show(`${COUNT} ${what}`, before, after);
   expect(after.memory - before.memory).toBeLessThan(GROWTH_MAX);
-  expect(after.descriptors).toBeLessThanOrEqual(before.descriptors + 8);
+  expect(after.descriptors).toBeLessThanOrEqual(before.descriptors + IDLE_MAX + 4);
 }
 
 function show(title: string, before: Held, after: Held): void {

@@ -44,6 +44,12 @@ export async function held(server: RunningProcess, upstream: Pick<ScriptedUpstre
   return { memory: memory.now, descriptors: all, sockets, files, upstream: upstream.connections() };
 }
 
+/**
+ * Connections that the pool may keep idle for a while: as many as were ever in use at once. How many that were is chance; a
+ * leak is one for each request.
+ */
+export const IDLE_MAX = 24;
+
 /** As before, once connections that were just closed are gone: rejects with what is held instead. */
 export async function settledTo(
   server: RunningProcess,
@@ -52,8 +58,8 @@ export async function settledTo(
 ): Promise<Held> {
   await until(
     async () => ({ ...(await server.descriptors()), upstream: upstream.connections() }),
-    // Idle connections of the pool may be fewer or more by a handful; a leak is one for each request.
-    (now) => now.sockets <= before.sockets + 4 && now.files <= before.files + 4 && now.upstream <= before.upstream + 4,
+    (now) =>
+      now.sockets <= before.sockets + IDLE_MAX && now.files <= before.files + 4 && now.upstream <= before.upstream + IDLE_MAX,
     20_000,
   );
   return held(server, upstream);
