@@ -9,6 +9,10 @@ import { proxyAuthorization } from './proxy.ts';
 export interface Transport {
   /** Resolves at the headers. A caller that does not read the body must `close` or `discard` it. */
   send(request: TransportRequest, signal: AbortSignal): Promise<TransportResponse>;
+  /**
+   * Keeps no connection any more; resolves when those in use have ended. Whoever was working with it goes on: a reload must
+   * not fail a request between its token and its answer, nor a fill that has to go on by `Range`.
+   */
   close(): Promise<void>;
 }
 
@@ -53,15 +57,21 @@ const AGENT_OPTIONS = {
 } as const;
 
 export function createTransport(options: TransportOptions): Transport {
-  const direct = new Agent({ ...AGENT_OPTIONS, connect: createConnector(options) });
-  const toProxy = new Agent({ ...AGENT_OPTIONS, connect: createProxyConnector(options) });
+  const kept = createAgents(options);
+  let closed = false;
 
   const once = (request: TransportRequest, signal: AbortSignal): Promise<TransportResponse> => {
+    const { direct, toProxy } = closed ? createAgents(options) : kept;
     const proxy = request.url.protocol === 'http:' ? options.proxyFor(request.url) : undefined;
-    if (proxy === undefined)
-      return exchange(direct, options, request, { origin: request.url.origin, path: pathOf(request.url) }, signal);
-    options.guard.judgeName(request.url.hostname);
-    return throughHttpProxy(toProxy, options, request, proxy, signal);
+    try {
+      if (proxy === undefined)
+        return exchange(direct, options, request, { origin: request.url.origin, path: pathOf(request.url) }, signal);
+      options.guard.judgeName(request.url.hostname);
+      return throughHttpProxy(toProxy, options, request, proxy, signal);
+    } finally {
+      // What is made after the end serves this one exchange, which is on its way by now.
+      if (closed) closeAgents({ direct, toProxy }).catch(() => undefined); // The exchange itself tells how it ended.
+    }
   };
   return {
     async send(request, signal) {
@@ -74,9 +84,28 @@ export function createTransport(options: TransportOptions): Transport {
       }
     },
     async close() {
-      await Promise.all([direct.close(), toProxy.close()]);
+      if (closed) return;
+      closed = true;
+      await closeAgents(kept);
     },
   };
+}
+
+interface Agents {
+  readonly direct: Agent;
+  readonly toProxy: Agent;
+}
+
+function createAgents(options: TransportOptions): Agents {
+  return {
+    direct: new Agent({ ...AGENT_OPTIONS, connect: createConnector(options) }),
+    toProxy: new Agent({ ...AGENT_OPTIONS, connect: createProxyConnector(options) }),
+  };
+}
+
+/** Each connection ends with the exchange that it is used for. */
+async function closeAgents({ direct, toProxy }: Agents): Promise<void> {
+  await Promise.all([direct.close(), toProxy.close()]);
 }
 
 /** RFC 9112 3.2.2: absolute form, the proxy's own credentials beside it. */
