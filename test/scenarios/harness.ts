@@ -32,13 +32,18 @@ export interface ScenarioOptions {
   /** Instead of docker.io from `upstream`. `null`: the stage's own server is not started. */
   readonly settings?: ((upstream: ScriptedUpstream) => Settings) | null;
   readonly timeoutMs?: number;
+  /** Why it cannot run on this machine: it is skipped, with the reason, unless all must run. */
+  readonly whyNot?: string;
 }
 
 /** A black-box test: scripted upstream, our server, a real client. */
 export function scenario(title: string, play: (stage: Stage) => Promise<void>, options: ScenarioOptions = {}): void {
-  test(
-    title,
+  const { whyNot } = options;
+  const skip = whyNot !== undefined && process.env['ENTREPOT_REQUIRE_ALL'] !== '1';
+  test.skipIf(skip)(
+    skip ? `${title} (skipped: ${whyNot})` : title,
     async () => {
+      if (whyNot !== undefined) throw new Error(whyNot);
       const ends: (() => unknown)[] = [];
       const servers: Running[] = [];
       try {
