@@ -49,6 +49,8 @@ export interface ScriptedPort extends Upstream {
   /** Bodies that were neither read to their end nor closed. */
   openBodies(): number;
   say(script: PortScript): void;
+  /** What it would say, without being asked. */
+  readonly script: PortScript;
 }
 
 export function createScriptedPort(name: string, script: PortScript): ScriptedPort {
@@ -114,6 +116,7 @@ export function createScriptedPort(name: string, script: PortScript): ScriptedPo
     sent: () => sent,
     openBodies: () => open.size,
     say: (next) => void (current = next),
+    script: (request, at) => current(request, at),
     async ask(request, signal) {
       asked.push(request);
       const said = await orAborted(Promise.resolve(current(request, asked.length - 1)), signal);

@@ -1,0 +1,228 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { RegistryError } from '../../../src/oci/errors.ts';
+import { parseDigest } from '../../../src/oci/digest.ts';
+import { parseReference, referenceText } from '../../../src/oci/reference.ts';
+import { parseRegistry } from '../../../src/oci/registry.ts';
+import { parseRepository } from '../../../src/oci/repository.ts';
+import { createNameParser, createNameShower, type NameOptions, type Target } from '../../../src/pull/name.ts';
+
+const HEX = 'a'.repeat(64);
+const OPTIONS: NameOptions = {
+  default: 'docker.io',
+  self: ['registry.acme.test'],
+  hosts: new Map([
+    ['ghcr.mirror.test', 'ghcr.io'],
+    ['*.mirror.test', '*'],
+    ['*.deep.mirror.test', 'quay.io'],
+  ]),
+  prefixes: new Map([['hub-proxy', 'docker.io']]),
+  aliases: new Map([['registry.hub.docker.com', 'docker.io']]),
+  pathPrefix: '',
+};
+const parse = createNameParser(OPTIONS);
+
+function named(target: string, host?: string, parser = parse): string {
+  const read: Target = parser(target, host);
+  if (!('name' in read)) return read.kind;
+  return `${read.name.registry} ${read.name.repository}`;
+}
+
+function refused(target: string, host?: string, parser = parse): string {
+  try {
+    return `accepted: ${named(target, host, parser)}`;
+  } catch (error) {
+    if (error instanceof RegistryError) return `${error.status} ${error.code}`;
+    throw error;
+  }
+}
+
+describe('all the ways to name a registry', () => {
+  test.each([
+    // [P103] [P104] [P110] one object, however it is spelt
+    ['/v2/library/ubuntu/manifests/3', undefined, 'docker.io library/ubuntu'],
+    ['/v2/ubuntu/manifests/3', undefined, 'docker.io library/ubuntu'],
+    ['/v2/docker.io/ubuntu/manifests/3', undefined, 'docker.io library/ubuntu'],
+    ['/v2/docker.io/library/ubuntu/manifests/3', undefined, 'docker.io library/ubuntu'],
+    ['/v2/library/ubuntu/manifests/3?ns=docker.io', undefined, 'docker.io library/ubuntu'],
+    ['/v2/library/ubuntu/manifests/3?ns=index.docker.io', undefined, 'docker.io library/ubuntu'],
+    ['/v2/library/ubuntu/manifests/3?ns=registry-1.docker.io', undefined, 'docker.io library/ubuntu'],
+    ['/v2/library/ubuntu/manifests/3?ns=registry.hub.docker.com', undefined, 'docker.io library/ubuntu'],
+    ['/v2/ubuntu/manifests/3?ns=DOCKER.io&ns=DOCKER.io', undefined, 'docker.io library/ubuntu'],
+    ['/v2/ubuntu/manifests/3?ns=', undefined, 'docker.io library/ubuntu'],
+    ['/v2/hub-proxy/ubuntu/manifests/3', undefined, 'docker.io library/ubuntu'],
+    // [P111] said twice, dropped once
+    ['/v2/docker.io/library/x/manifests/3?ns=docker.io', undefined, 'docker.io library/x'],
+    ['/v2/docker.io/docker.io/x/manifests/3?ns=docker.io', undefined, 'docker.io docker.io/x'],
+    ['/v2/hub-proxy/x/manifests/3?ns=docker.io', undefined, 'docker.io library/x'],
+    // [P112] another registry's name is part of the repository
+    ['/v2/quay.io/x/y/manifests/3?ns=docker.io', undefined, 'docker.io quay.io/x/y'],
+    ['/v2/google.com/sdk/manifests/3?ns=gcr.io', undefined, 'gcr.io google.com/sdk'],
+    // [P105] [P106] [P109] by namespace and by path
+    ['/v2/org/x/manifests/3?ns=quay.io', undefined, 'quay.io org/x'],
+    ['/v2/x/manifests/3?ns=127.0.0.1%3A5902', undefined, '127.0.0.1:5902 x'],
+    ['/v2/x/manifests/3?ns=reg.local:5000', undefined, 'reg.local:5000 x'],
+    ['/v2/quay.io/org/x/manifests/3', undefined, 'quay.io org/x'],
+    ['/v2/localhost/x/manifests/3', undefined, 'localhost x'],
+    ['/v2/localhost%3A5001/x/manifests/3', undefined, 'localhost:5001 x'],
+    // by Host, the longest suffix first, then without its port
+    ['/v2/x/manifests/3', 'ghcr.mirror.test', 'ghcr.io x'],
+    ['/v2/x/manifests/3', 'GHCR.mirror.test:5000', 'ghcr.io x'],
+    ['/v2/x/manifests/3', 'quay.io.mirror.test', 'quay.io x'],
+    ['/v2/x/manifests/3', 'any.deep.mirror.test', 'quay.io x'],
+    ['/v2/x/manifests/3', 'registry.acme.test:443', 'registry.acme.test x'],
+    ['/v2/ghcr.io/x/manifests/3', 'ghcr.mirror.test', 'ghcr.io x'],
+    ['/v2/quay.io/x/manifests/3', 'ghcr.mirror.test', 'ghcr.io quay.io/x'],
+    ['/v2/x/manifests/3?ns=quay.io', 'ghcr.mirror.test', 'quay.io x'],
+    ['/v2/x/manifests/3', 'elsewhere.test', 'docker.io library/x'],
+    // [P113] a registry before /v2
+    ['/ghcr.io/v2/x/manifests/3', undefined, 'ghcr.io x'],
+    ['/docker.io/v2/ubuntu/tags/list', undefined, 'docker.io library/ubuntu'],
+    // [P6] [P7] the right-most match
+    ['/v2/a/b/c/d/manifests/T', undefined, 'docker.io a/b/c/d'],
+    ['/v2/a/blobs/b/manifests/T', undefined, 'docker.io a/blobs/b'],
+    ['/v2/x/manifests/manifests/T', undefined, 'docker.io x/manifests'],
+    ['/v2/tags/list/tags/list', undefined, 'docker.io tags/list'],
+    ['http://other.test/v2/a/b/manifests/T', undefined, 'docker.io a/b'],
+  ])('%s at %s is %s', (target, host, expected) => {
+    expect(named(target, host)).toBe(expected);
+  });
+
+  test.each([
+    ['/v2/x/manifests/3?ns=a.io&ns=b.io', '400 NAME_INVALID'],
+    // [P108]
+    ['/v2/x/manifests/3?ns=http://x', '400 NAME_INVALID'],
+    ['/v2/x/manifests/3?ns=a/b', '400 NAME_INVALID'],
+    ['/v2/x/manifests/3?ns=u@h', '400 NAME_INVALID'],
+    ['/v2/x/manifests/3?ns=%00', '400 NAME_INVALID'],
+    // [P8]
+    ['/v2/A/b/manifests/3', '400 NAME_INVALID'],
+    ['/v2/a/../b/manifests/3', '400 NAME_INVALID'],
+    ['/v2/a//b/manifests/3', '400 NAME_INVALID'],
+    ['/v2/-a/manifests/3', '400 NAME_INVALID'],
+    ['/v2/a-/manifests/3', '400 NAME_INVALID'],
+    [`/v2/${'a'.repeat(256)}/manifests/3`, '400 NAME_INVALID'],
+    // [P9]
+    [`/v2/a/manifests/${'t'.repeat(129)}`, '404 MANIFEST_UNKNOWN'],
+    ['/v2/a/manifests/.x', '404 MANIFEST_UNKNOWN'],
+    ['/v2/a/manifests/-x', '404 MANIFEST_UNKNOWN'],
+    // [P10] [P11] [P98]
+    ['/v2/a/manifests/sha256:bad', '400 DIGEST_INVALID'],
+    ['/v2/a/blobs/latest', '400 DIGEST_INVALID'],
+    ['/v2/a/referrers/bad', '400 DIGEST_INVALID'],
+    // [S20]
+    ['/v2/a/..%2f..%2fb/manifests/3', '400 NAME_INVALID'],
+    ['/v2/a%00/manifests/3', '400 NAME_INVALID'],
+    ['/v2/a/manifests/3%0d%0a', '400 NAME_INVALID'],
+    // [P14]
+    ['/v2/a/unknown/x', '404 NAME_UNKNOWN'],
+    ['//v2/a/manifests/3', '404 NAME_UNKNOWN'],
+    ['/v1/a', '404 NAME_UNKNOWN'],
+    ['*', '404 NAME_UNKNOWN'],
+  ])('%s is %s', (target, expected) => {
+    expect(refused(target)).toBe(expected);
+  });
+
+  test('[P12] the colon of a digest may be escaped', () => {
+    const target = parse(`/v2/a/b/blobs/sha256%3a${HEX}`, undefined);
+    expect(target).toMatchObject({ kind: 'blob', digest: `sha256:${HEX}` });
+  });
+
+  test('[P105] the parameter that decided is said back as it came, and only that', () => {
+    expect(parse('/v2/x/tags/list?ns=Quay.io', undefined)).toMatchObject({ name: { ns: 'Quay.io' } });
+    expect(parse('/v2/x/tags/list', undefined)).toMatchObject({ name: { ns: undefined } });
+  });
+
+  test('[P109] lists name what was asked for; links begin where the request did', () => {
+    const prefixed = createNameParser({ ...OPTIONS, pathPrefix: '/mirror' });
+    expect(prefixed('/mirror/quay.io/v2/org/x/tags/list', undefined)).toMatchObject({
+      name: { shown: 'quay.io/org/x', base: '/mirror/quay.io/v2/org/x' },
+    });
+    expect(prefixed('/mirror/v2/_catalog', undefined)).toEqual({ kind: 'catalog', base: '/mirror/v2/_catalog' });
+    expect(refused('/mirrorx/v2/a/tags/list', undefined, prefixed)).toBe('404 NAME_UNKNOWN');
+    expect(refused('/v2/a/tags/list', undefined, prefixed)).toBe('404 NAME_UNKNOWN');
+  });
+
+  test('the official registry’s proxy mode: names are its own remote’s, another ns is 404', () => {
+    const proxy = createNameParser({ ...OPTIONS, default: 'registry.k8s.io', only: 'registry.k8s.io' });
+    expect(named('/v2/pause/manifests/3', undefined, proxy)).toBe('registry.k8s.io pause');
+    expect(named('/v2/pause/manifests/3', 'ghcr.mirror.test', proxy)).toBe('registry.k8s.io pause');
+    expect(named('/v2/pause/manifests/3?ns=registry.k8s.io', undefined, proxy)).toBe('registry.k8s.io pause');
+    expect(refused('/v2/pause/manifests/3?ns=docker.io', undefined, proxy)).toBe('404 NAME_UNKNOWN');
+  });
+
+  test('what is held is shown by the name by which the same Host can pull it', () => {
+    const show = createNameShower(OPTIONS);
+    expect(show(undefined)('docker.io/library/ubuntu')).toBe('library/ubuntu');
+    expect(show(undefined)('quay.io/org/x')).toBe('quay.io/org/x');
+    expect(show('ghcr.mirror.test')('ghcr.io/x')).toBe('x');
+    expect(show('ghcr.mirror.test')('quay.io/x')).toBeUndefined();
+  });
+});
+
+describe('[S20] whatever comes', () => {
+  const piece = fc.oneof(
+    fc.constantFrom(
+      '/',
+      '//',
+      '..',
+      '%2f',
+      '%3A',
+      '%00',
+      '%',
+      '?',
+      '?ns=',
+      '&ns=',
+      'v2',
+      '/v2/',
+      'manifests',
+      'blobs',
+      'tags/list',
+    ),
+    fc.constantFrom(
+      'referrers',
+      'docker.io',
+      'localhost:5000',
+      `sha256:${HEX}`,
+      'a',
+      'A',
+      '-',
+      '_',
+      '.',
+      '\u0000',
+      '\r\n',
+      'é',
+    ),
+    fc.string({ maxLength: 6 }),
+    fc.string({ unit: 'binary', maxLength: 4 }),
+  );
+  const target = fc.oneof(
+    fc.array(piece, { maxLength: 14 }).map((pieces) => `/v2/${pieces.join('')}`),
+    fc.array(piece, { maxLength: 14 }).map((pieces) => pieces.join('')),
+    fc.tuple(fc.array(piece, { maxLength: 5 }), piece).map(([name, last]) => `/v2/${name.join('/')}/manifests/${last}`),
+  );
+
+  test('it is refused by RegistryError, or satisfies the grammar', () => {
+    fc.assert(
+      fc.property(target, fc.option(fc.oneof(piece, fc.constant('x.mirror.test:1')), { nil: undefined }), (text, host) => {
+        let read: Target;
+        try {
+          read = parse(text, host);
+        } catch (error) {
+          expect(error).toBeInstanceOf(RegistryError);
+          return;
+        }
+        const words: unknown[] = [];
+        if ('name' in read) {
+          words.push(parseRegistry(read.name.registry) === read.name.registry);
+          words.push(parseRepository(read.name.repository) === read.name.repository);
+          words.push(/^[\x21-\x7e]*$/.test(read.name.base));
+        }
+        if ('digest' in read) words.push(parseDigest(read.digest) === read.digest);
+        if ('reference' in read) words.push(parseReference(referenceText(read.reference)) !== undefined);
+        expect(words).toEqual(words.map(() => true));
+      }),
+      { numRuns: 20_000 },
+    );
+  });
+});
