@@ -70,7 +70,7 @@ async function refuseNewer(records: Records): Promise<void> {
   }
 }
 
-async function openMetadata(config: Config, { clock }: StorageDeps): Promise<MetadataStore> {
+async function openMetadata(config: Config, { clock, disk }: StorageDeps): Promise<MetadataStore> {
   const { metadata } = config;
   if (metadata.kind === 'redis') {
     // What is not configured is not loaded: the client costs 6 MB.
@@ -78,7 +78,7 @@ async function openMetadata(config: Config, { clock }: StorageDeps): Promise<Met
     return openRedis({ ...redisOptions(metadata.redis), clock });
   }
   const directory = metadata.path ?? join(config.storage.rootdirectory, 'entrepot', 'metadata');
-  return openLmdb({ directory, remoteFileSystem });
+  return openLmdb({ directory, disk, remoteFileSystem });
 }
 
 function redisOptions({ addrs, username, password, db, tls }: RedisConfig): Omit<RedisStoreOptions, 'clock'> {

@@ -1,11 +1,14 @@
 import { open, type RootDatabase } from 'lmdb';
+import type { Disk } from '../system/disk.ts';
 import { checkKeyPart, checkOrdered } from './keys.ts';
+import { checkLmdbFile } from './lmdb-file.ts';
 import type { Change, Condition, Entry, Key, MetadataStore } from './metadata-store.ts';
 import { MetadataRefused, MetadataUnavailable } from './unavailable.ts';
 
 export interface LmdbOptions {
   /** The directory for the store's two files; made if it is not there. */
   readonly directory: string;
+  readonly disk: Disk;
   /** Names the kind of remote file system that holds a path, or `undefined` for a local one (system/file-system-type.ts). */
   readonly remoteFileSystem: (path: string) => Promise<string | undefined>;
 }
@@ -15,15 +18,16 @@ export interface LmdbOptions {
  * one machine may share the directory; a commit is one write transaction, of which LMDB runs one at a time among all of them.
  *
  * Rejects with {@link MetadataRefused} on a network file system, whose locks and shared maps are not a local disk's
- * (LMDB, "Caveats"), and with {@link MetadataUnavailable} when the files cannot be opened.
+ * (LMDB, "Caveats"), and on a damaged file; with {@link MetadataUnavailable} when the files cannot be opened.
  */
-export async function openLmdb({ directory, remoteFileSystem }: LmdbOptions): Promise<MetadataStore> {
+export async function openLmdb({ directory, disk, remoteFileSystem }: LmdbOptions): Promise<MetadataStore> {
   const remote = await remoteFileSystem(directory);
   if (remote !== undefined) {
     throw new MetadataRefused(
       `the embedded metadata store cannot live on ${remote} (${directory}): set metadata.path to a directory on a local disk`,
     );
   }
+  await checkLmdbFile(disk, directory);
   return new LmdbStore(tryTo('open', () => openDatabase(directory)));
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { openLmdb } from '../../src/metadata/lmdb.ts';
 import { openRedis } from '../../src/metadata/redis.ts';
 import { systemClock } from '../../src/system/clock.ts';
+import { nodeDisk } from '../../src/system/node-disk.ts';
 import { createMemoryMetadata } from '../fakes/memory-metadata.ts';
 import type { RedisServer } from '../fakes/redis-server.ts';
 import type { StoreUnderTest } from './metadata-store.ts';
@@ -12,8 +13,8 @@ const local = async (): Promise<undefined> => undefined;
 
 export async function makeLmdb(): Promise<StoreUnderTest> {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-lmdb-1.0-'));
-  const store = await openLmdb({ directory, remoteFileSystem: local });
-  const other = await openLmdb({ directory, remoteFileSystem: local });
+  const store = await openLmdb({ directory, disk: nodeDisk, remoteFileSystem: local });
+  const other = await openLmdb({ directory, disk: nodeDisk, remoteFileSystem: local });
   const clean = async (): Promise<void> => {
     await Promise.all([store.close(), other.close()]);
     await rm(directory, { recursive: true, force: true });

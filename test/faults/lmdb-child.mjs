@@ -1,10 +1,12 @@
 // A process with an LMDB store of its own. Arguments: the built lmdb.js, the built records.js, the directory, what to do.
 import { writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 const [lmdb, recordsFile, directory, job, name] = process.argv.slice(2);
 const { openLmdb } = await import(lmdb);
+const { nodeDisk } = await import(join(dirname(lmdb), '../system/node-disk.js'));
 const { createRecords } = await import(recordsFile);
-const store = await openLmdb({ directory, remoteFileSystem: async () => undefined });
+const store = await openLmdb({ directory, disk: nodeDisk, remoteFileSystem: async () => undefined });
 const say = (line) => writeSync(1, `${line}\n`);
 const number = (value) => (value === undefined ? 0 : Number(Buffer.from(value).toString()));
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openLmdb } from '../../src/metadata/lmdb.ts';
+import { nodeDisk } from '../../src/system/node-disk.ts';
 import { text } from '../conformance/metadata-store.ts';
 import { buildSources, type BuiltSources } from '../fakes/built-sources.ts';
 
@@ -17,7 +18,7 @@ describe('LMDB and real processes', () => {
   const children = new Set<ChildProcess>();
 
   beforeAll(() => {
-    built = buildSources('metadata/lmdb.ts', 'metadata/records.ts');
+    built = buildSources('metadata/lmdb.ts', 'metadata/records.ts', 'system/node-disk.ts');
   });
   afterAll(() => built.clean());
   beforeEach(async () => {
@@ -29,7 +30,8 @@ describe('LMDB and real processes', () => {
     await rm(directory, { recursive: true, force: true });
   });
 
-  const openHere = (): ReturnType<typeof openLmdb> => openLmdb({ directory, remoteFileSystem: async () => undefined });
+  const openHere = (): ReturnType<typeof openLmdb> =>
+    openLmdb({ directory, disk: nodeDisk, remoteFileSystem: async () => undefined });
 
   function start(job: string, name = ''): { child: ChildProcess; lines: AsyncIterable<string>; ended: Promise<unknown[]> } {
     const args = [built.path('metadata/lmdb.ts'), built.path('metadata/records.ts'), directory, job, name];

@@ -1,6 +1,22 @@
 /** One edit for each defence of `src/metadata/`, and the test that must then fail. `find` occurs exactly once in `file`. */
 export const mutants = [
   {
+    name: 'a damaged file ends the process without a word',
+    guards: ['promise 6', 'R44'],
+    file: 'src/metadata/lmdb.ts',
+    find: '  await checkLmdbFile(disk, directory);\n',
+    replace: '  void [disk, checkLmdbFile];\n',
+    test: ['test/unit/metadata/lmdb.test.ts'],
+  },
+  {
+    name: 'a file without its end is mapped',
+    guards: ['promise 6', 'R44'],
+    file: 'src/metadata/lmdb-file.ts',
+    find: "heads.some(isWhole) ? undefined : 'its end is missing'",
+    replace: 'heads.some(isWhole) ? undefined : undefined',
+    test: ['test/unit/metadata/lmdb.test.ts'],
+  },
+  {
     name: 'a link before its reverse entry',
     guards: ['decision 9', 'promise 6'],
     file: 'src/metadata/records-links.ts',

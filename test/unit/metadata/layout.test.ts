@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { LAYOUT_KEY, LAYOUT_SLOT } from '../../../src/metadata/keys.ts';
 import { openLmdb } from '../../../src/metadata/lmdb.ts';
+import { nodeDisk } from '../../../src/system/node-disk.ts';
 import { createRecords } from '../../../src/metadata/records.ts';
 import { MetadataRefused, MetadataUnavailable } from '../../../src/metadata/unavailable.ts';
 import { bytes } from '../../conformance/metadata-store.ts';
@@ -51,7 +52,7 @@ test('two that start at once on an empty store agree', async () => {
 test('a directory written in the first layout opens and says the same', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-layout-'));
   await cp(join(import.meta.dirname, '../../fixtures/metadata-1'), directory, { recursive: true });
-  const store = await openLmdb({ directory, remoteFileSystem: async () => undefined });
+  const store = await openLmdb({ directory, disk: nodeDisk, remoteFileSystem: async () => undefined });
   const records = createRecords(store, { clock });
   expect(await records.tag(A, '1.0')).toEqual(tagRecord('b', 2));
   expect((await records.tagHistory(A, '1.0', 10)).map(({ digest: to }) => to)).toEqual([digest('b'), digest('a')]);

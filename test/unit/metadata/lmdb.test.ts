@@ -1,10 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { openLmdb } from '../../../src/metadata/lmdb.ts';
+import { lmdbDamage } from '../../../src/metadata/lmdb-file.ts';
 import { MetadataRefused, MetadataUnavailable } from '../../../src/metadata/unavailable.ts';
 import { remoteFileSystem } from '../../../src/system/file-system-type.ts';
+import { nodeDisk } from '../../../src/system/node-disk.ts';
 import { bytes, text } from '../../conformance/metadata-store.ts';
 
 let directory: string;
@@ -16,7 +18,11 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 const local = async (): Promise<undefined> => undefined;
 
 test('a network file system is refused, naming it and the setting', async () => {
-  const opening = openLmdb({ directory, remoteFileSystem: async (path) => (path === directory ? 'nfs' : undefined) });
+  const opening = openLmdb({
+    directory,
+    disk: nodeDisk,
+    remoteFileSystem: async (path) => (path === directory ? 'nfs' : undefined),
+  });
   await expect(opening).rejects.toThrow(MetadataRefused);
   await expect(opening).rejects.toThrow(/nfs .*metadata\.path/);
 });
@@ -29,16 +35,16 @@ test('a local path is not taken for a remote one, also before it exists', async 
 
 test('what was written is there after closing, under any directory name', async () => {
   const path = join(directory, 'with.a.dot', 'deep');
-  const store = await openLmdb({ directory: path, remoteFileSystem: local });
+  const store = await openLmdb({ directory: path, disk: nodeDisk, remoteFileSystem: local });
   await store.commit('s', [{ key: ['tags', 'a'], value: bytes('one') }]);
   await store.close();
-  const again = await openLmdb({ directory: path, remoteFileSystem: local });
+  const again = await openLmdb({ directory: path, disk: nodeDisk, remoteFileSystem: local });
   expect(text(await again.get('s', ['tags', 'a']))).toBe('one');
   await again.close();
 });
 
 test('a closed store is unavailable', async () => {
-  const store = await openLmdb({ directory, remoteFileSystem: local });
+  const store = await openLmdb({ directory, disk: nodeDisk, remoteFileSystem: local });
   await store.close();
   expect(() => store.get('s', ['tags', 'a'])).toThrow(MetadataUnavailable);
   expect(() => store.get('s', ['tags', 'a'])).toThrow(/the store is closed/);
@@ -48,7 +54,7 @@ test('a closed store is unavailable', async () => {
 });
 
 test('a commit whose middle fails makes none of its changes', async () => {
-  const store = await openLmdb({ directory, remoteFileSystem: local });
+  const store = await openLmdb({ directory, disk: nodeDisk, remoteFileSystem: local });
   const unwritable = {} as unknown as Uint8Array;
   const changes = [
     { key: ['tags', 'a'], value: bytes('one') },
@@ -62,7 +68,7 @@ test('a commit whose middle fails makes none of its changes', async () => {
 });
 
 test('reads answer without a turn of the loop', async () => {
-  const store = await openLmdb({ directory, remoteFileSystem: local });
+  const store = await openLmdb({ directory, disk: nodeDisk, remoteFileSystem: local });
   await store.commit('s', [{ key: ['tags', 'a'], value: bytes('one') }]);
   expect(store.get('s', ['tags', 'a'])).not.toBeInstanceOf(Promise);
   expect(store.list('s', 'tags', undefined, 1)).not.toBeInstanceOf(Promise);
@@ -70,10 +76,62 @@ test('reads answer without a turn of the loop', async () => {
 });
 
 test('the map grows with the data', async () => {
-  const store = await openLmdb({ directory, remoteFileSystem: local });
+  const store = await openLmdb({ directory, disk: nodeDisk, remoteFileSystem: local });
   for (let at = 0; at < 40; at++) {
     await store.commit('s', [{ key: ['tags', String(at)], value: new Uint8Array(1024 * 1024).fill(at) }]);
   }
   expect((await store.get('s', ['tags', '39']))?.[0]).toBe(39);
   await store.close();
+});
+
+describe('[R44] a damaged file is refused, saying what to do, and does not end the process', () => {
+  async function fill(): Promise<string> {
+    const store = await openLmdb({ directory, disk: nodeDisk, remoteFileSystem: local });
+    for (let at = 0; at < 200; at++) await store.commit(`s${at}`, [{ key: ['tags', 'a'], value: new Uint8Array(300) }]);
+    await store.close();
+    return join(directory, 'data.mdb');
+  }
+  async function overwrite(file: string, at: number, with_: Uint8Array): Promise<void> {
+    const handle = await open(file, 'r+');
+    await handle.write(with_, 0, with_.length, at);
+    await handle.close();
+  }
+
+  const damages: Readonly<Record<string, (file: string) => Promise<void>>> = {
+    letters: (file) => writeFile(file, 'A'.repeat(9000)),
+    'a few bytes': (file) => writeFile(file, Buffer.alloc(100)),
+    zeros: (file) => writeFile(file, Buffer.alloc(65_536)),
+    'the first of two pages': (file) => truncate(file, 4096),
+    'half of it': async (file) => truncate(file, (await readFile(file)).length / 2),
+    'no page of heads': (file) => overwrite(file, 0, Buffer.alloc(32)),
+    'another version': (file) => overwrite(file, 28, Buffer.from([3, 0, 0, 0])),
+    'a page size of nonsense': (file) => overwrite(file, 48, Buffer.from([1, 2, 3, 4])),
+  };
+  test.each(Object.entries(damages))('%s', async (_what, damage) => {
+    await damage(await fill());
+    const opening = openLmdb({ directory, disk: nodeDisk, remoteFileSystem: local });
+    await expect(opening).rejects.toThrow(MetadataRefused);
+    await expect(opening).rejects.toThrow(/data\.mdb is damaged: .*move .* away/);
+  });
+
+  test('an empty file is a new one', async () => {
+    await writeFile(join(directory, 'data.mdb'), '');
+    const store = await openLmdb({ directory, disk: nodeDisk, remoteFileSystem: local });
+    await store.ping();
+    await store.close();
+  });
+
+  test('one whole head is enough: the library takes an older one where the newest names what a power cut lost', async () => {
+    const whole = new Uint8Array(await readFile(await fill()));
+    for (const at of [0, 2048, 4096]) {
+      const lost = whole.slice();
+      new DataView(lost.buffer).setBigUint64(at + 136, 1n << 40n, true);
+      expect(lmdbDamage(lost, lost.length)).toBeUndefined();
+    }
+  });
+
+  test('what is no file is left to the library, which says so', async () => {
+    await mkdir(join(directory, 'data.mdb'));
+    await expect(openLmdb({ directory, disk: nodeDisk, remoteFileSystem: local })).rejects.toThrow(MetadataUnavailable);
+  });
 });

@@ -433,7 +433,7 @@ describe('a realm that is not to be had', () => {
       },
     });
     const upstream = upstreamOf(server, { credentials: asAnn, use: 'all' });
-    await expect(upstream.ask(wantManifest(), never)).rejects.toThrow();
+    await expect(upstream.ask(wantManifest(), never)).rejects.toThrow(/^hub/);
     mended = true;
     expectFound(await upstream.ask(wantManifest(), never)).body?.close();
     expectFound(await upstream.ask(wantManifest({ repository: 'library/other' }), never)).body?.close();
