@@ -65,13 +65,8 @@ describe('a tag and its age', () => {
     const traces = Array.from({ length: 50 }, (_, at) => newTrace(String(at)));
     const replies = await Promise.all(traces.map((trace) => house.manifest('a/b', '3', { trace })));
     expect(hub.asked).toHaveLength(1);
-    expect(replies.map(({ headers }) => headers['cache-status']).toSorted()[0]).toBe('entrepot; fwd=miss; collapsed');
-    expect(
-      traces
-        .map(({ outcome }) => outcome)
-        .toSorted()
-        .slice(-2),
-    ).toEqual(['collapsed', 'miss']);
+    expect(replies.filter(({ headers }) => headers['cache-status'] === 'entrepot; fwd=miss; collapsed')).toHaveLength(49);
+    expect(traces.filter(({ outcome }) => outcome === 'collapsed')).toHaveLength(49);
   });
 
   test('[P21] HEAD asks by HEAD, and not again within the ttl; the GET that follows is one GET', async () => {
@@ -167,7 +162,7 @@ describe('when the chain fails', () => {
   }
 
   test('[P38] who hangs costs five seconds at most; the question goes on, and its answer counts', async () => {
-    let answer = (_: Said): void => undefined;
+    let answer: (said: Said) => void = () => undefined;
     const { house } = await pulled(() => new Promise<Said>((resolve) => (answer = resolve)));
     await house.clock.advance(TTL);
     const asked = house.manifest('a/b', '3');
