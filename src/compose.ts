@@ -89,6 +89,8 @@ export async function startServer(config: Config, options: StartOptions): Promis
       calls: createCalls(admin, { reload: options.reload, health: () => condition.readiness() }),
       probeStorage: () => storage.probe(),
       socketPath: join(config.storage.rootdirectory, 'entrepot.sock'),
+      onSocketTaken: () =>
+        log.warn('socket taken', { why: 'another server on this directory answers there: commands reach that one' }),
     });
     metrics.attach({
       storage: async () => [partialBytes(await storage.blobs.parts())],

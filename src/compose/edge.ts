@@ -12,7 +12,7 @@ import { createHealth } from '../http/health.ts';
 import { createStallWatch } from '../http/outlet.ts';
 import { createSender, type Sender } from '../http/sender.ts';
 import { createListener, type Listener } from '../http/server.ts';
-import { openAdminSocket } from '../http/socket.ts';
+import { openAdminSocket, type AdminSocket } from '../http/socket.ts';
 import { clientKind } from '../observe/client-kind.ts';
 import type { HouseEvent } from '../observe/events.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -38,6 +38,8 @@ export interface EdgeOptions {
   readonly metrics: Metrics;
   readonly calls: Calls;
   readonly socketPath: string;
+  /** Another server on the same directory answers at the socket: this one goes on without. */
+  readonly onSocketTaken: () => void;
   /** Rejects when the storage cannot be written, for `health.storagedriver`. */
   readonly probeStorage: () => Promise<void>;
 }
@@ -80,12 +82,7 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
     const main = await open(config.http.addr, ({ main: handle }) => handle);
     const { debug } = config.http;
     const debugListener = debug === undefined ? undefined : await open(debug.addr, ({ debug: handle }) => handle);
-    const socket = await openAdminSocket({
-      path: options.socketPath,
-      calls: options.calls,
-      unlink: (path) => disk.unlink(path),
-      onFault: (call, error) => report({ kind: 'fault', requestId: '', method: 'POST', path: `socket: ${call}`, error }),
-    });
+    const socket = await openSocket(options);
     health.start();
     return {
       addresses: { main: main.address, ...(debugListener === undefined ? {} : { debug: debugListener.address }) },
@@ -98,13 +95,29 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
         condition.drain();
         await main.drain(timeoutMs);
         health.stop();
-        await socket.close();
+        await socket?.close();
         await debugListener?.drain(0);
       },
     };
   } catch (error) {
     await Promise.all(opened.map((listener) => listener.drain(0)));
     throw error;
+  }
+}
+
+/** `undefined` where another server has it: two on one directory share its bytes and fills, and one of them the socket. */
+async function openSocket({ system, report, ...options }: EdgeOptions): Promise<AdminSocket | undefined> {
+  try {
+    return await openAdminSocket({
+      path: options.socketPath,
+      calls: options.calls,
+      unlink: (path) => system.disk.unlink(path),
+      onFault: (call, error) => report({ kind: 'fault', requestId: '', method: 'POST', path: `socket: ${call}`, error }),
+    });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error;
+    options.onSocketTaken();
+    return undefined;
   }
 }
 
