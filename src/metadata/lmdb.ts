@@ -42,6 +42,8 @@ function openDatabase(path: string): RootDatabase<Uint8Array, Uint8Array> {
     encoding: 'binary',
     keyEncoding: 'binary',
     maxReaders: 256,
+    // With it, a batch has a promise that nobody gets to see: when its commit failed, a full disk ended the process.
+    eventTurnBatching: false,
   });
 }
 
@@ -155,8 +157,15 @@ function tryTo<T>(what: string, act: () => T): T {
 }
 
 function wrap(what: string, error: unknown): Error {
+  hearCommitError(error);
   if (error instanceof MetadataUnavailable || error instanceof RangeError) return error;
   return new MetadataUnavailable(`lmdb: cannot ${what}: ${error instanceof Error ? error.message : String(error)}`, {
     cause: error,
   });
+}
+
+/** The library says why a commit failed in a second promise, which must be heard too or it ends the process. */
+function hearCommitError(error: unknown): void {
+  if (!(error instanceof Error) || !('commitError' in error) || !(error.commitError instanceof Promise)) return;
+  error.commitError.catch(() => undefined); // The commit itself was refused, and whoever asked for it hears that.
 }
