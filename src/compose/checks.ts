@@ -29,12 +29,12 @@ export function healthChecks(config: HealthConfig, probeStorage: () => Promise<v
     look: fileLook(file, async (path) => (await disk.stat(path)) !== undefined),
   }));
   const web = config.http.map(({ uri, headers, statuscode, timeout, interval, threshold }) => ({
-    name: uri,
+    name: shownUri(uri.reveal()),
     intervalMs: interval,
     timeoutMs: timeout,
     threshold,
     look: httpLook({
-      url: uri,
+      url: uri.reveal(),
       status: statuscode,
       headers: Object.fromEntries([...headers].map(([name, values]) => [name, values.map((value) => value.reveal())])),
     }),
@@ -47,4 +47,10 @@ export function healthChecks(config: HealthConfig, probeStorage: () => Promise<v
     look: tcpLook(addr.host, addr.port),
   }));
   return [...storage, ...files, ...web, ...tcp];
+}
+
+/** Anybody may read `/debug/health`: what stands before the host or after the path may be a secret (S49). */
+function shownUri(uri: string): string {
+  const { origin, pathname } = new URL(uri);
+  return `${origin}${pathname}`;
 }

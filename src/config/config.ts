@@ -186,7 +186,7 @@ export interface HealthConfig {
   /** Unhealthy while the file exists; absolute. */
   readonly file: readonly (CheckConfig & { readonly file: string })[];
   readonly http: readonly (CheckConfig & {
-    readonly uri: string;
+    readonly uri: Secret;
     readonly headers: ReadonlyMap<string, readonly Secret[]>;
     readonly statuscode: number;
     readonly timeout: number;

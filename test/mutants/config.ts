@@ -128,4 +128,12 @@ export const mutants = [
     replace: 'left.prefix.length - right.prefix.length',
     test: ['test/unit/config/faults.test.ts'],
   },
+  {
+    name: "the password in a health check's URL is shown",
+    guards: ['promise 8', 'S49'],
+    file: 'src/config/schema/health.ts',
+    find: "form('hidden URL',",
+    replace: "form('URL',",
+    test: ['test/unit/config/shown.test.ts'],
+  },
 ];

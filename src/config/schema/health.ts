@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { count, flag, form, limit, listOf, mapOf, path, secret, target } from '../forms.ts';
+import { Secret } from '../secret.ts';
 import { headerName } from './http.ts';
 
 const interval = () => limit().prefault('10s').describe('How often it is checked.');
@@ -18,9 +19,10 @@ const file = z.strictObject({
   threshold: threshold(),
 });
 
+/** May hold a password or a token, and is then not shown. */
 const uri = () =>
-  form('URL', 'a URL that begins with http:// or https://', (written) =>
-    /^https?:\/\/[^/@\s]+/.test(written) && URL.canParse(written) ? written : undefined,
+  form('hidden URL', 'a URL that begins with http:// or https://', (written) =>
+    /^https?:\/\/[^/@\s]+/.test(written) && URL.canParse(written) ? new Secret(written) : undefined,
   );
 
 const web = z.strictObject({

@@ -10,7 +10,7 @@ redis: { addr: "r:1", username: ann, password: canary1 }
 credentials: { docker.io: { username: bob, password: canary2 }, ghcr.io: { username: eve, passwordfile: p } }
 upstreams:
   a: { url: "https://x.test", username: joe, password: canary4, headers: { Authorization: Bearer canary5 }, proxy: "http://u:canary6@p.test" }
-health: { http: [{ uri: "http://h.test", headers: { Authorization: [canary7] } }] }
+health: { http: [{ uri: "http://u:canary9@h.test/x?token=canary9", headers: { Authorization: [canary7] } }] }
 routes: [{ match: "**", upstreams: [a] }]
 `;
 const PEM_KEY = { '/etc/test/p': 'canary3\n' };
