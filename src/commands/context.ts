@@ -35,7 +35,7 @@ export interface Terminal {
   readonly stream: NodeJS.WriteStream;
 }
 
-export type SignalName = 'SIGTERM' | 'SIGINT' | 'SIGHUP';
+export type SignalName = 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGUSR1';
 
 /** The process's signals; the function returned stops listening. */
 export interface Signals {

@@ -10,6 +10,7 @@ import { readConfig, readText } from './settings.ts';
 
 /** Serves until SIGTERM or SIGINT, drains, and yields 0; a second such signal ends the process at once. */
 export async function serve(context: CommandContext, argument: string | undefined): Promise<ExitCode> {
+  ignoreStraySignals(context);
   let config = await readConfig(context, argument);
   const log = logOf(config, context);
   for (const warning of config.warnings) log.warn('configuration', { warning });
@@ -35,6 +36,14 @@ export async function serve(context: CommandContext, argument: string | undefine
   const watched = (): Config['watched'] => (failed ? unread(config.watched) : config.watched);
   await untilStopped(context, server, watched, reload);
   return 0;
+}
+
+/**
+ * Whoever rotates logs or writes our file may send these at any moment. While we start or stop a SIGHUP would end the
+ * process; what it announced is seen by the watch of the files. At SIGUSR1 Node would open its debugger to all on this machine.
+ */
+function ignoreStraySignals({ signals }: CommandContext): void {
+  for (const name of ['SIGHUP', 'SIGUSR1'] as const) signals.on(name, () => {});
 }
 
 async function start(

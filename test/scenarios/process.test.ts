@@ -81,6 +81,22 @@ describe('the built program', () => {
   );
 
   scenario(
+    'SIGUSR1, which log rotation may send, opens no debugger',
+    async (stage) => {
+      const server = await stage.startProcess(routesTo(stage.upstream));
+      const before = await server.descriptors();
+      server.signal('SIGUSR1');
+      // By the time that a reload is said, an earlier signal has been dealt with.
+      server.signal('SIGHUP');
+      await server.logged('reloaded');
+      expect(await (await server.get('/v2/')).text()).toBe('{}');
+      expect(server.stderr()).toBe('');
+      expect((await server.descriptors()).sockets - before.sockets).toBeLessThanOrEqual(1);
+    },
+    own,
+  );
+
+  scenario(
     'thousands of HEADs and of clients who leave take nothing with them',
     async (stage) => {
       const { upstream } = stage;

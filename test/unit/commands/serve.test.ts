@@ -60,6 +60,29 @@ describe('serve', () => {
     await done;
   });
 
+  test('a SIGHUP while it starts, drains or lingers ends nothing', async () => {
+    let started = (): void => {};
+    const starting = new Promise<void>((resolve) => (started = resolve));
+    const at = await scene();
+    const { startServer } = at.context;
+    Object.assign(at.context, {
+      startServer: async (...args: Parameters<typeof startServer>) => {
+        await starting;
+        return await startServer(...args);
+      },
+    });
+    const done = at.command('serve');
+    await settled(() => at.signals.listenerCount('SIGHUP') > 0);
+    // What nobody listens to is what ends a process.
+    expect(at.signals.emit('SIGHUP')).toBe(true);
+    started();
+    await settled(() => at.reported.length > 0);
+    at.signals.emit('SIGTERM');
+    expect((await done).exit).toBe(0);
+    expect(at.signals.emit('SIGHUP')).toBe(true);
+    expect(at.reported).toMatchObject([{ kind: 'listening' }]);
+  });
+
   test('SIGHUP reloads; a wrong file changes nothing and is said', async () => {
     const at = await scene();
     const { done } = await serving(at);
