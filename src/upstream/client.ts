@@ -1,5 +1,3 @@
-import ipaddr from 'ipaddr.js';
-
 import type { Clock } from '../system/clock.ts';
 import { systemRandom, type Random } from '../system/random.ts';
 import type { Address } from './address.ts';
@@ -10,7 +8,7 @@ import type { CredentialsProvider } from './credentials.ts';
 import type { Report } from './events.ts';
 import { createExchange } from './exchange.ts';
 import { toUpstreamError } from './failure.ts';
-import { createGuard, isLoopbackName, isPublicAddress, listedHost, normalHost, type Guard, type Resolve } from './guard.ts';
+import { createGuard, listedHost, normalHost, ownPlaceOf, type Guard, type Resolve } from './guard.ts';
 import { withObservation, type Observed } from './observed.ts';
 import { proxyFor, type ProxyEnvironment, type ProxySetting } from './proxy.ts';
 import { createUpstreamBody } from './reading.ts';
@@ -187,14 +185,12 @@ function transportOf(options: UpstreamOptions, deps: UpstreamDeps): Transport {
 function guardOf(options: UpstreamOptions, deps: UpstreamDeps): Guard {
   const own = normalHost(options.url.hostname);
   const listed = new Set([...(options.redirectHosts ?? []), ...(options.tokenHosts ?? [])].map((entry) => listedHost(entry)));
-  let isPrivate = isLoopbackName(own) || (ipaddr.isValid(own) && !isPublicAddress(own));
+  const place = ownPlaceOf(own);
   return createGuard({
-    trusts: (hostname) => listed.has(hostname) || (!options.publicOnly && (hostname === own || isPrivate)),
+    trusts: (hostname) => listed.has(hostname) || (!options.publicOnly && (hostname === own || place.isPrivate())),
     allow: options.allow ?? [],
     never: options.self ?? [],
-    seen: (hostname, found) => {
-      if (hostname === own) isPrivate = found;
-    },
+    seen: place.seen,
     resolve: createResolve(deps.clock, deps.resolve),
   });
 }

@@ -29,7 +29,7 @@ export interface GuardOptions {
   /** Names of this server itself: never dialled. */
   readonly never?: readonly string[];
   readonly resolve: Resolve;
-  /** Told of every host that was resolved, and whether one of its addresses is private. */
+  /** Told of every host that was resolved, and whether all of its addresses are private. */
   readonly seen?: (hostname: string, isPrivate: boolean) => void;
 }
 
@@ -54,7 +54,7 @@ export function createGuard(options: GuardOptions): Guard {
       if (addresses.length === 0) throw Object.assign(new Error(`${hostname} has no address`), { code: 'ENOTFOUND' });
       options.seen?.(
         hostname,
-        addresses.some(({ address }) => !isPublicAddress(address)),
+        addresses.every(({ address }) => !isPublicAddress(address)),
       );
       for (const { address } of addresses) judge(hostname, address);
       return addresses;
@@ -81,6 +81,30 @@ export function isPublicAddress(address: string): boolean {
 
 /** IANA hands out global unicast addresses from 2000::/3 alone. */
 const GLOBAL_V6 = [ipaddr.parseCIDR('2000::/3')];
+
+/** What is known of where an upstream itself is. */
+export interface OwnPlace {
+  isPrivate(): boolean;
+  /** As {@link GuardOptions.seen}. */
+  readonly seen: (hostname: string, isPrivate: boolean) => void;
+}
+
+/**
+ * A private upstream may lead to private addresses, so the owner of a public one must not make it private: one that was ever
+ * seen at a public address stays public, whatever its name is said to resolve to later, or besides (DNS rebinding, S06).
+ */
+export function ownPlaceOf(own: string): OwnPlace {
+  const isAddress = ipaddr.isValid(own);
+  let place: 'unknown' | 'private' | 'public' = 'unknown';
+  if (isLoopbackName(own) || (isAddress && !isPublicAddress(own))) place = 'private';
+  return {
+    isPrivate: () => place === 'private',
+    seen(hostname, isPrivate) {
+      if (hostname !== own || place === 'public') return;
+      place = isPrivate ? 'private' : 'public';
+    },
+  };
+}
 
 /** A host name as compared: lower case, without brackets and without the root's dot. */
 export function normalHost(hostname: string): string {

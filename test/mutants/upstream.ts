@@ -3,6 +3,22 @@ const unit = (...names: string[]): string[] => names.map((name) => `test/unit/up
 
 export const mutants = [
   {
+    name: 'a public upstream becomes private by a second answer of its name server',
+    guards: ['S06'],
+    file: 'src/upstream/guard.ts',
+    find: "if (hostname !== own || place === 'public') return;",
+    replace: 'if (hostname !== own) return;',
+    test: unit('guard'),
+  },
+  {
+    name: 'a public upstream becomes private by one private address among its own',
+    guards: ['S06'],
+    file: 'src/upstream/guard.ts',
+    find: 'addresses.every(({ address }) => !isPublicAddress(address)),',
+    replace: 'addresses.some(({ address }) => !isPublicAddress(address)),',
+    test: unit('guard'),
+  },
+  {
     name: 'a realm that is not to be had is asked for ever',
     guards: ['promise 4'],
     file: 'src/upstream/sign-in.ts',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { createGuard, isPublicAddress, RefusedAddress, type Address } from '../../../src/upstream/guard.ts';
+import { createGuard, isPublicAddress, ownPlaceOf, RefusedAddress, type Address } from '../../../src/upstream/guard.ts';
 import { never, sendManifest, serve, upstreamOf, wantManifest } from './servers.ts';
 
 /** As a redirect or a name would spell them. */
@@ -86,6 +86,39 @@ describe('[S06] private addresses', () => {
       resolve: yields('93.184.216.34'),
     });
     await expect(guard.resolve('registry.acme.test.')).rejects.toThrow(/names\.self/);
+  });
+});
+
+describe('[S06] an upstream whose owner would like it to be private', () => {
+  const PUBLIC = '93.184.216.34';
+  const placeAfter = async (...answers: readonly (readonly string[])[]): Promise<boolean> => {
+    const place = ownPlaceOf('registry.test');
+    for (const addresses of answers) {
+      const guard = createGuard({ trusts: () => true, allow: [], seen: place.seen, resolve: yields(...addresses) });
+      await guard.resolve('registry.test');
+      await guard.resolve('10.0.0.9');
+    }
+    return place.isPrivate();
+  };
+
+  test.each([
+    [[['10.0.0.8']], true],
+    [[['10.0.0.8', '::1']], true],
+    [[[PUBLIC, '10.0.0.8']], false],
+    [[[PUBLIC], ['10.0.0.8']], false],
+    [[['10.0.0.8'], [PUBLIC], ['127.0.0.1']], false],
+  ])('its name resolves to %j: private %s', async (answers, isPrivate) => {
+    expect(await placeAfter(...answers)).toBe(isPrivate);
+  });
+
+  test.each([
+    ['localhost', true],
+    ['10.0.0.8', true],
+    ['::1', true],
+    [PUBLIC, false],
+    ['registry.test', false],
+  ])('%s, before it was resolved: private %s', (own, isPrivate) => {
+    expect(ownPlaceOf(own).isPrivate()).toBe(isPrivate);
   });
 });
 
