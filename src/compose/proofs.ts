@@ -12,7 +12,9 @@ export function provable(
   system: { readonly clock: Clock; readonly random: Random },
 ): readonly ProvedUpstream[] {
   const { env } = process;
-  const set = createUpstreamSet(config, { ...system, env, memoryOf: () => undefined, version: 'check' }, undefined);
+  // With `quota` a repository is asked for anonymously first, and a password that nobody wants to see would seem to be right.
+  const deps = { ...system, env, memoryOf: () => undefined, version: 'check', use: 'all' } as const;
+  const set = createUpstreamSet(config, deps, undefined);
   const originRoutes = config.routes.filter(({ upstreams }) => upstreams.includes('origin'));
   return [...set.byName].flatMap(([name, upstream]) => {
     if ('at' in upstream) {

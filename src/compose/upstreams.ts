@@ -22,6 +22,8 @@ export interface UpstreamSetDeps extends Omit<UpstreamDeps, 'memory'> {
   /** What an upstream remembers across restarts; `undefined`: for as long as the process lives. */
   readonly memoryOf: (upstream: string) => Memory | undefined;
   readonly version: string;
+  /** `all` where only the sign-in is to be proved: everything is asked with the credentials, and nothing served. Default: `quota`. */
+  readonly use?: 'quota' | 'all';
 }
 
 /** Made anew at each reload; an upstream whose configuration is the same keeps its connections, tokens and breaker. */
@@ -88,8 +90,8 @@ function chainOf(route: RouteConfig, byName: UpstreamSet['byName']): readonly Up
   return [...chain, ...again];
 }
 
-function common(config: Config, { version }: UpstreamSetDeps, proofMs: number) {
-  return { allow: config.names.allow, self: config.names.self, userAgent: `entrepot/${version}`, proofMs };
+function common(config: Config, { version, use = 'quota' }: UpstreamSetDeps, proofMs: number) {
+  return { use, allow: config.names.allow, self: config.names.self, userAgent: `entrepot/${version}`, proofMs };
 }
 
 /** The shortest `authttl` of the routes that lead there. */
@@ -105,7 +107,6 @@ function upstreamOptions(upstream: UpstreamConfig) {
     url: new URL(url),
     path,
     ns,
-    use: 'quota' as const,
     headers: Object.fromEntries([...headers].map(([header, value]) => [header.toLowerCase(), value.reveal()])),
     timeouts: { connectMs: timeout.connect, headersMs: timeout.headers, stallMs: timeout.stall },
     concurrency,
