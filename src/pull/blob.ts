@@ -1,5 +1,5 @@
 import type { Digest } from '../oci/digest.ts';
-import { NEGATIVE_STATUS, type Source } from './cache-status.ts';
+import { NEGATIVE_STATUS } from './cache-status.ts';
 import { etagOf, type Content } from './content.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import { fillBlob, fillThrough, type Filled } from './fill.ts';
@@ -8,7 +8,7 @@ import { lookupBlob } from './lookup.ts';
 import { absenceKey, type ManifestRefusal } from './manifest.ts';
 import { linkProven } from './prove.ts';
 
-export type BlobAnswer = { readonly kind: 'content'; readonly content: Content; readonly source: Source } | ManifestRefusal;
+export type BlobAnswer = Extract<Filled, { kind: 'content' }> | ManifestRefusal;
 
 /** A blob: held, or proven to be this repository's, or filled. */
 export async function blobAnswer(deps: PullDeps, pulling: Pulling, digest: Digest): Promise<BlobAnswer> {

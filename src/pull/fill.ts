@@ -13,7 +13,15 @@ import { throughContent } from './through.ts';
 import { noteTried } from './trace.ts';
 
 /** A blob that was not here, as an answer still arriving. */
-export type Filled = { readonly kind: 'content'; readonly content: Content; readonly source: Source } | Refusal;
+export type Filled =
+  | {
+      readonly kind: 'content';
+      readonly content: Content;
+      readonly source: Source;
+      /** To be called where the content is not going to be opened: its fill then has a reader less to wait for. */
+      readonly leave?: () => void;
+    }
+  | Refusal;
 
 /** A size that nobody knows yet is waited for so long. */
 const SIZE_WAIT_MS = 20_000;
@@ -62,7 +70,7 @@ async function joinFill(
     await fill.sized(false, pulling.signal, SIZE_WAIT_MS);
     const ahead = pulling.range === undefined ? undefined : await aheadOf(fill, pulling, pulling.range);
     if (ahead !== undefined) {
-      return { kind: 'content', content: reading(ahead, leave), source: { outcome: 'bypass', why: 'partial' } };
+      return { kind: 'content', content: reading(ahead, leave), source: { outcome: 'bypass', why: 'partial' }, leave };
     }
   } catch (error) {
     leave();
@@ -70,7 +78,7 @@ async function joinFill(
   }
   const led = !joined && first.proven !== undefined;
   const source: Source = led ? { outcome: 'miss', upstream: first.upstream, stored: true } : { outcome: 'collapsed' };
-  return { kind: 'content', content: reading(contentOf(fill), leave), source };
+  return { kind: 'content', content: reading(contentOf(fill), leave), source, leave };
 }
 
 /** Only what turned out right is linked, with the size that it turned out to have. */

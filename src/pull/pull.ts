@@ -174,7 +174,14 @@ function finishManifest(
 function finishBlob(deps: PullDeps, request: PullRequest, pulling: Pulling, answer: BlobAnswer): Reply {
   if (answer.kind === 'refused') throw toError(answer, pulling, request.target);
   note(deps, pulling, answer.content.digest, answer.content.size, answer.source, undefined);
-  return withNamespace(respondBlob(answer.content, answer.source, pulling), request);
+  let opens = false;
+  try {
+    const reply = respondBlob(answer.content, answer.source, pulling);
+    opens = reply.body.kind !== 'none';
+    return withNamespace(reply, request);
+  } finally {
+    if (!opens) answer.leave?.();
+  }
 }
 
 function upstreamOf(source: Source): string | undefined {

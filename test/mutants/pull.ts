@@ -643,6 +643,14 @@ export const mutants: readonly Mutant[] = [
     test: ['test/unit/pull/tags.test.ts'],
   },
   {
+    name: 'who is answered without a byte is waited for',
+    guards: ['decision 14'],
+    file: 'src/pull/pull.ts',
+    find: '    if (!opens) answer.leave?.();\n',
+    replace: '',
+    test: ['test/unit/pull/ahead.test.ts'],
+  },
+  {
     name: 'a fill ends with the client that began it',
     guards: ['promise 3', 'P54', 'R03'],
     file: 'src/pull/fill.ts',

@@ -155,6 +155,25 @@ describe('fills that nobody reads', () => {
     await house.fills.park();
   });
 
+  test('[decision 14] who is answered without a byte waits for none', async () => {
+    const { opened, open } = gate();
+    const hub = createScriptedPort('hub', () => ({ bytes: big.bytes, hold: { after: 5 * MIB, until: opened } }));
+    const house = await createHouse({ chain: [hub] });
+    const blobs = Array.from({ length: 12 }, (_, at) => randomBlob(big.size, 300 + at));
+    for (const [at, { digest }] of blobs.entries()) {
+      const asked = at % 2 === 0 ? { ifNoneMatch: '*' } : { range: `bytes=${big.size}-` };
+      const status = await house.blob('a/b', digest, asked).then(
+        (reply) => reply.status,
+        (error: { status: number }) => error.status,
+      );
+      expect(status).toBe(at % 2 === 0 ? 304 : 416);
+    }
+    await settle(60);
+    expect(house.fills.running()).toHaveLength(8);
+    open();
+    await house.fills.park();
+  });
+
   test('who comes while a fill is being parked begins anew, and is not cut', async () => {
     const { opened } = gate();
     const hub = createScriptedPort('hub', (_, at) => ({

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { newTrace } from '../../../src/pull/trace.ts';
 import { createFakeClock } from '../../fakes/fake-clock.ts';
-import { buildImage, type ManifestBlob } from '../../fakes/images.ts';
+import { buildImage, randomBlob, type ManifestBlob } from '../../fakes/images.ts';
 import { ABSENT, createScriptedPort, trouble, type Said, type Supply } from '../../fakes/scripted-port.ts';
 import { bytesOf, createHouse, settle, sha256 } from './house.ts';
 
@@ -339,6 +339,23 @@ describe('in time', () => {
     await settle();
     await house.clock.advance(25_000);
     expect(await asked).toMatchObject({ status: 504 });
+  });
+
+  test('[P39] who waits for another’s fill, and then for a proof, waits no longer than others', async () => {
+    let answer: (said: Said) => void = () => undefined;
+    const hub = createScriptedPort('hub', ({ repository }) =>
+      repository === 'a/b' ? new Promise<Said>((resolve) => (answer = resolve)) : 'hang',
+    );
+    const house = await createHouse({ chain: [hub] });
+    const { digest } = randomBlob(1_000_000);
+    const first = house.blob('a/b', digest);
+    const joined = house.blob('c/d', digest).catch((error: unknown) => error);
+    await settle();
+    await house.clock.advance(20_000);
+    answer({ bytes: randomBlob(1_000_000).bytes });
+    await first;
+    await house.clock.advance(5_000);
+    expect(await Promise.race([joined, Promise.resolve('waits')])).toMatchObject({ status: 504 });
   });
 
   test('[P40] a manifest that drips counts against the same time', async () => {
