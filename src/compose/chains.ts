@@ -22,7 +22,10 @@ export function createChains(config: Config, deps: UpstreamSetDeps, previous?: C
   const { only, allow: _allow, ...names } = config.names;
   const nameOptions = { ...names, pathPrefix: config.http.prefix, ...(only === undefined ? {} : { only }) };
   const routes = config.routes.map((route) => ({ route, options: toRoute(route, upstreams) }));
-  const views = routes.map(({ route, options }) => ({ matches: compilePatterns(route.match), view: toView(route, options) }));
+  const views = routes.map(({ route, options }) => ({
+    matches: compilePatterns(route.match),
+    view: toView(route, options, upstreams),
+  }));
   return {
     config,
     parseName: createNameParser(nameOptions),
@@ -54,6 +57,8 @@ function toRoute(route: RouteConfig, upstreams: UpstreamSet): RouteOptions {
   };
 }
 
-function toView({ at }: RouteConfig, { name, deny, chain, policy }: RouteOptions): RouteView {
-  return { name, at, deny, chain, tagttlMs: policy.tagTtlMs };
+/** The chain as it is written: without those that are only asked again when they refuse our credentials. */
+function toView(route: RouteConfig, { name, deny, policy }: RouteOptions, { byName }: UpstreamSet): RouteView {
+  const chain = route.upstreams.map((upstream) => byName.get(upstream)).filter((upstream) => upstream !== undefined);
+  return { name, at: route.at, deny, chain, tagttlMs: policy.tagTtlMs };
 }

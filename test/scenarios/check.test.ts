@@ -1,22 +1,30 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { proveUpstreams } from '../../src/compose.ts';
+import { createChains } from '../../src/compose/chains.ts';
+import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { systemClock } from '../../src/system/clock.ts';
+import { systemRandom } from '../../src/system/random.ts';
 import { createScriptedUpstream, type ScriptedUpstream } from '../fakes/scripted-upstream.ts';
 
 let upstream: ScriptedUpstream;
 afterEach(() => upstream.close());
 
-/** What `entrepot check` finds of one upstream, signed in to as `me`. */
-async function prove(password: string) {
+/** One upstream, signed in to as `me`. */
+async function configWith(password: string): Promise<Config> {
   const settings = {
     upstreams: { corp: { url: upstream.url, username: 'me', password } },
     routes: [{ match: 'docker.io/**', upstreams: ['corp'] }],
   };
   const readConfig = (path: string): Promise<string> =>
     path === '/c.yml' ? Promise.resolve(JSON.stringify(settings)) : readFile(path, 'utf8');
-  const config = await loadConfig({ argument: '/c.yml', env: {}, directory: '/', readFile: readConfig });
-  const [proof] = await proveUpstreams(config, new AbortController().signal);
+  return loadConfig({ argument: '/c.yml', env: {}, directory: '/', readFile: readConfig });
+}
+
+/** What `entrepot check` finds of it. */
+async function prove(password: string) {
+  const [proof] = await proveUpstreams(await configWith(password), new AbortController().signal);
   return proof!;
 }
 
@@ -32,4 +40,13 @@ describe('check', () => {
     expect(await prove('wrong')).toMatchObject({ ok: false, signedIn: false });
     expect(await prove('right')).toMatchObject({ ok: true });
   });
+});
+
+test('explain asks each upstream of the chain once, as it is written: not again for who asks it without credentials', async () => {
+  upstream = await createScriptedUpstream();
+  const deps = { clock: systemClock, random: systemRandom, report: () => undefined, memoryOf: () => undefined };
+  const chains = createChains(await configWith('p'), { ...deps, env: {}, version: 'test' });
+  const view = chains.routeOf({ registry: 'docker.io', repository: 'library/alpine' });
+  expect(view?.chain.map(({ name }) => name)).toEqual(['corp']);
+  await chains.upstreams.close();
 });
