@@ -4,20 +4,27 @@ import { isNetwork, parseAddress, parseHost, parseTarget, parseWebUrl } from './
 import { nearest } from './nearest.ts';
 import { checkPattern, checkTagPattern, type PatternFault } from './pattern.ts';
 import { Secret } from './secret.ts';
-import { parseCount, parseDuration, parseFlag } from './units.ts';
+import { guessDuration, parseCount, parseDuration, parseFlag } from './units.ts';
 
 /**
  * The kinds of value that the configuration knows. Each reads the text as it stood in the file (so that a password
  * `0123` stays what it is) and yields its typed value. `form` names the kind to the JSON Schema, to README's table,
- * and to the list of what may be shown (`shown.ts`).
+ * and to the list of what may be shown (`shown.ts`). `guess` is what may have been meant, said where it would have been right.
  */
-export function form<Value>(name: string, expected: string, parse: (text: string) => Value | undefined) {
+export function form<Value>(
+  name: string,
+  expected: string,
+  parse: (text: string) => Value | undefined,
+  guess: (text: string) => string | undefined = () => undefined,
+) {
   return z
     .string({ error: () => `expected ${expected}` })
     .transform((text, context): Value => {
       const value = parse(text);
       if (value !== undefined) return value;
-      context.addIssue({ code: 'custom', message: `expected ${expected}` });
+      const guessed = guess(text);
+      const suggestion = guessed !== undefined && parse(guessed) !== undefined ? guessed : undefined;
+      context.addIssue({ code: 'custom', message: `expected ${expected}`, params: { suggestion } });
       return z.NEVER;
     })
     .meta({ form: name });
@@ -40,25 +47,39 @@ export const count = (min: number, max: number) =>
 
 /** Milliseconds; never more than a hundred years, so that sums stay exact. */
 export const duration = () =>
-  form('duration', 'a duration such as 30s, 5m, 168h or 30d', (written) => {
-    const value = parseDuration(written);
-    return value !== undefined && value <= 36_525 * 86_400_000 ? value : undefined;
-  });
+  form(
+    'duration',
+    'a duration such as 30s, 5m, 168h or 30d',
+    (written) => {
+      const value = parseDuration(written);
+      return value !== undefined && value <= 36_525 * 86_400_000 ? value : undefined;
+    },
+    guessDuration,
+  );
 
 /** A time limit: a {@link duration} of `min` milliseconds to a day, which no timer overflows. */
 export const limit = (min = 1) =>
-  form('duration', `a duration from ${min}ms to 24h, such as 30s`, (written) => {
-    const value = parseDuration(written);
-    return value !== undefined && value >= min && value <= 86_400_000 ? value : undefined;
-  });
+  form(
+    'duration',
+    `a duration from ${min}ms to 24h, such as 30s`,
+    (written) => {
+      const value = parseDuration(written);
+      return value !== undefined && value >= min && value <= 86_400_000 ? value : undefined;
+    },
+    guessDuration,
+  );
 
 /** A {@link duration}, or `forever`, which is Infinity. */
 export const durationOrForever = () =>
-  form('duration or forever', 'a duration such as 30s, 5m or 30d, or forever', (written) =>
-    written === 'forever' ? Number.POSITIVE_INFINITY : parseDuration(written),
+  form(
+    'duration or forever',
+    'a duration such as 30s, 5m or 30d, or forever',
+    (written) => (written === 'forever' ? Number.POSITIVE_INFINITY : parseDuration(written)),
+    guessDuration,
   );
 
-export const address = () => form('address', 'an address such as :5000, 127.0.0.1:5000 or [::1]:5000', parseAddress);
+export const address = () =>
+  form('address', 'an address such as :5000, 127.0.0.1:5000 or [::1]:5000', parseAddress, (written) => `:${written}`);
 
 export const target = (defaultPort?: number) =>
   form('host:port', 'a host and a port, such as localhost:6379', (written) => parseTarget(written, defaultPort));

@@ -134,7 +134,13 @@ async function readConfigFile(path: string, { readFile }: LoadOptions): Promise<
     return await readFile(path, FILE_BYTES_MAX);
   } catch (error) {
     const code = (error as { code?: unknown } | undefined)?.code;
-    const expected = `cannot be read${typeof code === 'string' ? ` (${code})` : ''}`;
+    const expected =
+      (typeof code === 'string' && UNREADABLE[code]) || `cannot be read${typeof code === 'string' ? ` (${code})` : ''}`;
     throw new ConfigError([{ file: path, line: 0, column: 0, key: '', expected }], { cause: error });
   }
 }
+
+const UNREADABLE: Readonly<Record<string, string>> = {
+  EISDIR: 'is a directory: name the file in it',
+  EACCES: 'may not be read by this user',
+};

@@ -7,7 +7,14 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
     const distance = distanceOf(wanted, candidate.toLowerCase());
     if (distance <= limit && (best === undefined || distance < best.distance)) best = { candidate, distance };
   }
-  return best?.candidate;
+  return best?.candidate ?? completed(wanted, candidates);
+}
+
+/** The one candidate that begins with the word: `rootdir`, `cert`. */
+function completed(wanted: string, candidates: Iterable<string>): string | undefined {
+  const found =
+    wanted.length < 4 ? [] : [...new Set(candidates)].filter((candidate) => candidate.toLowerCase().startsWith(wanted));
+  return found.length === 1 ? found[0] : undefined;
 }
 
 /** Edits between two words: a letter more, less or other, or two neighbours swapped. Words are cut at 64 letters. */

@@ -34,7 +34,8 @@ function typeOf(node: JsonSchema): string {
 }
 
 function defaultOf({ default: value }: JsonSchema): string {
-  if (value === undefined || (Array.isArray(value) && value.length === 0)) return '';
+  // What is empty unless written has no default to tell of.
+  if (value === undefined || (typeof value === 'object' && value !== null && Object.keys(value).length === 0)) return '';
   return `\`${String(value)}\``;
 }
 

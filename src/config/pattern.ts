@@ -41,6 +41,15 @@ export function checkTagPattern(text: string): PatternFault | undefined {
   return text.includes('/') ? { expected: 'expected a pattern of tags, such as v*, without a slash' } : undefined;
 }
 
+/** Whether `wider` matches all that `narrower` does; false where that is not plain to see. */
+export function covers(wider: string, narrower: string): boolean {
+  if (wider === narrower || wider === '**') return true;
+  const open = wider.endsWith('/**');
+  const [head, rest] = [(open ? wider.slice(0, -3) : wider).split('/'), narrower.split('/')];
+  if (open ? rest.length <= head.length : rest.length !== head.length) return false;
+  return head.every((segment, at) => segment !== '**' && (segment === rest[at] || (segment === '*' && rest[at] !== '**')));
+}
+
 function checkGlob(text: string): PatternFault | undefined {
   if (text === '') return { expected: 'expected a pattern, found nothing' };
   if (text.length > LENGTH_MAX) return { expected: `expected a pattern of at most ${LENGTH_MAX} characters` };

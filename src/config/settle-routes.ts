@@ -1,5 +1,6 @@
 import type { RouteConfig, RoutePolicyConfig } from './config.ts';
 import { nearest } from './nearest.ts';
+import { covers } from './pattern.ts';
 import type { Written } from './schema.ts';
 import type { Settling } from './settling.ts';
 import { placeAt } from './tree-path.ts';
@@ -28,6 +29,7 @@ export function settleRoutes(
     };
   });
   checkNames(routes, work);
+  work.warnings.push(...unreached(routes), ...unnamed(routes, names));
   return routes;
 }
 
@@ -71,4 +73,20 @@ function checkNames(routes: readonly RouteConfig[], work: Settling): void {
     const first = routes.findIndex(({ name }) => name === route.name);
     if (first < index) work.fault(['routes', index], `expected another name than that of routes[${first}], ${route.name}`);
   }
+}
+
+/** The first route that matches decides: what stands behind one that matches all the same names is never asked. */
+function unreached(routes: readonly RouteConfig[]): string[] {
+  return routes.flatMap(({ match, name, at }, index) => {
+    const before = routes.slice(0, index);
+    const takers = match.map((pattern) => before.find((route) => route.match.some((wider) => covers(wider, pattern))));
+    if (takers.length === 0 || takers.includes(undefined)) return [];
+    const all = [...new Set(takers.map((taker) => taker?.name))].join(', ');
+    return [`${at}: the route ${name} is never reached: ${all} stands before it and takes all that it matches`];
+  });
+}
+
+function unnamed(routes: readonly RouteConfig[], names: readonly string[]): string[] {
+  const named = new Set(routes.flatMap(({ upstreams }) => upstreams));
+  return names.filter((name) => !named.has(name)).map((name) => `upstreams.${name} stands in no route: it is never asked`);
 }

@@ -82,8 +82,12 @@ function parseYaml(text: string, lines: LineCounter, start: Place): Document.Par
   }
 }
 
+const UNQUOTED = 'expected an alias of something that stands before it; a pattern that begins with * has to stand in quotes';
+
 function explain(error: { readonly code: string; readonly message: string }): string {
   if (error.code === 'DUPLICATE_KEY') return 'expected each key once, but this one stands here a second time';
+  if (error.code === 'BAD_ALIAS') return UNQUOTED;
+  if (error.code === 'TAB_AS_INDENT') return 'not YAML: expected blanks, found a tab as indentation';
   if (error.code === 'MULTIPLE_DOCS') return 'expected one YAML document, but there are several';
   return `not YAML: ${error.message}`;
 }
@@ -144,7 +148,7 @@ class Reader {
 
   #resolve(node: YamlNode, at: Place): YamlNode {
     const target = isAlias(node) ? node.resolve(this.#document) : node;
-    if (target === undefined) throw faultOf(at, 'expected an alias of something that stands before it');
+    if (target === undefined) throw faultOf(at, UNQUOTED);
     return target as YamlNode;
   }
 

@@ -22,6 +22,12 @@ export function parseDuration(text: string): number | undefined {
   return total <= Number.MAX_SAFE_INTEGER ? total : undefined;
 }
 
+/** What a person may have meant: `300` are seconds, `5 minutes` 5m, `1 day` 1d. */
+export function guessDuration(text: string): string | undefined {
+  const [, count, unit = 's'] = /^(\d+(?:\.\d+)?) *([smhd][a-z]*)?$/i.exec(text) ?? [];
+  return count === undefined ? undefined : `${count}${/^ms|^milli/i.test(unit) ? 'ms' : unit.charAt(0).toLowerCase()}`;
+}
+
 /** As YAML 1.1 spelt it too, since the official registry reads those. */
 export function parseFlag(text: string): boolean | undefined {
   if (/^(?:true|yes|on|y)$/i.test(text)) return true;

@@ -85,7 +85,7 @@ describe('REGISTRY_ variables', () => {
 
   test('a fault names the variable', async () => {
     expect(await refusal(ROUTES, { env: { REGISTRY_HTTP_ADDR: '5000' } })).toBe(
-      'environment: REGISTRY_HTTP_ADDR: expected an address such as :5000, 127.0.0.1:5000 or [::1]:5000',
+      'environment: REGISTRY_HTTP_ADDR: expected an address such as :5000, 127.0.0.1:5000 or [::1]:5000; did you mean ":5000"?',
     );
     expect(await refusal(ROUTES, { env: { REGISTRY_AUTH_HTPASSWD_REALM: 'x' } })).toMatch(
       /^environment: REGISTRY_AUTH_HTPASSWD_REALM: is not built yet/,

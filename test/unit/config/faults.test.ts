@@ -15,7 +15,7 @@ const FAULTS: readonly (readonly [title: string, yaml: string, message: string])
   [
     'address',
     `http:\n  addr: 5000\n${ROUTES}`,
-    'config.yml:2:9: http.addr: expected an address such as :5000, 127.0.0.1:5000 or [::1]:5000',
+    'config.yml:2:9: http.addr: expected an address such as :5000, 127.0.0.1:5000 or [::1]:5000; did you mean ":5000"?',
   ],
   ['section that is a text', `http: yes\n${ROUTES}`, 'config.yml:1:7: http: expected a section of keys'],
   ['list that is a section', 'routes: { a: 1 }\n', 'config.yml:1:9: routes: expected a list'],
@@ -23,7 +23,23 @@ const FAULTS: readonly (readonly [title: string, yaml: string, message: string])
   [
     'duration',
     `defaults: { tagttl: 5 minutes }\n${ROUTES}`,
-    'config.yml:1:21: defaults.tagttl: expected a duration such as 30s, 5m, 168h or 30d',
+    'config.yml:1:21: defaults.tagttl: expected a duration such as 30s, 5m, 168h or 30d; did you mean "5m"?',
+  ],
+  [
+    'duration without a unit',
+    `defaults: { tagttl: 300 }\n${ROUTES}`,
+    'config.yml:1:21: defaults.tagttl: expected a duration such as 30s, 5m, 168h or 30d; did you mean "300s"?',
+  ],
+  [
+    'pattern without quotes',
+    'routes:\n  - match: **\n    upstreams: [origin]\n',
+    'config.yml:2:12: expected an alias of something that stands before it; a pattern that begins with * has to stand in quotes',
+  ],
+  ['tab', `http:\n\taddr: :5000\n${ROUTES}`, 'config.yml:2:1: not YAML: expected blanks, found a tab as indentation'],
+  [
+    'key cut short',
+    `storage: { filesystem: { rootdir: /x } }\n${ROUTES}`,
+    'config.yml:1:26: storage.filesystem.rootdir: is not a key here; did you mean "rootdirectory"?',
   ],
   [
     'time limit',
@@ -241,7 +257,7 @@ describe('files that cannot be read', () => {
     });
 
   test('the configuration itself', async () => {
-    await expect(failing('/etc/entrepot/config.yml')).rejects.toThrow('/etc/entrepot/config.yml: cannot be read (EACCES)');
+    await expect(failing('/etc/entrepot/config.yml')).rejects.toThrow('/etc/entrepot/config.yml: may not be read by this user');
   });
 
   test('a secret', async () => {
