@@ -11,12 +11,17 @@ export function formatBytes(bytes: number): string {
   return `${unit > 0 && value < 10 ? value.toFixed(1) : Math.round(value)} ${UNITS[unit]}`;
 }
 
-/** The two largest units: `45s`, `3m 12s`, `5h 10m`, `12d 3h`. */
+/** The two largest units, the second only if there is any of it: `45s`, `3m 12s`, `5m`, `5h 10m`, `12d 3h`. */
 export function formatDuration(ms: number): string {
   if (!Number.isFinite(ms)) return 'forever';
   const seconds = Math.max(0, Math.round(ms / 1000));
   if (seconds < 60) return `${seconds}s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)}m ${seconds % 60}s`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3600)}h ${Math.floor((seconds % 3600) / 60)}m`;
-  return `${Math.floor(seconds / 86_400)}d ${Math.floor((seconds % 86_400) / 3600)}h`;
+  if (seconds < 3600) return twoUnits(seconds, 60, 'm', 1, 's');
+  if (seconds < 86_400) return twoUnits(seconds, 3600, 'h', 60, 'm');
+  return twoUnits(seconds, 86_400, 'd', 3600, 'h');
+}
+
+function twoUnits(seconds: number, large: number, largeName: string, small: number, smallName: string): string {
+  const rest = Math.floor((seconds % large) / small);
+  return `${Math.floor(seconds / large)}${largeName}${rest === 0 ? '' : ` ${rest}${smallName}`}`;
 }

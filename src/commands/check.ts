@@ -25,9 +25,8 @@ export async function check(context: CommandContext, argument: string | undefine
   context.terminal.out(flags.json === true ? asJson(config, proofs) : asText(config, proofs));
   const failed = (proofs ?? []).filter((proof) => !proof.ok);
   if (failed.length === 0) return 0;
-  context.terminal.err(
-    `${failed.map(({ name, message }) => `${name}: ${message}`).join('; ')}: see above what was asked, and how\n`,
-  );
+  const names = failed.map(({ name }) => name).join(', ');
+  context.terminal.err(`${failed.length} of ${proofs?.length} upstreams failed (${names}): what each said stands above\n`);
   return 3;
 }
 
@@ -35,7 +34,13 @@ export async function check(context: CommandContext, argument: string | undefine
 const PROOF_MS_MAX = 60_000;
 
 function asJson(config: Config, proofs: readonly Proof[] | undefined): string {
-  return printJson({ config: config.shown, routes: config.routes, warnings: config.warnings, upstreams: proofs }, 2);
+  const routes = config.routes.map((route) => ({ ...route, policy: { ...route.policy, stale: written(route.policy.stale) } }));
+  return printJson({ config: config.shown, routes, warnings: config.warnings, upstreams: proofs }, 2);
+}
+
+/** JSON has no infinity. */
+function written(ms: number): number | 'forever' {
+  return Number.isFinite(ms) ? ms : 'forever';
 }
 
 function asText(config: Config, proofs: readonly Proof[] | undefined): string {

@@ -51,6 +51,7 @@ function oneLine(text: string, write: (text: string) => void): void {
     `${text
       .trim()
       .replace(/^error: /, '')
+      .replace(/\.$/, '')
       .replaceAll(/\s*\n\s*/g, ' ')}: see --help\n`,
   );
 }
