@@ -1,0 +1,124 @@
+import { describe, expect } from 'vitest';
+import { redisMissing, startRedis, type RedisServer } from '../fakes/redis-server.ts';
+import { scenario, times, type Stage } from '../scenarios/harness.ts';
+import { blobPath, manifestPath } from '../scenarios/paths.ts';
+import type { Running } from '../scenarios/running.ts';
+import { routesTo, type Settings } from '../scenarios/settings.ts';
+
+/** R45: no request waits longer for a Redis that does not answer (milliseconds). */
+const SLOWEST_MS = 1500;
+
+const own = { settings: null, timeoutMs: 60_000 } as const;
+
+describe.skipIf(redisMissing !== undefined)(
+  `[R45] pulls through a Redis in trouble${redisMissing === undefined ? '' : `: ${redisMissing}`}`,
+  () => {
+    scenario(
+      'down at the start: it serves, says so, and keeps again by itself when Redis comes',
+      async (stage) => {
+        const redis = await redisOf(stage);
+        await redis.stop();
+        const pull = pullsOf(stage);
+        const server = await stage.start(settingsOf(stage, redis));
+        expect(await pull(server)).toEqual(['bypass', 'bypass', 'bypass']);
+        expect(await readiness(server)).toEqual([200, { degraded: ['metadata'] }]);
+        expect(await degraded(server)).toBe(1);
+        await redis.start();
+        await expect.poll(() => degraded(server), { timeout: 15_000, interval: 100 }).toBe(0);
+        expect(await pull(server)).toEqual(['miss', 'hit', 'miss']);
+        await server.settled();
+        expect(await pull(server)).toEqual(['hit', 'hit', 'hit']);
+        expect(await readiness(server)).toEqual([200, {}]);
+      },
+      own,
+    );
+
+    scenario(
+      'frozen, thawed, killed, and back without its memory: every pull is right and soon, and no absence is made up',
+      async (stage) => {
+        const redis = await redisOf(stage);
+        const pull = pullsOf(stage);
+        const server = await stage.start(settingsOf(stage, redis));
+        await pull(server);
+        await server.settled();
+        const healed = (): Promise<void> => expect.poll(() => degraded(server), { timeout: 15_000, interval: 100 }).toBe(0);
+
+        redis.signal('SIGSTOP');
+        expect(await pull(server)).toEqual(['bypass', 'bypass', 'bypass']);
+        const many = await Promise.all(times(20, () => pull(server)));
+        expect(new Set(many.flat())).toEqual(new Set(['bypass']));
+        redis.signal('SIGCONT');
+        await healed();
+        expect(await pull(server)).toEqual(['hit', 'hit', 'hit']);
+
+        await redis.stop();
+        expect(await pull(server)).toEqual(['bypass', 'bypass', 'bypass']);
+        expect(await readiness(server)).toEqual([200, { degraded: ['metadata'] }]);
+        await redis.start();
+        await healed();
+        // All is forgotten; what the disk holds is proved and linked anew.
+        await pull(server);
+        await server.settled();
+        expect(await pull(server)).toEqual(['hit', 'hit', 'hit']);
+      },
+      own,
+    );
+
+    scenario(
+      'down beside an upstream that is down: 5xx, never a 404',
+      async (stage) => {
+        const redis = await redisOf(stage);
+        const image = stage.upstream.image('library/a', '1');
+        const server = await stage.start(settingsOf(stage, redis));
+        await redis.stop();
+        await stage.upstream.down();
+        for (const path of [manifestPath('1', 'library/a'), blobPath(image.layers[0]!, 'library/a')]) {
+          const reply = await server.get(path);
+          await reply.bytes();
+          expect([502, 503, 504]).toContain(reply.status);
+        }
+      },
+      own,
+    );
+  },
+);
+
+async function redisOf(stage: Stage): Promise<RedisServer> {
+  const redis = await startRedis();
+  stage.defer(() => redis.clean());
+  return redis;
+}
+
+function settingsOf(stage: Stage, redis: RedisServer): Settings {
+  return { ...routesTo(stage.upstream), metadata: 'redis', redis: { addrs: [redis.address] } };
+}
+
+/** Pulls a tag, a manifest and a layer, whole, right and in time; yields how each was answered. */
+function pullsOf(stage: Stage): (server: Running) => Promise<readonly string[]> {
+  const image = stage.upstream.image('library/a', '1');
+  const [layer] = image.layers;
+  const wanted = [
+    [manifestPath('1', 'library/a'), image.top.digest],
+    [manifestPath(image.top.digest, 'library/a'), image.top.digest],
+    [blobPath(layer!, 'library/a'), layer!.digest],
+  ] as const;
+  return async (server) => {
+    const outcomes: string[] = [];
+    for (const [path, digest] of wanted) {
+      const reply = await server.get(path);
+      expect(await reply.sha256()).toBe(digest);
+      expect(reply.headMs).toBeLessThan(SLOWEST_MS);
+      outcomes.push(/hit|bypass|miss/.exec(String(reply.headers['cache-status']))?.[0] ?? 'other');
+    }
+    return outcomes;
+  };
+}
+
+async function readiness(server: Running): Promise<readonly [number, unknown]> {
+  const reply = await server.debug('/readyz');
+  return [reply.status, await reply.json()];
+}
+
+async function degraded(server: Running): Promise<number> {
+  return (await server.metrics()).sum('entrepot_degraded', { reason: 'metadata' });
+}
