@@ -30,12 +30,16 @@ export async function explain(context: CommandContext, image: string, flags: Loo
 /** With `--json` one object a line, so that a long list costs no memory on either side. */
 export async function ls(context: CommandContext, pattern: string | undefined, flags: LookFlags): Promise<ExitCode> {
   const config = await readConfig(context, flags.config);
+  let count = 0;
   await withAdmin(context, config, async (admin) => {
     for await (const one of admin.ls(pattern)) {
+      count += 1;
       const line = `${one.repository}:${one.tag}  ${one.digest}  checked ${one.checked}  used ${one.lastUse ?? 'never'}\n`;
       context.terminal.out(flags.json === true ? printJson(one) : line);
     }
   });
+  // On stderr: what reads stdout reads an empty list.
+  if (count === 0) context.terminal.err('nothing is held yet\n');
   return 0;
 }
 

@@ -7,6 +7,7 @@ import { messageOf } from '../observe/redact.ts';
 import type { CommandContext, ExitCode, RunningServer } from './context.ts';
 import { CommandFault } from './fault.ts';
 import { readConfig, readText } from './settings.ts';
+import { startFault } from './start-fault.ts';
 
 /** Serves until SIGTERM or SIGINT, drains, and yields 0; a second such signal ends the process at once. */
 export async function serve(context: CommandContext, argument: string | undefined): Promise<ExitCode> {
@@ -56,7 +57,7 @@ async function start(
     await checkWritable(context, config.storage.rootdirectory);
     return await context.startServer(config, { log, version: context.version, reload });
   } catch (error) {
-    throw error instanceof CommandFault ? error : new CommandFault(`cannot start: ${messageOf(error)}`, 1, { cause: error });
+    throw error instanceof CommandFault ? error : new CommandFault(startFault(error), 1, { cause: error });
   }
 }
 
@@ -73,7 +74,9 @@ async function checkWritable(context: CommandContext, directory: string): Promis
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code !== 'EACCES' && code !== 'EPERM') return; // A full or read-only disk does not keep it from serving (promise 5).
     const owner = `${process.getuid?.() ?? 1000}:${process.getgid?.() ?? 1000}`;
-    throw new CommandFault(`${directory} may not be written by this user: run  chown -R ${owner} ${directory}`, 1, {
+    const there = await context.disk.stat(directory).catch(() => undefined);
+    const make = there === undefined ? `mkdir -p ${directory} && ` : '';
+    throw new CommandFault(`${directory} may not be written by this user: run  ${make}chown -R ${owner} ${directory}`, 1, {
       cause: error,
     });
   }

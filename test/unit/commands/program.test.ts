@@ -224,6 +224,12 @@ describe('without a server', () => {
     expect(JSON.parse((await at.command('ls', '--json')).out)).toMatchObject({ tag: 'latest' });
   });
 
+  test('ls of an empty store says so where nobody parses it', async () => {
+    async function* ls() {}
+    const said = await (await scene({ admin: { ls } })).command('ls', '--json');
+    expect(said).toEqual({ exit: 0, out: '', err: 'nothing is held yet\n' });
+  });
+
   test('a store that is not there is not made', async () => {
     const { exit, err } = await (await scene({ stored: false })).command('ls');
     expect(exit).toBe(1);

@@ -126,10 +126,32 @@ describe('serve', () => {
     expect(await at.command('serve')).toMatchObject({ exit: 1, err: 'cannot start: listen EADDRINUSE 127.0.0.1:5000\n' });
   });
 
+  test.each([
+    [{ code: 'EADDRINUSE', address: '127.0.0.1', port: 5000 }, '127.0.0.1:5000 is taken by another program: stop that one'],
+    [{ code: 'EADDRINUSE', address: '::', port: 5000 }, '[::]:5000 is taken'],
+    [{ code: 'EACCES', address: '0.0.0.0', port: 80 }, '0.0.0.0:80 may not be listened on by this user'],
+    [{ code: 'EADDRNOTAVAIL', address: '192.0.2.7', port: 5000 }, '192.0.2.7:5000 is no address of this machine'],
+    [{ code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname: 'mirror.test' }, 'mirror.test is a name that nobody knows'],
+  ])('an address that cannot be listened on says what to do: %j', async (what, said) => {
+    const error = Object.assign(new Error('listen'), { syscall: 'listen', ...what });
+    const { exit, err } = await (await scene({ startServer: () => Promise.reject(error) })).command('serve');
+    expect(exit).toBe(1);
+    expect(err).toContain(`cannot start: ${said}`);
+    expect(err.trimEnd().split('\n')).toHaveLength(1);
+  });
+
+  test('a directory that may not be made: the commands that make it', async () => {
+    const at = await scene();
+    const denied = Object.assign(new Error('mkdir'), { code: 'EACCES' });
+    Object.assign(at.context.disk, { makeDirectory: () => Promise.reject(denied), stat: () => Promise.resolve(undefined) });
+    expect((await at.command('serve')).err).toMatch(/: run {2}mkdir -p \/data && chown -R \d+:\d+ \/data\n$/);
+  });
+
   test('a volume of somebody else’s: the command that mends it', async () => {
     const at = await scene();
     const denied = Object.assign(new Error('mkdir'), { code: 'EACCES' });
-    Object.assign(at.context.disk, { makeDirectory: () => Promise.reject(denied) });
+    const stat = (): Promise<object> => Promise.resolve({ size: 0, modified: 0, directory: true });
+    Object.assign(at.context.disk, { makeDirectory: () => Promise.reject(denied), stat });
     const { exit, err } = await at.command('serve');
     expect(exit).toBe(1);
     expect(err).toMatch(/^\/data may not be written by this user: run {2}chown -R \d+:\d+ \/data\n$/);
