@@ -35,15 +35,20 @@ export async function fillBlob(
 ): Promise<Filled> {
   const { route, registry, repository, holder } = pulling;
   const order = { digest, registry, repository, chain: route.chain, expectedSize, holder, open: route.policy.open };
-  for (;;) {
+  for (let failures = 0; ;) {
     if (deps.fills.inTrouble()) return fillThrough(deps, pulling, digest, expectedSize);
     const claim = await deps.fills.claim(order, pulling.signal);
     const { fill, joined, leave } = claim;
     const first = await fill.first;
-    if (first.kind === 'content') return joinFill(deps, pulling, claim, first);
+    if (first.kind === 'content') {
+      await fill.sized(false, pulling.signal, SIZE_WAIT_MS);
+      if (!joined || failures > 0 || fill.canBeJoined()) return joinFill(deps, pulling, claim, first);
+      // It was found wrong while this client came: once, that is no reason to fail here too.
+      failures += 1;
+    }
     leave();
     if (first.kind === 'bypass') return fillThrough(deps, pulling, digest, expectedSize);
-    if (!joined || fill.holder === holder) return first.refusal;
+    if (first.kind === 'refused' && (!joined || fill.holder === holder)) return first.refusal;
     // Another repository's upstreams refused it to that one; ours have not been asked yet.
     await fill.ended;
   }
@@ -67,7 +72,6 @@ async function joinFill(
       }
       linkWhenHeld(deps, pulling, fill, proof);
     }
-    await fill.sized(false, pulling.signal, SIZE_WAIT_MS);
     const ahead = pulling.range === undefined ? undefined : await aheadOf(fill, pulling, pulling.range);
     if (ahead !== undefined) {
       return { kind: 'content', content: reading(ahead, leave), source: { outcome: 'bypass', why: 'partial' }, leave };

@@ -46,8 +46,8 @@ export const mutants: readonly Mutant[] = [
     name: 'each client of a refused fill asks again',
     guards: ['promise 2', 'R05'],
     file: 'src/pull/fill.ts',
-    find: 'if (!joined || fill.holder === holder) return',
-    replace: 'if (!joined) return',
+    find: '(!joined || fill.holder === holder)',
+    replace: '!joined',
     test: ['test/unit/pull/fills.test.ts'],
   },
   {
@@ -643,6 +643,14 @@ export const mutants: readonly Mutant[] = [
     test: ['test/unit/pull/tags.test.ts'],
   },
   {
+    name: 'who comes while bytes are found wrong fails with them',
+    guards: ['P69'],
+    file: 'src/pull/fill.ts',
+    find: '!joined || failures > 0 || fill.canBeJoined()',
+    replace: 'true',
+    test: ['test/unit/pull/fills.test.ts'],
+  },
+  {
     name: 'who is answered without a byte is waited for',
     guards: ['decision 14'],
     file: 'src/pull/pull.ts',
@@ -654,9 +662,8 @@ export const mutants: readonly Mutant[] = [
     name: 'a fill ends with the client that began it',
     guards: ['promise 3', 'P54', 'R03'],
     file: 'src/pull/fill.ts',
-    find: "    if (first.kind === 'content') return joinFill(deps, pulling, claim, first);",
-    replace:
-      "    pulling.signal.addEventListener('abort', () => fill.park());\n    if (first.kind === 'content') return joinFill(deps, pulling, claim, first);",
+    find: "    if (first.kind === 'content') {\n",
+    replace: "    pulling.signal.addEventListener('abort', () => fill.park());\n    if (first.kind === 'content') {\n",
     test: ['test/unit/pull/fills.test.ts'],
   },
 ];

@@ -265,6 +265,30 @@ describe('verified or broken, never wrong', () => {
     await expectNoLeaks(house);
   });
 
+  test('[P69] who comes while bytes are being found wrong begins anew', async () => {
+    const { opened, open } = gate();
+    const short = { bytes: big.bytes.subarray(0, big.size - 1), hold: { after: 900_000, until: opened } };
+    const hub = createScriptedPort('hub', (_, at) => (at === 0 ? short : { bytes: big.bytes }));
+    const house = await createHouse({ chain: [hub] });
+    const first = drain(await house.blob('a/b', big.digest));
+    await settle();
+    let later: ReturnType<House['blob']> | undefined;
+    const lift = house.disk.fail({
+      on: 'unlink',
+      as: 'EIO',
+      when: () => {
+        later ??= house.blob('a/b', big.digest);
+        return false;
+      },
+    });
+    open();
+    expect((await first).broken).toBeInstanceOf(Error);
+    lift();
+    const reply = await later!;
+    expect(reply.headers['content-length']).toBe(String(big.size));
+    expect(sha256(await bytesOf(reply))).toBe(big.digest);
+  });
+
   test('[decision 7] a length that nobody says is asked for by HEAD', async () => {
     const hub = createScriptedPort('hub', ({ method }) => ({ bytes: big.bytes, size: method === 'HEAD' ? big.size : null }));
     const house = await createHouse({ chain: [hub] });
