@@ -116,7 +116,7 @@ describe('[P80] a process that ends in the middle of a fill', () => {
       for (const kill of times(sized(10, 200), (at) => at)) {
         const server = await stage.startProcess(settings);
         const pulling = Promise.all(times(3, () => pullSome(server)));
-        await new Promise((resolve) => setTimeout(resolve, random.fraction() * 250));
+        await new Promise((resolve) => setTimeout(resolve, random.fraction() * sized(300, 900)));
         expect([kill, await server.kill('SIGKILL')]).toEqual([kill, 'SIGKILL']);
         await pulling;
       }
