@@ -94,6 +94,40 @@ describe('what an answer becomes', () => {
     });
   });
 
+  test('[R64] every status from 200 to 999, with or without a body, is an answer of the table or a fault', async () => {
+    const server = await serve((request, response) => {
+      const [, status, body] = /\/manifests\/v(\d+)-(\w+)$/.exec(request.url ?? '') ?? [];
+      answer(response, Number(status ?? 401), { 'content-type': 'text/plain' }, body === 'full' ? 'some text' : '');
+    });
+    // One after the other they would open the breaker.
+    const kindOf = async (reference: string): Promise<string> => {
+      try {
+        const found = await upstreamOf(server).ask(wantManifest({ reference }), never);
+        if (found.kind === 'found') found.body?.close();
+        return found.kind;
+      } catch (error) {
+        return `${(error as Error).name} ${(error as { reason?: string }).reason}`;
+      }
+    };
+    const EXPECTED: Readonly<Record<number, string>> = {
+      200: 'found',
+      401: 'UpstreamError auth',
+      403: 'absent',
+      404: 'absent',
+      429: 'limited',
+    };
+    const wrong: string[] = [];
+    const look = async (status: number, body: string): Promise<void> => {
+      const kind = await kindOf(`v${status}-${body}`);
+      if (kind !== (EXPECTED[status] ?? 'UpstreamError status')) wrong.push(`${status} ${body}: ${kind}`);
+    };
+    for (let first = 200; first < 1000; first += 50) {
+      const statuses = Array.from({ length: 50 }, (_, at) => first + at);
+      await Promise.all(statuses.map((status) => look(status, status % 3 === 0 ? 'empty' : 'full')));
+    }
+    expect(wrong).toEqual([]);
+  });
+
   test('[R64] an interim answer is waited through; 100 and 101 that nobody asked for are faults', async () => {
     const server = await serve((request, response) => {
       if (request.url?.includes('hints')) response.writeEarlyHints({ link: '</x>; rel=preload' }, () => sendManifest(response));
