@@ -2,10 +2,10 @@ import type { Health, Reloaded } from '../admin/calls.ts';
 import type { CommandContext, ExitCode } from './context.ts';
 import { CommandFault } from './fault.ts';
 import type { LookFlags } from './look.ts';
-import { readConfig, socketPath } from './settings.ts';
+import { readPlace, socketPath } from './settings.ts';
 import { callServer, NoServerError } from './socket-client.ts';
 import { printJson } from './table.ts';
-import { noServer } from './with-admin.ts';
+import { noServer, noteWrongFile } from './with-admin.ts';
 
 /** Exit 0 once the new configuration is in force, 1 with what is wrong with it. */
 export async function reload(context: CommandContext, flags: LookFlags): Promise<ExitCode> {
@@ -27,10 +27,12 @@ export async function health(context: CommandContext, flags: LookFlags): Promise
 }
 
 async function callRunning(context: CommandContext, flags: LookFlags, call: 'reload' | 'health'): Promise<unknown> {
-  const config = await readConfig(context, flags.config);
+  const place = await readPlace(context, flags.config);
   try {
-    return await callServer(socketPath(config), call, {});
+    const answer = await callServer(socketPath(place), call, {});
+    noteWrongFile(context, place);
+    return answer;
   } catch (error) {
-    throw error instanceof NoServerError ? new CommandFault(noServer(config), 1, { cause: error }) : error;
+    throw error instanceof NoServerError ? noServer(place) : error;
   }
 }

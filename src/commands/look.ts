@@ -3,7 +3,7 @@ import { formatBytes } from '../admin/format.ts';
 import type { RecentClient } from '../admin/recent.ts';
 import type { CommandContext, ExitCode } from './context.ts';
 import { printExplanation } from './explain.ts';
-import { readConfig } from './settings.ts';
+import { readPlace } from './settings.ts';
 import { printStatus } from './status.ts';
 import { printJson, printTable } from './table.ts';
 import { runningServer, withAdmin } from './with-admin.ts';
@@ -14,24 +14,24 @@ export interface LookFlags {
 }
 
 export async function status(context: CommandContext, flags: LookFlags): Promise<ExitCode> {
-  const config = await readConfig(context, flags.config);
-  const found = await (await runningServer(config)).status();
+  const place = await readPlace(context, flags.config);
+  const found = await (await runningServer(context, place)).status();
   context.terminal.out(flags.json === true ? printJson(found, 2) : printStatus(found));
   return 0;
 }
 
 export async function explain(context: CommandContext, image: string, flags: LookFlags): Promise<ExitCode> {
-  const config = await readConfig(context, flags.config);
-  const found = await withAdmin(context, config, (admin) => admin.explain(image, AbortSignal.timeout(60_000)));
+  const place = await readPlace(context, flags.config);
+  const found = await withAdmin(context, place, (admin) => admin.explain(image, AbortSignal.timeout(60_000)));
   context.terminal.out(flags.json === true ? printJson(found, 2) : printExplanation(found));
   return 0;
 }
 
 /** With `--json` one object a line, so that a long list costs no memory on either side. */
 export async function ls(context: CommandContext, pattern: string | undefined, flags: LookFlags): Promise<ExitCode> {
-  const config = await readConfig(context, flags.config);
+  const place = await readPlace(context, flags.config);
   let count = 0;
-  await withAdmin(context, config, async (admin) => {
+  await withAdmin(context, place, async (admin) => {
     for await (const one of admin.ls(pattern)) {
       count += 1;
       const line = `${one.repository}:${one.tag}  ${one.digest}  checked ${one.checked}  used ${one.lastUse ?? 'never'}\n`;
@@ -44,8 +44,8 @@ export async function ls(context: CommandContext, pattern: string | undefined, f
 }
 
 export async function refresh(context: CommandContext, image: string, flags: LookFlags): Promise<ExitCode> {
-  const config = await readConfig(context, flags.config);
-  const found = await withAdmin(context, config, (admin) => admin.refresh(image));
+  const place = await readPlace(context, flags.config);
+  const found = await withAdmin(context, place, (admin) => admin.refresh(image));
   if (found.outcome === 'failed')
     throw new AdminError(`${found.image} was not refreshed: ${found.message ?? 'no upstream answered'}`);
   const from = found.before === undefined || found.before === found.digest ? '' : ` (was ${found.before})`;
@@ -57,18 +57,18 @@ export async function refresh(context: CommandContext, image: string, flags: Loo
 
 /** Until it is stopped. */
 export async function tail(context: CommandContext, flags: LookFlags): Promise<ExitCode> {
-  const config = await readConfig(context, flags.config);
+  const place = await readPlace(context, flags.config);
   const stop = new AbortController();
   const unlisten = (['SIGINT', 'SIGTERM'] as const).map((name) => context.signals.on(name, () => stop.abort()));
-  const admin = await runningServer(config);
+  const admin = await runningServer(context, place);
   for await (const line of admin.tail(stop.signal)) context.terminal.out(`${line}\n`);
   for (const one of unlisten) one();
   return 0;
 }
 
 export async function clients(context: CommandContext, flags: LookFlags): Promise<ExitCode> {
-  const config = await readConfig(context, flags.config);
-  const found = await (await runningServer(config)).clients();
+  const place = await readPlace(context, flags.config);
+  const found = await (await runningServer(context, place)).clients();
   context.terminal.out(flags.json === true ? printJson(found, 2) : printClients(found));
   return 0;
 }

@@ -1,13 +1,38 @@
 import { posix } from 'node:path';
 import type { Config } from '../config/config.ts';
-import { loadConfig } from '../config/load.ts';
+import { ConfigError } from '../config/fault.ts';
+import { loadConfig, type LoadOptions } from '../config/load.ts';
+import { findRootDirectory } from '../config/root-directory.ts';
 import type { Disk } from '../system/disk.ts';
 import type { CommandContext } from './context.ts';
 
 /** The configuration that this command line and environment mean. Rejects with ConfigError. */
 export function readConfig(context: CommandContext, argument: string | undefined): Promise<Config> {
-  const { env, directory, disk } = context;
-  return loadConfig({ argument, env, directory, readFile: (path, bytesMax) => readText(disk, path, bytesMax) });
+  return loadConfig(loadOptions(context, argument));
+}
+
+function loadOptions({ env, directory, disk }: CommandContext, argument: string | undefined): LoadOptions {
+  return { argument, env, directory, readFile: (path, bytesMax) => readText(disk, path, bytesMax) };
+}
+
+/** Where a server runs, or would run, as the configuration says. */
+export interface Place {
+  readonly rootdirectory: string;
+  /** Or what is wrong with it: a server that runs goes on with the one before. */
+  readonly config: Config | ConfigError;
+}
+
+/** The image's, where a file says nothing that can be understood. */
+const USUAL_ROOT = '/var/lib/registry';
+
+/** For commands that ask a running server, which does not mind that its file has become wrong. */
+export async function readPlace(context: CommandContext, argument: string | undefined): Promise<Place> {
+  const config = await readConfig(context, argument).catch((error: unknown) => {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  });
+  if (!(config instanceof ConfigError)) return { rootdirectory: config.storage.rootdirectory, config };
+  return { rootdirectory: (await findRootDirectory(loadOptions(context, argument))) ?? USUAL_ROOT, config };
 }
 
 /** At most one byte more than `bytesMax`, so that the caller sees that there is more. */
@@ -29,6 +54,6 @@ export async function readText(disk: Disk, path: string, bytesMax: number): Prom
 }
 
 /** Where a running server listens for commands. */
-export function socketPath(config: Config): string {
-  return posix.join(config.storage.rootdirectory, 'entrepot.sock');
+export function socketPath({ rootdirectory }: Place): string {
+  return posix.join(rootdirectory, 'entrepot.sock');
 }

@@ -116,7 +116,8 @@ function shownPath(path: string, directory: string): string {
   return within.startsWith('..') ? path : within;
 }
 
-async function readFirst(options: LoadOptions): Promise<{ readonly path: string; readonly text: string } | undefined> {
+/** The first file that there is; rejects with ConfigError when the one that was named cannot be read. */
+export async function readFirst(options: LoadOptions): Promise<{ readonly path: string; readonly text: string } | undefined> {
   const { paths, named, by } = candidates(options);
   for (const path of paths) {
     const text = await readConfigFile(path, options);
