@@ -20,6 +20,7 @@ import { newTrace } from '../pull/trace.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';
 import { randomId, type Random } from '../system/random.ts';
+import { unlinkSocket } from '../system/unlink-socket.ts';
 import type { Chains } from './chains.ts';
 import { healthChecks } from './checks.ts';
 import type { Condition } from './condition.ts';
@@ -73,7 +74,7 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
       clock,
       report,
       newId: () => randomId(system.random),
-      unlink: (path) => disk.unlink(path),
+      unlinkSocket,
     });
     opened.push(listener);
     return listener;
@@ -111,7 +112,7 @@ async function openSocket({ system, report, ...options }: EdgeOptions): Promise<
     return await openAdminSocket({
       path: options.socketPath,
       calls: options.calls,
-      unlink: (path) => system.disk.unlink(path),
+      unlinkSocket,
       onFault: (call, error) => report({ kind: 'fault', requestId: '', method: 'POST', path: `socket: ${call}`, error }),
     });
   } catch (error) {

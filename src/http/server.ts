@@ -25,7 +25,7 @@ export interface ListenerOptions {
   readonly report: Report;
   readonly newId: () => string;
   /** Removes a file; false when there was none. For the socket that a killed process left behind. */
-  readonly unlink: (path: string) => Promise<boolean>;
+  readonly unlinkSocket: (path: string) => Promise<boolean>;
   readonly limits?: Partial<Limits>;
 }
 
@@ -168,8 +168,8 @@ function serve(server: Server, options: ListenerOptions, connections: Tracked): 
   server.on('tlsClientError', (_error, socket) => socket.destroy());
 }
 
-function listen(server: Server, { addr, net, unlink }: ListenerOptions): Promise<void> {
-  if (net === 'unix') return listenOnUnixSocket(server, { path: addr, unlink }, 'shared');
+function listen(server: Server, { addr, net, unlinkSocket }: ListenerOptions): Promise<void> {
+  if (net === 'unix') return listenOnUnixSocket(server, { path: addr, unlinkSocket }, 'shared');
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ ...parseListenAddress(addr), backlog: 1024 }, () => {

@@ -33,15 +33,15 @@ export type Call = (
 export interface AdminSocketOptions {
   readonly path: string;
   readonly calls: Readonly<Record<string, Call>>;
-  /** Removes a file; false when there was none. */
-  readonly unlink: (path: string) => Promise<boolean>;
+  /** See UnixSocketOptions. */
+  readonly unlinkSocket: (path: string) => Promise<boolean>;
   /** A call failed with what is no RegistryError. */
   readonly onFault: (call: string, error: unknown) => void;
 }
 
 const PARAMS_BYTES_MAX = 1024 * 1024;
 
-/** Listens; rejects with EADDRINUSE when another server answers there. */
+/** Listens; rejects with EADDRINUSE when another server answers there, and with advice when no socket is in the way. */
 export async function openAdminSocket(options: AdminSocketOptions): Promise<AdminSocket> {
   const calls = new Map(Object.entries(options.calls));
   const server = createServer((incoming, outgoing) => {

@@ -233,6 +233,14 @@ export const mutants = [
     test: ['test/unit/http/socket.test.ts'],
   },
   {
+    name: 'whatever stands at the path of the admin socket is removed',
+    guards: ['S37'],
+    file: 'src/system/unlink-socket.ts',
+    find: 'if (!(await lstat(path)).isSocket()) return false;',
+    replace: '',
+    test: ['test/unit/http/socket.test.ts'],
+  },
+  {
     name: 'asking for health looks',
     guards: ['S51'],
     file: 'src/http/health.ts',

@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -8,6 +7,7 @@ import { createCalls, type ServerControl } from '../../../src/admin/calls.ts';
 import { remoteAdmin } from '../../../src/commands/remote-admin.ts';
 import { callServer, NoServerError } from '../../../src/commands/socket-client.ts';
 import { openAdminSocket, type AdminSocket } from '../../../src/http/socket.ts';
+import { unlinkSocket } from '../../../src/system/unlink-socket.ts';
 import { house, type House } from '../admin/house.ts';
 import { requestEvent } from '../observe/recorder.ts';
 
@@ -30,7 +30,7 @@ beforeEach(async () => {
   socket = await openAdminSocket({
     path,
     calls: createCalls(createAdmin(at), control),
-    unlink: (file) => unlink(file).then(() => true),
+    unlinkSocket,
     onFault: (_call, error) => faults.push(error),
   });
 });

@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createAdmin } from '../../../src/admin/admin.ts';
 import { createCalls } from '../../../src/admin/calls.ts';
 import { openAdminSocket, type AdminSocket } from '../../../src/http/socket.ts';
+import { unlinkSocket } from '../../../src/system/unlink-socket.ts';
 import { house } from '../admin/house.ts';
 import { scene } from './scene.ts';
 
@@ -21,7 +21,7 @@ beforeEach(async () => {
   socket = await openAdminSocket({
     path: join(root, 'entrepot.sock'),
     calls: createCalls(createAdmin(house()), control),
-    unlink: (file) => unlink(file).then(() => true),
+    unlinkSocket,
     onFault: () => undefined,
   });
 });

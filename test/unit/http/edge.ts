@@ -104,7 +104,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
     clock,
     report,
     newId,
-    unlink: () => Promise.resolve(false),
+    unlinkSocket: () => Promise.resolve(false),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...options.listener,
   });

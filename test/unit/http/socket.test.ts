@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat, unlink } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { RegistryError } from '../../../src/oci/errors.ts';
 import { openAdminSocket, type Call } from '../../../src/http/socket.ts';
+import { unlinkSocket } from '../../../src/system/unlink-socket.ts';
 
 let path: string;
 
@@ -15,11 +16,9 @@ beforeEach(async () => {
   return () => rm(directory, { recursive: true });
 });
 
-const removeFile = (file: string): Promise<boolean> => unlink(file).then(() => true);
-
 async function open(calls: Record<string, Call>): Promise<{ faults: unknown[]; close(): Promise<void> }> {
   const faults: unknown[] = [];
-  const socket = await openAdminSocket({ path, calls, unlink: removeFile, onFault: (_, error) => faults.push(error) });
+  const socket = await openAdminSocket({ path, calls, unlinkSocket, onFault: (_, error) => faults.push(error) });
   onTestFinished(() => socket.close());
   return { faults, close: socket.close };
 }
@@ -132,11 +131,28 @@ describe('the admin socket', () => {
     await open({ who: () => Promise.resolve('second') });
     expect((await call('who', '')).text).toBe('"second"');
   });
+
+  test('what stands there and is no socket of a killed server is left as it is, and the error says what to do', async () => {
+    const put: Readonly<Record<string, () => Promise<unknown>>> = {
+      'somebody’s file': () => writeFile(path, 'not ours'),
+      'a directory': () => mkdir(path),
+      'a link to nothing': () => symlink(`${path}.elsewhere`, path),
+      'a link to itself': () => symlink(path, path),
+    };
+    for (const [what, make] of Object.entries(put)) {
+      await make();
+      const before = await lstat(path);
+      const opening = openAdminSocket({ path, calls: {}, unlinkSocket, onFault: () => undefined });
+      await expect(opening, what).rejects.toThrow(new RegExp(`^${path} stands where a socket is wanted.*: .*move it away$`));
+      expect((await lstat(path)).ino, what).toBe(before.ino);
+      await rm(path, { recursive: true });
+    }
+    await open({});
+  });
 });
 
 /** A socket file without a server, as a killed process leaves it: Node unlinks by path at close, so the path is moved first. */
 async function leaveStaleFile(): Promise<void> {
-  const { rename } = await import('node:fs/promises');
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(`${path}.old`, resolve));
   await rename(`${path}.old`, path);
