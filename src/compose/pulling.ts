@@ -1,3 +1,4 @@
+import { createUnrecordedFills } from '../pull/unrecorded-fills.ts';
 import { createLeases } from '../pull/fill-lease.ts';
 import { Blame } from '../pull/fill-sources.ts';
 import { Fills } from '../pull/fills.ts';
@@ -38,22 +39,21 @@ export function createPulling(
   const store = new Store({ blobs, records, clock, random, report });
   const holder = holderName(random);
   const blame = new Blame(clock);
+  const filling = { clock, random, blobs, report, blame };
   const fills = new Fills({
-    clock,
-    random,
-    blobs,
+    ...filling,
     records,
-    report,
-    blame,
     leases: createLeases(records, clock, holder, isDeadHolder(holder)),
     keep: ({ part }, digest, size, provenance) => store.keepBlob(part, digest, size, provenance),
   });
+  const unrecordedFills = createUnrecordedFills(filling);
   const deps = {
     clock,
     blobs,
     records,
     store,
     fills,
+    unrecordedFills,
     blame,
     report,
     prover: new Prover(clock),
@@ -65,7 +65,11 @@ export function createPulling(
     ...deps,
     fallbackTag: (name, tag, trace) => tagBytes(manifest, name, tag, trace),
   });
-  const sweeping = sweepParts({ clock, blobs, running: () => fills.running().map(({ part }) => part) });
+  const sweeping = sweepParts({
+    clock,
+    blobs,
+    running: () => [...fills.running(), ...unrecordedFills.running()].map(({ part }) => part),
+  });
   return {
     pull,
     refresh,
@@ -74,7 +78,7 @@ export function createPulling(
     sweep: () => sweeping.start(),
     async park() {
       sweeping.stop();
-      await fills.park();
+      await Promise.all([fills.park(), unrecordedFills.park()]);
     },
   };
 }

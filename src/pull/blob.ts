@@ -34,9 +34,39 @@ async function obtain(
   return toAnswer(await fillBlob(deps, pulling, digest, found.expectedSize));
 }
 
-/** Straight from an upstream, when the store cannot be asked. */
+/**
+ * When the metadata cannot be asked: an upstream has to say that the blob is this repository's. Bytes on disk are then as
+ * good as ever; what is not there is filled once for all who want it, though nobody will remember it.
+ */
+export async function blobUnrecorded(deps: PullDeps, pulling: Pulling, digest: Digest): Promise<BlobAnswer> {
+  const size = await sizeOnDisk(deps, digest);
+  if (size === undefined && pulling.method === 'GET') {
+    // One that began before the trouble goes on, and is as good.
+    const fills = deps.fills.isRunning(digest) ? deps.fills : deps.unrecordedFills;
+    return passing(await fillBlob({ ...deps, fills }, pulling, digest, undefined));
+  }
+  const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
+  if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };
+  if (size === undefined) return head(deps, pulling, digest, undefined);
+  return { kind: 'content', content: heldContent(deps.blobs, digest, size), source: { outcome: 'hit' } };
+}
+
+/** Straight from an upstream, when the disk cannot be asked. */
 export async function blobUncached(deps: PullDeps, pulling: Pulling, digest: Digest): Promise<BlobAnswer> {
   return toAnswer(await fillThrough(deps, pulling, digest, undefined));
+}
+
+async function sizeOnDisk({ blobs }: PullDeps, digest: Digest): Promise<number | undefined> {
+  const file = await blobs.open(digest);
+  file?.close();
+  return file?.size;
+}
+
+/** Nothing that is said of a blob without records may promise that it was stored. */
+function passing(filled: Filled): BlobAnswer {
+  const answer = toAnswer(filled);
+  if (answer.kind === 'refused' || answer.source.outcome !== 'miss') return answer;
+  return { ...answer, source: { outcome: 'bypass', why: 'bypass' } };
 }
 
 /** The bytes came through another repository: an upstream has to say that this one holds them too. */

@@ -17,6 +17,8 @@ export interface PullDeps {
   readonly records: Records;
   readonly store: Store;
   readonly fills: Fills;
+  /** The same while the metadata cannot be asked: shared within this process, and remembered by nobody. */
+  readonly unrecordedFills: Fills;
   readonly blame: Blame;
   readonly prover: Prover;
   readonly absences: Absences;

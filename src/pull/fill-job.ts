@@ -8,11 +8,14 @@ import type { ReportPull } from './events.ts';
 import type { Blame } from './fill-sources.ts';
 import type { Refusal } from './refusal.ts';
 
+/** What a fill remembers, and asks of those that run elsewhere. */
+export type FillRecords = Pick<Records, 'part' | 'putPart' | 'dropPart' | 'lease' | 'blob'>;
+
 export interface FillDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly blobs: BlobStore;
-  readonly records: Records;
+  readonly records: FillRecords;
   readonly report: ReportPull;
   readonly blame: Blame;
 }

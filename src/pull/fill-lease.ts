@@ -51,6 +51,9 @@ export function createLeases(records: Records, clock: Clock, holder: string, isD
 
 const ALONE: Lease = { keep: () => ({ end: () => Promise.resolve() }) };
 
+/** Nobody else is asked: for fills while the store is down. */
+export const ALONE_LEASES: Leases = { take: () => Promise.resolve({ kind: 'lead', lease: ALONE }) };
+
 class RecordedLease implements Lease {
   readonly #records: Records;
   readonly #clock: Clock;

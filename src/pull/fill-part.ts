@@ -14,7 +14,7 @@ export interface OpenedPart {
 
 interface PartDeps {
   readonly blobs: BlobStore;
-  readonly records: Records;
+  readonly records: Pick<Records, 'part'>;
   readonly random: Random;
 }
 
@@ -36,7 +36,7 @@ export async function openPart(
   return { part: await deps.blobs.part(randomId(deps.random), false), prefix: 0, hash: startDigest(digest), size };
 }
 
-async function recordOf(records: Records, digest: Digest): Promise<PartRecord | undefined> {
+async function recordOf(records: Pick<Records, 'part'>, digest: Digest): Promise<PartRecord | undefined> {
   try {
     return await records.part(digest);
   } catch {

@@ -42,6 +42,10 @@ export class Fills {
     return { fill, joined: false, leave: fill.hold(signal) };
   }
 
+  isRunning(digest: Digest): boolean {
+    return this.#running.has(digest);
+  }
+
   running(): readonly FillStatus[] {
     return [...this.#running.values()].map((fill) => fill.status());
   }
@@ -62,7 +66,7 @@ export class Fills {
     void fill
       .run(() => this.#running.delete(order.digest))
       .then((outcome) => {
-        if (outcome === 'bypass') this.#troubleUntil = clock.monotonic() + TROUBLE_MS;
+        if (fill.diskFailed) this.#troubleUntil = clock.monotonic() + TROUBLE_MS;
         const bytes = fill.status().written;
         report({ kind: 'fill-ended', digest: order.digest, outcome, bytes, ms: clock.monotonic() - startedAt });
       });

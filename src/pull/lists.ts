@@ -1,10 +1,12 @@
 import type { Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
-import { cacheStatus, missStatus, NEGATIVE_STATUS, warning, type Source } from './cache-status.ts';
+import { missStatus, NEGATIVE_STATUS } from './cache-status.ts';
 import { Listings, type ListingDeps, type Listed, type Remembered } from './listing.ts';
 import type { Name } from './name.ts';
-import { linkTo, PAGE_MAX, readPage, type Page } from './paging.ts';
+import { catalog, search } from './catalogue.ts';
+import { json } from './list-reply.ts';
+import { linkTo, readPage, type Page } from './paging.ts';
 import { referrersList, type FallbackTag } from './referrers.ts';
 import type { Refusal } from './refusal.ts';
 import { refusalError } from './refusals.ts';
@@ -31,10 +33,6 @@ export interface ListsDeps extends ListingDeps {
   readonly fallbackTag: FallbackTag;
 }
 
-const CATALOG_PAGE = 100;
-const SEARCH_PAGE = 25;
-const SEARCH_PAGE_MAX = 100;
-
 export function createLists(deps: ListsDeps): Lists {
   const listings = new Listings(deps);
   return {
@@ -43,8 +41,8 @@ export function createLists(deps: ListsDeps): Lists {
       const route = routeOf(deps, name, trace, digest);
       return withNamespace(await referrersList(deps, listings, { name, route, digest, query, trace }), name);
     },
-    catalog: (query, show, base) => catalog(deps.records, query, show, base),
-    search: (query, show) => search(deps.records, query, show),
+    catalog: (query, show, base) => catalog(deps, query, show, base),
+    search: (query, show) => search(deps, query, show),
   };
 }
 
@@ -86,42 +84,6 @@ function tagsAfter(tags: readonly string[], last: string): string[] {
   return isSorted ? tags.filter((tag) => tag > last) : [...tags];
 }
 
-async function catalog(records: Records, query: URLSearchParams, show: ShowName, base: string): Promise<Reply> {
-  const { n, last } = readPage(query);
-  const limit = n ?? CATALOG_PAGE;
-  const names = limit === 0 ? [] : await collect(records, (shown) => last === undefined || shown > last, limit + 1, show);
-  const page = names.slice(0, limit);
-  const next = { n: String(limit), last: page.at(-1) ?? '' };
-  const link = names.length > limit ? { link: linkTo(base, next, query.get('ns') ?? undefined) } : {};
-  return json({ repositories: page }, { outcome: 'hit' }, link);
-}
-
-async function search(records: Records, query: URLSearchParams, show: ShowName): Promise<Reply> {
-  const term = (query.get('q') ?? '').toLowerCase();
-  const { n } = readPage(query);
-  const limit = Math.min(Math.max(n ?? SEARCH_PAGE, 1), SEARCH_PAGE_MAX);
-  const names = await collect(records, (shown) => shown.includes(term), limit, show);
-  const results = names.map((name) => ({ name, description: '', star_count: 0, is_official: false, is_automated: false }));
-  return json({ num_results: results.length, query: term, results }, { outcome: 'hit' }, {});
-}
-
-/** The first `limit` shown names that pass, in order. Reads all of the catalogue, page by page, and holds two answers' worth. */
-async function collect(records: Records, passes: (shown: string) => boolean, limit: number, show: ShowName): Promise<string[]> {
-  let names: string[] = [];
-  let after: string | undefined;
-  for (;;) {
-    const page = await records.repositories(after, PAGE_MAX);
-    for (const holder of page) {
-      const shown = show(holder);
-      if (shown !== undefined && passes(shown)) names.push(shown);
-    }
-    if (names.length > 2 * limit) names = names.sort().slice(0, limit);
-    after = page.at(-1);
-    if (page.length < PAGE_MAX || after === undefined) break;
-  }
-  return names.sort().slice(0, limit);
-}
-
 function routeOf(deps: ListsDeps, name: Name, trace: Trace, reference: string | undefined): Route {
   trace.registry = name.registry;
   trace.repository = name.repository;
@@ -138,22 +100,6 @@ function routeOf(deps: ListsDeps, name: Name, trace: Trace, reference: string | 
 function refused(refusal: Refusal | Remembered, what: Parameters<typeof refusalError>[1], trace: Trace): RegistryError {
   trace.outcome = refusal.kind === 'absent' ? 'negative' : refusal.kind === 'denied' ? 'denied' : 'error';
   return refusalError(refusal, what, 'remembered' in refusal ? NEGATIVE_STATUS : missStatus(refusal.tried.at(-1)?.upstream));
-}
-
-function json(value: unknown, source: Source, headers: Readonly<Record<string, string>>): Reply {
-  const bytes = new TextEncoder().encode(JSON.stringify(value));
-  const text = warning(source);
-  return {
-    status: 200,
-    headers: {
-      'content-type': 'application/json',
-      'content-length': String(bytes.byteLength),
-      'cache-status': cacheStatus(source),
-      ...(text === undefined ? {} : { warning: text }),
-      ...headers,
-    },
-    body: { kind: 'bytes', bytes },
-  };
 }
 
 function withNamespace(reply: Reply, { ns }: Name): Reply {

@@ -104,6 +104,7 @@ export async function fetchAndKeep(
   fetches: Manifests,
   pulling: Pulling,
   reference: Reference,
+  mayKeep = true,
 ): Promise<ManifestAnswer | ManifestRefusal> {
   const text = reference.kind === 'tag' ? reference.tag : reference.digest;
   const key = absenceKey(pulling, 'manifest', text);
@@ -112,7 +113,7 @@ export async function fetchAndKeep(
     const result = await fetchManifest(deps, { route, registry, repository, reference, deadlineMs: CHAIN_DEADLINE_MS });
     if (result.kind === 'absent') deps.absences.remember(key, result, route.policy.negativeTtlMs);
     if (result.kind !== 'found') return result;
-    return { ...result, stored: await keep(deps, pulling, reference, result) };
+    return { ...result, stored: mayKeep && (await keep(deps, pulling, reference, result)) };
   });
   if (value.kind !== 'found') return { kind: 'refused', refusal: value };
   const { manifest, bytes, digest } = value.value;

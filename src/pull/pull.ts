@@ -2,13 +2,13 @@ import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
 import { referenceText } from '../oci/reference.ts';
 import { UpstreamError } from '../upstream/upstream.ts';
-import { blobAnswer, blobUncached, type BlobAnswer } from './blob.ts';
+import { blobAnswer, blobUncached, blobUnrecorded, type BlobAnswer } from './blob.ts';
 import { missStatus, type Source } from './cache-status.ts';
 import { CHAIN_DEADLINE_MS } from './chain.ts';
 import { Collapse } from './collapse.ts';
+import type { BypassReason } from './events.ts';
 import type { PullDeps, Pulling } from './deps.ts';
-import { fetchManifest } from './fetch-manifest.ts';
-import { manifestByDigest, type ManifestAnswer, type ManifestRefusal, type Manifests } from './manifest.ts';
+import { fetchAndKeep, manifestByDigest, type ManifestAnswer, type ManifestRefusal, type Manifests } from './manifest.ts';
 import type { Target } from './name.ts';
 import { refusalError } from './refusals.ts';
 import type { Reply } from './reply.ts';
@@ -54,7 +54,7 @@ export function createPull(deps: PullDeps): Pulls {
       deps,
       pulling,
       () => byReference(pulling, target),
-      () => manifestUncached(deps, pulling, target),
+      () => fetchAndKeep(deps, fetches, pulling, target.reference, false),
     );
     if (answer.kind === 'manifest') noteTried(pulling.trace, answer.tried ?? [], upstreamOf(answer.source));
     return answer;
@@ -69,7 +69,8 @@ export function createPull(deps: PullDeps): Pulls {
         deps,
         pulling,
         () => blobAnswer(deps, pulling, target.digest),
-        () => blobUncached(deps, pulling, target.digest),
+        (trouble) =>
+          trouble === 'metadata' ? blobUnrecorded(deps, pulling, target.digest) : blobUncached(deps, pulling, target.digest),
       );
       return finishBlob(deps, request, pulling, answer);
     },
@@ -122,7 +123,10 @@ function startPulling(deps: PullDeps, { method, target, range, ifRange, ifNoneMa
 /** Whatever several questions in a row may take: clients give up at 30 s. What was asked goes on for those who come later. */
 const ANSWER_MS = CHAIN_DEADLINE_MS + 500;
 
-async function inTime<T>(deps: PullDeps, { trace }: Pulling, cached: () => Promise<T>, uncached: () => Promise<T>): Promise<T> {
+/** What is done instead, when that part cannot be asked. */
+type Uncached<T> = (trouble: BypassReason) => Promise<T>;
+
+async function inTime<T>(deps: PullDeps, { trace }: Pulling, cached: () => Promise<T>, uncached: Uncached<T>): Promise<T> {
   try {
     const answer = await within(deps.clock, pastTrouble(deps, cached, uncached), ANSWER_MS);
     if (answer !== undefined) return answer;
@@ -133,29 +137,26 @@ async function inTime<T>(deps: PullDeps, { trace }: Pulling, cached: () => Promi
   }
 }
 
-/** The cache never makes a pull fail (promise 5): when disk or metadata cannot be asked, the chain is. */
-async function pastTrouble<T>(deps: PullDeps, cached: () => Promise<T>, uncached: () => Promise<T>): Promise<T> {
-  try {
-    return await cached();
-  } catch (error) {
-    if (error instanceof RegistryError || error instanceof UpstreamError) throw error;
-    deps.report({ kind: 'bypass', reason: troubleOf(error), error });
-    return uncached();
-  }
-}
-
-async function manifestUncached(
-  deps: PullDeps,
-  { route, registry, repository, trace }: Pulling,
-  { reference }: ManifestTarget,
-): Promise<ManifestAnswer | ManifestRefusal> {
-  const result = await fetchManifest(deps, { route, registry, repository, reference, deadlineMs: CHAIN_DEADLINE_MS });
-  if (result.kind !== 'found') return { kind: 'refused', refusal: result };
-  const { manifest, bytes, digest } = result.value;
-  trace.upstream = result.upstream.name;
-  const source: Source = { outcome: 'bypass', why: 'bypass' };
-  const { tried } = result;
-  return { kind: 'manifest', digest, mediaType: manifest.mediaType, size: bytes.byteLength, bytes, source, tried };
+/** The cache never makes a pull fail (promise 5): what cannot be looked up is asked for, and the disk after the metadata. */
+async function pastTrouble<T>(deps: PullDeps, cached: () => Promise<T>, uncached: Uncached<T>): Promise<T> {
+  const past = async (answer: () => Promise<T>, otherwise: Uncached<T>): Promise<T> => {
+    try {
+      return await answer();
+    } catch (error) {
+      if (error instanceof RegistryError || error instanceof UpstreamError) throw error;
+      const trouble = troubleOf(error);
+      deps.report({ kind: 'bypass', reason: trouble, error });
+      return otherwise(trouble);
+    }
+  };
+  return past(cached, (trouble) =>
+    trouble === 'storage'
+      ? uncached(trouble)
+      : past(
+          () => uncached(trouble),
+          () => uncached('storage'),
+        ),
+  );
 }
 
 function finishManifest(

@@ -24,6 +24,8 @@ export class Fill {
   readonly first: Promise<FirstAnswer>;
   /** Resolves when it is over: the size of what is held now, `undefined` where nothing is. */
   readonly ended: Promise<number | undefined>;
+  /** Once it has ended: whether that was for the disk's sake. */
+  diskFailed = false;
   readonly #deps: FillsDeps;
   readonly #order: FillOrder;
   readonly #growing: Growing;
@@ -190,13 +192,16 @@ export class Fill {
       await this.#deps.keep(end, this.digest, this.#growing.written, provenance);
       return 'done';
     } catch (error) {
-      this.#deps.report({ kind: 'bypass', reason: troubleOf(error), error });
+      const trouble = troubleOf(error);
+      this.diskFailed = trouble === 'storage';
+      this.#deps.report({ kind: 'bypass', reason: trouble, error });
       return 'bypass';
     }
   }
 
   /** The disk failed: its readers go on by themselves, and what it holds of the blob makes room. */
   async #failed(error: unknown): Promise<'bypass'> {
+    this.diskFailed = true;
     this.#deps.report({ kind: 'bypass', reason: troubleOf(error), error });
     if (this.#growing.phase === 'running') this.#growing.fail(error);
     this.#settle({ kind: 'bypass' });

@@ -12,6 +12,7 @@ import { tagBytes } from '../../../src/pull/fallback-tag.ts';
 import { createLists } from '../../../src/pull/lists.ts';
 import { createNameParser } from '../../../src/pull/name.ts';
 import { Prover } from '../../../src/pull/prove.ts';
+import { createUnrecordedFills } from '../../../src/pull/unrecorded-fills.ts';
 import { createPull, type PullTarget } from '../../../src/pull/pull.ts';
 import type { Reply } from '../../../src/pull/reply.ts';
 import { createRouter, type RoutePolicy } from '../../../src/pull/route.ts';
@@ -84,6 +85,7 @@ export async function createHouse(options: HouseOptions) {
     records,
     store,
     fills,
+    unrecordedFills: createUnrecordedFills({ clock, random, blobs, report, blame }),
     blame,
     report,
     prover: new Prover(clock),
