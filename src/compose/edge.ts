@@ -107,7 +107,7 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
 }
 
 /** `undefined` where another server has it: two on one directory share its bytes and fills, and one of them the socket. */
-async function openSocket({ system, report, ...options }: EdgeOptions): Promise<AdminSocket | undefined> {
+async function openSocket({ report, ...options }: EdgeOptions): Promise<AdminSocket | undefined> {
   try {
     return await openAdminSocket({
       path: options.socketPath,
