@@ -70,7 +70,7 @@ function checkLayout(text: string, file: string): void {
     const reads = `layout ${found.layout}; this version reads layout ${LAYOUT}`;
     throw new DataDirectoryError(
       'layout',
-      `${file} says ${reads}: start ${found.writtenBy} or newer, which can read it, or use another directory`,
+      `${file} says ${reads}: start ${found.writtenBy}, which can read it, or use another directory`,
     );
   }
 }
@@ -79,7 +79,9 @@ function parseLayout(text: string): { readonly layout: number; readonly writtenB
   try {
     const { layout, writtenBy } = JSON.parse(text) as Partial<Record<'layout' | 'writtenBy', unknown>>;
     if (!Number.isSafeInteger(layout) || (layout as number) < 1) return undefined;
-    return { layout: layout as number, writtenBy: typeof writtenBy === 'string' ? writtenBy : 'a newer entrepot' };
+    // It is shown to a person, and whoever can write the file could write anything.
+    const isOurs = typeof writtenBy === 'string' && /^entrepot [\w.+-]{1,60}$/.test(writtenBy);
+    return { layout: layout as number, writtenBy: isOurs ? `${writtenBy} or newer` : 'a newer entrepot' };
   } catch {
     // Not JSON, or JSON null: the caller names the file.
     return undefined;

@@ -65,6 +65,15 @@ describe('the layout on disk', () => {
     expect(await readFile(layoutFile(), 'utf8')).toContain('3.1.4');
   });
 
+  test.each(['entrepot 2\u001b]0;owned\u0007', `entrepot ${'9'.repeat(5000)}`, 'entrepot 2\nready', 7])(
+    'what a layout file says of its writer does not reach the terminal unless it is a version (%#)',
+    async (writtenBy) => {
+      await mkdir(join(root, 'entrepot'));
+      await writeFile(layoutFile(), JSON.stringify({ layout: 2, writtenBy }));
+      await expect(open()).rejects.toThrow(`reads layout 1: start a newer entrepot, which can read it, or`);
+    },
+  );
+
   test.each([
     '',
     'not json',
