@@ -23,9 +23,20 @@ function classify(error: Error, during: 'answer' | 'body'): { reason: UpstreamEr
   if (DNS_CODES.has(code)) return { reason: 'dns', timeout: false };
   if (isTls(code)) return { reason: 'tls', timeout: false };
   if (CONNECT_CODES.has(code)) return { reason: 'connect', timeout: false };
+  if (UNASKED.has(error.message)) return { reason: 'headers', timeout: false };
   if (during === 'answer' && /^(HPE_|UND_ERR_HEADERS|UND_ERR_RES)/.test(code)) return { reason: 'headers', timeout: false };
   return { reason: 'cut', timeout: false };
 }
+
+/**
+ * Interim answers (RFC 9110 15.2) are waited through, but for two. undici asks for neither, and ends the connection in its
+ * parser at the sight of them, before any handler is told; all that is left to do is to say what was sent, for its own
+ * words do not. A proxy in front of the upstream that sends 100 with every answer has to be told not to.
+ */
+const UNASKED: ReadonlyMap<string, string> = new Map([
+  ['bad response', '100 Continue'],
+  ['bad upgrade', '101 Switching Protocols'],
+]);
 
 const DNS_CODES: ReadonlySet<string> = new Set([
   'ENOTFOUND',
@@ -62,6 +73,8 @@ function firstCause(error: unknown): Error {
 }
 
 function describe(error: Error): string {
+  const unasked = UNASKED.get(error.message);
+  if (unasked !== undefined) return `sent ${unasked}, which nobody asked for`;
   const code = (error as { code?: unknown }).code;
   const text = error.message === '' ? String(code ?? error.name) : error.message;
   return text.replace(/\?[^\s"']*/g, '');

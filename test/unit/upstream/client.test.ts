@@ -128,18 +128,27 @@ describe('what an answer becomes', () => {
     expect(wrong).toEqual([]);
   });
 
-  test('[R64] an interim answer is waited through; 100 and 101 that nobody asked for are faults', async () => {
+  test('[R64] interim answers are waited through, for GET and HEAD', async () => {
     const server = await serve((request, response) => {
-      if (request.url?.includes('hints')) response.writeEarlyHints({ link: '</x>; rel=preload' }, () => sendManifest(response));
-      else
-        request.socket.end(
-          `HTTP/1.1 ${request.url?.includes('100') ? '100 Continue' : '101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade'}\r\n\r\n`,
-        );
+      request.socket.write('HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>; rel=preload\r\n\r\n');
+      response.writeEarlyHints({ link: '</x>; rel=preload' }, () => sendManifest(response));
     });
     const upstream = upstreamOf(server);
-    expect(await readAll(await upstream.ask(wantManifest({ reference: 'hints' }), never))).toBe(manifest.toString());
-    for (const reference of ['v100', 'v101']) {
-      await expect(upstream.ask(wantManifest({ reference }), never)).rejects.toMatchObject({ name: 'UpstreamError' });
-    }
+    expect(await readAll(await upstream.ask(wantManifest(), never))).toBe(manifest.toString());
+    expect(await upstream.ask(wantManifest({ method: 'HEAD' }), never)).toMatchObject({ kind: 'found', size: manifest.length });
   });
+
+  test.each(['100 Continue', '101 Switching Protocols'])(
+    '[R64] %s that nobody asked for is named by the fault',
+    async (line) => {
+      const server = await serve((request, response) => {
+        const more = line.startsWith('101') ? 'upgrade: x\r\nconnection: upgrade\r\n' : '';
+        request.socket.write(`HTTP/1.1 ${line}\r\n${more}\r\n`);
+        sendManifest(response);
+      });
+      const asking = upstreamOf(server).ask(wantManifest(), never);
+      await expect(asking).rejects.toMatchObject({ name: 'UpstreamError', reason: 'headers' });
+      await expect(asking).rejects.toThrow(`sent ${line}, which nobody asked for`);
+    },
+  );
 });
