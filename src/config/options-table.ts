@@ -36,7 +36,7 @@ function typeOf(node: JsonSchema): string {
 function defaultOf({ default: value }: JsonSchema): string {
   // What is empty unless written has no default to tell of.
   if (value === undefined || (typeof value === 'object' && value !== null && Object.keys(value).length === 0)) return '';
-  return `\`${String(value)}\``;
+  return `\`${typeof value === 'string' ? value : JSON.stringify(value)}\``;
 }
 
 function escape(cell: string): string {

@@ -33,3 +33,7 @@ test('the table has a row for each key, with type, default and description', () 
   expect(table).toContain('| `routes[].match` | list of pattern |');
   expect(table).toContain('| `upstreams.NAME.url` | URL |');
 });
+
+test('the default of a map or a list is not [object Object]', () => {
+  expect(optionsTable()).not.toMatch(/\[object |undefined|``/);
+});
