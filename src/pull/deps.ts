@@ -3,7 +3,7 @@ import type { Records } from '../metadata/records.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Absences } from './absences.ts';
 import type { ReportPull } from './events.ts';
-import type { Blame } from './fill-sources.ts';
+import type { Blame } from './fill/sources.ts';
 import type { Fills } from './fills.ts';
 import type { Prover } from './prove.ts';
 import type { Route, Router } from './route.ts';

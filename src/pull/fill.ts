@@ -5,10 +5,10 @@ import type { Source } from './cache-status.ts';
 import { etagOf, type Content } from './content.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import type { Claim } from './fills.ts';
-import type { FirstAnswer } from './fill-types.ts';
+import type { FirstAnswer } from './fill/types.ts';
 import { linkProven, type Proof } from './prove.ts';
 import type { Refusal } from './refusal.ts';
-import type { Fill } from './running-fill.ts';
+import type { Fill } from './fill/running-fill.ts';
 import { throughContent } from './through.ts';
 import { noteTried } from './trace.ts';
 

@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
-import type { FillOrder, FillsDeps, FillStatus } from './fill-types.ts';
-import { Fill } from './running-fill.ts';
+import type { FillOrder, FillsDeps, FillStatus } from './fill/types.ts';
+import { Fill } from './fill/running-fill.ts';
 
 /** Fills without a reader that may go on at once; more are parked (architecture.md, decision 14). */
 const ORPHANS_MAX = 8;

@@ -10,7 +10,7 @@ import type { BypassReason } from './events.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import { fetchAndKeep, manifestByDigest, type ManifestAnswer, type ManifestRefusal, type Manifests } from './manifest.ts';
 import type { Target } from './name.ts';
-import { refusalError } from './refusals.ts';
+import { refusalError } from './refusal-error.ts';
 import type { Reply } from './reply.ts';
 import { respondBlob, respondManifest } from './respond.ts';
 import { Tags } from './tag.ts';

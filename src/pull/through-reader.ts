@@ -11,12 +11,12 @@ import {
 import { missStatus } from './cache-status.ts';
 import { askChain, CHAIN_DEADLINE_MS } from './chain.ts';
 import type { Reader } from './content.ts';
-import { discarding } from './discarding.ts';
+import { discarding } from './fill/discarding.ts';
 import type { ReportPull } from './events.ts';
-import type { Blame } from './fill-sources.ts';
-import type { HeldBack } from './growing-reader.ts';
-import { SMALL_BYTES, TAIL_BYTES } from './growing.ts';
-import { refusalError } from './refusals.ts';
+import type { Blame } from './fill/sources.ts';
+import type { HeldBack } from './fill/growing-reader.ts';
+import { SMALL_BYTES, TAIL_BYTES } from './fill/growing.ts';
+import { refusalError } from './refusal-error.ts';
 
 /** Where bytes that cannot be kept come from. */
 export interface ThroughSource {

@@ -1,6 +1,6 @@
 import { startDigest } from '../oci/digest.ts';
 import { etagOf, type Content, type Reader } from './content.ts';
-import type { HeldBack } from './growing-reader.ts';
+import type { HeldBack } from './fill/growing-reader.ts';
 import { ThroughReader, type ThroughSource } from './through-reader.ts';
 
 /** Content that nobody keeps: each reader has an upstream transfer of its own. */

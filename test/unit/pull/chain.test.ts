@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { askChain } from '../../../src/pull/chain.ts';
-import { refusalError } from '../../../src/pull/refusals.ts';
+import { refusalError } from '../../../src/pull/refusal-error.ts';
 import { UpstreamError } from '../../../src/upstream/upstream.ts';
 import { createFakeClock } from '../../fakes/fake-clock.ts';
 import { createScriptedPort, type Said } from '../../fakes/scripted-port.ts';

@@ -38,89 +38,109 @@ function refused(target: string, host?: string, parser = parse): string {
 }
 
 describe('all the ways to name a registry', () => {
-  test.each([
-    // [P103] [P104] [P110] one object, however it is spelt
-    ['/v2/library/ubuntu/manifests/3', undefined, 'docker.io library/ubuntu'],
-    ['/v2/ubuntu/manifests/3', undefined, 'docker.io library/ubuntu'],
-    ['/v2/docker.io/ubuntu/manifests/3', undefined, 'docker.io library/ubuntu'],
-    ['/v2/docker.io/library/ubuntu/manifests/3', undefined, 'docker.io library/ubuntu'],
-    ['/v2/library/ubuntu/manifests/3?ns=docker.io', undefined, 'docker.io library/ubuntu'],
-    ['/v2/library/ubuntu/manifests/3?ns=index.docker.io', undefined, 'docker.io library/ubuntu'],
-    ['/v2/library/ubuntu/manifests/3?ns=registry-1.docker.io', undefined, 'docker.io library/ubuntu'],
-    ['/v2/library/ubuntu/manifests/3?ns=registry.hub.docker.com', undefined, 'docker.io library/ubuntu'],
-    ['/v2/ubuntu/manifests/3?ns=DOCKER.io&ns=DOCKER.io', undefined, 'docker.io library/ubuntu'],
-    ['/v2/ubuntu/manifests/3?ns=', undefined, 'docker.io library/ubuntu'],
-    ['/v2/hub-proxy/ubuntu/manifests/3', undefined, 'docker.io library/ubuntu'],
-    // [P111] said twice, dropped once
-    ['/v2/docker.io/library/x/manifests/3?ns=docker.io', undefined, 'docker.io library/x'],
-    ['/v2/docker.io/docker.io/x/manifests/3?ns=docker.io', undefined, 'docker.io docker.io/x'],
-    ['/v2/hub-proxy/x/manifests/3?ns=docker.io', undefined, 'docker.io library/x'],
-    // [P112] another registry's name is part of the repository
-    ['/v2/quay.io/x/y/manifests/3?ns=docker.io', undefined, 'docker.io quay.io/x/y'],
-    ['/v2/google.com/sdk/manifests/3?ns=gcr.io', undefined, 'gcr.io google.com/sdk'],
-    // [P105] [P106] [P109] by namespace and by path
-    ['/v2/org/x/manifests/3?ns=quay.io', undefined, 'quay.io org/x'],
-    ['/v2/x/manifests/3?ns=127.0.0.1%3A5902', undefined, '127.0.0.1:5902 x'],
-    ['/v2/x/manifests/3?ns=reg.local:5000', undefined, 'reg.local:5000 x'],
-    ['/v2/quay.io/org/x/manifests/3', undefined, 'quay.io org/x'],
-    ['/v2/localhost/x/manifests/3', undefined, 'localhost x'],
-    ['/v2/localhost%3A5001/x/manifests/3', undefined, 'localhost:5001 x'],
-    // by Host, the longest suffix first, then without its port
-    ['/v2/x/manifests/3', 'ghcr.mirror.test', 'ghcr.io x'],
-    ['/v2/x/manifests/3', 'GHCR.mirror.test:5000', 'ghcr.io x'],
-    ['/v2/x/manifests/3', 'quay.io.mirror.test', 'quay.io x'],
-    ['/v2/x/manifests/3', 'any.deep.mirror.test', 'quay.io x'],
-    ['/v2/x/manifests/3', 'registry.acme.test:443', 'registry.acme.test x'],
-    ['/v2/ghcr.io/x/manifests/3', 'ghcr.mirror.test', 'ghcr.io x'],
-    ['/v2/quay.io/x/manifests/3', 'ghcr.mirror.test', 'ghcr.io quay.io/x'],
-    ['/v2/x/manifests/3?ns=quay.io', 'ghcr.mirror.test', 'quay.io x'],
-    ['/v2/x/manifests/3', 'elsewhere.test', 'docker.io library/x'],
-    // [P113] a registry before /v2
-    ['/ghcr.io/v2/x/manifests/3', undefined, 'ghcr.io x'],
-    ['/docker.io/v2/ubuntu/tags/list', undefined, 'docker.io library/ubuntu'],
-    // [P6] [P7] the right-most match
-    ['/v2/a/b/c/d/manifests/T', undefined, 'docker.io a/b/c/d'],
-    ['/v2/a/blobs/b/manifests/T', undefined, 'docker.io a/blobs/b'],
-    ['/v2/x/manifests/manifests/T', undefined, 'docker.io x/manifests'],
-    ['/v2/tags/list/tags/list', undefined, 'docker.io tags/list'],
-    ['http://other.test/v2/a/b/manifests/T', undefined, 'docker.io a/b'],
-  ])('%s at %s is %s', (target, host, expected) => {
-    expect(named(target, host)).toBe(expected);
+  type Row = readonly [target: string, host: string | undefined, name: string];
+  const read: Readonly<Record<string, readonly Row[]>> = {
+    '[P103] [P104] [P110] one object, however it is spelt': [
+      ['/v2/library/ubuntu/manifests/3', undefined, 'docker.io library/ubuntu'],
+      ['/v2/ubuntu/manifests/3', undefined, 'docker.io library/ubuntu'],
+      ['/v2/docker.io/ubuntu/manifests/3', undefined, 'docker.io library/ubuntu'],
+      ['/v2/docker.io/library/ubuntu/manifests/3', undefined, 'docker.io library/ubuntu'],
+      ['/v2/library/ubuntu/manifests/3?ns=docker.io', undefined, 'docker.io library/ubuntu'],
+      ['/v2/library/ubuntu/manifests/3?ns=index.docker.io', undefined, 'docker.io library/ubuntu'],
+      ['/v2/library/ubuntu/manifests/3?ns=registry-1.docker.io', undefined, 'docker.io library/ubuntu'],
+      ['/v2/library/ubuntu/manifests/3?ns=registry.hub.docker.com', undefined, 'docker.io library/ubuntu'],
+      ['/v2/ubuntu/manifests/3?ns=DOCKER.io&ns=DOCKER.io', undefined, 'docker.io library/ubuntu'],
+      ['/v2/ubuntu/manifests/3?ns=', undefined, 'docker.io library/ubuntu'],
+      ['/v2/hub-proxy/ubuntu/manifests/3', undefined, 'docker.io library/ubuntu'],
+    ],
+    '[P111] said twice, dropped once': [
+      ['/v2/docker.io/library/x/manifests/3?ns=docker.io', undefined, 'docker.io library/x'],
+      ['/v2/docker.io/docker.io/x/manifests/3?ns=docker.io', undefined, 'docker.io docker.io/x'],
+      ['/v2/hub-proxy/x/manifests/3?ns=docker.io', undefined, 'docker.io library/x'],
+    ],
+    '[P112] another registry’s name is part of the repository': [
+      ['/v2/quay.io/x/y/manifests/3?ns=docker.io', undefined, 'docker.io quay.io/x/y'],
+      ['/v2/google.com/sdk/manifests/3?ns=gcr.io', undefined, 'gcr.io google.com/sdk'],
+    ],
+    '[P105] [P106] [P109] by namespace and by path': [
+      ['/v2/org/x/manifests/3?ns=quay.io', undefined, 'quay.io org/x'],
+      ['/v2/x/manifests/3?ns=127.0.0.1%3A5902', undefined, '127.0.0.1:5902 x'],
+      ['/v2/x/manifests/3?ns=reg.local:5000', undefined, 'reg.local:5000 x'],
+      ['/v2/quay.io/org/x/manifests/3', undefined, 'quay.io org/x'],
+      ['/v2/localhost/x/manifests/3', undefined, 'localhost x'],
+      ['/v2/localhost%3A5001/x/manifests/3', undefined, 'localhost:5001 x'],
+    ],
+    'by Host, the longest suffix first, then without its port': [
+      ['/v2/x/manifests/3', 'ghcr.mirror.test', 'ghcr.io x'],
+      ['/v2/x/manifests/3', 'GHCR.mirror.test:5000', 'ghcr.io x'],
+      ['/v2/x/manifests/3', 'quay.io.mirror.test', 'quay.io x'],
+      ['/v2/x/manifests/3', 'any.deep.mirror.test', 'quay.io x'],
+      ['/v2/x/manifests/3', 'registry.acme.test:443', 'registry.acme.test x'],
+      ['/v2/ghcr.io/x/manifests/3', 'ghcr.mirror.test', 'ghcr.io x'],
+      ['/v2/quay.io/x/manifests/3', 'ghcr.mirror.test', 'ghcr.io quay.io/x'],
+      ['/v2/x/manifests/3?ns=quay.io', 'ghcr.mirror.test', 'quay.io x'],
+      ['/v2/x/manifests/3', 'elsewhere.test', 'docker.io library/x'],
+    ],
+    '[P113] a registry before /v2': [
+      ['/ghcr.io/v2/x/manifests/3', undefined, 'ghcr.io x'],
+      ['/docker.io/v2/ubuntu/tags/list', undefined, 'docker.io library/ubuntu'],
+    ],
+    '[P6] [P7] the right-most match': [
+      ['/v2/a/b/c/d/manifests/T', undefined, 'docker.io a/b/c/d'],
+      ['/v2/a/blobs/b/manifests/T', undefined, 'docker.io a/blobs/b'],
+      ['/v2/x/manifests/manifests/T', undefined, 'docker.io x/manifests'],
+      ['/v2/tags/list/tags/list', undefined, 'docker.io tags/list'],
+      ['http://other.test/v2/a/b/manifests/T', undefined, 'docker.io a/b'],
+    ],
+  };
+  describe.each(Object.entries(read))('%s:', (_, rows) => {
+    test.each(rows)('%s at %s is %s', (target, host, expected) => {
+      expect(named(target, host)).toBe(expected);
+    });
   });
 
-  test.each([
-    ['/v2/x/manifests/3?ns=a.io&ns=b.io', '400 NAME_INVALID'],
-    // [P108]
-    ['/v2/x/manifests/3?ns=http://x', '400 NAME_INVALID'],
-    ['/v2/x/manifests/3?ns=a/b', '400 NAME_INVALID'],
-    ['/v2/x/manifests/3?ns=u@h', '400 NAME_INVALID'],
-    ['/v2/x/manifests/3?ns=%00', '400 NAME_INVALID'],
-    // [P8]
-    ['/v2/A/b/manifests/3', '400 NAME_INVALID'],
-    ['/v2/a/../b/manifests/3', '400 NAME_INVALID'],
-    ['/v2/a//b/manifests/3', '400 NAME_INVALID'],
-    ['/v2/-a/manifests/3', '400 NAME_INVALID'],
-    ['/v2/a-/manifests/3', '400 NAME_INVALID'],
-    [`/v2/${'a'.repeat(256)}/manifests/3`, '400 NAME_INVALID'],
-    // [P9]
-    [`/v2/a/manifests/${'t'.repeat(129)}`, '404 MANIFEST_UNKNOWN'],
-    ['/v2/a/manifests/.x', '404 MANIFEST_UNKNOWN'],
-    ['/v2/a/manifests/-x', '404 MANIFEST_UNKNOWN'],
-    // [P10] [P11] [P98]
-    ['/v2/a/manifests/sha256:bad', '400 DIGEST_INVALID'],
-    ['/v2/a/blobs/latest', '400 DIGEST_INVALID'],
-    ['/v2/a/referrers/bad', '400 DIGEST_INVALID'],
-    // [S20]
-    ['/v2/a/..%2f..%2fb/manifests/3', '400 NAME_INVALID'],
-    ['/v2/a%00/manifests/3', '400 NAME_INVALID'],
-    ['/v2/a/manifests/3%0d%0a', '400 NAME_INVALID'],
-    // [P14]
-    ['/v2/a/unknown/x', '404 NAME_UNKNOWN'],
-    ['//v2/a/manifests/3', '404 NAME_UNKNOWN'],
-    ['/v1/a', '404 NAME_UNKNOWN'],
-    ['*', '404 NAME_UNKNOWN'],
-  ])('%s is %s', (target, expected) => {
-    expect(refused(target)).toBe(expected);
+  const refusals: Readonly<Record<string, readonly (readonly [target: string, refusal: string])[]>> = {
+    '[P108] two registries at once': [['/v2/x/manifests/3?ns=a.io&ns=b.io', '400 NAME_INVALID']],
+    '[P108] a registry that is none': [
+      ['/v2/x/manifests/3?ns=http://x', '400 NAME_INVALID'],
+      ['/v2/x/manifests/3?ns=a/b', '400 NAME_INVALID'],
+      ['/v2/x/manifests/3?ns=u@h', '400 NAME_INVALID'],
+      ['/v2/x/manifests/3?ns=%00', '400 NAME_INVALID'],
+    ],
+    '[P8] a repository that is none': [
+      ['/v2/A/b/manifests/3', '400 NAME_INVALID'],
+      ['/v2/a/../b/manifests/3', '400 NAME_INVALID'],
+      ['/v2/a//b/manifests/3', '400 NAME_INVALID'],
+      ['/v2/-a/manifests/3', '400 NAME_INVALID'],
+      ['/v2/a-/manifests/3', '400 NAME_INVALID'],
+      [`/v2/${'a'.repeat(256)}/manifests/3`, '400 NAME_INVALID'],
+    ],
+    '[P9] a tag that is none': [
+      [`/v2/a/manifests/${'t'.repeat(129)}`, '404 MANIFEST_UNKNOWN'],
+      ['/v2/a/manifests/.x', '404 MANIFEST_UNKNOWN'],
+      ['/v2/a/manifests/-x', '404 MANIFEST_UNKNOWN'],
+    ],
+    '[P10] [P11] [P98] a digest that is none': [
+      ['/v2/a/manifests/sha256:bad', '400 DIGEST_INVALID'],
+      ['/v2/a/blobs/latest', '400 DIGEST_INVALID'],
+      ['/v2/a/referrers/bad', '400 DIGEST_INVALID'],
+    ],
+    '[S20] escapes': [
+      ['/v2/a/..%2f..%2fb/manifests/3', '400 NAME_INVALID'],
+      ['/v2/a%00/manifests/3', '400 NAME_INVALID'],
+      ['/v2/a/manifests/3%0d%0a', '400 NAME_INVALID'],
+    ],
+    '[P14] no endpoint': [
+      ['/v2/a/unknown/x', '404 NAME_UNKNOWN'],
+      ['//v2/a/manifests/3', '404 NAME_UNKNOWN'],
+      ['/v1/a', '404 NAME_UNKNOWN'],
+      ['*', '404 NAME_UNKNOWN'],
+    ],
+  };
+  describe.each(Object.entries(refusals))('%s:', (_, rows) => {
+    test.each(rows)('%s is %s', (target, expected) => {
+      expect(refused(target)).toBe(expected);
+    });
   });
 
   test('[P12] the colon of a digest may be escaped', () => {

@@ -96,7 +96,9 @@ describe('a tag and its age', () => {
   });
 
   test('[P30] a HEAD without a digest is followed by a GET', async () => {
-    const hub = createScriptedPort('hub', ({ method }) => (method === 'HEAD' ? { bytes: one.bytes } : supply(one)));
+    const hub = createScriptedPort('hub', ({ method }) =>
+      method === 'HEAD' ? { bytes: one.bytes, mediaType: one.mediaType } : supply(one),
+    );
     const house = await createHouse({ chain: [hub] });
     expect((await house.manifest('a/b', '3', { method: 'HEAD' })).headers['docker-content-digest']).toBe(one.digest);
     expect(hub.gets()).toHaveLength(1);
@@ -228,7 +230,7 @@ describe('when the chain fails', () => {
 });
 
 describe('absence', () => {
-  test('[R26] is remembered for the negative ttl, of tags, manifests and blobs, each for itself', async () => {
+  test('[R26] [P47] [P84] is remembered for the negative ttl, of tags, manifests and blobs, each for itself', async () => {
     const hub = createScriptedPort('hub', () => ABSENT);
     const house = await createHouse({ chain: [hub] });
     for (let round = 0; round < 3; round += 1) {
@@ -236,7 +238,7 @@ describe('absence', () => {
       await expect(house.blob('a/b', one.digest)).rejects.toMatchObject({ status: 404, code: 'BLOB_UNKNOWN' });
     }
     expect(hub.asked).toHaveLength(2);
-    // [P84] What is no blob may be a manifest all the same.
+    // What is no blob may be a manifest all the same.
     hub.say(({ kind }) => (kind === 'manifest' ? supply(one) : ABSENT));
     expect(sha256(await bytesOf(await house.manifest('a/b', one.digest)))).toBe(one.digest);
     await expect(house.manifest('a/b', '3')).rejects.toMatchObject({

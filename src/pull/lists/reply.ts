@@ -1,5 +1,5 @@
-import { cacheStatus, warning, type Source } from './cache-status.ts';
-import type { Reply } from './reply.ts';
+import { cacheStatus, warning, type Source } from '../cache-status.ts';
+import type { Reply } from '../reply.ts';
 
 /** A list that we wrote ourselves, as JSON. */
 export function json(value: unknown, source: Source, headers: Readonly<Record<string, string>>): Reply {

@@ -1,9 +1,9 @@
-import type { Source } from './cache-status.ts';
-import type { ManifestAnswer, ManifestRefusal } from './manifest.ts';
-import type { Name } from './name.ts';
-import type { PullRequest } from './pull.ts';
-import type { Refusal } from './refusal.ts';
-import { newTrace, noteTried, type Trace } from './trace.ts';
+import type { Source } from '../cache-status.ts';
+import type { ManifestAnswer, ManifestRefusal } from '../manifest.ts';
+import type { Name } from '../name.ts';
+import type { PullRequest } from '../pull.ts';
+import type { Refusal } from '../refusal.ts';
+import { newTrace, noteTried, type Trace } from '../trace.ts';
 
 /** A manifest by the same steps as a client's pull, without the reply. */
 export type GetManifest = (request: PullRequest) => Promise<ManifestAnswer | ManifestRefusal>;

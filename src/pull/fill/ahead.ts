@@ -1,5 +1,5 @@
-import type { Clock } from '../system/clock.ts';
-import type { Reader } from './content.ts';
+import type { Clock } from '../../system/clock.ts';
+import type { Reader } from '../content.ts';
 
 /** A range this far ahead waits if it will be reached within this time (architecture.md, decision 6). */
 export const AHEAD_WAIT_MS = 2_000;

@@ -1,6 +1,6 @@
 import type { Hash } from 'node:crypto';
-import type { Part } from '../blobs/blob-store.ts';
-import type { Digest } from '../oci/digest.ts';
+import type { Part } from '../../blobs/blob-store.ts';
+import type { Digest } from '../../oci/digest.ts';
 
 /** The last bytes of a blob, which nobody gets before digest and size match (architecture.md, decision 1). */
 export const TAIL_BYTES = 64 * 1024;

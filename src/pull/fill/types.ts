@@ -1,8 +1,8 @@
-import type { Digest } from '../oci/digest.ts';
-import type { FillDeps, FillJob, LeadEnd } from './fill-job.ts';
-import type { Leases } from './fill-lease.ts';
-import type { Refusal, Tried } from './refusal.ts';
-import type { Provenance } from './store.ts';
+import type { Digest } from '../../oci/digest.ts';
+import type { FillDeps, FillJob, LeadEnd } from './job.ts';
+import type { Leases } from './lease.ts';
+import type { Refusal, Tried } from '../refusal.ts';
+import type { Provenance } from '../store.ts';
 
 export interface FillsDeps extends FillDeps {
   readonly leases: Leases;

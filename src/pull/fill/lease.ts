@@ -1,6 +1,6 @@
-import type { LeaseRecord, Records } from '../metadata/records.ts';
-import type { Digest } from '../oci/digest.ts';
-import type { Clock, Timer } from '../system/clock.ts';
+import type { LeaseRecord, Records } from '../../metadata/records.ts';
+import type { Digest } from '../../oci/digest.ts';
+import type { Clock, Timer } from '../../system/clock.ts';
 import type { Growing } from './growing.ts';
 
 /**

@@ -1,17 +1,17 @@
-import type { Digest } from '../oci/digest.ts';
-import { sleep } from '../system/clock.ts';
-import { UpstreamError } from '../upstream/upstream.ts';
-import type { Content, Reader } from './content.ts';
-import type { FillOutcome } from './events.ts';
-import { followFill } from './fill-follow.ts';
-import type { LeadEnd } from './fill-job.ts';
-import { Lead, LEASE_LOST } from './fill-lead.ts';
-import type { Lease } from './fill-lease.ts';
-import { FillReaders } from './fill-readers.ts';
-import type { FillOrder, FillsDeps, FillStatus, FirstAnswer } from './fill-types.ts';
+import type { Digest } from '../../oci/digest.ts';
+import { sleep } from '../../system/clock.ts';
+import { UpstreamError } from '../../upstream/upstream.ts';
+import type { Content, Reader } from '../content.ts';
+import type { FillOutcome } from '../events.ts';
+import { followFill } from './follow.ts';
+import type { LeadEnd } from './job.ts';
+import { Lead, LEASE_LOST } from './lead.ts';
+import type { Lease } from './lease.ts';
+import { FillReaders } from './readers.ts';
+import type { FillOrder, FillsDeps, FillStatus, FirstAnswer } from './types.ts';
 import { Growing, SMALL_BYTES } from './growing.ts';
-import type { Refusal, Tried } from './refusal.ts';
-import { troubleOf } from './trouble.ts';
+import type { Refusal, Tried } from '../refusal.ts';
+import { troubleOf } from '../trouble.ts';
 
 const PARKED = new Error('the fill is parked');
 

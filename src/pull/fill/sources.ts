@@ -1,6 +1,6 @@
-import type { Digest } from '../oci/digest.ts';
-import type { Clock } from '../system/clock.ts';
-import type { Upstream } from '../upstream/upstream.ts';
+import type { Digest } from '../../oci/digest.ts';
+import type { Clock } from '../../system/clock.ts';
+import type { Upstream } from '../../upstream/upstream.ts';
 
 /** How long an upstream that sent wrong bytes is passed over for that digest (architecture.md, decision 4). */
 const BLAME_MS = 60_000;

@@ -1,5 +1,5 @@
-import type { BlobStore } from '../blobs/blob-store.ts';
-import type { Clock, Timer } from '../system/clock.ts';
+import type { BlobStore } from '../../blobs/blob-store.ts';
+import type { Clock, Timer } from '../../system/clock.ts';
 
 const SWEEP_MS = 3600_000;
 

@@ -1,7 +1,7 @@
 import type { Hash } from 'node:crypto';
-import { algorithmOf, finishDigest, startDigest } from '../oci/digest.ts';
-import type { FillDeps } from './fill-job.ts';
-import { openPart, rehash } from './fill-part.ts';
+import { algorithmOf, finishDigest, startDigest } from '../../oci/digest.ts';
+import type { FillDeps } from './job.ts';
+import { openPart, rehash } from './part.ts';
 import type { Growing } from './growing.ts';
 
 /** Bytes after which the prefix is first made durable; then at every doubling up to the largest step. */

@@ -1,8 +1,8 @@
-import { UpstreamError, type Upstream, type UpstreamBody } from '../upstream/upstream.ts';
-import { FillAsker, type OnAnswer } from './fill-asker.ts';
-import type { FillDeps, FillJob, LeadEnd } from './fill-job.ts';
-import { Sources } from './fill-sources.ts';
-import { FillWriter } from './fill-writer.ts';
+import { UpstreamError, type Upstream, type UpstreamBody } from '../../upstream/upstream.ts';
+import { FillAsker, type OnAnswer } from './asker.ts';
+import type { FillDeps, FillJob, LeadEnd } from './job.ts';
+import { Sources } from './sources.ts';
+import { FillWriter } from './writer.ts';
 import type { Growing } from './growing.ts';
 
 /** Why a fill is told to stop when another process leads it now: what is recorded is then the other's to record. */

@@ -1,12 +1,12 @@
-import type { BlobStore, Part } from '../blobs/blob-store.ts';
-import type { Records } from '../metadata/records.ts';
-import type { Digest } from '../oci/digest.ts';
-import type { Clock } from '../system/clock.ts';
-import type { Random } from '../system/random.ts';
-import type { Upstream } from '../upstream/upstream.ts';
-import type { ReportPull } from './events.ts';
-import type { Blame } from './fill-sources.ts';
-import type { Refusal } from './refusal.ts';
+import type { BlobStore, Part } from '../../blobs/blob-store.ts';
+import type { Records } from '../../metadata/records.ts';
+import type { Digest } from '../../oci/digest.ts';
+import type { Clock } from '../../system/clock.ts';
+import type { Random } from '../../system/random.ts';
+import type { Upstream } from '../../upstream/upstream.ts';
+import type { ReportPull } from '../events.ts';
+import type { Blame } from './sources.ts';
+import type { Refusal } from '../refusal.ts';
 
 /** What a fill remembers, and asks of those that run elsewhere. */
 export type FillRecords = Pick<Records, 'part' | 'putPart' | 'dropPart' | 'lease' | 'blob'>;

@@ -4,11 +4,11 @@ import {
   type UpstreamBody,
   type UpstreamFound,
   type UpstreamRequest,
-} from '../upstream/upstream.ts';
-import { askOne, CHAIN_DEADLINE_MS, lateError } from './chain.ts';
-import type { FillDeps, FillJob } from './fill-job.ts';
+} from '../../upstream/upstream.ts';
+import { askOne, CHAIN_DEADLINE_MS, lateError } from '../chain.ts';
+import type { FillDeps, FillJob } from './job.ts';
 import type { Growing } from './growing.ts';
-import { Refusals, type Tried } from './refusal.ts';
+import { Refusals, type Tried } from '../refusal.ts';
 import { discarding } from './discarding.ts';
 
 /** Told when an upstream has answered and the size is as known as it will be; `tried`: those asked in vain before. */

@@ -1,10 +1,10 @@
-import type { OpenBlob, Part } from '../blobs/blob-store.ts';
-import type { LeaseRecord } from '../metadata/records.ts';
-import { randomId } from '../system/random.ts';
-import { sleep } from '../system/clock.ts';
-import { heldAsPart, sameBytes, copyBytes } from './fill-copy.ts';
-import type { FillDeps } from './fill-job.ts';
-import { LEASE_MS, TELL_MS } from './fill-lease.ts';
+import type { OpenBlob, Part } from '../../blobs/blob-store.ts';
+import type { LeaseRecord } from '../../metadata/records.ts';
+import { randomId } from '../../system/random.ts';
+import { sleep } from '../../system/clock.ts';
+import { heldAsPart, sameBytes, copyBytes } from './copy.ts';
+import type { FillDeps } from './job.ts';
+import { LEASE_MS, TELL_MS } from './lease.ts';
 import type { Growing } from './growing.ts';
 
 type FollowDeps = Pick<FillDeps, 'clock' | 'random' | 'blobs' | 'records'>;

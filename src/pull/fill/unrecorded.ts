@@ -1,7 +1,7 @@
-import type { FillRecords } from './fill-job.ts';
-import { ALONE_LEASES } from './fill-lease.ts';
-import type { FillsDeps } from './fill-types.ts';
-import { Fills } from './fills.ts';
+import type { FillRecords } from './job.ts';
+import { ALONE_LEASES } from './lease.ts';
+import type { FillsDeps } from './types.ts';
+import { Fills } from '../fills.ts';
 
 /**
  * Fills while the metadata cannot be asked: one per digest in this process, as ever. What they fetch stays on the disk,

@@ -1,4 +1,4 @@
-import { RegistryError } from '../oci/errors.ts';
+import { RegistryError } from '../../oci/errors.ts';
 
 /** Entries of a page at most: more is clamped, since `n` is the client's to choose and memory is ours (reliability.md, S23). */
 export const PAGE_MAX = 1000;

@@ -1,4 +1,4 @@
-import type { UpstreamBody } from '../upstream/upstream.ts';
+import type { UpstreamBody } from '../../upstream/upstream.ts';
 
 /** A 200 in answer to a range: what was not wanted is read and dropped. */
 export function discarding(body: UpstreamBody, surplus: number): UpstreamBody {

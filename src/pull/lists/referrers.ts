@@ -1,16 +1,16 @@
-import type { Digest } from '../oci/digest.ts';
-import { emptyIndex, filterReferrers } from '../oci/referrers.ts';
-import { referrersTag } from '../oci/reference.ts';
-import { OCI_INDEX } from '../oci/media-types.ts';
-import { cacheStatus, missStatus, warning, type Source } from './cache-status.ts';
+import type { Digest } from '../../oci/digest.ts';
+import { emptyIndex, filterReferrers } from '../../oci/referrers.ts';
+import { referrersTag } from '../../oci/reference.ts';
+import { OCI_INDEX } from '../../oci/media-types.ts';
+import { cacheStatus, missStatus, warning, type Source } from '../cache-status.ts';
 import type { Listings } from './listing.ts';
-import type { Name } from './name.ts';
+import type { Name } from '../name.ts';
 import { linkTo } from './paging.ts';
-import type { Refusal } from './refusal.ts';
-import { refusalError } from './refusals.ts';
-import type { Reply } from './reply.ts';
-import type { Route } from './route.ts';
-import type { Trace } from './trace.ts';
+import type { Refusal } from '../refusal.ts';
+import { refusalError } from '../refusal-error.ts';
+import type { Reply } from '../reply.ts';
+import type { Route } from '../route.ts';
+import type { Trace } from '../trace.ts';
 
 export interface ReferrersAsk {
   readonly name: Name;

@@ -1,16 +1,16 @@
-import type { ListingRecord, Records } from '../metadata/records.ts';
-import type { Clock } from '../system/clock.ts';
-import { UpstreamError, type UpstreamFound, type UpstreamRequest } from '../upstream/upstream.ts';
-import type { Absence, Absences } from './absences.ts';
-import type { Source } from './cache-status.ts';
-import { askChain, CHAIN_DEADLINE_MS } from './chain.ts';
-import { Collapse } from './collapse.ts';
-import type { ReportPull } from './events.ts';
-import { judge, mayBeStale, ttlSeconds } from './freshness.ts';
-import type { Refusal, Tried } from './refusal.ts';
-import type { Route } from './route.ts';
-import { noteTried, type Trace } from './trace.ts';
-import { within } from './within.ts';
+import type { ListingRecord, Records } from '../../metadata/records.ts';
+import type { Clock } from '../../system/clock.ts';
+import { UpstreamError, type UpstreamFound, type UpstreamRequest } from '../../upstream/upstream.ts';
+import type { Absence, Absences } from '../absences.ts';
+import type { Source } from '../cache-status.ts';
+import { askChain, CHAIN_DEADLINE_MS } from '../chain.ts';
+import { Collapse } from '../collapse.ts';
+import type { ReportPull } from '../events.ts';
+import { judge, mayBeStale, ttlSeconds } from '../freshness.ts';
+import type { Refusal, Tried } from '../refusal.ts';
+import type { Route } from '../route.ts';
+import { noteTried, type Trace } from '../trace.ts';
+import { within } from '../within.ts';
 
 /** A list of an upstream as text, with what its headers said. */
 export interface Listed {

@@ -1,4 +1,4 @@
-import type { OpenBlob, Part } from '../blobs/blob-store.ts';
+import type { OpenBlob, Part } from '../../blobs/blob-store.ts';
 
 type Readable = Pick<Part, 'read'>;
 

@@ -1,8 +1,8 @@
 import type { Hash } from 'node:crypto';
-import type { BlobStore, Part } from '../blobs/blob-store.ts';
-import type { PartRecord, Records } from '../metadata/records.ts';
-import { startDigest, type Digest } from '../oci/digest.ts';
-import { randomId, type Random } from '../system/random.ts';
+import type { BlobStore, Part } from '../../blobs/blob-store.ts';
+import type { PartRecord, Records } from '../../metadata/records.ts';
+import { startDigest, type Digest } from '../../oci/digest.ts';
+import { randomId, type Random } from '../../system/random.ts';
 
 export interface OpenedPart {
   readonly part: Part;

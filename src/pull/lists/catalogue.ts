@@ -1,10 +1,10 @@
-import type { Records } from '../metadata/records.ts';
-import { RegistryError } from '../oci/errors.ts';
-import { sleep, type Clock } from '../system/clock.ts';
-import { json } from './list-reply.ts';
-import type { ShowName } from './lists.ts';
+import type { Records } from '../../metadata/records.ts';
+import { RegistryError } from '../../oci/errors.ts';
+import { sleep, type Clock } from '../../system/clock.ts';
+import { json } from './reply.ts';
+import type { ShowName } from '../lists.ts';
 import { linkTo, PAGE_MAX, readPage } from './paging.ts';
-import type { Reply } from './reply.ts';
+import type { Reply } from '../reply.ts';
 
 const CATALOG_PAGE = 100;
 const SEARCH_PAGE = 25;

@@ -1,13 +1,13 @@
-import { sleep } from '../system/clock.ts';
-import type { Content, Reader } from './content.ts';
-import { etagOf } from './content.ts';
-import { AheadReader, AHEAD_MAX, AHEAD_WAIT_MS, RateMeter } from './fill-ahead.ts';
-import type { FillOrder, FillsDeps } from './fill-types.ts';
+import { sleep } from '../../system/clock.ts';
+import type { Content, Reader } from '../content.ts';
+import { etagOf } from '../content.ts';
+import { AheadReader, AHEAD_MAX, AHEAD_WAIT_MS, RateMeter } from './ahead.ts';
+import type { FillOrder, FillsDeps } from './types.ts';
 import { SMALL_BYTES, TAIL_BYTES, type Growing } from './growing.ts';
 import { GrowingReader } from './growing-reader.ts';
-import { heldContent } from './held.ts';
-import { openThrough, throughContent } from './through.ts';
-import type { ThroughSource } from './through-reader.ts';
+import { heldContent } from '../held.ts';
+import { openThrough, throughContent } from '../through.ts';
+import type { ThroughSource } from '../through-reader.ts';
 
 /** Who reads a fill: opens readers of its growing file, or beside it, and counts those who want it. */
 export class FillReaders {

@@ -1,7 +1,7 @@
 import type { Hash } from 'node:crypto';
-import type { Part } from '../blobs/blob-store.ts';
-import { RegistryError } from '../oci/errors.ts';
-import type { Reader } from './content.ts';
+import type { Part } from '../../blobs/blob-store.ts';
+import { RegistryError } from '../../oci/errors.ts';
+import type { Reader } from '../content.ts';
 import type { Growing } from './growing.ts';
 
 /** What a reader of the whole goes on with: bytes that it may not have yet, and the hash of all up to and with them. */
