@@ -12,21 +12,36 @@ const DATA_VERSION = 2;
 const NO_PAGE = 0xffff_ffff_ffff_ffffn;
 
 /**
- * Looks at the head of the store's file before the library maps it: given one that is damaged, it ends the process by a
- * signal, without a word. Rejects with {@link MetadataRefused}, which says what to do. No file, and an empty one, are new.
+ * Looks at the store's two files before the library does: what is no file, what it may not write and a damaged head each end
+ * the process by a signal there, without a word. Rejects with {@link MetadataRefused}, which says what to do, or with the
+ * disk's own error. No file, and an empty one, are new; the directory is made.
  */
-export async function checkLmdbFile(disk: Disk, directory: string): Promise<void> {
-  const path = join(directory, 'data.mdb');
-  const damage = await damageOf(disk, path);
-  if (damage === undefined) return;
-  const advice = `restore it from a backup, or move ${directory} away to start with nothing cached`;
-  throw new MetadataRefused(`${path} is damaged: ${damage}; ${advice}`);
+export async function checkLmdbFiles(disk: Disk, directory: string): Promise<void> {
+  const [data, lock] = [join(directory, 'data.mdb'), join(directory, 'lock.mdb')];
+  for (const path of [data, lock]) {
+    if ((await disk.stat(path))?.file === false) throw new MetadataRefused(`${path} is not a file: move it away`);
+  }
+  const damage = await damageOf(disk, data);
+  if (damage !== undefined) {
+    const advice = `restore it from a backup, or move ${directory} away to start with nothing cached`;
+    throw new MetadataRefused(`${data} is damaged: ${damage}; ${advice}`);
+  }
+  await disk.makeDirectory(directory);
+  if ((await disk.stat(lock)) === undefined) await make(disk, lock);
+}
+
+/** An existing lock file is not opened: closing it again would give up the locks that this process may have on it (fcntl(2)). */
+async function make(disk: Disk, path: string): Promise<void> {
+  try {
+    await (await disk.open(path, 'create'))?.close();
+  } catch (error) {
+    // Another process was faster.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 }
 
 async function damageOf(disk: Disk, path: string): Promise<string | undefined> {
-  // What is no file, or may not be opened, the library says itself.
-  if ((await disk.stat(path))?.directory !== false) return undefined;
-  const file = await disk.open(path, 'read').catch(() => undefined);
+  const file = await disk.open(path, 'update');
   if (file === undefined) return undefined;
   try {
     const size = await file.size();

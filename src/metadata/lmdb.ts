@@ -1,7 +1,7 @@
 import { open, type RootDatabase } from 'lmdb';
 import type { Disk } from '../system/disk.ts';
 import { checkKeyPart, checkOrdered } from './keys.ts';
-import { checkLmdbFile } from './lmdb-file.ts';
+import { checkLmdbFiles } from './lmdb-file.ts';
 import type { Change, Condition, Entry, Key, MetadataStore } from './metadata-store.ts';
 import { MetadataRefused, MetadataUnavailable } from './unavailable.ts';
 
@@ -18,7 +18,7 @@ export interface LmdbOptions {
  * one machine may share the directory; a commit is one write transaction, of which LMDB runs one at a time among all of them.
  *
  * Rejects with {@link MetadataRefused} on a network file system, whose locks and shared maps are not a local disk's
- * (LMDB, "Caveats"), and on a damaged file; with {@link MetadataUnavailable} when the files cannot be opened.
+ * (LMDB, "Caveats"), on a damaged file, and on what is no file; with {@link MetadataUnavailable} when the files cannot be opened.
  */
 export async function openLmdb({ directory, disk, remoteFileSystem }: LmdbOptions): Promise<MetadataStore> {
   const remote = await remoteFileSystem(directory);
@@ -27,7 +27,7 @@ export async function openLmdb({ directory, disk, remoteFileSystem }: LmdbOption
       `the embedded metadata store cannot live on ${remote} (${directory}): set metadata.path to a directory on a local disk`,
     );
   }
-  await checkLmdbFile(disk, directory);
+  await tryToAwait('open', () => checkLmdbFiles(disk, directory));
   return new LmdbStore(tryTo('open', () => openDatabase(directory)));
 }
 
@@ -121,11 +121,7 @@ class LmdbStore implements MetadataStore {
   }
 
   async #tryToAwait<T>(what: string, act: () => Promise<T>): Promise<T> {
-    try {
-      return await this.#tryTo(what, act);
-    } catch (error) {
-      throw wrap(what, error);
-    }
+    return tryToAwait(what, () => this.#tryTo(what, act));
   }
 }
 
@@ -156,9 +152,17 @@ function tryTo<T>(what: string, act: () => T): T {
   }
 }
 
+async function tryToAwait<T>(what: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    throw wrap(what, error);
+  }
+}
+
 function wrap(what: string, error: unknown): Error {
   hearCommitError(error);
-  if (error instanceof MetadataUnavailable || error instanceof RangeError) return error;
+  if (error instanceof MetadataUnavailable || error instanceof MetadataRefused || error instanceof RangeError) return error;
   return new MetadataUnavailable(`lmdb: cannot ${what}: ${error instanceof Error ? error.message : String(error)}`, {
     cause: error,
   });

@@ -22,10 +22,19 @@ export interface Disk {
   removeDirectory(path: string): Promise<void>;
   /** Names of the entries, in no order; empty when the directory does not exist. */
   list(path: string): Promise<string[]>;
-  /** `undefined` when nothing is there. `modified` is ms since the epoch. */
-  stat(path: string): Promise<{ readonly size: number; readonly modified: number; readonly directory: boolean } | undefined>;
+  /** Of what a link leads to; `undefined` when nothing is there. */
+  stat(path: string): Promise<FileStat | undefined>;
   /** Room on the file system that holds `path`. */
   space(path: string): Promise<DiskSpace>;
+}
+
+export interface FileStat {
+  readonly size: number;
+  /** Ms since the epoch. */
+  readonly modified: number;
+  readonly directory: boolean;
+  /** A regular one. Neither this nor a directory: a pipe, a socket, a device. */
+  readonly file: boolean;
 }
 
 export interface DiskSpace {

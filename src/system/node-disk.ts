@@ -31,7 +31,7 @@ export const nodeDisk: Disk = {
   list: (path) => unlessAbsent(readdir(path), []),
   async stat(path) {
     const found = await unlessAbsent(stat(path), undefined);
-    return found && { size: found.size, modified: found.mtimeMs, directory: found.isDirectory() };
+    return found && { size: found.size, modified: found.mtimeMs, directory: found.isDirectory(), file: found.isFile() };
   },
   space: async (path) => toSpace(await statfs(path)),
 };

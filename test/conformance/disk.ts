@@ -144,8 +144,8 @@ export function diskConformance(name: string, make: () => Promise<DiskUnderTest>
       await put(at('a', 'b', 'file'), 'xyz');
       expect((await disk.list(at('a', 'b'))).sort()).toEqual(['c', 'file']);
       await disk.syncDirectory(at('a', 'b'));
-      expect(await disk.stat(at('a', 'b'))).toMatchObject({ directory: true });
-      expect(await disk.stat(at('a', 'b', 'file'))).toMatchObject({ directory: false, size: 3 });
+      expect(await disk.stat(at('a', 'b'))).toMatchObject({ directory: true, file: false });
+      expect(await disk.stat(at('a', 'b', 'file'))).toMatchObject({ directory: false, file: true, size: 3 });
       await disk.removeDirectory(at('a', 'b', 'c'));
       expect(await disk.list(at('a', 'b'))).toEqual(['file']);
     });

@@ -198,8 +198,8 @@ export function createMemoryDisk(options: MemoryDiskOptions = {}): MemoryDisk {
       await enter({ operation: 'stat', path });
       const entry = tree.get(path);
       if (entry === undefined) return undefined;
-      if (entry === 'directory') return { size: 0, modified: 0, directory: true };
-      return { size: entry.size, modified: entry.modified, directory: false };
+      if (entry === 'directory') return { size: 0, modified: 0, directory: true, file: false };
+      return { size: entry.size, modified: entry.modified, directory: false, file: true };
     },
     async space(path): Promise<DiskSpace> {
       await enter({ operation: 'space', path });

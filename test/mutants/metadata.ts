@@ -4,8 +4,16 @@ export const mutants = [
     name: 'a damaged file ends the process without a word',
     guards: ['promise 6', 'R44'],
     file: 'src/metadata/lmdb.ts',
-    find: '  await checkLmdbFile(disk, directory);\n',
-    replace: '  void [disk, checkLmdbFile];\n',
+    find: "  await tryToAwait('open', () => checkLmdbFiles(disk, directory));\n",
+    replace: '  void [disk, checkLmdbFiles];\n',
+    test: ['test/unit/metadata/lmdb.test.ts'],
+  },
+  {
+    name: 'a directory in the place of lock.mdb ends the process without a word',
+    guards: ['promise 6', 'R44'],
+    file: 'src/metadata/lmdb-file.ts',
+    find: '(await disk.stat(path))?.file === false',
+    replace: '(await disk.stat(path))?.size === -1',
     test: ['test/unit/metadata/lmdb.test.ts'],
   },
   {

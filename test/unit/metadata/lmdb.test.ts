@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, open, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -6,6 +7,7 @@ import { openLmdb } from '../../../src/metadata/lmdb.ts';
 import { lmdbDamage } from '../../../src/metadata/lmdb-file.ts';
 import { MetadataRefused, MetadataUnavailable } from '../../../src/metadata/unavailable.ts';
 import { remoteFileSystem } from '../../../src/system/file-system-type.ts';
+import type { Disk } from '../../../src/system/disk.ts';
 import { nodeDisk } from '../../../src/system/node-disk.ts';
 import { bytes, text } from '../../conformance/metadata-store.ts';
 
@@ -129,9 +131,36 @@ describe('[R44] a damaged file is refused, saying what to do, and does not end t
       expect(lmdbDamage(lost, lost.length)).toBeUndefined();
     }
   });
+});
 
-  test('what is no file is left to the library, which says so', async () => {
-    await mkdir(join(directory, 'data.mdb'));
-    await expect(openLmdb({ directory, disk: nodeDisk, remoteFileSystem: local })).rejects.toThrow(MetadataUnavailable);
+describe('[R44] what stands in the place of either file does not end the process', () => {
+  const others: Readonly<Record<string, (path: string) => unknown>> = {
+    'a directory': (path) => mkdir(path),
+    'a pipe': (path) => execFileSync('mkfifo', [path]),
+    'a link to a device': (path) => symlink('/dev/null', path),
+  };
+  const cases = ['data.mdb', 'lock.mdb'].flatMap((name) => Object.keys(others).map((what) => [name, what] as const));
+
+  test.each(cases)('%s is %s: refused, saying what to do', async (name, what) => {
+    await others[what]?.(join(directory, name));
+    const opening = openLmdb({ directory, disk: nodeDisk, remoteFileSystem: local });
+    await expect(opening).rejects.toThrow(MetadataRefused);
+    await expect(opening).rejects.toThrow(`${join(directory, name)} is not a file: move it away`);
+  });
+
+  test.each([
+    ['EACCES', 'update', 'data.mdb'],
+    ['EROFS', 'update', 'data.mdb'],
+    ['EACCES', 'create', 'lock.mdb'],
+  ])('%s of %s of %s is said by the path', async (code, mode, name) => {
+    const path = join(directory, name);
+    const refusal = Object.assign(new Error(`${code}: no, open '${path}'`), { code });
+    const disk: Disk = {
+      ...nodeDisk,
+      open: (at, asked) => (asked === mode && at === path ? Promise.reject(refusal) : nodeDisk.open(at, asked)),
+    };
+    const opening = openLmdb({ directory, disk, remoteFileSystem: local });
+    await expect(opening).rejects.toThrow(MetadataUnavailable);
+    await expect(opening).rejects.toThrow(`lmdb: cannot open: ${refusal.message}`);
   });
 });
