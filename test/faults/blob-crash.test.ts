@@ -13,7 +13,7 @@ const SEEDS = Array.from({ length: 25 }, (_, seed) => seed);
 type Told = Map<Digest, 'held' | 'absent' | undefined>;
 
 describe.each(SEEDS)('the power goes after every call of a history (seed %i)', (seed) => {
-  test('every blob is absent or whole, what was promised is kept, and leftovers are parts', async () => {
+  test('[P80] every blob is absent or whole, what was promised is kept, and leftovers are parts', async () => {
     let after = 0;
     for (let finished = false; !finished; after++) {
       const random = createSeededRandom(seed * 1000 + after);

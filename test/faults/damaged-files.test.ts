@@ -2,22 +2,16 @@ import { readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { digestOf } from '../../src/oci/digest.ts';
-import { randomBlob, type Blob } from '../fakes/images.ts';
+import { randomBlob } from '../fakes/images.ts';
 import { sized } from '../scenarios/acceptance.ts';
 import { scenario, type Stage } from '../scenarios/harness.ts';
-import { ALPINE, blobPath, manifestPath } from '../scenarios/paths.ts';
+import { ALPINE, blobPath, fileOf, manifestPath } from '../scenarios/paths.ts';
 import type { RunningProcess } from '../scenarios/process.ts';
 import { routesTo } from '../scenarios/settings.ts';
 
 const own = { settings: null, timeoutMs: 30_000 };
 
 type Damage = readonly [name: string, damage: (path: string) => Promise<void>];
-
-/** Where the bytes of a digest lie. */
-function fileOf({ directory }: Stage, { digest }: Pick<Blob, 'digest'>): string {
-  const [algorithm = '', hex = ''] = digest.split(':');
-  return join(directory, 'data', 'entrepot', 'blobs', algorithm, hex.slice(0, 2), hex);
-}
 
 async function flipBit(path: string, at: number): Promise<void> {
   const bytes = await readFile(path);

@@ -2,7 +2,7 @@
 export const mutants = [
   {
     name: 'a blob is renamed into place before its bytes are durable',
-    guards: ['promise 6', 'R06', 'R07', 'decision 1'],
+    guards: ['promise 6', 'R06', 'R07', 'decision 1', 'P80'],
     file: 'src/blobs/disk-part.ts',
     find: '    await file.sync();\n    await fanOut.ensure(digest);',
     replace: '    await fanOut.ensure(digest);',

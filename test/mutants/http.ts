@@ -280,4 +280,55 @@ export const mutants = [
     replace: "'content-type': 'text/plain',",
     test: ['test/unit/http/app.test.ts'],
   },
+  {
+    name: 'who accepts nothing by name gets nothing',
+    guards: ['P25'],
+    file: 'src/http/app.ts',
+    find: "  return {\n    method: exchange.method === 'HEAD'",
+    replace:
+      "  if (exchange.incoming.headers.accept === undefined) throw noEndpoint();\n  return {\n    method: exchange.method === 'HEAD'",
+    test: ['test/scenarios/manifests.test.ts'],
+  },
+  {
+    name: 'who does not accept indexes gets none',
+    guards: ['P26'],
+    file: 'src/http/app.ts',
+    find: "  return {\n    method: exchange.method === 'HEAD'",
+    replace:
+      "  if (!/index|\\*/.test(exchange.incoming.headers.accept ?? '*')) throw noEndpoint();\n  return {\n    method: exchange.method === 'HEAD'",
+    test: ['test/scenarios/manifests.test.ts'],
+  },
+  {
+    name: 'who brings credentials is refused',
+    guards: ['P114'],
+    file: 'src/http/app.ts',
+    find: "  return {\n    method: exchange.method === 'HEAD'",
+    replace:
+      "  if (exchange.incoming.headers.authorization !== undefined) throw noEndpoint();\n  return {\n    method: exchange.method === 'HEAD'",
+    test: ['test/scenarios/names.test.ts'],
+  },
+  {
+    name: 'credentials of clients are written down',
+    guards: ['P114', 'S49'],
+    file: 'src/http/handler.ts',
+    find: "const userAgent = incoming.headers['user-agent'];",
+    replace: "const userAgent = incoming.headers.authorization?.split(' ')[1];",
+    test: ['test/scenarios/names.test.ts'],
+  },
+  {
+    name: 'a HEAD that fails has a status of its own',
+    guards: ['P16'],
+    file: 'src/http/handler.ts',
+    find: 'errorReply(refusal, requestId)',
+    replace: "errorReply(method === 'HEAD' ? unexpected(error) : refusal, requestId)",
+    test: ['test/scenarios/base.test.ts'],
+  },
+  {
+    name: 'who may not write is not told what he may',
+    guards: ['P13'],
+    file: 'src/http/app.ts',
+    find: "      headers: { allow: 'GET, HEAD' },\n",
+    replace: '',
+    test: ['test/unit/http/app.test.ts'],
+  },
 ] as const;

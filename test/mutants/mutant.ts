@@ -15,6 +15,14 @@ export interface Mutant {
   readonly testName?: string;
 }
 
+/**
+ * What has to fail: for each statement among its guards a test whose title names it (`[P53]`), otherwise any of its tests.
+ */
+export function proofsOf(mutant: Mutant): readonly Mutant[] {
+  const statements = mutant.guards.filter((guard) => /^P\d+$/.test(guard));
+  return statements.length === 0 ? [mutant] : statements.map((name) => ({ ...mutant, testName: `\\[${name}\\]` }));
+}
+
 /** The file's text with the mutant's edit; throws where the text to replace does not stand there exactly once. */
 export function mutate(text: string, { file, find, replace }: Mutant): string {
   const at = text.indexOf(find);

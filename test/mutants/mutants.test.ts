@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Mutant } from './mutant.ts';
+import { proofsOf, type Mutant } from './mutant.ts';
 import { allMutants } from './mutants.ts';
 import { copyTree, judge, type Tree, type Verdict } from './run.ts';
 
@@ -48,12 +48,13 @@ describe('runner:', () => {
 });
 
 test.each(allMutants)('$title', async ({ title, mutant }) => {
-  expect(await withoutEdit(mutant), 'the tests as they are').toMatchObject({ kind: 'passed' });
-  const verdict = await judge(tree, mutant, true);
-  rows.push(
-    `| ${title} | ${mutant.guards.join(', ')} | ${verdict.kind} | ${verdict.kind === 'failed' ? verdict.by.split('\n')[0] : ''} |`,
-  );
-  expect(verdict, 'the tests without the defence').toMatchObject({
-    kind: expect.stringMatching(/^(?:failed|hung)$/) as string,
-  });
+  for (const proof of proofsOf(mutant)) {
+    expect(await withoutEdit(proof), 'the tests as they are').toMatchObject({ kind: 'passed' });
+    const verdict = await judge(tree, proof, true);
+    const by = verdict.kind === 'failed' ? verdict.by.split('\n')[0] : '';
+    rows.push(`| ${title} | ${mutant.guards.join(', ')} | ${verdict.kind} | ${by} |`);
+    expect(verdict, `the tests without the defence, ${proof.testName ?? 'all'}`).toMatchObject({
+      kind: expect.stringMatching(/^(?:failed|hung)$/) as string,
+    });
+  }
 });

@@ -61,7 +61,7 @@ export const mutants = [
   },
   {
     name: 'a registry may be another spelling of an address',
-    guards: ['S06', 'P108'],
+    guards: ['S06'],
     file: 'src/oci/registry.ts',
     find: 'return isSound && canonicalHost(host) === host;',
     replace: 'return isSound;',
@@ -149,7 +149,7 @@ export const mutants = [
   },
   {
     name: 'sizes above 2^53 are taken',
-    guards: ['S22', 'P67'],
+    guards: ['S22'],
     file: 'src/oci/descriptor.ts',
     find: '!Number.isSafeInteger(size)',
     replace: '!Number.isInteger(size)',
@@ -410,5 +410,21 @@ export const mutants = [
     find: "registry === 'docker.io' ? 'https://registry-1.docker.io' : ",
     replace: '',
     test: unit('well-known'),
+  },
+  {
+    name: 'an open range leaves the last byte out',
+    guards: ['P56'],
+    file: 'src/oci/range.ts',
+    find: 'to: last === undefined ? size : ',
+    replace: 'to: last === undefined ? size - 1 : ',
+    test: ['test/scenarios/blobs.test.ts'],
+  },
+  {
+    name: 'ranges are 32 bits wide',
+    guards: ['P67'],
+    file: 'src/oci/range.ts',
+    find: '{ from: first, to:',
+    replace: '{ from: first | 0, to:',
+    test: ['test/unit/pull/respond.test.ts'],
   },
 ];

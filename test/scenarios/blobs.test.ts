@@ -1,7 +1,8 @@
+import { rm } from 'node:fs/promises';
 import { describe, expect } from 'vitest';
 import { blobOf, buildImage, randomBlob, type Blob } from '../fakes/images.ts';
 import { scenario, times, type Stage } from './harness.ts';
-import { ALPINE, blobPath, manifestPath, refusalOf } from './paths.ts';
+import { ALPINE, blobPath, fileOf, manifestPath, refusalOf } from './paths.ts';
 import { routesTo } from './settings.ts';
 
 const blob = randomBlob(5000);
@@ -235,10 +236,19 @@ describe('blobs', () => {
     expect(await first.sha256()).toBe(layer.digest);
   });
 
-  scenario('[P82] a blob that went from upstream and is held is served', async (stage) => {
+  scenario('[P49] a blob that went from upstream and is held is served', async (stage) => {
     await held(stage);
     stage.upstream.remove(ALPINE, blob.digest);
     expect(await (await stage.server.get(blobPath(blob))).sha256()).toBe(blob.digest);
+  });
+
+  scenario('[P82] a blob whose file goes between HEAD and GET is fetched again', async (stage) => {
+    await held(stage);
+    expect((await stage.server.head(blobPath(blob))).headers['cache-status']).toMatch(/^entrepot; hit/);
+    await rm(fileOf(stage, blob));
+    const reply = await stage.server.get(blobPath(blob));
+    expect([reply.status, await reply.sha256()]).toEqual([200, blob.digest]);
+    expect(stage.upstream.hits('GET blob')).toBe(1);
   });
 
   scenario('[P84] a manifest asked for as a blob', async ({ upstream, server }) => {
@@ -247,7 +257,7 @@ describe('blobs', () => {
     expect([200, 404]).toContain((await server.get(blobPath(top))).status);
   });
 
-  scenario('sha512', async ({ upstream, server }) => {
+  scenario('[P24] a blob by sha512', async ({ upstream, server }) => {
     const long = blobOf(blob.bytes, 'sha512');
     upstream.blob(ALPINE, long).flipByte(1).once();
     const first = await server.get(blobPath(long));

@@ -52,7 +52,8 @@ describe('manifests', () => {
   scenario('[P24] by sha512', async ({ upstream, server }) => {
     const { bytes, mediaType } = buildImage().top;
     const manifest = { ...blobOf(bytes, 'sha512'), mediaType };
-    upstream.manifest(ALPINE, undefined, manifest);
+    upstream.manifest(ALPINE, undefined, manifest).flipByte(20).once();
+    expect(await refusalOf(await server.get(manifestPath(manifest.digest)))).toBe('502 UNAVAILABLE');
     const reply = await server.get(manifestPath(manifest.digest));
     expect([reply.status, reply.headers['docker-content-digest']]).toEqual([200, manifest.digest]);
     expect(Buffer.compare(await reply.bytes(), bytes)).toBe(0);

@@ -165,6 +165,7 @@ describe('sign-in upstream', () => {
     const authorization = 'Basic c2VjcmV0OnNlY3JldA==';
     expect(await (await server.get(path, { headers: { authorization } })).sha256()).toBe(blob.digest);
     expect(upstream.requests.map(({ headers }) => headers.authorization)).toEqual(upstream.requests.map(() => undefined));
+    await server.logged('request');
     expect(JSON.stringify(server.records)).not.toContain('c2VjcmV0OnNlY3JldA');
   });
 

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Reply } from '../fakes/http-client.ts';
 import type { Blob } from '../fakes/images.ts';
 
@@ -10,6 +11,12 @@ export function blobPath(blob: Pick<Blob, 'digest'>, repository = ALPINE): strin
 
 export function manifestPath(reference: string, repository = ALPINE): string {
   return `/v2/docker.io/${repository}/manifests/${reference}`;
+}
+
+/** Where the scenario's own server keeps the bytes of a digest. */
+export function fileOf({ directory }: { readonly directory: string }, { digest }: Pick<Blob, 'digest'>): string {
+  const [algorithm = '', hex = ''] = digest.split(':');
+  return join(directory, 'data', 'entrepot', 'blobs', algorithm, hex.slice(0, 2), hex);
 }
 
 /** The code of an error answer (OCI distribution-spec, "Error Codes"); throws when it is none. */

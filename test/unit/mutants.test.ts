@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { mutate, type Mutant } from '../mutants/mutant.ts';
+import { mutate, proofsOf, type Mutant } from '../mutants/mutant.ts';
 import { allMutants, MUTANTS } from '../mutants/mutants.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -35,6 +35,12 @@ describe('the mutants', () => {
     const titles = allMutants.map(({ title }) => title);
     expect(titles.filter((title, at) => titles.indexOf(title) !== at)).toEqual([]);
   });
+});
+
+test('the mutant of a statement has to be found by tests that name it', () => {
+  const mutant = { name: 'm', guards: ['P5', 'S00', 'P53'], file: 'f.ts', find: 'a', replace: 'b', test: ['t'] };
+  expect(proofsOf(mutant).map(({ testName }) => testName)).toEqual(['\\[P5\\]', '\\[P53\\]']);
+  expect(proofsOf({ ...mutant, guards: ['S00'] })).toEqual([{ ...mutant, guards: ['S00'] }]);
 });
 
 describe('applying a mutant', () => {

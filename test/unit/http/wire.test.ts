@@ -172,7 +172,7 @@ describe('bodies that nobody reads', () => {
     expect(statuses(await collect(socket))).toEqual([405, 200]);
   });
 
-  test('of any size are cut soon after the answer', async () => {
+  test('[P13] of any size are cut soon after the answer', async () => {
     const edge = await startEdge();
     const socket = await edge.connect();
     const received = collect(socket);
