@@ -44,18 +44,6 @@ export function parseRange(header: string | undefined, size: number): RangeAnswe
   return overlaps(ranges) ? { kind: 'whole' } : { kind: 'many', ranges };
 }
 
-/**
- * The one range that a header asks for, as far as that can be told without the size: `to` is `undefined` for "to the end",
- * and may lie beyond it. `undefined` for everything that needs the size, several ranges, and what is to be ignored.
- */
-export function rangeStart(header: string | undefined): { readonly from: number; readonly to: number | undefined } | undefined {
-  const specs = header === undefined ? undefined : parseSpecs(header);
-  const [only] = specs ?? [];
-  if (specs?.length !== 1 || only?.first === undefined || isReversed(only) || !Number.isSafeInteger(only.first))
-    return undefined;
-  return { from: only.first, to: only.last === undefined || !Number.isSafeInteger(only.last) ? undefined : only.last + 1 };
-}
-
 /** RFC 9110 14.4, for a part of known size. */
 export function contentRange(from: number, to: number, size: number): string {
   return `bytes ${from}-${to - 1}/${size}`;

@@ -25,17 +25,6 @@ export function filterReferrers(bytes: Uint8Array, artifactType: string): Uint8A
   return indexOf(entries.filter((entry) => own(entry, 'artifactType') === artifactType));
 }
 
-/** One list of all that the lists name, each digest once, as it was first met; what is no index adds nothing. */
-export function mergeReferrers(lists: readonly Uint8Array[]): Uint8Array {
-  const entries = lists.flatMap((list) => readReferrers(list) ?? []);
-  const byDigest = new Map<unknown, JsonObject>();
-  for (const entry of entries) {
-    const digest = own(entry, 'digest');
-    if (!byDigest.has(digest)) byDigest.set(digest, entry);
-  }
-  return indexOf([...byDigest.values()]);
-}
-
 function indexOf(manifests: readonly JsonObject[]): Uint8Array {
   return new TextEncoder().encode(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }));
 }

@@ -1,4 +1,4 @@
-import type { Challenge } from '../oci/challenge.ts';
+import { chooseChallenge, type Challenge } from '../oci/challenge.ts';
 import { pullScope } from '../oci/scope.ts';
 import type { Clock } from '../system/clock.ts';
 import { basicAuthorization, fingerprint, type Credentials, type CredentialsProvider } from './credentials.ts';
@@ -186,24 +186,14 @@ function basicPass(want: Wanted, credentials: Credentials | undefined): Pass | R
   };
 }
 
-/** Bearer before Basic; a Bearer challenge without realm is none (RFC 6750, token.md). */
 function choose(challenges: readonly Challenge[], repository: string, at: URL): Wanted | undefined {
-  const bearer = challenges.find(({ scheme, parameters }) => scheme === 'bearer' && parameters['realm'] !== undefined);
-  if (bearer !== undefined) {
-    const scopes = (bearer.parameters['scope'] ?? '').split(' ').filter((scope) => scope !== '');
-    const asked = scopes.length === 0 ? [pullScope(repository)] : scopes.slice(0, SCOPES_MAX);
-    return {
-      scheme: 'bearer',
-      realm: bearer.parameters['realm'] ?? '',
-      service: bearer.parameters['service'],
-      scopes: asked,
-      at,
-    };
-  }
-  const basic = challenges.find(({ scheme }) => scheme === 'basic');
-  return basic === undefined
-    ? undefined
-    : { scheme: 'basic', realm: basic.parameters['realm'] ?? '', service: undefined, scopes: [], at };
+  const challenge = chooseChallenge(challenges);
+  if (challenge === undefined) return undefined;
+  const { realm = '', service, scope = '' } = challenge.parameters;
+  if (challenge.scheme === 'basic') return { scheme: 'basic', realm, service: undefined, scopes: [], at };
+  const scopes = scope.split(' ').filter((one) => one !== '');
+  const asked = scopes.length === 0 ? [pullScope(repository)] : scopes.slice(0, SCOPES_MAX);
+  return { scheme: 'bearer', realm, service, scopes: asked, at };
 }
 
 const SCOPES_MAX = 8;

@@ -396,14 +396,6 @@ export const mutants = [
     test: [...unit('link'), properties],
   },
   {
-    name: 'the port of a scope’s name is read as its actions',
-    guards: ['P116'],
-    file: 'src/oci/scope.ts',
-    find: "const last = text.lastIndexOf(':');",
-    replace: "const last = text.indexOf(':', first + 1);",
-    test: unit('scope'),
-  },
-  {
     name: 'Docker Hub is asked at its name',
     guards: ['P103'],
     file: 'src/oci/well-known.ts',

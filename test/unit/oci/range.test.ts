@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { contentRange, parseRange, rangeStart, type RangeAnswer } from '../../../src/oci/range.ts';
+import { contentRange, parseRange, type RangeAnswer } from '../../../src/oci/range.ts';
 
 const whole: RangeAnswer = { kind: 'whole' };
 const unsatisfiable: RangeAnswer = { kind: 'unsatisfiable' };
@@ -72,24 +72,6 @@ describe('Range with a known size', () => {
     expect(parseRange(list(101), 1000)).toEqual(whole);
     expect(parseRange(list(5000), 20_000)).toEqual(whole);
     expect(parseRange(`bytes=0-0${','.repeat(1000)}`, 10)).toEqual(whole);
-  });
-});
-
-describe('Range without a size', () => {
-  test.each<[string | undefined, ReturnType<typeof rangeStart>]>([
-    ['bytes=5-', { from: 5, to: undefined }],
-    ['bytes=5-9', { from: 5, to: 10 }],
-    ['bytes=4294967296-', { from: 2 ** 32, to: undefined }],
-    [`bytes=5-${'9'.repeat(30)}`, { from: 5, to: undefined }],
-    ['bytes=-5', undefined],
-    ['bytes=9-5', undefined],
-    ['bytes=0-1,4-5', undefined],
-    ['items=0-1', undefined],
-    [`bytes=${'9'.repeat(30)}-`, undefined],
-    ['', undefined],
-    [undefined, undefined],
-  ])('[P64] %s', (header, start) => {
-    expect(rangeStart(header)).toEqual(start);
   });
 });
 

@@ -299,6 +299,14 @@ describe('credentials', () => {
     expect(await upstreamOf(server).ask(wantManifest(), never)).toMatchObject({ kind: 'absent' });
   });
 
+  test('[P116] Bearer with an empty realm beside Basic is answered with Basic', async () => {
+    const server = await registry({
+      challenge: () => 'Bearer realm="", Basic realm="nexus"',
+      takes: (authorization) => authorization === BASIC,
+    });
+    expectFound(await upstreamOf(server, { credentials: asAnn, use: 'all' }).ask(wantManifest(), never));
+  });
+
   test('[S05] what one upstream signed in for, another one without password does not get', async () => {
     const server = await registry({
       token: (request, response) =>
