@@ -25,7 +25,7 @@ export class ConfigError extends Error {
 }
 
 /** `config.yml:12:5: http.addr: expected …; did you mean "…"?` */
-export function printFault(fault: Fault): string {
+function printFault(fault: Fault): string {
   const place = fault.line === 0 ? fault.file : `${fault.file}:${fault.line}:${fault.column}`;
   const key = fault.key === '' ? '' : `${fault.key}: `;
   const hint = fault.suggestion === undefined ? '' : `; did you mean "${fault.suggestion}"?`;

@@ -1,12 +1,7 @@
 import { resolve } from 'node:path';
 
 /** Looked at in this order when neither the command line nor a variable names a file (contract, *CONFIG*). */
-export const PLACES = [
-  '/etc/entrepot/config.yml',
-  './config.yml',
-  '/etc/distribution/config.yml',
-  '/etc/docker/registry/config.yml',
-];
+const PLACES = ['/etc/entrepot/config.yml', './config.yml', '/etc/distribution/config.yml', '/etc/docker/registry/config.yml'];
 
 export interface FindOptions {
   /** CONFIG of the command line, if given. */

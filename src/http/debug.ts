@@ -5,7 +5,7 @@ import { bytesReply, createRoutes, jsonReply, noEndpoint, type Answer, type Rout
 import type { Sender } from './sender.ts';
 
 /** EVERY route of the debug listener, `/metrics` at the path that is configured. */
-export const DEBUG_ROUTES = [
+const DEBUG_ROUTES = [
   { path: '/livez', access: 'open', name: 'livez' },
   { path: '/readyz', access: 'open', name: 'readyz' },
   { path: '/debug/health', access: 'debug', name: 'health' },

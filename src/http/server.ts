@@ -47,7 +47,7 @@ export interface Limits {
   readonly checkingIntervalMs: number;
 }
 
-export const DEFAULT_LIMITS: Limits = {
+const DEFAULT_LIMITS: Limits = {
   connectionsMax: 20_000,
   connectionsPerAddressMax: 1000,
   headersTimeoutMs: 15_000,

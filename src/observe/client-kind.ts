@@ -1,5 +1,5 @@
 /** Programs that pull, as the label of `entrepot_clients` and the field `client_kind` name them. */
-export const CLIENT_KINDS = [
+const CLIENT_KINDS = [
   'docker',
   'containerd',
   'podman',

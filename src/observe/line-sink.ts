@@ -14,7 +14,7 @@ export interface LineStream {
 }
 
 /** Held back for a reader that is slow; beyond this lines are dropped. About 4,000 request records. */
-export const BACKLOG_BYTES_MAX = 4 * 1024 * 1024;
+const BACKLOG_BYTES_MAX = 4 * 1024 * 1024;
 
 /**
  * Lines to a stream whose reader may stop. A pipe's `process.stdout` keeps in memory what the reader does not take, without

@@ -25,7 +25,7 @@ export type ErrorCode =
   | 'UNAVAILABLE';
 
 /** The status that the official registry gives each code; a {@link RegistryError} may choose another. */
-export const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
+const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   BLOB_UNKNOWN: 404,
   BLOB_UPLOAD_INVALID: 404,
   BLOB_UPLOAD_UNKNOWN: 404,

@@ -4,7 +4,7 @@ import { Secret } from '../secret.ts';
 import { headerName, headerValue } from './http.ts';
 
 /** A metric label, and a name in chains. */
-export const upstreamName = z
+const upstreamName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, { error: 'expected a name of letters, digits, dots and dashes' });
 
