@@ -419,4 +419,12 @@ export const mutants = [
     replace: '{ from: first | 0, to:',
     test: ['test/unit/pull/respond.test.ts'],
   },
+  {
+    name: 'what we do not read loses its type',
+    guards: ['P48'],
+    file: 'src/oci/manifest.ts',
+    find: 'return opaque(mediaType);\n  return describe',
+    replace: "return opaque('application/json');\n  return describe",
+    test: ['test/unit/oci/manifest.test.ts'],
+  },
 ];
