@@ -44,7 +44,7 @@ function toRoute(route: RouteConfig, upstreams: UpstreamSet): RouteOptions {
     name,
     match,
     deny,
-    chain: upstreams.chainOf(route),
+    order: upstreams.balanceOf(route),
     policy: {
       tagTtlMs: policy.tagttl,
       staleMs: policy.stale,

@@ -1,17 +1,18 @@
 import type { Account, Config, CredentialConfig, RouteConfig, TlsConfig, UpstreamConfig } from '../config/config.ts';
 import { Secret } from '../config/secret.ts';
+import { createBalance, type Balance } from '../pull/balance.ts';
 import type { Records } from '../metadata/records.ts';
 import { createUpstream, type RegistryUpstream, type UpstreamDeps } from '../upstream/client.ts';
 import { longestPrefix, type Credentials } from '../upstream/credentials.ts';
 import { createOrigin, type Origin } from '../upstream/origin.ts';
-import type { Upstream, UpstreamStatus } from '../upstream/upstream.ts';
+import type { UpstreamStatus } from '../upstream/upstream.ts';
 import type { Memory } from '../upstream/with-quota.ts';
 
 export interface UpstreamSet {
   /** By the name in the configuration, `origin` among them where a route uses it. */
   readonly byName: ReadonlyMap<string, RegistryUpstream | Origin>;
-  /** The chain of a route: its upstreams in order, then those that may be asked again without credentials. */
-  chainOf(route: RouteConfig): readonly Upstream[];
+  /** Whom a route asks: its upstreams by its balance, then those that may be asked again without credentials. */
+  balanceOf(route: RouteConfig): Balance;
   statuses(): readonly UpstreamStatus[];
   /** Closes those that `next` does not go on using, once their requests have ended. */
   retire(next: UpstreamSet): void;
@@ -53,7 +54,7 @@ export function createUpstreamSet(config: Config, deps: UpstreamSetDeps, previou
   }
   const set: UpstreamSet = {
     byName,
-    chainOf: (route) => chainOf(route, byName),
+    balanceOf: (route) => balanceOf(route, config, byName),
     statuses: () =>
       [...byName.values()].flatMap((upstream) => ('statuses' in upstream ? upstream.statuses() : [upstream.status()])),
     retire(next) {
@@ -83,11 +84,12 @@ function toFingerprint(value: unknown): string {
   });
 }
 
-function chainOf(route: RouteConfig, byName: UpstreamSet['byName']): readonly Upstream[] {
+function balanceOf(route: RouteConfig, config: Config, byName: UpstreamSet['byName']): Balance {
   const chain = route.upstreams.map((name) => byName.get(name)).filter((upstream) => upstream !== undefined);
   // "The next upstream, then the same without credentials" (contract, HTTP).
   const again = chain.map((upstream) => upstream.withoutCredentials()).filter((upstream) => upstream !== undefined);
-  return [...chain, ...again];
+  const weights = new Map([...config.upstreams.values()].map(({ name, weight }) => [name, weight]));
+  return createBalance(chain, again, { kind: route.policy.balance, replicas: route.policy.replicas, weights });
 }
 
 function common(config: Config, { version, use = 'quota' }: UpstreamSetDeps, proofMs: number) {

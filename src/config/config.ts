@@ -129,6 +129,8 @@ export interface UpstreamConfig {
   readonly timeout: { readonly connect: number; readonly headers: number; readonly stall: number };
   /** Requests at once. */
   readonly concurrency: number;
+  /** Its share where a route's balance is `weighted`. */
+  readonly weight: number;
   /** Hosts (`auth.example.test`, with or without a port) to which its realm may point beyond its own domain. */
   readonly tokenhosts: readonly string[];
   /** Hosts to which its redirects may lead although their addresses are private. */
@@ -153,7 +155,9 @@ export interface RouteConfig {
 }
 
 export interface RoutePolicyConfig {
-  readonly balance: 'failover';
+  readonly balance: 'failover' | 'round-robin' | 'weighted' | 'least-latency' | 'budget';
+  /** Its upstreams hold the same tags. */
+  readonly replicas: boolean;
   /** Patterns of tags that never move. */
   readonly immutable: readonly string[];
   readonly tagttl: number;

@@ -13,19 +13,12 @@ const policy = 'is not built yet: leave it out';
 /** Keys of a route, and of `defaults`, that later versions bring. */
 const routeKeys: readonly Omit<Row, 'verdict'>[] = [
   { key: 'maxage', why: evict },
-  {
-    key: 'balance',
-    why: 'is not built yet for anything but failover',
-    when: holds('budget', 'round-robin', 'weighted', 'least-latency'),
-  },
   { key: 'ondelete', why: 'is not built yet for anything but keep', when: holds('drop') },
   { key: 'push', why: 'is not built yet: this version is a mirror, nothing can be pushed to it' },
-  ...['offline', 'replicas', 'hedge', 'ratelimit', 'parallel', 'prefetch', 'platforms', 'pin', 'shadow', 'quota'].map(
-    (key) => ({
-      key,
-      why: policy,
-    }),
-  ),
+  ...['offline', 'hedge', 'ratelimit', 'parallel', 'prefetch', 'platforms', 'pin', 'shadow', 'quota'].map((key) => ({
+    key,
+    why: policy,
+  })),
   ...['retention', 'passthrough', 'admit', 'cooldown', 'signed', 'asof'].map((key) => ({ key, why: policy })),
 ];
 
@@ -47,7 +40,6 @@ const refused: readonly Omit<Row, 'verdict'>[] = [
     when: holds('all'),
   },
   { key: 'upstreams.*.bandwidth', why: policy },
-  { key: 'upstreams.*.weight', why: 'is not built yet, nor are the balances that would weigh it' },
   { key: 'routes.*.upstreams', why: 'names hosted, which is not built yet: nothing can be pushed here', when: holds('hosted') },
   ...['defaults', 'routes.*'].flatMap((where) => routeKeys.map((row) => ({ ...row, key: `${where}.${row.key}` }))),
 ];

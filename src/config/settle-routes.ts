@@ -43,6 +43,7 @@ function policyOf(
 ): RoutePolicyConfig {
   return {
     balance: route.balance ?? defaults.balance,
+    replicas: route.replicas ?? defaults.replicas,
     immutable: route.immutable ?? defaults.immutable,
     tagttl: route.tagttl ?? defaults.tagttl,
     stale: route.stale ?? defaults.stale,

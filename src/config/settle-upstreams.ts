@@ -31,6 +31,7 @@ export async function settleUpstream(name: string, written: WrittenUpstream, wor
     tls: await work.tls(written.tls, [...path, 'tls']),
     timeout: written.timeout,
     concurrency: written.concurrency,
+    weight: written.weight,
     tokenhosts: written.tokenhosts,
     redirecthosts: written.redirecthosts,
     ns: written.ns,

@@ -37,7 +37,8 @@ export async function fetchManifest(
   const request = { kind: 'manifest', method: 'GET', registry, repository, reference: referenceText(reference) } as const;
   // Belongs to nobody's request: others may be waiting for the same answer.
   const signal = new AbortController().signal;
-  return askChain(deps.clock, { chain: route.chain, request, signal, deadlineMs }, async (answer, upstream) =>
+  const chain = route.order(registry, reference.kind === 'tag' ? 'tag' : 'content');
+  return askChain(deps.clock, { chain, request, signal, deadlineMs }, async (answer, upstream) =>
     verify(deps.report, await readAll(answer, upstream), answer, upstream, reference),
   );
 }

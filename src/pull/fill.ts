@@ -34,7 +34,8 @@ export async function fillBlob(
   expectedSize: number | undefined,
 ): Promise<Filled> {
   const { route, registry, repository, holder } = pulling;
-  const order = { digest, registry, repository, chain: route.chain, expectedSize, holder, open: route.policy.open };
+  const chain = () => route.order(registry, 'content');
+  const order = { digest, registry, repository, chain, expectedSize, holder, open: route.policy.open };
   for (let failures = 0; ;) {
     if (deps.fills.inTrouble()) return fillThrough(deps, pulling, digest, expectedSize);
     const claim = await deps.fills.claim(order, pulling.signal);
@@ -147,6 +148,7 @@ export async function fillThrough(
   if (proof.kind !== 'proven') return proof;
   const { clock, report, blame } = deps;
   const size = expectedSize ?? proof.size;
-  const content = throughContent({ clock, report, blame, chain: route.chain, registry, repository, digest, size });
+  const chain = route.order(registry, 'content');
+  const content = throughContent({ clock, report, blame, chain, registry, repository, digest, size });
   return { kind: 'content', content, source: { outcome: 'bypass', why: 'bypass' } };
 }

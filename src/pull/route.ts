@@ -1,5 +1,5 @@
 import picomatch from 'picomatch';
-import type { Upstream } from '../upstream/upstream.ts';
+import type { Balance } from './balance.ts';
 import type { FreshnessPolicy } from './freshness.ts';
 import type { Name } from './name.ts';
 
@@ -9,8 +9,8 @@ export interface Route {
   readonly name: string;
   /** 403 for everybody. */
   readonly deny: boolean;
-  /** In the order in which they are asked. */
-  readonly chain: readonly Upstream[];
+  /** Whom to ask for something of a registry, in order. */
+  readonly order: Balance;
   readonly policy: RoutePolicy;
 }
 

@@ -17,9 +17,11 @@ import { createSignIn, type SignIn } from './sign-in.ts';
 import { createTokens } from './tokens.ts';
 import { createTransport, type Transport } from './transport.ts';
 import { UpstreamError, type Upstream } from './upstream.ts';
+import { createLatency } from './latency.ts';
 import { createBreaker, withBreaker } from './with-breaker.ts';
+import { withLatency } from './with-latency.ts';
 import { createSlots, withConcurrency } from './with-concurrency.ts';
-import { withPause } from './with-pause.ts';
+import { createPause, withPause, type Pause } from './with-pause.ts';
 import { createProcessMemory, withQuota, type Memory } from './with-quota.ts';
 
 /** One upstream of the configuration. Everything but name and url has the contract's default. */
@@ -83,7 +85,7 @@ const DEFAULTS = { connectMs: 3000, headersMs: 10_000, stallMs: 15_000, concurre
 export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): RegistryUpstream {
   const { name } = options;
   const { clock } = deps;
-  const observed: Observed = { latencyMs: undefined, rateLimit: undefined, lastError: undefined };
+  const observed: Observed = { rateLimit: undefined, lastError: undefined };
   const report: Report = deps.report ?? (() => undefined);
   const transport = withObservation(transportOf(options, deps), name, clock, report, observed);
   const tokens = createTokens((request, signal) => transport.send(request, signal), clock);
@@ -100,7 +102,8 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
 
   const slots = createSlots(name, options.concurrency ?? DEFAULTS.concurrency);
   const breaker = createBreaker({ upstream: name, clock, random: deps.random ?? systemRandom, report });
-  const wrapped = (signIn: SignIn): Ask => {
+  const latency = createLatency();
+  const wrapped = (signIn: SignIn, pause: Pause): Ask => {
     const ask = createAsk({
       upstream: name,
       address: addressOf(options),
@@ -116,12 +119,14 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
       clock,
       wrapBody: (body, what, host, signal) => createUpstreamBody(body, name, what, host, report, signal),
     });
-    return withPause(withBreaker(withConcurrency(withErrors(ask, options, report, observed), slots), breaker), clock);
+    const limited = withConcurrency(withErrors(ask, options, report, observed), slots);
+    return withPause(withBreaker(withLatency(limited, clock, latency), breaker), pause);
   };
 
   const signIn = signInWith(options.credentials ?? anonymously);
-  const signed = wrapped(signIn);
-  const anonymous = wrapped(signInWith(anonymously));
+  const pause = createPause(clock);
+  const signed = wrapped(signIn, pause);
+  const anonymous = wrapped(signInWith(anonymously), createPause(clock));
   const isQuota = options.credentials !== undefined && options.use !== 'all';
   const memory = deps.memory ?? createProcessMemory();
   const ask = isQuota ? withQuota({ signed, anonymous, clock, memory, proofMs: options.proofMs ?? DEFAULTS.proofMs }) : signed;
@@ -133,11 +138,17 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
       name,
       url: shownUrl(options.url),
       up: !breaker.isOpen(),
-      latencyMs: observed.latencyMs,
+      latencyMs: latency.average(),
       credentialsValid: signIn.valid(),
       lastError: observed.lastError,
       rateLimit: observed.rateLimit,
       running: slots.running(),
+    }),
+    standing: () => ({
+      up: !breaker.isOpen(),
+      latencyMs: latency.average(),
+      usualMs: latency.usual(),
+      budget: pause.leftMs('manifest') > 0 ? 0 : observed.rateLimit?.remaining,
     }),
     close: () => transport.close(),
   };

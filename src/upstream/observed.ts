@@ -5,15 +5,11 @@ import type { Transport, TransportResponse } from './transport.ts';
 
 /** What is learnt of an upstream from its answers, for `status()`. */
 export interface Observed {
-  latencyMs: number | undefined;
   rateLimit: RateLimit | undefined;
   lastError: string | undefined;
 }
 
-/** How much the newest answer counts. */
-const LATENCY_WEIGHT = 0.2;
-
-/** A transport that reports each exchange, and notes latency and the published rate limit. */
+/** A transport that reports each exchange, and notes the published rate limit. */
 export function withObservation(
   transport: Transport,
   upstream: string,
@@ -27,8 +23,6 @@ export function withObservation(
       const started = clock.monotonic();
       const response = await transport.send(request, signal);
       const ms = clock.monotonic() - started;
-      observed.latencyMs =
-        observed.latencyMs === undefined ? ms : observed.latencyMs + LATENCY_WEIGHT * (ms - observed.latencyMs);
       report({ kind: 'upstream-request', upstream, what: request.what, status: response.status, ms });
       noteRateLimit(response, upstream, report, observed);
       return response;

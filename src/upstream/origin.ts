@@ -44,6 +44,7 @@ export function createOrigin(options: OriginOptions, deps: UpstreamDeps): Origin
   const origin: Upstream = {
     name: 'origin',
     ask: (request, signal) => at(request.registry).ask(request, signal),
+    standing: (registry) => at(registry).standing(registry),
     status: () => summary([...open.values()].map((upstream) => upstream.status())),
     async close() {
       const upstreams = [...open.values()];

@@ -13,6 +13,8 @@ export interface Upstream {
   /** The signal ends the wait for the answer and the body that comes with it. */
   ask(request: UpstreamRequest, signal: AbortSignal): Promise<UpstreamAnswer>;
   status(): UpstreamStatus;
+  /** As it is now for one registry, which matters to `origin` alone. Cheap enough for every request. */
+  standing(registry: string): Standing;
   /** Retires the connections once the requests in flight have ended. */
   close(): Promise<void>;
 }
@@ -110,6 +112,18 @@ export class UpstreamError extends Error {
     this.timeout = options.timeout ?? false;
     this.status = options.status;
   }
+}
+
+/** What decides who is asked next. */
+export interface Standing {
+  /** False while its breaker is open. */
+  readonly up: boolean;
+  /** Milliseconds from a question to its answer, exponentially weighted; `undefined` before the first. */
+  readonly latencyMs: number | undefined;
+  /** What 95 of a hundred answers took no longer than; `undefined` until enough are known. */
+  readonly usualMs: number | undefined;
+  /** Pulls that the published rate limit has left: 0 while a 429 is waited out, `undefined` where nothing was published. */
+  readonly budget: number | undefined;
 }
 
 export interface UpstreamStatus {

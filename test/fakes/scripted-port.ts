@@ -1,6 +1,7 @@
 import type { Digest } from '../../src/oci/digest.ts';
 import {
   UpstreamError,
+  type Standing,
   type Upstream,
   type UpstreamAnswer,
   type UpstreamBody,
@@ -49,15 +50,20 @@ export interface ScriptedPort extends Upstream {
   /** Bodies that were neither read to their end nor closed. */
   openBodies(): number;
   say(script: PortScript): void;
+  stand(standing: Partial<Standing>): void;
   /** What it would say, without being asked. */
   readonly script: PortScript;
 }
+
+/** Up, and never measured. */
+export const UNKNOWN: Standing = { up: true, latencyMs: undefined, usualMs: undefined, budget: undefined };
 
 export function createScriptedPort(name: string, script: PortScript): ScriptedPort {
   const asked: UpstreamRequest[] = [];
   const open = new Set<UpstreamBody>();
   let current = script;
   let sent = 0;
+  let standing = UNKNOWN;
 
   function found(request: UpstreamRequest, supply: Supply, signal: AbortSignal): UpstreamFound {
     const { bytes } = supply;
@@ -116,6 +122,7 @@ export function createScriptedPort(name: string, script: PortScript): ScriptedPo
     sent: () => sent,
     openBodies: () => open.size,
     say: (next) => void (current = next),
+    stand: (next) => void (standing = { ...standing, ...next }),
     script: (request, at) => current(request, at),
     async ask(request, signal) {
       asked.push(request);
@@ -124,6 +131,7 @@ export function createScriptedPort(name: string, script: PortScript): ScriptedPo
       if (said instanceof UpstreamError) throw said;
       return 'kind' in said ? said : found(request, said, signal);
     },
+    standing: () => standing,
     status: () => ({
       name,
       url: `https://${name}`,

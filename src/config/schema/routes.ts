@@ -2,7 +2,12 @@ import { z } from 'zod';
 import { duration, durationOrForever, flag, form, listOf, pattern, tagPattern, text, word } from '../forms.ts';
 
 const policy = {
-  balance: word('failover').describe('How the chain is used: `failover` asks in order.'),
+  balance: word('failover', 'round-robin', 'weighted', 'least-latency', 'budget').describe(
+    'Who of the chain is asked first: `failover`, as written; `round-robin` and `weighted` in turn; `least-latency` the fastest lately; `budget` where the published rate limit has most left.',
+  ),
+  replicas: flag().describe(
+    "The upstreams hold the same tags, so that tags too are asked by the balance and not in the chain's order.",
+  ),
   immutable: listOf(tagPattern()).describe('Patterns of tags that never move: asked once.'),
   tagttl: duration().describe('How long a tag is believed before it is asked again.'),
   stale: durationOrForever().describe('How long past that it may be served when the chain fails.'),
@@ -14,6 +19,7 @@ const policy = {
 
 export const defaults = z.strictObject({
   balance: policy.balance.prefault('failover'),
+  replicas: policy.replicas.prefault('false'),
   immutable: policy.immutable.prefault([]),
   tagttl: policy.tagttl.prefault('5m'),
   stale: policy.stale.prefault('forever'),

@@ -56,6 +56,7 @@ export const upstream = z.strictObject({
   tls: tls.optional(),
   timeout: timeout.prefault({}),
   concurrency: count(1, 10_000).prefault('32').describe('Requests at once.'),
+  weight: count(1, 1000).prefault('1').describe('Its share of what is asked where the balance of a route is `weighted`.'),
   tokenhosts: listOf(host()).prefault([]).describe('Hosts to which its realm may point beyond its own.'),
   redirecthosts: listOf(host())
     .prefault([])

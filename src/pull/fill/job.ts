@@ -25,7 +25,7 @@ export interface FillJob {
   readonly digest: Digest;
   readonly registry: string;
   readonly repository: string;
-  readonly chain: readonly Upstream[];
+  readonly chain: () => readonly Upstream[];
   /** As a verified manifest of that repository describes it. */
   readonly expectedSize: number | undefined;
 }

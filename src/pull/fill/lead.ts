@@ -61,7 +61,8 @@ export class Lead {
 
   /** Who is passed over for wrong bytes still counts as a fault: that the others have nothing does not make it absent. */
   #candidates(): readonly Upstream[] {
-    const { digest, chain } = this.#job;
+    const { digest } = this.#job;
+    const chain = this.#job.chain();
     const candidates = this.#deps.blame.candidates(digest, chain);
     for (const { name } of chain.filter((upstream) => !candidates.includes(upstream))) {
       this.#asker.refusals.addError(

@@ -169,6 +169,6 @@ export class FillReaders {
   #source(): ThroughSource {
     const { chain, registry, repository, digest } = this.#order;
     const { clock, report, blame } = this.#deps;
-    return { clock, report, blame, chain, registry, repository, digest, size: this.#growing.size };
+    return { clock, report, blame, chain: chain(), registry, repository, digest, size: this.#growing.size };
   }
 }

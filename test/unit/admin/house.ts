@@ -5,6 +5,7 @@ import type { Records, TagRecord } from '../../../src/metadata/records.ts';
 import { digestOf, type Digest } from '../../../src/oci/digest.ts';
 import type { Upstream } from '../../../src/upstream/upstream.ts';
 import { createFakeClock, type FakeClock } from '../../fakes/fake-clock.ts';
+import { UNKNOWN } from '../../fakes/scripted-port.ts';
 
 /** Blobs in memory. */
 export class HeldBlobs {
@@ -114,5 +115,5 @@ export function scripted(name: string, ask: Upstream['ask']): Upstream {
     rateLimit: undefined,
     running: 0,
   };
-  return { name, ask, status: () => status, close: () => Promise.resolve() };
+  return { name, ask, status: () => status, standing: () => UNKNOWN, close: () => Promise.resolve() };
 }

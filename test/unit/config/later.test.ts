@@ -28,7 +28,6 @@ const LATER: readonly (readonly [yaml: string, place: string])[] = [
         `config.yml:1:29: credentials."docker.io".${written.split(':')[0] ?? ''}`,
       ] as const,
   ),
-  ...['use: all', 'bandwidth: 10MB', 'weight: 3'].map(
     (written) =>
       [
         `upstreams: { a: { url: "https://x.test", ${written} } }\n${ROUTES}`,
@@ -39,14 +38,9 @@ const LATER: readonly (readonly [yaml: string, place: string])[] = [
   ['routes: [{ match: "a.test/**", upstreams: hosted }]', 'config.yml:1:32: routes[0].upstreams'],
   ...[
     'maxage: 30d',
-    'balance: budget',
-    'balance: round-robin',
-    'balance: weighted',
-    'balance: least-latency',
     'ondelete: drop',
     'push: true',
     'offline: true',
-    'replicas: 2',
     'hedge: 1s',
     'ratelimit: { reserve: 10 }',
     'parallel: 4',

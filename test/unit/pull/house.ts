@@ -91,8 +91,8 @@ export async function createHouse(options: HouseOptions) {
     prover: new Prover(clock),
     absences: new Absences(clock),
     router: createRouter([
-      { name: 'denied', match: ['docker.io/evil/**'], deny: true, chain: [], policy },
-      { name: 'all', match: ['docker.io/**', 'quay.io/**'], deny: false, chain: options.chain, policy },
+      { name: 'denied', match: ['docker.io/evil/**'], deny: true, order: () => [], policy },
+      { name: 'all', match: ['docker.io/**', 'quay.io/**'], deny: false, order: () => options.chain, policy },
     ]),
   };
   const pulls = createPull(deps);

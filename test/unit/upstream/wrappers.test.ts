@@ -7,7 +7,7 @@ import type { UpstreamEvent } from '../../../src/upstream/events.ts';
 import { UpstreamError, type UpstreamAnswer } from '../../../src/upstream/upstream.ts';
 import { createBreaker, withBreaker, type Attempt, type Breaker } from '../../../src/upstream/with-breaker.ts';
 import { createSlots } from '../../../src/upstream/with-concurrency.ts';
-import { withPause } from '../../../src/upstream/with-pause.ts';
+import { createPause, withPause } from '../../../src/upstream/with-pause.ts';
 import { createProcessMemory, withQuota, type Memory } from '../../../src/upstream/with-quota.ts';
 import {
   answer,
@@ -225,7 +225,10 @@ describe('[R11] after a 429', () => {
   test('questions of that kind are answered from here until the upstream may be asked again', async () => {
     const clock = createFakeClock();
     let asked = 0;
-    const ask = withPause(async () => (asked++, { kind: 'limited', retryAfterSeconds: asked === 1 ? 7 : undefined }), clock);
+    const ask = withPause(
+      async () => (asked++, { kind: 'limited', retryAfterSeconds: asked === 1 ? 7 : undefined }),
+      createPause(clock),
+    );
     await ask(wantManifest(), never);
     await clock.advance(3000);
     expect(await ask(wantManifest(), never)).toEqual({ kind: 'limited', retryAfterSeconds: 4 });
