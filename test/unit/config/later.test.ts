@@ -28,6 +28,7 @@ const LATER: readonly (readonly [yaml: string, place: string])[] = [
         `config.yml:1:29: credentials."docker.io".${written.split(':')[0] ?? ''}`,
       ] as const,
   ),
+  ...['use: all', 'bandwidth: 10MB'].map(
     (written) =>
       [
         `upstreams: { a: { url: "https://x.test", ${written} } }\n${ROUTES}`,
