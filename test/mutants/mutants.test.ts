@@ -31,10 +31,10 @@ describe('runner:', () => {
   const harmless: Mutant = {
     name: 'harmless',
     guards: ['nothing'],
-    file: 'src/oci/scope.ts',
-    find: 'const LENGTH_MAX = 4096;',
-    replace: 'const LENGTH_MAX = 4096; // as before',
-    test: ['test/unit/oci/scope.test.ts'],
+    file: 'src/oci/repository.ts',
+    find: 'const LENGTH_MAX = 255;',
+    replace: 'const LENGTH_MAX = 255; // as before',
+    test: ['test/unit/oci/repository.test.ts'],
   };
 
   test.each<[string, Partial<Mutant>, Verdict['kind']]>([

@@ -53,6 +53,10 @@ describe('all the ways to name a registry', () => {
       ['/v2/ubuntu/manifests/3?ns=', undefined, 'docker.io library/ubuntu'],
       ['/v2/hub-proxy/ubuntu/manifests/3', undefined, 'docker.io library/ubuntu'],
     ],
+    '[P110] no library anywhere else': [
+      ['/v2/x/manifests/3?ns=quay.io', undefined, 'quay.io x'],
+      ['/v2/ghcr.io/x/manifests/3', undefined, 'ghcr.io x'],
+    ],
     '[P111] said twice, dropped once': [
       ['/v2/docker.io/library/x/manifests/3?ns=docker.io', undefined, 'docker.io library/x'],
       ['/v2/docker.io/docker.io/x/manifests/3?ns=docker.io', undefined, 'docker.io docker.io/x'],
