@@ -59,7 +59,7 @@ describe('manifests', () => {
     expect(Buffer.compare(await reply.bytes(), bytes)).toBe(0);
   });
 
-  scenario('[P25] [P26] [P27] whatever Accept says, the same bytes', async ({ upstream, server }) => {
+  scenario('[P25] [P26] [P27] [S28] whatever Accept says, the same bytes', async ({ upstream, server }) => {
     const { top } = upstream.image(ALPINE, '3', { platforms: ['linux/amd64'] });
     const accepts: (string | string[] | undefined)[] = [
       MEDIA_TYPE.dockerManifest,
@@ -83,6 +83,13 @@ describe('manifests', () => {
       expect(upstream.seen('manifest')[0]!.headers.accept).toContain(type);
     }
     expect(upstream.seen('manifest')[0]!.headers['accept-encoding']).toBe('identity');
+  });
+
+  scenario('[S28] no cache on the way keeps an error', async ({ server }) => {
+    for (const path of [manifestPath('none'), manifestPath('-'), '/v2/unknown', '/v2/docker.io/a/blobs/none']) {
+      const reply = await server.get(path);
+      expect([reply.status >= 400, reply.headers['cache-control']], path).toEqual([true, 'no-store']);
+    }
   });
 
   scenario('[P28] parameters of the type are dropped', async ({ upstream, server }) => {

@@ -1,8 +1,8 @@
 import { describe, expect } from 'vitest';
-import { buildImage, randomBlob } from '../fakes/images.ts';
+import { buildImage, descriptorOf, manifestBlob, MEDIA_TYPE, randomBlob } from '../fakes/images.ts';
 import { createGate } from '../fakes/scripted-behaviour.ts';
 import { scenario, times } from './harness.ts';
-import { ALPINE, blobPath, manifestPath } from './paths.ts';
+import { ALPINE, blobPath, manifestPath, refusalOf } from './paths.ts';
 import { routesTo } from './settings.ts';
 
 const layer = randomBlob(1_000_000);
@@ -49,7 +49,7 @@ describe('one download, many readers', () => {
     reply.abort();
   });
 
-  scenario('[P53] a client that reads nothing holds nobody up', async ({ upstream, server }) => {
+  scenario('[P53] [R04] a client that reads nothing holds nobody up', async ({ upstream, server }) => {
     const big = randomBlob(20_000_000);
     upstream.blob(ALPINE, big);
     const slow = await server.get(blobPath(big));
@@ -236,6 +236,30 @@ describe('verified or broken, never wrong', () => {
       expect(await (await server.get(blobPath(layer))).sha256()).toBe(layer.digest);
     });
   }
+
+  scenario(
+    '[S54] a body without length or end is given up at the size that the manifest says',
+    async ({ upstream, server }) => {
+      const [only] = upstream.image(ALPINE, '3', { layers: [400_000] }).layers;
+      upstream.on(`GET ${only!.digest}`).otherBytes(Buffer.alloc(64_000_000, 1)).noLength();
+      await (await server.get(manifestPath('3'))).bytes();
+      const { bytes, broken } = await (await server.get(blobPath(only!))).untilBroken();
+      expect([broken, bytes.length < only!.size]).toEqual([true, true]);
+      await server.settled();
+      expect((await server.metrics()).sum('entrepot_upstream_bytes_total')).toBeLessThan(16_000_000);
+    },
+  );
+
+  scenario('[S54] a manifest that claims ten tebibytes: refused before a byte', async ({ upstream, server }) => {
+    const top = manifestBlob(MEDIA_TYPE.ociManifest, {
+      config: descriptorOf(layer, MEDIA_TYPE.ociConfig),
+      layers: [{ ...descriptorOf(layer, MEDIA_TYPE.ociLayer), size: 10 * 2 ** 40 }],
+    });
+    upstream.manifest(ALPINE, '3', top);
+    upstream.blob(ALPINE, layer);
+    await (await server.get(manifestPath('3'))).bytes();
+    expect(await refusalOf(await server.get(blobPath(layer)))).toBe('502 UNAVAILABLE');
+  });
 
   scenario('[P23] a manifest with a wrong byte is 502, and nothing is kept', async ({ upstream, server }) => {
     const image = buildImage();
