@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { describe, expect } from 'vitest';
 import { randomBlob } from '../fakes/images.ts';
 import { until } from '../scenarios/acceptance.ts';
-import { scenario } from '../scenarios/harness.ts';
+import { scenario, times } from '../scenarios/harness.ts';
 import { ALPINE, blobPath } from '../scenarios/paths.ts';
 import { held, MEASURED } from '../scenarios/resources.ts';
 import { routesTo } from '../scenarios/settings.ts';
@@ -55,7 +55,7 @@ describe('[R53] a client that takes nothing more', () => {
   );
 
   scenario(
-    'is stopped (kill -STOP) while it follows a fill: the fill completes, others are served, and it is cut',
+    '[R04] is stopped (kill -STOP) while it follows a fill: the fill completes, others are served, and it is cut',
     async (stage) => {
       const blob = randomBlob(32 * MIB, 2);
       stage.upstream.blob(ALPINE, blob).rate(40 * MIB);
@@ -83,6 +83,34 @@ describe('[R53] a client that takes nothing more', () => {
         () => server.descriptors(),
         ({ sockets, files }) => sockets <= idle.sockets + 6 && files <= idle.files + 1,
       );
+    },
+    own,
+  );
+
+  scenario(
+    '[R55] reads nothing more of a fill: the bytes wait on disk and not in memory',
+    async (stage) => {
+      const blobs = times(8, (at) => randomBlob(16 * MIB, 10 + at));
+      for (const blob of blobs) stage.upstream.blob(ALPINE, blob);
+      const server = await stage.startProcess(
+        { ...routesTo(stage.upstream), http: { ...http, stalltimeout: '60s' } },
+        MEASURED,
+      );
+      const before = await held(server, stage.upstream);
+      const raws = await Promise.all(times(3 * blobs.length, () => server.raw()));
+      for (const [at, raw] of raws.entries()) {
+        raw.socket.pause();
+        raw.write(`GET ${blobPath(blobs[at % blobs.length]!)} HTTP/1.1\r\nHost: x\r\n\r\n`);
+      }
+      await until(
+        async () => (await server.metrics()).sum('entrepot_upstream_bytes_total'),
+        (bytes) => bytes === blobs.length * 16 * MIB,
+      );
+      const during = await held(server, stage.upstream);
+      expect(stage.upstream.hits('GET blob')).toBe(blobs.length);
+      expect(during.sockets).toBeGreaterThanOrEqual(before.sockets + raws.length);
+      expect(during.memory - before.memory).toBeLessThan(64 * MIB);
+      for (const raw of raws) raw.close();
     },
     own,
   );

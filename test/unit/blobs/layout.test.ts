@@ -141,6 +141,25 @@ describe('opening a disk in trouble', () => {
     expect(await store.parts()).toEqual([]);
   });
 
+  test('[R61] opening costs the same, however many blobs are held', async () => {
+    const costOf = async (count: number): Promise<number> => {
+      const disk = createMemoryDisk();
+      const store = await openOn(disk);
+      for (let at = 0; at < count; at++) {
+        const bytes = Buffer.from(`blob ${at}`);
+        const part = await store.part(at.toString(16).padStart(32, '0'), false);
+        await part.write(bytes, 0);
+        await part.publish(digestOf(bytes));
+        part.release();
+      }
+      await store.close();
+      const before = disk.calls();
+      await openOn(disk);
+      return disk.calls() - before;
+    };
+    expect(await costOf(300)).toBe(await costOf(0));
+  });
+
   test.each([1, 2, 3, 4, 5, 6, 7, 8])(
     'the first start crashed at any point: the next one opens, and what is left over is a part (seed %i)',
     async (seed) => {

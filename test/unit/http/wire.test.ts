@@ -133,6 +133,14 @@ describe('limits', () => {
     expect(await readUntil(idle, (text) => text.endsWith('{}'))).toContain('200 OK');
   });
 
+  test('[R52] an idle connection is kept longer than Go’s clients keep theirs, and says so', async () => {
+    const edge = await startEdge();
+    const idle = await edge.connect();
+    idle.write(request('GET', '/v2/'));
+    const answer = await readUntil(idle, (text) => text.endsWith('{}'));
+    expect(Number(/keep-alive: timeout=(\d+)/i.exec(answer)?.[1])).toBeGreaterThan(90);
+  });
+
   test('connections of one address are capped, and room is made by those that leave', async () => {
     const edge = await startEdge({ limits: { connectionsPerAddressMax: 3 } });
     const sockets = [await edge.connect(), await edge.connect(), await edge.connect()];
