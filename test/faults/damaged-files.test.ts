@@ -42,7 +42,7 @@ describe('[P81] a cached file that is damaged behind our back', () => {
 
   for (const [name, damage] of damages) {
     scenario(
-      `a manifest whose file ${name} is fetched again, and never served wrong`,
+      `[R39] a manifest whose file ${name} is fetched again, and never served wrong`,
       async (stage) => {
         const image = stage.upstream.image(ALPINE, '3');
         const pull = async (server: RunningProcess): Promise<void> => {

@@ -81,7 +81,7 @@ const DEGRADED = /^200 .*"degraded":\["storage"\].* 1$/;
 
 describe.concurrent('[P79] a disk that takes no more', () => {
   scenario(
-    'full in the middle of a pull: every pull is whole, uncached; with space again it is cached again',
+    '[R35] full in the middle of a pull: every pull is whole, uncached; with space again it is cached again',
     async (stage) => {
       const { server, root } = await startOn(stage, 'size=24m');
       const [held, tooLarge, another, later] = [5, 40, 30, 6].map((size, at) => randomBlob(size * MIB, at + 1));
@@ -136,7 +136,7 @@ describe.concurrent('[P79] a disk that takes no more', () => {
   );
 
   scenario(
-    'full before the first byte: the pull says that it bypasses the cache',
+    '[R35] full before the first byte: the pull says that it bypasses the cache',
     async (stage) => {
       const { server, root } = await startOn(stage, 'size=16m');
       const [first, second] = [randomBlob(2 * MIB, 1), randomBlob(3 * MIB, 2)];
@@ -152,7 +152,7 @@ describe.concurrent('[P79] a disk that takes no more', () => {
   );
 
   scenario(
-    'no inode left: every pull is whole, uncached, and cached again later',
+    '[R36] no inode left: every pull is whole, uncached, and cached again later',
     async (stage) => {
       const { server, root } = await startOn(stage, 'size=64m,nr_inodes=60');
       const fillers = await useInodes(root);
@@ -179,7 +179,7 @@ describe.concurrent('[P79] a disk that takes no more', () => {
   );
 
   scenario(
-    'read-only: every pull is whole, what was held is a hit, and it is cached again later',
+    '[R38] read-only: every pull is whole, what was held is a hit, and it is cached again later',
     async (stage) => {
       const { server, root } = await startOn(stage, 'size=64m');
       const [held, cold, later] = [randomBlob(MIB, 1), randomBlob(2 * MIB, 2), randomBlob(MIB, 3)];

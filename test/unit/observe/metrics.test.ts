@@ -125,7 +125,7 @@ describe('metrics', () => {
     expect(text).toContain('entrepot_buffers_bytes 3');
   });
 
-  test('Node’s own are there where asked for', async () => {
+  test('[R58] Node’s own, the event loop’s lag among them, are there where asked for', async () => {
     const text = await createMetrics({ ...SOURCES, processMetrics: true }).text();
     expect(text).toContain('process_cpu_seconds_total');
     expect(text).toContain('nodejs_eventloop_lag_seconds');

@@ -202,7 +202,7 @@ describe('connections', () => {
     await expect.poll(() => server.sockets.size).toBe(0);
   });
 
-  test('a kept connection that died is tried once more on a new one', async () => {
+  test('[R52] a kept connection that died is tried once more on a new one', async () => {
     const server = await raw((socket, _request, count) => {
       if (count === 2) return void socket.destroy();
       socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${layer.byteLength}\r\n\r\n${layer.toString()}`);
