@@ -22,14 +22,14 @@ export async function listenOnUnixSocket(
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
     const answer = await answerAt(path);
     if (answer === 'somebody') throw error;
-    if (answer === 'nobody' && !(await unlinkSocket(path))) throw inTheWay(path, 'is no socket', error);
-    if (answer instanceof Error) throw inTheWay(path, `cannot be asked whether somebody listens (${answer.message})`, error);
+    if (answer === 'nobody' && !(await unlinkSocket(path))) throw inTheWay(path, 'is no socket');
+    if (answer instanceof Error) throw inTheWay(path, `cannot be asked whether somebody listens (${answer.message})`);
     await listenAt(server, path, access);
   }
 }
 
-function inTheWay(path: string, what: string, cause: unknown): Error {
-  return new Error(`${path} stands where a socket is wanted, and ${what}: look what it is, and move it away`, { cause });
+function inTheWay(path: string, what: string): Error {
+  return new Error(`${path} stands where a socket is wanted, and ${what}: look what it is, and move it away`);
 }
 
 /** The file is made by `listen` in this same turn, so that it is never open to others, and nothing else is made with this mask. */
