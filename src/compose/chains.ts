@@ -50,6 +50,7 @@ function toRoute(route: RouteConfig, upstreams: UpstreamSet): RouteOptions {
       staleMs: policy.stale,
       retryMs: policy.retry,
       negativeTtlMs: policy.negativettl,
+      hedge: policy.hedge,
       immutable: compilePatterns(policy.immutable),
       // No access rule can close a route yet: whoever reaches this server may pull.
       open: true,

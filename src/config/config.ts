@@ -158,6 +158,8 @@ export interface RoutePolicyConfig {
   readonly balance: 'failover' | 'round-robin' | 'weighted' | 'least-latency' | 'budget';
   /** Its upstreams hold the same tags. */
   readonly replicas: boolean;
+  /** The next upstream is asked beside a slow one. */
+  readonly hedge: boolean;
   /** Patterns of tags that never move. */
   readonly immutable: readonly string[];
   readonly tagttl: number;

@@ -15,7 +15,7 @@ const routeKeys: readonly Omit<Row, 'verdict'>[] = [
   { key: 'maxage', why: evict },
   { key: 'ondelete', why: 'is not built yet for anything but keep', when: holds('drop') },
   { key: 'push', why: 'is not built yet: this version is a mirror, nothing can be pushed to it' },
-  ...['offline', 'hedge', 'ratelimit', 'parallel', 'prefetch', 'platforms', 'pin', 'shadow', 'quota'].map((key) => ({
+  ...['offline', 'ratelimit', 'parallel', 'prefetch', 'platforms', 'pin', 'shadow', 'quota'].map((key) => ({
     key,
     why: policy,
   })),

@@ -44,6 +44,7 @@ function policyOf(
   return {
     balance: route.balance ?? defaults.balance,
     replicas: route.replicas ?? defaults.replicas,
+    hedge: route.hedge ?? defaults.hedge,
     immutable: route.immutable ?? defaults.immutable,
     tagttl: route.tagttl ?? defaults.tagttl,
     stale: route.stale ?? defaults.stale,

@@ -1,12 +1,6 @@
 import type { Clock } from '../system/clock.ts';
-import {
-  UpstreamError,
-  type Upstream,
-  type UpstreamAnswer,
-  type UpstreamBody,
-  type UpstreamFound,
-  type UpstreamRequest,
-} from '../upstream/upstream.ts';
+import type { Upstream, UpstreamFound, UpstreamRequest } from '../upstream/upstream.ts';
+import { askHedged } from './hedge.ts';
 import { Refusals, type Refusal, type Tried } from './refusal.ts';
 
 export type ChainResult<T> =
@@ -20,6 +14,8 @@ export interface ChainAsk {
   readonly signal: AbortSignal;
   /** For all of the chain together, milliseconds; what a body takes after it was accepted does not count. */
   readonly deadlineMs: number;
+  /** Asks the next one beside one that is slower than it usually is (`hedge`). */
+  readonly hedge: boolean;
 }
 
 /** Clients give up at 30 s (containerd, SOCI at 3), some never: the whole chain answers within this. */
@@ -37,92 +33,21 @@ export async function askChain<T>(
 ): Promise<ChainResult<T>> {
   const refusals = new Refusals();
   const started = clock.monotonic();
-  for (const upstream of ask.chain) {
-    const askedAt = clock.monotonic();
-    try {
-      const limitMs = ask.deadlineMs - (askedAt - started);
-      const answer = await askOne(clock, upstream, ask.request, ask.signal, limitMs, (found) => accept(found, upstream));
-      if (answer.kind === 'found') return { kind: 'found', value: answer.value, upstream, tried: refusals.tried() };
-      refusals.add(upstream.name, answer, clock.monotonic() - askedAt);
-    } catch (error) {
-      if (ask.signal.aborted || !(error instanceof UpstreamError)) throw error;
-      refusals.addError(error, clock.monotonic() - askedAt);
+  const remainingMs = (): number => ask.deadlineMs - (clock.monotonic() - started);
+  const left = [...ask.chain];
+  for (let first = left[0]; first !== undefined; first = left[0]) {
+    const { request, signal } = ask;
+    const hedged = { first, second: ask.hedge ? left[1] : undefined, request, signal, remainingMs };
+    const { outcomes, lost } = await askHedged(clock, hedged, accept);
+    for (const { upstream, said, ms } of outcomes) {
+      if (said.kind === 'found') {
+        if (lost !== undefined) refusals.addSlower(lost.name, ms);
+        return { kind: 'found', value: said.value, upstream, tried: refusals.tried() };
+      }
+      left.splice(left.indexOf(upstream), 1);
+      if (said.kind === 'failed') refusals.addError(said.error, ms);
+      else refusals.add(upstream.name, said, ms);
     }
   }
   return refusals.fold();
-}
-
-/**
- * One question. The limit, milliseconds, is on the answer and on `accept` together, and lifted after that: a body that was
- * accepted goes on until the signal ends it, and is closed here where `accept` throws.
- */
-export async function askOne<T>(
-  clock: Clock,
-  upstream: Upstream,
-  request: UpstreamRequest,
-  signal: AbortSignal,
-  limitMs: number,
-  accept: (answer: UpstreamFound) => Promise<T>,
-): Promise<{ readonly kind: 'found'; readonly value: T } | Exclude<UpstreamAnswer, UpstreamFound>> {
-  const late = lateError(upstream.name);
-  if (limitMs <= 0) throw late;
-  const controller = new AbortController();
-  const onAbort = (): void => controller.abort(signal.reason);
-  const unlink = (): void => signal.removeEventListener('abort', onAbort);
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
-  const timer = clock.after(limitMs, () => controller.abort(late));
-  let goesOn = false;
-  try {
-    const answer = await upstream.ask(request, controller.signal);
-    if (answer.kind !== 'found') return answer;
-    const value = await accepted(answer, unlink, accept);
-    goesOn = answer.body !== undefined;
-    return { kind: 'found', value };
-  } catch (error) {
-    throw controller.signal.reason === late ? late : error;
-  } finally {
-    timer.cancel();
-    if (!goesOn) unlink();
-  }
-}
-
-async function accepted<T>(
-  answer: UpstreamFound,
-  unlink: () => void,
-  accept: (answer: UpstreamFound) => Promise<T>,
-): Promise<T> {
-  const { body } = answer;
-  if (body === undefined) return accept(answer);
-  try {
-    return await accept({ ...answer, body: unlinking(body, unlink) });
-  } catch (error) {
-    body.close();
-    throw error;
-  }
-}
-
-/** A fill's signal outlives its bodies: each takes its listener along when it ends, however often a fill goes on. */
-function unlinking(body: UpstreamBody, unlink: () => void): UpstreamBody {
-  return {
-    async read() {
-      try {
-        const chunk = await body.read();
-        if (chunk === undefined) unlink();
-        return chunk;
-      } catch (error) {
-        unlink();
-        throw error;
-      }
-    },
-    close() {
-      unlink();
-      body.close();
-    },
-  };
-}
-
-/** Nothing was heard in the time there was. */
-export function lateError(upstream: string): UpstreamError {
-  return new UpstreamError(upstream, 'headers', `${upstream} did not answer in time`, { timeout: true });
 }

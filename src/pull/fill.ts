@@ -35,7 +35,16 @@ export async function fillBlob(
 ): Promise<Filled> {
   const { route, registry, repository, holder } = pulling;
   const chain = () => route.order(registry, 'content');
-  const order = { digest, registry, repository, chain, expectedSize, holder, open: route.policy.open };
+  const order = {
+    digest,
+    registry,
+    repository,
+    chain,
+    hedge: route.policy.hedge,
+    expectedSize,
+    holder,
+    open: route.policy.open,
+  };
   for (let failures = 0; ;) {
     if (deps.fills.inTrouble()) return fillThrough(deps, pulling, digest, expectedSize);
     const claim = await deps.fills.claim(order, pulling.signal);

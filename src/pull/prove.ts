@@ -50,7 +50,13 @@ export class Prover {
   async #ask({ kind, route, registry, repository, digest }: ProofAsk): Promise<Proof | Refusal> {
     const request = { kind, method: 'HEAD', registry, repository, reference: digest } as const;
     const signal = new AbortController().signal;
-    const ask = { chain: route.order(registry, 'content'), request, signal, deadlineMs: CHAIN_DEADLINE_MS };
+    const ask = {
+      chain: route.order(registry, 'content'),
+      request,
+      signal,
+      deadlineMs: CHAIN_DEADLINE_MS,
+      hedge: route.policy.hedge,
+    };
     const result = await askChain(this.#clock, ask, async (answer) => {
       answer.body?.close();
       return answer;

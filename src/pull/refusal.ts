@@ -55,6 +55,11 @@ export class Refusals {
     if (error.timeout) this.#timeouts += 1;
   }
 
+  /** Another one answered while this one was still waited for: no fault, but worth telling. */
+  addSlower(upstream: string, ms: number): void {
+    this.#note({ upstream, error: 'slower than the next', ms: Math.round(ms) });
+  }
+
   tried(): readonly Tried[] {
     return [...this.#tried];
   }

@@ -17,6 +17,8 @@ export interface Route {
 export interface RoutePolicy extends FreshnessPolicy {
   /** True for a tag that never moves and is asked for once. */
   readonly immutable: (tag: string) => boolean;
+  /** The next upstream is asked beside one that is slower than it usually is. */
+  readonly hedge: boolean;
   /** Anyone may pull here: what is obtained without credentials is then public (architecture.md, decision 8). */
   readonly open: boolean;
 }

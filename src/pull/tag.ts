@@ -188,7 +188,13 @@ export class Tags {
     const request = { kind: 'manifest', method: 'HEAD', registry, repository, reference: tag } as const;
     const signal = new AbortController().signal;
     const { value } = await this.#heads.ask(key, async () => {
-      const ask = { chain: route.order(registry, 'tag'), request, signal, deadlineMs: CHAIN_DEADLINE_MS };
+      const ask = {
+        chain: route.order(registry, 'tag'),
+        request,
+        signal,
+        deadlineMs: CHAIN_DEADLINE_MS,
+        hedge: route.policy.hedge,
+      };
       const result = await askChain(this.#deps.clock, ask, async (answer) => {
         answer.body?.close();
         return answer;

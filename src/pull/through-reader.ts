@@ -78,6 +78,7 @@ export class ThroughReader implements Reader {
         request: this.#request(),
         signal: this.#abort.signal,
         deadlineMs: CHAIN_DEADLINE_MS,
+        hedge: false, // A transfer that is wanted for its body alone is not begun twice.
       },
       async (answer, upstream) => this.#accept(answer, upstream),
     );

@@ -8,6 +8,9 @@ const policy = {
   replicas: flag().describe(
     "The upstreams hold the same tags, so that tags too are asked by the balance and not in the chain's order.",
   ),
+  hedge: flag().describe(
+    'Asks the next upstream beside one that is slower than 95 in a hundred of its answers were; who answers first is taken. It adds load just when an upstream is slow.',
+  ),
   immutable: listOf(tagPattern()).describe('Patterns of tags that never move: asked once.'),
   tagttl: duration().describe('How long a tag is believed before it is asked again.'),
   stale: durationOrForever().describe('How long past that it may be served when the chain fails.'),
@@ -20,6 +23,7 @@ const policy = {
 export const defaults = z.strictObject({
   balance: policy.balance.prefault('failover'),
   replicas: policy.replicas.prefault('false'),
+  hedge: policy.hedge.prefault('false'),
   immutable: policy.immutable.prefault([]),
   tagttl: policy.tagttl.prefault('5m'),
   stale: policy.stale.prefault('forever'),

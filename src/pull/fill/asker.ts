@@ -5,7 +5,9 @@ import {
   type UpstreamFound,
   type UpstreamRequest,
 } from '../../upstream/upstream.ts';
-import { askOne, CHAIN_DEADLINE_MS, lateError } from '../chain.ts';
+import { askOne, lateError } from '../ask-one.ts';
+import { CHAIN_DEADLINE_MS } from '../chain.ts';
+import { askHedged } from '../hedge.ts';
 import type { FillDeps, FillJob } from './job.ts';
 import type { Growing } from './growing.ts';
 import { Refusals, type Tried } from '../refusal.ts';
@@ -13,6 +15,13 @@ import { discarding } from './discarding.ts';
 
 /** Told when an upstream has answered and the size is as known as it will be; `tried`: those asked in vain before. */
 export type OnAnswer = (upstream: Upstream, tried: readonly Tried[]) => void;
+
+/** What came of one question. */
+interface Asked {
+  readonly supplied: { readonly upstream: Upstream; readonly body: UpstreamBody } | undefined;
+  /** In vain; none where the fill is told to stop. */
+  readonly refused: readonly Upstream[];
+}
 
 /** Asks upstreams for a fill's next bytes, and judges their answers. */
 export class FillAsker {
@@ -44,23 +53,29 @@ export class FillAsker {
     this.#startedAt = deps.clock.monotonic();
   }
 
-  /** One question; `undefined` when the answer cannot be used, noted against the upstream. */
-  async ask(upstream: Upstream): Promise<UpstreamBody | undefined> {
-    const { clock } = this.#deps;
+  /** One question, with `second` beside `first` where that is slow. What cannot be used is noted against its upstream. */
+  async ask(first: Upstream, second: Upstream | undefined): Promise<Asked> {
     const from = this.#growing.written;
-    const askedAt = clock.monotonic();
+    const refused: Upstream[] = [];
+    const remainingMs = (): number => this.#remainingMs();
+    const hedged = { first, second, request: this.#request('GET', from), signal: this.#stop, remainingMs };
+    const accept = (answer: UpstreamFound, upstream: Upstream): Promise<UpstreamBody> => this.#accept(upstream, answer, from);
     try {
-      const accept = (answer: UpstreamFound): Promise<UpstreamBody> => this.#accept(upstream, answer, from);
-      const answer = await askOne(clock, upstream, this.#request('GET', from), this.#stop, this.#remainingMs(), accept);
-      if (answer.kind === 'found') return answer.value;
-      this.refusals.add(upstream.name, answer, clock.monotonic() - askedAt);
+      for (const { upstream, said, ms } of (await askHedged(this.#deps.clock, hedged, accept)).outcomes) {
+        if (said.kind === 'found') return { refused, supplied: { upstream, body: said.value } };
+        refused.push(upstream);
+        if (said.kind === 'failed') this.#noteFailure(said.error, ms);
+        else this.refusals.add(upstream.name, said, ms);
+      }
     } catch (error) {
-      if (this.#stop.aborted) return undefined;
-      if (!(error instanceof UpstreamError)) throw error;
-      this.contradicted ||= error.status === 416 || error.reason === 'verify';
-      this.refusals.addError(error, clock.monotonic() - askedAt);
+      if (!this.#stop.aborted) throw error;
     }
-    return undefined;
+    return { refused, supplied: undefined };
+  }
+
+  #noteFailure(error: UpstreamError, ms: number): void {
+    this.contradicted ||= error.status === 416 || error.reason === 'verify';
+    this.refusals.addError(error, ms);
   }
 
   /** False when clients have waited long enough for a first answer; this upstream then counts as timed out. */

@@ -26,6 +26,8 @@ export interface FillJob {
   readonly registry: string;
   readonly repository: string;
   readonly chain: () => readonly Upstream[];
+  /** The next upstream is asked beside one that is slow to answer. */
+  readonly hedge: boolean;
   /** As a verified manifest of that repository describes it. */
   readonly expectedSize: number | undefined;
 }

@@ -96,13 +96,12 @@ export class Lead {
       if (this.#complete() && this.#asker.bodies > 0) return this.#verify();
       const upstream = sources.current();
       if (upstream === undefined || !this.#asker.hasTimeFor(upstream)) return this.#giveUp();
-      const body = await this.#asker.ask(upstream);
-      if (body === undefined) {
-        if (!this.#stop.aborted) sources.refused();
-        continue;
-      }
+      const { supplied, refused } = await this.#asker.ask(upstream, this.#job.hedge ? sources.following() : undefined);
+      for (const each of refused) sources.refused(each);
+      if (supplied === undefined) continue;
+      sources.supplied(supplied.upstream);
       const before = this.#growing.written;
-      const end = await this.#pump(body);
+      const end = await this.#pump(supplied.body);
       if (typeof end === 'object') return end;
       if (end === 'overrun' || end === 'ended') return this.#verify();
       if (this.#complete() || this.#stop.aborted) continue;

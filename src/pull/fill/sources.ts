@@ -66,10 +66,22 @@ export class Sources {
     return this.#chain[this.#cursor % this.#chain.length];
   }
 
-  /** The current one supplied nothing: it refused, failed, or answered what cannot be used. */
-  refused(): void {
+  /** Who comes after the current one; `undefined` where nobody else is left. */
+  following(): Upstream | undefined {
+    return this.#fruitless + 1 < this.#chain.length ? this.#chain[(this.#cursor + 1) % this.#chain.length] : undefined;
+  }
+
+  /** It supplied nothing: it refused, failed, or answered what cannot be used. */
+  refused(upstream: Upstream): void {
     this.#fruitless += 1;
-    this.#next();
+    if (upstream === this.#chain[this.#cursor % this.#chain.length]) this.#next();
+  }
+
+  /** It has a body: where it was asked beside the current one, it is the current one now. */
+  supplied(upstream: Upstream): void {
+    if (upstream === this.#chain[this.#cursor % this.#chain.length]) return;
+    this.#cursor = this.#chain.indexOf(upstream);
+    this.#breaksWithoutProgress = 0;
   }
 
   /** The current one's body ended early after bringing `bytes`. True when the next is to be asked. */

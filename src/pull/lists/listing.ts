@@ -86,7 +86,13 @@ export class Listings {
     const signal = new AbortController().signal;
     const result = await askChain(
       this.#deps.clock,
-      { chain: route.order(request.registry, 'tag'), request, signal, deadlineMs: CHAIN_DEADLINE_MS },
+      {
+        chain: route.order(request.registry, 'tag'),
+        request,
+        signal,
+        deadlineMs: CHAIN_DEADLINE_MS,
+        hedge: route.policy.hedge,
+      },
       async (answer, upstream) => ({ text: await readText(answer, upstream.name), answer }),
     );
     if (result.kind === 'absent')

@@ -1,4 +1,5 @@
 import { RegistryError } from '../../oci/errors.ts';
+import { formatNextLink } from '../../oci/link.ts';
 
 /** Entries of a page at most: more is clamped, since `n` is the client's to choose and memory is ours (reliability.md, S23). */
 export const PAGE_MAX = 1000;
@@ -25,5 +26,5 @@ export function readPage(query: URLSearchParams): Page {
 /** A `Link` to the next page that stays on this mirror: same path, same `ns`. */
 export function linkTo(path: string, query: Readonly<Record<string, string>>, ns: string | undefined): string {
   const next = new URLSearchParams({ ...query, ...(ns === undefined ? {} : { ns }) });
-  return `<${path}?${next.toString()}>; rel="next"`;
+  return formatNextLink(`${path}?${next.toString()}`);
 }

@@ -42,7 +42,6 @@ const LATER: readonly (readonly [yaml: string, place: string])[] = [
     'ondelete: drop',
     'push: true',
     'offline: true',
-    'hedge: 1s',
     'ratelimit: { reserve: 10 }',
     'parallel: 4',
     'prefetch: true',

@@ -31,7 +31,7 @@ async function answerOf(
   const chain = said.map((word, at) => createScriptedPort(`${at}`, () => SAID[word]!(`${at}`)));
   const asked = askChain(
     clock,
-    { chain, request: REQUEST, signal: new AbortController().signal, deadlineMs: 24_000 },
+    { chain, request: REQUEST, signal: new AbortController().signal, deadlineMs: 24_000, hedge: false },
     async (answer, { name }) => {
       const read = await answer.body!.read();
       if (read!.byteLength > 1) throw new UpstreamError(name, 'verify', 'wrong');
@@ -112,7 +112,7 @@ describe('what a chain said becomes', () => {
     const stop = new AbortController();
     const hub = createScriptedPort('hub', () => ({ bytes: Buffer.alloc(10), chunkBytes: 5 }));
     for (let round = 0; round < 30; round += 1) {
-      const ask = { chain: [hub], request: REQUEST, signal: stop.signal, deadlineMs: 1000 };
+      const ask = { chain: [hub], request: REQUEST, signal: stop.signal, deadlineMs: 1000, hedge: false };
       const result = await askChain(clock, ask, async (answer) => answer.body!);
       if (result.kind !== 'found') throw new Error('it was there');
       await clock.advance(2000);

@@ -51,6 +51,7 @@ const POLICY: RoutePolicy = {
   staleMs: Infinity,
   retryMs: 10_000,
   negativeTtlMs: 30_000,
+  hedge: false,
   immutable: (tag) => tag.startsWith('v'),
   open: true,
 };
