@@ -60,8 +60,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     const condition = new Condition({
       clock,
       probes: { storage: () => storage.probe(), metadata: () => storage.records.ping() },
-      anyUpstreamUp: () =>
-        chains?.upstreams.statuses().every(({ up }) => !up) === false || chains?.upstreams.statuses().length === 0,
+      anyUpstreamUp: () => chains !== undefined && anyUpstreamUp(chains),
       onChange: (reason, degraded, error) => {
         if (!degraded) observe({ kind: 'recovered', reason });
         else observe({ kind: 'degraded', reason, error });
@@ -123,6 +122,13 @@ export async function startServer(config: Config, options: StartOptions): Promis
     await storage.close();
     throw error;
   }
+}
+
+/** An upstream that nobody has asked yet counts as up; where every route is offline there is none. */
+function anyUpstreamUp({ config, upstreams }: Chains): boolean {
+  const statuses = upstreams.statuses();
+  if (statuses.length > 0) return statuses.some(({ up }) => up);
+  return config.routes.some(({ deny, policy }) => !deny && !policy.offline);
 }
 
 /** What unfinished fills hold. What is held whole is not counted yet: that comes with the size limit. */

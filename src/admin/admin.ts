@@ -8,7 +8,7 @@ import { explain, type Explanation } from './explain.ts';
 import type { RefreshResult, Resolve, RouteOf } from './image.ts';
 import { listHeld, type ListedTag } from './ls.ts';
 import type { Recent, RecentClient } from './recent.ts';
-import { status, type RunningFill, type Status } from './status.ts';
+import { status, type OfflineRoutes, type RunningFill, type Status } from './status.ts';
 
 /** What the command line asks a running server, or a store that it opened itself. */
 export interface Admin {
@@ -44,6 +44,7 @@ export interface AdminOptions {
   readonly refresh: (name: { registry: string; repository: string }, tag: string) => Promise<RefreshResult>;
   readonly fills: () => readonly RunningFill[];
   readonly upstreams: () => readonly UpstreamStatus[];
+  readonly offline: () => OfflineRoutes;
   /** What lasts and a person should know: degraded storage, keys that wait for a restart, a configuration's warnings. */
   readonly warnings: () => readonly string[];
   /** Log records that nobody read. */

@@ -22,6 +22,8 @@ export interface ExplainedRoute {
   readonly name: string;
   readonly at: string | undefined;
   readonly deny: boolean;
+  /** Nobody is asked: what is held is served, and nothing else. */
+  readonly offline: boolean;
   readonly chain: readonly string[];
 }
 
@@ -31,9 +33,10 @@ export async function explain(options: ExplainOptions, image: string, signal: Ab
   const { steps, registry, repository, reference } = options.resolve(image);
   const route = options.routeOf({ registry, repository });
   const chain = route === undefined || route.deny ? [] : route.chain;
+  const tagttlMs = route?.offline === true ? undefined : route?.tagttlMs;
   const [answers, held] = await Promise.all([
     askEach(options.clock, chain, { registry, repository, reference }, signal),
-    inspectHeld(options, { repository: `${registry}/${repository}`, reference, tagttlMs: route?.tagttlMs }),
+    inspectHeld(options, { repository: `${registry}/${repository}`, reference, tagttlMs }),
   ]);
   return {
     image,
@@ -41,7 +44,13 @@ export async function explain(options: ExplainOptions, image: string, signal: Ab
     registry,
     repository,
     reference,
-    route: route && { name: route.name, at: route.at, deny: route.deny, chain: route.chain.map(({ name }) => name) },
+    route: route && {
+      name: route.name,
+      at: route.at,
+      deny: route.deny,
+      offline: route.offline,
+      chain: route.chain.map(({ name }) => name),
+    },
     answers,
     held,
     access:

@@ -22,6 +22,8 @@ export interface RouteView {
   /** `config.yml:12`; `undefined` where it stands in no file. */
   readonly at: string | undefined;
   readonly deny: boolean;
+  /** Nobody is asked: `chain` is empty. */
+  readonly offline: boolean;
   readonly chain: readonly Upstream[];
   /** How long a tag is believed, ms. */
   readonly tagttlMs: number;

@@ -11,6 +11,14 @@ export interface RunningFill {
   readonly upstream: string | undefined;
 }
 
+/** Routes on which nobody is asked. */
+export interface OfflineRoutes {
+  /** There is no other. */
+  readonly all: boolean;
+  /** By name. */
+  readonly routes: readonly string[];
+}
+
 export interface Status {
   readonly version: string;
   /** ISO 8601. */
@@ -21,6 +29,7 @@ export interface Status {
   readonly requests: { readonly blob: Tally; readonly manifest: Tally };
   /** Hits as a share of hits and misses; `undefined` before the first of them. */
   readonly hitRatio: { readonly blob: number | undefined; readonly manifest: number | undefined };
+  readonly offline: OfflineRoutes;
   readonly upstreams: readonly UpstreamStatus[];
   readonly fills: readonly RunningFill[];
   readonly partialFills: number;
@@ -43,6 +52,7 @@ export async function status(options: AdminOptions): Promise<Status> {
     disk: disk === undefined ? undefined : { freeBytes: disk.freeBytes, totalBytes: disk.totalBytes },
     requests,
     hitRatio: { blob: hitRatio(requests.blob), manifest: hitRatio(requests.manifest) },
+    offline: options.offline(),
     upstreams: options.upstreams(),
     fills: options.fills(),
     partialFills: parts?.length ?? 0,

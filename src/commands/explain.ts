@@ -10,12 +10,17 @@ export function printExplanation(explained: Explanation): string {
     `${image}\n${explained.steps.map((step) => `  ${step}\n`).join('')}`,
     route === undefined
       ? 'route: none matches: a pull is answered 404, and nobody is asked\n'
-      : `route: ${route.name}${route.at === undefined ? '' : ` (${route.at})`}${route.deny ? ', denied' : `: ${route.chain.join(', ')}`}\n`,
+      : `route: ${route.name}${route.at === undefined ? '' : ` (${route.at})`}${whoIsAsked(route)}\n`,
     explained.answers.length === 0 ? '' : printAnswers(explained),
     printHeld(explained.held),
     `may pull: ${explained.access}\n`,
   ];
   return parts.filter((part) => part !== '').join('\n');
+}
+
+function whoIsAsked({ deny, offline, chain }: NonNullable<Explanation['route']>): string {
+  if (deny) return ', denied';
+  return offline ? ', offline: nobody is asked, and only what is held is served' : `: ${chain.join(', ')}`;
 }
 
 function printAnswers({ answers }: Explanation): string {

@@ -42,13 +42,18 @@ export function printRoutes(routes: readonly RouteConfig[]): string {
   const rows = routes.map((route) => [
     shortened(route.match),
     route.name,
-    route.deny ? 'denied' : route.upstreams.join(', '),
-    route.deny ? '' : `tags ${formatDuration(route.policy.tagttl)}`,
+    whoIsAsked(route),
+    route.deny || route.policy.offline ? '' : `tags ${formatDuration(route.policy.tagttl)}`,
     route.at,
   ]);
   const long = routes.filter(({ match }) => match.length > PATTERNS_MAX);
   const spelt = long.map(({ name, match }) => `\n${name}:\n${wrapped(match)}`).join('');
   return `${printTable([['ROUTE', 'NAME', 'UPSTREAMS', 'TTL', 'AT'], ...rows])}${spelt}`;
+}
+
+function whoIsAsked({ deny, policy, upstreams }: RouteConfig): string {
+  if (deny) return 'denied';
+  return policy.offline ? 'offline' : upstreams.join(', ');
 }
 
 /** In a row of the table. */

@@ -5,12 +5,15 @@ import { printTable } from './table.ts';
 
 /** One screen. */
 export function printStatus(status: Status): string {
-  const { disk, hitRatio } = status;
+  const { disk, hitRatio, offline } = status;
   const head = printTable([
     ['version', status.version],
     ['up', `${formatDuration(status.uptimeMs)}, since ${status.started}`],
     ['disk', disk === undefined ? 'cannot be asked' : `${formatBytes(disk.freeBytes)} free of ${formatBytes(disk.totalBytes)}`],
     ['hits', `blobs ${percent(hitRatio.blob)}, manifests ${percent(hitRatio.manifest)}`],
+    ...(offline.routes.length === 0
+      ? []
+      : [['offline', offline.all ? 'every route: nobody is asked' : offline.routes.join(', ')]]),
     ['fills', `${status.fills.length} running, ${status.partialFills} parts on disk`],
   ]);
   const parts = [

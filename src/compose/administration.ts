@@ -2,6 +2,8 @@ import { AdminError } from '../admin/admin-error.ts';
 import type { AdminOptions } from '../admin/admin.ts';
 import type { Resolution, RefreshResult } from '../admin/image.ts';
 import type { Recent } from '../admin/recent.ts';
+import type { OfflineRoutes } from '../admin/status.ts';
+import type { Config } from '../config/config.ts';
 import type { Log } from '../observe/log.ts';
 import { RegistryError } from '../oci/errors.ts';
 import { referenceText } from '../oci/reference.ts';
@@ -48,6 +50,7 @@ export function adminOptions(parts: AdministrationParts): Omit<AdminOptions, 'st
         followers: Math.max(0, readers - 1),
         upstream: upstream === '' ? undefined : upstream,
       })),
+    offline: () => offlineRoutes(chains().config),
     upstreams: () => chains().upstreams.statuses(),
     warnings: () => [
       ...condition.degraded().map((part) => `${part} is in trouble: pulls pass through uncached`),
@@ -55,6 +58,12 @@ export function adminOptions(parts: AdministrationParts): Omit<AdminOptions, 'st
     ],
     logDropped: () => log?.dropped() ?? 0,
   };
+}
+
+function offlineRoutes({ routes }: Config): OfflineRoutes {
+  const asked = routes.filter(({ deny }) => !deny);
+  const offline = asked.filter(({ policy }) => policy.offline);
+  return { all: offline.length === asked.length, routes: offline.map(({ name }) => name) };
 }
 
 /** An image as a person writes it, `ubuntu`, `quay.io/org/x:1`, `x@sha256:…`, by the same parser as a request's name. */

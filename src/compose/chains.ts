@@ -52,14 +52,19 @@ function toRoute(route: RouteConfig, upstreams: UpstreamSet): RouteOptions {
       negativeTtlMs: policy.negativettl,
       hedge: policy.hedge,
       immutable: compilePatterns(policy.immutable),
+      onDelete: policy.ondelete,
+      offline: policy.offline,
+      prefetch: policy.prefetch === 'layers',
+      platforms: policy.platforms,
       // No access rule can close a route yet: whoever reaches this server may pull.
       open: true,
     },
   };
 }
 
-/** The chain as it is written: without those that are only asked again when they refuse our credentials. */
+/** The chain as it is written, empty where nobody is asked: without those that are only asked again when they refuse our credentials. */
 function toView(route: RouteConfig, { name, deny, policy }: RouteOptions, { byName }: UpstreamSet): RouteView {
-  const chain = route.upstreams.map((upstream) => byName.get(upstream)).filter((upstream) => upstream !== undefined);
-  return { name, at: route.at, deny, chain, tagttlMs: policy.tagTtlMs };
+  const names = policy.offline ? [] : route.upstreams;
+  const chain = names.map((upstream) => byName.get(upstream)).filter((upstream) => upstream !== undefined);
+  return { name, at: route.at, deny, offline: policy.offline, chain, tagttlMs: policy.tagTtlMs };
 }

@@ -15,7 +15,7 @@ export function provable(
   // With `quota` a repository is asked for anonymously first, and a password that nobody wants to see would seem to be right.
   const deps = { ...system, env, memoryOf: () => undefined, version: 'check', use: 'all' } as const;
   const set = createUpstreamSet(config, deps, undefined);
-  const originRoutes = config.routes.filter(({ upstreams }) => upstreams.includes('origin'));
+  const originRoutes = config.routes.filter(({ upstreams, policy }) => !policy.offline && upstreams.includes('origin'));
   return [...set.byName].flatMap(([name, upstream]) => {
     if ('at' in upstream) {
       return routedRegistries(originRoutes).map((registry) => {
@@ -23,7 +23,8 @@ export function provable(
         return { upstream: at, registry, via: wayOut(undefined, at.status().url) };
       });
     }
-    const registries = routedRegistries(config.routes.filter(({ upstreams }) => upstreams.includes(name)));
+    const routes = config.routes.filter(({ upstreams, policy }) => !policy.offline && upstreams.includes(name));
+    const registries = routedRegistries(routes);
     const { proxy } = config.upstreams.get(name) ?? {};
     return [{ upstream, registry: registries[0] ?? config.names.default, via: wayOut(proxy, upstream.status().url) }];
   });

@@ -38,12 +38,13 @@ export function createUpstreamSet(config: Config, deps: UpstreamSetDeps, previou
     fingerprints.set(name, fingerprint);
   };
   for (const [name, upstream] of config.upstreams) {
+    if (isOffline(config, name)) continue;
     const proofMs = proofMsOf(config, name);
     reuse(name, toFingerprint([upstream, proofMs, config.names.allow, config.names.self]), () =>
       createUpstream({ ...upstreamOptions(upstream), ...common(config, deps, proofMs) }, { ...deps, ...memory(deps, name) }),
     );
   }
-  if (config.routes.some(({ upstreams }) => upstreams.includes('origin'))) {
+  if (config.routes.some(({ upstreams, policy }) => !policy.offline && upstreams.includes('origin'))) {
     const proofMs = proofMsOf(config, 'origin');
     reuse('origin', toFingerprint([config.credentials, proofMs, config.names.allow, config.names.self]), () =>
       createOrigin(
@@ -85,11 +86,18 @@ function toFingerprint(value: unknown): string {
 }
 
 function balanceOf(route: RouteConfig, config: Config, byName: UpstreamSet['byName']): Balance {
-  const chain = route.upstreams.map((name) => byName.get(name)).filter((upstream) => upstream !== undefined);
+  const names = route.policy.offline ? [] : route.upstreams;
+  const chain = names.map((name) => byName.get(name)).filter((upstream) => upstream !== undefined);
   // "The next upstream, then the same without credentials" (contract, HTTP).
   const again = chain.map((upstream) => upstream.withoutCredentials()).filter((upstream) => upstream !== undefined);
   const weights = new Map([...config.upstreams.values()].map(({ name, weight }) => [name, weight]));
   return createBalance(chain, again, { kind: route.policy.balance, replicas: route.policy.replicas, weights });
+}
+
+/** Only offline routes lead there: it is not even made, so that nothing of it signs in, probes or looks at its health. */
+function isOffline({ routes }: Config, name: string): boolean {
+  const leading = routes.filter(({ upstreams }) => upstreams.includes(name));
+  return leading.length > 0 && leading.every(({ policy }) => policy.offline);
 }
 
 function common(config: Config, { version, use = 'quota' }: UpstreamSetDeps, proofMs: number) {

@@ -146,7 +146,7 @@ export interface RouteConfig {
   readonly name: string;
   /** Patterns over `registry/repository`, `well-known` spelt out. */
   readonly match: readonly string[];
-  /** Names of upstreams in order, `origin` among them; empty where `deny`. */
+  /** Names of upstreams in order, `origin` among them; empty where `deny`, and perhaps where `offline`. */
   readonly upstreams: readonly string[];
   readonly deny: boolean;
   readonly policy: RoutePolicyConfig;
@@ -167,7 +167,12 @@ export interface RoutePolicyConfig {
   readonly negativettl: number;
   readonly retry: number;
   readonly authttl: number;
-  readonly ondelete: 'keep';
+  readonly ondelete: 'keep' | 'drop';
+  /** Nobody is asked. True for every route where the whole configuration is offline. */
+  readonly offline: boolean;
+  readonly prefetch: 'none' | 'layers';
+  /** `linux/amd64`, `linux/arm64/v8`: which children of an index are fetched in the background. */
+  readonly platforms: readonly string[];
 }
 
 export interface LogConfig {

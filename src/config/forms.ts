@@ -122,6 +122,12 @@ export function word<const Words extends readonly [string, ...string[]]>(...word
     .meta({ form: 'word', words });
 }
 
+/** `os/architecture`, or `os/architecture/variant` (OCI image-spec, "image-index.md"). */
+export const platform = () =>
+  form('platform', 'a platform such as linux/amd64 or linux/arm64/v8', (written) =>
+    /^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9.]+)?$/.test(written) ? written : undefined,
+  );
+
 export const pattern = () => checked('pattern', checkPattern);
 export const tagPattern = () => checked('tag pattern', checkTagPattern);
 

@@ -13,12 +13,8 @@ const policy = 'is not built yet: leave it out';
 /** Keys of a route, and of `defaults`, that later versions bring. */
 const routeKeys: readonly Omit<Row, 'verdict'>[] = [
   { key: 'maxage', why: evict },
-  { key: 'ondelete', why: 'is not built yet for anything but keep', when: holds('drop') },
   { key: 'push', why: 'is not built yet: this version is a mirror, nothing can be pushed to it' },
-  ...['offline', 'ratelimit', 'parallel', 'prefetch', 'platforms', 'pin', 'shadow', 'quota'].map((key) => ({
-    key,
-    why: policy,
-  })),
+  ...['ratelimit', 'parallel', 'pin', 'shadow', 'quota'].map((key) => ({ key, why: policy })),
   ...['retention', 'passthrough', 'admit', 'cooldown', 'signed', 'asof'].map((key) => ({ key, why: policy })),
 ];
 
@@ -26,7 +22,6 @@ const refused: readonly Omit<Row, 'verdict'>[] = [
   { key: 'access', why: 'is not built yet: use routes with deny: true for what nobody may pull' },
   { key: 'groups', why: 'is not built yet, nor are access rules that could name a group' },
   { key: 'cache', why: evict },
-  { key: 'offline', why: policy },
   { key: 'workers', why: 'is not built yet: one process serves', when: isMoreThanOne },
   { key: 'names.open', why: 'is not built yet, nor is anything that could challenge' },
   ...['helper', 'ecr', 'gcp', 'acr'].map((key) => ({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, word } from './forms.ts';
+import { count, flag, word } from './forms.ts';
 import { health } from './schema/health.ts';
 import { http } from './schema/http.ts';
 import { log } from './schema/log.ts';
@@ -28,6 +28,9 @@ export const schema = z.strictObject({
   upstreams,
   defaults: defaults.prefault({}).describe('Policy of every route that does not say otherwise.'),
   routes,
+  offline: flag()
+    .prefault('false')
+    .describe('Makes every route offline, whatever it says itself: no upstream is asked at all.'),
   log: log.prefault({}).describe('What is logged, and how.'),
   health: health.prefault({}).describe('Checks behind `/debug/health`.'),
   workers: count(1, 1).prefault('1').describe('Worker processes.'),

@@ -17,14 +17,17 @@ export function settleRoutes(
 ): RouteConfig[] {
   if (written.length === 0) work.fault(['routes'], 'expected at least one route');
   const routes = written.map((route, index) => {
-    checkChain(route, index, names, work);
+    const policy = policyOf(route, defaults);
+    checkChain(route, index, names, policy.offline, work);
+    if (policy.prefetch === 'none' && (route.platforms ?? []).length > 0)
+      work.warnings.push(`routes[${index}].platforms has no effect here: nothing is filled in the background without prefetch`);
     const at = placeAt(work.tree, ['routes', index]);
     return {
       name: route.name ?? route.match[0] ?? '',
       match: route.match.flatMap(spellOut),
       upstreams: route.upstreams ?? [],
       deny: route.deny,
-      policy: policyOf(route, defaults),
+      policy,
       at: at.line === 0 ? (at.variable ?? at.file) : `${at.file}:${at.line}`,
     };
   });
@@ -52,15 +55,19 @@ function policyOf(
     retry: route.retry ?? defaults.retry,
     authttl: route.authttl ?? defaults.authttl,
     ondelete: route.ondelete ?? defaults.ondelete,
+    offline: route.offline ?? defaults.offline,
+    prefetch: route.prefetch ?? defaults.prefetch,
+    platforms: route.platforms ?? defaults.platforms,
   };
 }
 
-function checkChain(route: WrittenRoute, index: number, names: readonly string[], work: Settling): void {
+function checkChain(route: WrittenRoute, index: number, names: readonly string[], offline: boolean, work: Settling): void {
   const chain = route.upstreams ?? [];
   const path = ['routes', index, 'upstreams'];
   if (route.match.length === 0) work.fault(['routes', index, 'match'], 'expected at least one pattern');
   if (route.deny && chain.length > 0) work.fault(path, 'expected either deny or upstreams, not both');
-  if (!route.deny && chain.length === 0) work.fault(path, 'expected the upstreams to ask, such as [origin]; or deny: true');
+  if (!route.deny && !offline && chain.length === 0)
+    work.fault(path, 'expected the upstreams to ask, such as [origin]; or deny: true, or offline: true');
   for (const [position, name] of chain.entries()) {
     if (name !== 'origin' && !names.includes(name)) {
       const expected = `expected origin, or a name that stands under upstreams${names.length === 0 ? '' : ` (${names.join(', ')})`}`;

@@ -25,7 +25,7 @@ export async function settle(
   work: Settling,
   file: string | undefined,
 ): Promise<Omit<Config, 'warnings' | 'watched' | 'shown'>> {
-  const settled = await settleChains(written, work);
+  const settled = await settleChains(withOffline(written), work);
   return {
     file,
     directory: work.directory,
@@ -43,6 +43,17 @@ export async function settle(
     health: settleHealth(written.health, work),
     workers: written.workers,
     ...settled,
+  };
+}
+
+/** Offline at the top is offline everywhere: nobody is asked, whatever a route says. */
+function withOffline(written: Written): Written {
+  if (!written.offline) return written;
+  const { defaults, routes } = written;
+  return {
+    ...written,
+    defaults: { ...defaults, offline: true },
+    routes: routes?.map((route) => ({ ...route, offline: true })),
   };
 }
 

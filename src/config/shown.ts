@@ -26,6 +26,7 @@ const PUBLIC = new Set([
   'word',
   'pattern',
   'tag pattern',
+  'platform',
   'metadata',
   'field',
 ]);

@@ -40,6 +40,9 @@ export function warning(source: Source): string | undefined {
 
 export const NEGATIVE_STATUS = 'entrepot; hit; detail=negative';
 
+/** Not held, and nobody was asked. */
+export const OFFLINE_STATUS = 'entrepot; detail=offline';
+
 /** For an error that a chain's answers led to. */
 export function missStatus(upstream: string | undefined): string {
   return upstream === undefined ? 'entrepot; fwd=miss' : `entrepot; fwd=miss; detail=${detail(upstream)}`;

@@ -9,7 +9,7 @@ import { json } from './lists/reply.ts';
 import { linkTo, readPage, type Page } from './lists/paging.ts';
 import { referrersList, type FallbackTag } from './lists/referrers.ts';
 import type { Refusal } from './refusal.ts';
-import { refusalError } from './refusal-error.ts';
+import { refusalError, refusedOutcome } from './refusal-error.ts';
 import type { Reply } from './reply.ts';
 import type { Route, Router } from './route.ts';
 import type { Trace } from './trace.ts';
@@ -98,7 +98,7 @@ function routeOf(deps: ListsDeps, name: Name, trace: Trace, reference: string | 
 }
 
 function refused(refusal: Refusal | Remembered, what: Parameters<typeof refusalError>[1], trace: Trace): RegistryError {
-  trace.outcome = refusal.kind === 'absent' ? 'negative' : refusal.kind === 'denied' ? 'denied' : 'error';
+  trace.outcome = refusedOutcome(refusal);
   return refusalError(refusal, what, 'remembered' in refusal ? NEGATIVE_STATUS : missStatus(refusal.tried.at(-1)?.upstream));
 }
 

@@ -10,7 +10,8 @@ import type { BypassReason } from './events.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import { fetchAndKeep, manifestByDigest, type ManifestAnswer, type ManifestRefusal, type Manifests } from './manifest.ts';
 import type { Target } from './name.ts';
-import { refusalError } from './refusal-error.ts';
+import { refusalError, refusedOutcome } from './refusal-error.ts';
+import { blobOffline, manifestOffline } from './offline.ts';
 import type { Reply } from './reply.ts';
 import { respondBlob, respondManifest } from './respond.ts';
 import { Tags } from './tag.ts';
@@ -48,7 +49,11 @@ export function createPull(deps: PullDeps): Pulls {
   const fetches: Manifests = new Collapse();
   const tags = new Tags(deps, fetches);
   const byReference = (pulling: Pulling, { reference }: ManifestTarget): Promise<ManifestAnswer | ManifestRefusal> =>
-    reference.kind === 'tag' ? tags.pull(pulling, reference.tag) : manifestByDigest(deps, fetches, pulling, reference.digest);
+    pulling.route.policy.offline
+      ? manifestOffline(deps, pulling, reference)
+      : reference.kind === 'tag'
+        ? tags.pull(pulling, reference.tag)
+        : manifestByDigest(deps, fetches, pulling, reference.digest);
   const getManifest = async (pulling: Pulling, target: ManifestTarget): Promise<ManifestAnswer | ManifestRefusal> => {
     const answer = await inTime(
       deps,
@@ -68,7 +73,7 @@ export function createPull(deps: PullDeps): Pulls {
       const answer = await inTime(
         deps,
         pulling,
-        () => blobAnswer(deps, pulling, target.digest),
+        () => (pulling.route.policy.offline ? blobOffline : blobAnswer)(deps, pulling, target.digest),
         (trouble) =>
           trouble === 'metadata' ? blobUnrecorded(deps, pulling, target.digest) : blobUncached(deps, pulling, target.digest),
       );
@@ -84,6 +89,10 @@ export function createPull(deps: PullDeps): Pulls {
         throw new RegistryError('TAG_INVALID', 'only a tag can be refreshed');
       }
       const pulling = startPulling(deps, request);
+      if (pulling.route.policy.offline) {
+        const message = `the route ${pulling.route.name} is offline: no upstream is asked`;
+        throw new RegistryError('UNAVAILABLE', message, { status: 503, detail: { offline: true } });
+      }
       const answer = await tags.refresh(pulling, target.reference.tag);
       if (answer.kind === 'refused') throw toError(answer, pulling, target);
       return answer;
@@ -213,7 +222,7 @@ function toError(
 ): RegistryError {
   // A remembered absence asked nobody now.
   if (cacheStatus === undefined) noteTried(trace, refusal.tried);
-  trace.outcome = refusal.kind === 'absent' ? 'negative' : refusal.kind === 'denied' ? 'denied' : 'error';
+  trace.outcome = refusedOutcome(refusal);
   const reference = target.kind === 'blob' ? target.digest : referenceText(target.reference);
   return refusalError(
     refusal,

@@ -20,6 +20,11 @@ export function refusalError(refusal: Refusal, refused: Refused, cacheStatus: st
   switch (refusal.kind) {
     case 'absent':
       return new RegistryError(absenceCode(refusal, refused), absenceMessage(refusal, what), { detail, headers });
+    case 'offline':
+      return new RegistryError(unknownCode(refused), `${what} is not held, and this mirror is offline: no upstream is asked`, {
+        detail: { offline: true },
+        headers,
+      });
     case 'denied':
       return new RegistryError('DENIED', `${what}: the upstream refuses our credentials this repository`, { detail, headers });
     case 'limited': {
@@ -35,12 +40,22 @@ export function refusalError(refusal: Refusal, refused: Refused, cacheStatus: st
   }
 }
 
+/** As the log and the metrics name it. */
+export function refusedOutcome({ kind }: Refusal): 'negative' | 'denied' | 'error' {
+  if (kind === 'absent' || kind === 'offline') return 'negative';
+  return kind === 'denied' ? 'denied' : 'error';
+}
+
 function absenceCode(
   refusal: Extract<Refusal, { kind: 'absent' }>,
   refused: Refused,
 ): 'NAME_UNKNOWN' | 'BLOB_UNKNOWN' | 'MANIFEST_UNKNOWN' {
-  if (refusal.unknownName || refusal.hint !== undefined || refused.kind === 'tags') return 'NAME_UNKNOWN';
-  return refused.kind === 'blob' ? 'BLOB_UNKNOWN' : 'MANIFEST_UNKNOWN';
+  return refusal.unknownName || refusal.hint !== undefined ? 'NAME_UNKNOWN' : unknownCode(refused);
+}
+
+function unknownCode({ kind }: Refused): 'NAME_UNKNOWN' | 'BLOB_UNKNOWN' | 'MANIFEST_UNKNOWN' {
+  if (kind === 'tags') return 'NAME_UNKNOWN';
+  return kind === 'blob' ? 'BLOB_UNKNOWN' : 'MANIFEST_UNKNOWN';
 }
 
 function absenceMessage(refusal: Extract<Refusal, { kind: 'absent' }>, what: string): string {

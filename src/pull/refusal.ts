@@ -11,7 +11,9 @@ export type Refusal =
       readonly hint: string | undefined;
       readonly unknownName: boolean;
       readonly tried: readonly Tried[];
-    };
+    }
+  /** The route is offline: nobody was asked, so that nothing is known but that it is not held. */
+  | { readonly kind: 'offline'; readonly tried: readonly Tried[] };
 
 /** One upstream asked in vain; `error` is a sentence without secrets. */
 export interface Tried {

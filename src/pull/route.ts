@@ -19,6 +19,14 @@ export interface RoutePolicy extends FreshnessPolicy {
   readonly immutable: (tag: string) => boolean;
   /** The next upstream is asked beside one that is slower than it usually is. */
   readonly hedge: boolean;
+  /** Nobody is asked: what is held is served whatever its age, and nothing else. */
+  readonly offline: boolean;
+  /** What becomes of a held tag or list that its whole chain no longer knows. */
+  readonly onDelete: 'keep' | 'drop';
+  /** The blobs of a manifest that is served are filled before they are asked for. */
+  readonly prefetch: boolean;
+  /** Which children of an index are followed by what fills in the background: `os/architecture` or `os/architecture/variant`. */
+  readonly platforms: readonly string[];
   /** Anyone may pull here: what is obtained without credentials is then public (architecture.md, decision 8). */
   readonly open: boolean;
 }

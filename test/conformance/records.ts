@@ -209,6 +209,30 @@ export function recordsConformance(name: string, make: () => Promise<StoreUnderT
       expect(await records.lastUse(digest('x'))).toBe(1005);
     });
 
+    test('[decision 16] two processes that count the same tag at once lose no pull', async () => {
+      let between = async (): Promise<void> => {
+        between = () => Promise.resolve();
+        others.used(UBUNTU, { tag: 'a', digest: digest('x'), bytes: false });
+        await others.close();
+      };
+      const { store } = under;
+      const interrupted = createRecords(
+        {
+          get: (slot, key) => store.get(slot, key),
+          list: (slot, collection, options) => store.list(slot, collection, options),
+          close: () => store.close(),
+          async commit(slot, changes, conditions) {
+            if (slot === repositorySlot(UBUNTU)) await between();
+            return store.commit(slot, changes, conditions);
+          },
+        },
+        { clock },
+      );
+      interrupted.used(UBUNTU, { tag: 'a', digest: digest('x'), bytes: false });
+      await clock.advance(10_000);
+      await expect.poll(async () => await records.pulls(UBUNTU)).toMatchObject({ pulls: 2 });
+    });
+
     test('a value that does not decode is absent, is reported, and can be replaced', async () => {
       const junk = ['', '{', '[]', 'null', '{"digest":"sha256:x"}', JSON.stringify({ ...tagRecord('a'), size: -1 })];
       for (const [at, value] of junk.entries()) {

@@ -29,7 +29,7 @@ export const mutants = [
     guards: ['promise 7'],
     file: 'src/config/tree.ts',
     find: 'if (this.#nodes > NODES_MAX)',
-    replace: 'if (this.#nodes > 5_000_000)',
+    replace: 'if (this.#nodes > 2 * NODES_MAX)',
     test: ['test/unit/config/faults.test.ts'],
   },
   {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, durationOrForever, flag, form, listOf, pattern, tagPattern, text, word } from '../forms.ts';
+import { duration, durationOrForever, flag, form, listOf, pattern, platform, tagPattern, text, word } from '../forms.ts';
 
 const policy = {
   balance: word('failover', 'round-robin', 'weighted', 'least-latency', 'budget').describe(
@@ -17,7 +17,16 @@ const policy = {
   negativettl: duration().describe('How long a 404 is remembered.'),
   retry: duration().describe('How long after a failed check of a tag the next is tried.'),
   authttl: duration().describe('How long it is believed that a repository can be read without the account.'),
-  ondelete: word('keep').describe('What happens to a held tag that its registry no longer knows: `keep`.'),
+  ondelete: word('keep', 'drop').describe(
+    'What happens to a held tag or list that the whole chain answers with 404: `keep` serves it with a warning, `drop` forgets it. What its digests name stays.',
+  ),
+  offline: flag().describe('Asks nobody: what is held is served whatever its age. Such a route needs no upstreams.'),
+  prefetch: word('none', 'layers').describe(
+    '`layers`: when a manifest is served, what it names is fetched before it is asked for.',
+  ),
+  platforms: listOf(platform()).describe(
+    'Which platforms of an index are fetched in the background, such as linux/amd64; the index itself is served as it is.',
+  ),
 };
 
 export const defaults = z.strictObject({
@@ -31,6 +40,9 @@ export const defaults = z.strictObject({
   retry: policy.retry.prefault('10s'),
   authttl: policy.authttl.prefault('15m'),
   ondelete: policy.ondelete.prefault('keep'),
+  offline: policy.offline.prefault('false'),
+  prefetch: policy.prefetch.prefault('none'),
+  platforms: policy.platforms.prefault([]),
 });
 
 const label = () =>

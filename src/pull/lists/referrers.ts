@@ -7,7 +7,7 @@ import type { Listings } from './listing.ts';
 import type { Name } from '../name.ts';
 import { linkTo } from './paging.ts';
 import type { Refusal } from '../refusal.ts';
-import { refusalError } from '../refusal-error.ts';
+import { refusalError, refusedOutcome } from '../refusal-error.ts';
 import type { Reply } from '../reply.ts';
 import type { Route } from '../route.ts';
 import type { Trace } from '../trace.ts';
@@ -53,7 +53,7 @@ export async function referrersList(
     return index(new TextEncoder().encode(result.body), result.source, { ...link, ...filters });
   }
   if (result.kind === 'absent') return fallback(deps, ask, query.artifactType);
-  trace.outcome = result.kind === 'denied' ? 'denied' : 'error';
+  trace.outcome = refusedOutcome(result);
   throw refusalError(
     result,
     { kind: 'referrers', registry, repository, reference: digest },

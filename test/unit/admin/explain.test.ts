@@ -44,7 +44,7 @@ describe('explain', () => {
       repository: 'library/alpine',
       access: 'everybody: no auth is configured',
     });
-    expect(route).toEqual({ name: 'hub', at: 'config.yml:12', deny: false, chain: [] });
+    expect(route).toEqual({ name: 'hub', at: 'config.yml:12', deny: false, offline: false, chain: [] });
     expect(held).toMatchObject({
       digest: index,
       manifestHeld: true,
@@ -70,7 +70,7 @@ describe('explain', () => {
       scripted('limited', () => Promise.resolve({ kind: 'limited', retryAfterSeconds: 60 })),
       scripted('empty', () => Promise.resolve({ kind: 'absent', hint: 'signing in may be needed' })),
     ];
-    const at = house({ routeOf: () => ({ name: 'hub', at: undefined, deny: false, chain, tagttlMs: 1 }) });
+    const at = house({ routeOf: () => ({ name: 'hub', at: undefined, deny: false, offline: false, chain, tagttlMs: 1 }) });
     const { answers } = await createAdmin(at).explain('alpine', NOBODY);
     expect(answers.map(({ upstream, answer, message }) => [upstream, answer, message])).toEqual([
       ['down', 'failed', 'connect: down: connection refused'],
@@ -84,7 +84,9 @@ describe('explain', () => {
       'silent',
       (_request, signal) => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('cut')))),
     );
-    const at = house({ routeOf: () => ({ name: 'hub', at: undefined, deny: false, chain: [silent], tagttlMs: 1 }) });
+    const at = house({
+      routeOf: () => ({ name: 'hub', at: undefined, deny: false, offline: false, chain: [silent], tagttlMs: 1 }),
+    });
     const explained = createAdmin(at).explain('alpine', NOBODY);
     await at.clock.advance(10_000);
     expect((await explained).answers).toMatchObject([{ answer: 'failed', message: 'no answer within 10 s' }]);
@@ -93,7 +95,7 @@ describe('explain', () => {
 
   test('a route that denies asks nobody', async () => {
     const never = scripted('never', () => expect.unreachable());
-    const at = house({ routeOf: () => ({ name: 'evil', at: 'c:1', deny: true, chain: [never], tagttlMs: 1 }) });
+    const at = house({ routeOf: () => ({ name: 'evil', at: 'c:1', deny: true, offline: false, chain: [never], tagttlMs: 1 }) });
     expect(await createAdmin(at).explain('alpine', NOBODY)).toMatchObject({
       answers: [],
       access: 'nobody: the route denies it',

@@ -86,7 +86,7 @@ export function house(changes: Partial<AdminOptions> = {}): House {
         reference,
       };
     },
-    routeOf: () => ({ name: 'hub', at: 'config.yml:12', deny: false, chain: [], tagttlMs: 300_000 }),
+    routeOf: () => ({ name: 'hub', at: 'config.yml:12', deny: false, offline: false, chain: [], tagttlMs: 300_000 }),
     match: (pattern) => {
       const expression = new RegExp(`^${pattern.replaceAll('**', '.+').replaceAll(/(?<!\.)\*/g, '[^/]*')}$`);
       return (text) => expression.test(text);
@@ -94,6 +94,7 @@ export function house(changes: Partial<AdminOptions> = {}): House {
     refresh: () => Promise.resolve({ outcome: 'unchanged' }),
     fills: () => [],
     upstreams: () => [],
+    offline: () => ({ all: false, routes: [] }),
     warnings: () => [],
     logDropped: () => 0,
     ...changes,

@@ -95,7 +95,7 @@ const FAULTS: readonly (readonly [title: string, yaml: string, message: string])
   [
     'route without upstreams',
     'routes:\n  - match: "**"\n',
-    'config.yml:2:5: routes[0].upstreams: expected the upstreams to ask, such as [origin]; or deny: true',
+    'config.yml:2:5: routes[0].upstreams: expected the upstreams to ask, such as [origin]; or deny: true, or offline: true',
   ],
   [
     'deny with upstreams',
@@ -272,6 +272,12 @@ describe('limits', () => {
     const bomb = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]'];
     for (let level = 1; level < 12; level += 1) bomb.push(`a${level}: &a${level} [${`*a${level - 1},`.repeat(10)}]`);
     expect(await refusal(bomb.join('\n'))).toContain('expected at most 50000 values, aliases followed');
+  });
+
+  test('one value too many', async () => {
+    const values = (count: number): string => `a: [${'x,'.repeat(count)}]`;
+    expect(await refusal(values(49_998))).not.toContain('expected at most');
+    expect(await refusal(values(49_999))).toContain('expected at most 50000 values');
   });
 
   test('an alias of what it stands in', async () => {

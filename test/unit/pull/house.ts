@@ -53,6 +53,10 @@ const POLICY: RoutePolicy = {
   negativeTtlMs: 30_000,
   hedge: false,
   immutable: (tag) => tag.startsWith('v'),
+  offline: false,
+  onDelete: 'keep',
+  prefetch: false,
+  platforms: [],
   open: true,
 };
 
