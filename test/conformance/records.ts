@@ -219,7 +219,9 @@ export function recordsConformance(name: string, make: () => Promise<StoreUnderT
       const interrupted = createRecords(
         {
           get: (slot, key) => store.get(slot, key),
-          list: (slot, collection, options) => store.list(slot, collection, options),
+          list: (slot, collection, after, limit) => store.list(slot, collection, after, limit),
+          flushed: () => store.flushed(),
+          ping: () => store.ping(),
           close: () => store.close(),
           async commit(slot, changes, conditions) {
             if (slot === repositorySlot(UBUNTU)) await between();
