@@ -4,7 +4,7 @@ import { andThen } from './maybe-promise.ts';
 import type { Records } from './records.ts';
 import type { Table } from './table.ts';
 
-type Listings = Pick<Records, 'listing' | 'putListing' | 'remembered' | 'remember'>;
+type Listings = Pick<Records, 'listing' | 'putListing' | 'dropListing' | 'remembered' | 'remember'>;
 
 /** Answers of upstreams and what they want remembered. Two lists that fall under one key displace each other (keys.ts). */
 export function createListings(table: Table): Listings {
@@ -19,6 +19,9 @@ export function createListings(table: Table): Listings {
     async putListing(repository, key, record) {
       const value = listingForm.encode({ ...record, key });
       await store.commit(repositorySlot(repository), [{ key: listingKey(key), value }]);
+    },
+    async dropListing(repository, key) {
+      await store.commit(repositorySlot(repository), [{ key: listingKey(key), value: undefined }]);
     },
     remembered: (upstream, key) => table.get(upstreamSlot(upstream), memoryKey(key), memoryForm),
     async remember(upstream, key, record) {

@@ -73,6 +73,7 @@ export interface Records {
   /** A cached answer of `tags/list` or `referrers`; `key` names the list and its query. */
   listing(repository: string, key: string): MaybePromise<ListingRecord | undefined>;
   putListing(repository: string, key: string, record: ListingRecord): Promise<void>;
+  dropListing(repository: string, key: string): Promise<void>;
 
   /** Notes a use, in memory; written in batches (every 10 s and at close). A tag's use counts a pull of it. */
   used(repository: string, use: { tag?: string; digest: Digest; bytes: boolean }): void;

@@ -8,6 +8,14 @@ const ABSENCES_MAX = 10_000;
 export type Absence = Extract<Refusal, { kind: 'absent' }>;
 
 /**
+ * True where every upstream said 404. One that refused to show it (401 or 403, hence the hint) may hold it still: that is
+ * answered as an absence, but nothing is dropped for it.
+ */
+export function isCertain({ hint }: Absence): boolean {
+  return hint === undefined;
+}
+
+/**
  * 404s of whole chains, for the route's negative ttl. Only a definite absence comes here, never 401, 403, 429 or trouble
  * (reliability.md, R26). In memory: a restart may ask again.
  */
@@ -34,5 +42,10 @@ export class Absences {
 
   forget(key: string): void {
     this.#entries.delete(key);
+  }
+
+  /** Of all routes: their chains may be others now. */
+  clear(): void {
+    this.#entries.clear();
   }
 }

@@ -1,13 +1,15 @@
 import type { Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
-import { missStatus, NEGATIVE_STATUS } from './cache-status.ts';
+import { missStatus, NEGATIVE_STATUS, OFFLINE_STATUS } from './cache-status.ts';
 import { Listings, type ListingDeps, type Listed, type Remembered } from './lists/listing.ts';
 import type { Name } from './name.ts';
 import { catalog, search } from './lists/catalogue.ts';
 import { json } from './lists/reply.ts';
+import { heldTags } from './lists/held-lists.ts';
 import { linkTo, readPage, type Page } from './lists/paging.ts';
 import { referrersList, type FallbackTag } from './lists/referrers.ts';
+import { OFFLINE, readable } from './offline.ts';
 import type { Refusal } from './refusal.ts';
 import { refusalError, refusedOutcome } from './refusal-error.ts';
 import type { Reply } from './reply.ts';
@@ -49,6 +51,7 @@ export function createLists(deps: ListsDeps): Lists {
 /** OCI distribution-spec, "Listing Tags". */
 async function tagList(deps: ListsDeps, listings: Listings, name: Name, { n, last }: Page, trace: Trace): Promise<Reply> {
   const route = routeOf(deps, name, trace, undefined);
+  if (route.policy.offline) return tagsOffline(deps, name, { n, last }, trace);
   // n=0 asks for nothing but whether the repository is there; no upstream is trusted to know that.
   const query = { ...(n === undefined ? {} : { n: String(Math.max(1, n)) }), ...(last === undefined ? {} : { last }) };
   const { registry, repository } = name;
@@ -59,6 +62,19 @@ async function tagList(deps: ListsDeps, listings: Listings, name: Name, { n, las
   const { tags, next } = pageOf(result, n, last);
   const link = next === undefined ? {} : { link: linkTo(`${name.base}/tags/list`, next, name.ns) };
   return withNamespace(json({ name: name.shown, tags }, result.source, link), name);
+}
+
+/** Nobody is asked: the tags that are held. */
+async function tagsOffline(deps: ListsDeps, name: Name, page: Page, trace: Trace): Promise<Reply> {
+  const { registry, repository } = name;
+  const found = await readable(deps.report, () => heldTags(deps.records, `${registry}/${repository}`, page));
+  if (found === undefined) {
+    trace.outcome = refusedOutcome(OFFLINE);
+    throw refusalError(OFFLINE, { kind: 'tags', registry, repository, reference: '' }, OFFLINE_STATUS);
+  }
+  trace.outcome = 'hit';
+  const link = found.next === undefined ? {} : { link: linkTo(`${name.base}/tags/list`, found.next, name.ns) };
+  return withNamespace(json({ name: name.shown, tags: found.tags }, { outcome: 'hit' }, link), name);
 }
 
 /** The upstream's page, begun after `last` and cut to `n` where it took no notice of them. */

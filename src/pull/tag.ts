@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { TagRecord } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
+import { isCertain, type Absence } from './absences.ts';
 import { NEGATIVE_STATUS, type Source } from './cache-status.ts';
 import { askChain, CHAIN_DEADLINE_MS } from './chain.ts';
 import { Collapse } from './collapse.ts';
@@ -61,7 +62,7 @@ export class Tags {
     if (freshness !== 'fresh' && freshness !== 'backoff') return this.#check(pulling, tag, record, stale);
     const held = await this.#held(pulling, record);
     if (held === undefined) return this.#miss(pulling, tag);
-    return { ...held, source: freshness === 'fresh' ? this.#fresh(pulling, record) : this.#stale(pulling, record) };
+    return { ...held, source: freshness === 'fresh' ? this.#fresh(pulling, tag, record) : this.#stale(pulling, record) };
   }
 
   /** Asks for the tag although it is fresh (`entrepot refresh`). */
@@ -150,6 +151,8 @@ export class Tags {
   /** The chain could not confirm: stale where that is allowed, and no second question for a while. */
   async #failed(pulling: Pulling, tag: string, record: TagRecord, stale: boolean, refusal: Refusal): Promise<Answer> {
     const gone = refusal.kind === 'absent';
+    if (gone && pulling.route.policy.onDelete === 'drop' && isCertain(refusal))
+      return this.#drop(pulling, tag, record, refusal);
     if (refusal.kind === 'denied' || (!stale && !gone)) return { kind: 'refused', refusal };
     const marked = await this.#mark(pulling.holder, tag, record, gone ? 'gone' : 'failed');
     const held = await this.#held(pulling, marked);
@@ -158,12 +161,27 @@ export class Tags {
     return { ...held, source: this.#stale(pulling, marked) };
   }
 
+  /** The tag goes; its history, and what its digests name, stay. Not where somebody has found out more meanwhile. */
+  async #drop(pulling: Pulling, tag: string, record: TagRecord, absence: Absence): Promise<Answer> {
+    const { records, absences, report } = this.#deps;
+    const { holder, route } = pulling;
+    try {
+      const current = await records.tag(holder, tag);
+      if (current !== undefined && isNewer(current, record)) return await this.pull(pulling, tag);
+      await records.dropTag(holder, tag);
+    } catch (error) {
+      report({ kind: 'bypass', reason: 'metadata', error }); // It is asked about again, and then forgotten.
+    }
+    absences.remember(absenceKey(pulling, 'manifest', tag), absence, route.policy.negativeTtlMs);
+    return { kind: 'refused', refusal: absence };
+  }
+
   /** Notes the failure, unless somebody has found out more meanwhile. */
   async #mark(holder: string, tag: string, record: TagRecord, as: 'gone' | 'failed'): Promise<TagRecord> {
     const { records, clock, report } = this.#deps;
     try {
       const current = await records.tag(holder, tag);
-      if (current !== undefined && (current.checked !== record.checked || current.digest !== record.digest)) return current;
+      if (current !== undefined && isNewer(current, record)) return current;
       const marked: TagRecord = { ...record, [as]: clock.now() };
       await records.putTag(holder, tag, marked);
       return marked;
@@ -225,8 +243,9 @@ export class Tags {
     }
   }
 
-  #fresh({ route }: Pulling, record: TagRecord): Source {
+  #fresh({ route }: Pulling, tag: string, record: TagRecord): Source {
     if (record.gone !== undefined) return this.#staleSource(route.policy, record);
+    if (route.policy.immutable(tag)) return { outcome: 'hit' };
     return { outcome: 'hit', ttlSeconds: ttlSeconds(record, route.policy, this.#deps.clock.now()) };
   }
 
@@ -238,4 +257,9 @@ export class Tags {
     const why = record.gone === undefined ? 'stale: no upstream could be asked' : 'the tag is gone upstream';
     return { outcome: 'stale', ttlSeconds: ttlSeconds(record, policy, this.#deps.clock.now()), why };
   }
+}
+
+/** Somebody has asked since, or seen it move. */
+function isNewer(current: TagRecord, than: TagRecord): boolean {
+  return current.checked !== than.checked || current.digest !== than.digest;
 }

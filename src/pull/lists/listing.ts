@@ -1,12 +1,13 @@
 import type { ListingRecord, Records } from '../../metadata/records.ts';
 import type { Clock } from '../../system/clock.ts';
 import { UpstreamError, type UpstreamFound, type UpstreamRequest } from '../../upstream/upstream.ts';
-import type { Absence, Absences } from '../absences.ts';
+import { isCertain, type Absence, type Absences } from '../absences.ts';
 import type { Source } from '../cache-status.ts';
 import { askChain, CHAIN_DEADLINE_MS } from '../chain.ts';
 import { Collapse } from '../collapse.ts';
 import type { ReportPull } from '../events.ts';
 import { judge, mayBeStale, ttlSeconds } from '../freshness.ts';
+import { OFFLINE, readable } from '../offline.ts';
 import type { Refusal, Tried } from '../refusal.ts';
 import type { Route } from '../route.ts';
 import { noteTried, type Trace } from '../trace.ts';
@@ -59,6 +60,7 @@ export class Listings {
   async get(ask: ListAsk): Promise<Listed | Refusal | Remembered> {
     const { route, request, key } = ask;
     const holder = `${request.registry}/${request.repository}`;
+    if (route.policy.offline) return this.#held(holder, key);
     const record = await this.#record(holder, key);
     const now = this.#deps.clock.now();
     const freshness = record === undefined ? 'expired' : judge(record, route.policy, false, now);
@@ -66,6 +68,7 @@ export class Listings {
       return listed(record, { outcome: 'hit', ttlSeconds: ttlSeconds(record, route.policy, now) }, []);
     if (record !== undefined && freshness === 'backoff') return this.#stale(ask, record, []);
     const absence = this.#deps.absences.get(`${route.name} ${holder} ${key}`);
+    if (absence !== undefined && record !== undefined && keeps(route)) return this.#stale(ask, record, [], GONE);
     if (absence !== undefined) return { ...absence, remembered: true };
     return this.#ask(ask, holder, record);
   }
@@ -77,9 +80,27 @@ export class Listings {
     const answer = stale ? await within(this.#deps.clock, asked, STALE_WAIT_MS) : await asked;
     const value = answer?.value ?? ({ kind: 'unreachable', timeout: true, tried: [] } as const);
     noteTried(trace, value.tried, value.kind === 'listed' && 'upstream' in value.source ? value.source.upstream : undefined);
+    if (value.kind === 'absent' && record !== undefined) return this.#gone(ask, holder, record, value);
     if (value.kind === 'listed' || !stale || value.kind === 'absent' || value.kind === 'denied') return value;
     await this.#keep(holder, key, { ...record, failed: this.#deps.clock.now() });
     return this.#stale(ask, record, value.tried);
+  }
+
+  /** What an offline route has of it, whatever its age. */
+  async #held(holder: string, key: string): Promise<Listed | Refusal> {
+    const record = await readable(this.#deps.report, async () => this.#deps.records.listing(holder, key));
+    return record === undefined ? OFFLINE : listed(record, { outcome: 'hit' }, []);
+  }
+
+  /** The whole chain no longer knows it (`ondelete`). */
+  async #gone(ask: ListAsk, holder: string, record: ListingRecord, absence: Absence): Promise<Listed | Absence> {
+    if (keeps(ask.route) || !isCertain(absence)) return this.#stale(ask, record, absence.tried, GONE);
+    try {
+      await this.#deps.records.dropListing(holder, ask.key);
+    } catch (error) {
+      this.#deps.report({ kind: 'bypass', reason: 'metadata', error }); // It is asked about again, and then forgotten.
+    }
+    return absence;
   }
 
   async #fetch({ route, request, key }: ListAsk, holder: string): Promise<Listed | Refusal> {
@@ -131,10 +152,17 @@ export class Listings {
     }
   }
 
-  #stale({ route }: ListAsk, record: ListingRecord, tried: readonly Tried[]): Listed {
+  #stale({ route }: ListAsk, record: ListingRecord, tried: readonly Tried[], why = UNASKED): Listed {
     const seconds = ttlSeconds(record, route.policy, this.#deps.clock.now());
-    return listed(record, { outcome: 'stale', ttlSeconds: seconds, why: 'stale: no upstream could be asked' }, tried);
+    return listed(record, { outcome: 'stale', ttlSeconds: seconds, why }, tried);
   }
+}
+
+const UNASKED = 'stale: no upstream could be asked';
+const GONE = 'the list is gone upstream';
+
+function keeps({ policy }: Route): boolean {
+  return policy.onDelete === 'keep';
 }
 
 function listed({ body, headers }: ListingRecord, source: Source, tried: readonly Tried[]): Listed {

@@ -3,7 +3,8 @@ import { emptyIndex, filterReferrers } from '../../oci/referrers.ts';
 import { referrersTag } from '../../oci/reference.ts';
 import { OCI_INDEX } from '../../oci/media-types.ts';
 import { cacheStatus, missStatus, warning, type Source } from '../cache-status.ts';
-import type { Listings } from './listing.ts';
+import { heldReferrers } from './held-lists.ts';
+import type { ListAsk, Listings } from './listing.ts';
 import type { Name } from '../name.ts';
 import { linkTo } from './paging.ts';
 import type { Refusal } from '../refusal.ts';
@@ -36,16 +37,10 @@ export async function referrersList(
   listings: Listings,
   ask: ReferrersAsk,
 ): Promise<Reply> {
-  const { name, route, digest, trace } = ask;
+  const { name, digest, trace } = ask;
   const { registry, repository } = name;
   const query = pick(ask.query);
-  const request = { kind: 'referrers', method: 'GET', registry, repository, reference: digest, query } as const;
-  const result = await listings.get({
-    route,
-    request,
-    key: `referrers ${digest} ${new URLSearchParams(query).toString()}`,
-    trace,
-  });
+  const result = await listings.get(listAsk(ask, query));
   if (result.kind === 'listed') {
     trace.outcome = result.source.outcome;
     const link = result.next === undefined ? {} : { link: linkTo(`${name.base}/referrers/${digest}`, result.next, name.ns) };
@@ -53,12 +48,38 @@ export async function referrersList(
     return index(new TextEncoder().encode(result.body), result.source, { ...link, ...filters });
   }
   if (result.kind === 'absent') return fallback(deps, ask, query.artifactType);
+  if (result.kind === 'offline') return held(deps, listings, ask, query.artifactType);
   trace.outcome = refusedOutcome(result);
   throw refusalError(
     result,
     { kind: 'referrers', registry, repository, reference: digest },
     missStatus(result.tried.at(-1)?.upstream),
   );
+}
+
+function listAsk({ name, route, digest, trace }: ReferrersAsk, query: Query): ListAsk {
+  const { registry, repository } = name;
+  const request = { kind: 'referrers', method: 'GET', registry, repository, reference: digest, query } as const;
+  return { route, request, key: `referrers ${digest} ${new URLSearchParams(query).toString()}`, trace };
+}
+
+/** Offline, and this very list is not held: made from what is. */
+async function held(
+  deps: { readonly fallbackTag: FallbackTag },
+  listings: Listings,
+  ask: ReferrersAsk,
+  artifactType: string | undefined,
+): Promise<Reply> {
+  const { name, digest, trace } = ask;
+  const whole = await listings.get(listAsk(ask, {}));
+  const tagged = await deps.fallbackTag(name, referrersTag(digest), trace);
+  const { bytes, source, filtered } = heldReferrers(
+    whole.kind === 'listed' ? whole : undefined,
+    'bytes' in tagged ? tagged.bytes : undefined,
+    artifactType,
+  );
+  trace.outcome = source.outcome;
+  return index(bytes, source, filtered ? { 'oci-filters-applied': 'artifactType' } : {});
 }
 
 async function fallback(
@@ -68,7 +89,7 @@ async function fallback(
 ): Promise<Reply> {
   const tagged = await deps.fallbackTag(name, referrersTag(digest), trace);
   if ('kind' in tagged && tagged.kind !== 'absent') {
-    trace.outcome = tagged.kind === 'denied' ? 'denied' : 'error';
+    trace.outcome = refusedOutcome(tagged);
     const { registry, repository } = name;
     throw refusalError(
       tagged,
@@ -84,8 +105,10 @@ async function fallback(
   return index(filterReferrers(list, artifactType), source, { 'oci-filters-applied': 'artifactType' });
 }
 
+type Query = Readonly<{ artifactType?: string; n?: string; last?: string }>;
+
 /** The parameters that mean something upstream; `ns` and whatever else came with them stay here. */
-function pick(query: URLSearchParams): { artifactType?: string; n?: string; last?: string } {
+function pick(query: URLSearchParams): Query {
   const entries = ['artifactType', 'n', 'last'].map((key) => [key, query.get(key)] as const);
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[1] !== null && entry[1].length <= 512));
 }
