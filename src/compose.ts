@@ -20,9 +20,10 @@ import { systemClock } from './system/clock.ts';
 import { nodeDisk } from './system/node-disk.ts';
 import { systemRandom } from './system/random.ts';
 import type { HouseEvent } from './observe/events.ts';
+import { runProgram } from './system/run-program.ts';
 import type { StoredAmount } from './observe/sources.ts';
 
-const system = { clock: systemClock, disk: nodeDisk, random: systemRandom };
+const system = { clock: systemClock, disk: nodeDisk, random: systemRandom, run: runProgram };
 
 /**
  * Builds the house from its configuration, top to bottom, and opens its doors. Resolves when it listens; rejects with what

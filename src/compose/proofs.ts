@@ -1,15 +1,15 @@
 import type { ProvedUpstream } from '../admin/prove.ts';
 import { routedRegistries } from '../admin/client/registries.ts';
 import type { Config } from '../config/config.ts';
-import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import { proxyFor } from '../upstream/proxy.ts';
+import type { AccountDeps } from './accounts.ts';
 import { createUpstreamSet } from './upstreams.ts';
 
 /** Every upstream of the configuration, and each registry that a route names for `origin`, ready to be asked once. */
 export function provable(
   config: Config,
-  system: { readonly clock: Clock; readonly random: Random },
+  system: Omit<AccountDeps, 'env'> & { readonly random: Random },
 ): readonly ProvedUpstream[] {
   const { env } = process;
   // With `quota` a repository is asked for anonymously first, and a password that nobody wants to see would seem to be right.

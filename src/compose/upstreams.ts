@@ -1,13 +1,15 @@
-import type { Account, Config, CredentialConfig, RouteConfig, TlsConfig, UpstreamConfig } from '../config/config.ts';
+import type { Config, CredentialConfig, RouteConfig, TlsConfig, UpstreamConfig } from '../config/config.ts';
 import { Secret } from '../config/secret.ts';
+import { registryEndpoint } from '../oci/well-known.ts';
 import { createBalance, type Balance } from '../pull/balance.ts';
 import type { Records } from '../metadata/records.ts';
 import { createUpstream, type RegistryUpstream, type UpstreamDeps } from '../upstream/client.ts';
-import { longestPrefix, type Credentials } from '../upstream/credentials.ts';
+import { longestPrefix, type CredentialsProvider } from '../upstream/credentials.ts';
 import { createOrigin, type Origin } from '../upstream/origin.ts';
 import type { UpstreamStatus } from '../upstream/upstream.ts';
 import type { Memory } from '../upstream/with-quota.ts';
 
+import { credentialsOf, named, type AccountDeps } from './accounts.ts';
 export interface UpstreamSet {
   /** By the name in the configuration, `origin` among them where a route uses it. */
   readonly byName: ReadonlyMap<string, RegistryUpstream | Origin>;
@@ -19,7 +21,7 @@ export interface UpstreamSet {
   close(): Promise<void>;
 }
 
-export interface UpstreamSetDeps extends Omit<UpstreamDeps, 'memory'> {
+export interface UpstreamSetDeps extends Omit<UpstreamDeps, 'memory' | 'env'>, AccountDeps {
   /** What an upstream remembers across restarts; `undefined`: for as long as the process lives. */
   readonly memoryOf: (upstream: string) => Memory | undefined;
   readonly version: string;
@@ -41,14 +43,17 @@ export function createUpstreamSet(config: Config, deps: UpstreamSetDeps, previou
     if (isOffline(config, name)) continue;
     const proofMs = proofMsOf(config, name);
     reuse(name, toFingerprint([upstream, proofMs, config.names.allow, config.names.self]), () =>
-      createUpstream({ ...upstreamOptions(upstream), ...common(config, deps, proofMs) }, { ...deps, ...memory(deps, name) }),
+      createUpstream(
+        { ...upstreamOptions(upstream, deps), ...common(config, deps, proofMs) },
+        { ...deps, ...memory(deps, name) },
+      ),
     );
   }
   if (config.routes.some(({ upstreams, policy }) => !policy.offline && upstreams.includes('origin'))) {
     const proofMs = proofMsOf(config, 'origin');
     reuse('origin', toFingerprint([config.credentials, proofMs, config.names.allow, config.names.self]), () =>
       createOrigin(
-        { ...credentialsOptions(config.credentials), ...common(config, deps, proofMs) },
+        { ...credentialsOptions(config.credentials, deps), ...common(config, deps, proofMs) },
         { ...deps, ...memory(deps, 'origin') },
       ),
     );
@@ -110,7 +115,7 @@ function proofMsOf(config: Config, name: string): number {
   return Math.min(15 * 60_000, ...ttls);
 }
 
-function upstreamOptions(upstream: UpstreamConfig) {
+function upstreamOptions(upstream: UpstreamConfig, deps: AccountDeps) {
   const { name, url, path, ns, account, headers, tls, timeout, concurrency, tokenhosts, redirecthosts, proxy } = upstream;
   return {
     name,
@@ -124,7 +129,7 @@ function upstreamOptions(upstream: UpstreamConfig) {
     redirectHosts: redirecthosts,
     proxy: proxy === undefined ? ('environment' as const) : proxy === 'none' ? proxy : new URL(proxy.reveal()),
     ...(tls === undefined ? {} : { tls: tlsOptions(tls) }),
-    ...(account === undefined ? {} : { credentials: () => Promise.resolve(toCredentials(account)) }),
+    ...(account === undefined ? {} : { credentials: credentialsOf(account, new URL(url), deps) }),
   };
 }
 
@@ -137,21 +142,19 @@ function tlsOptions({ ca, certificate, key, skipverify }: TlsConfig) {
   };
 }
 
-function credentialsOptions(credentials: readonly CredentialConfig[]) {
-  const accounts = Object.fromEntries(credentials.map(({ prefix, account }) => [prefix, account]));
+function credentialsOptions(credentials: readonly CredentialConfig[], deps: AccountDeps) {
+  const providers = Object.fromEntries(
+    credentials.map(({ prefix, account }) => {
+      const registry = new URL(registryEndpoint(prefix.split('/')[0] ?? ''));
+      return [prefix, named(credentialsOf(account, registry, deps), prefix)];
+    }),
+  );
+  const anonymously: CredentialsProvider = async () => undefined;
   return {
-    credentialsFor(registry: string, repository: string): Promise<Credentials | undefined> {
-      const account = longestPrefix(accounts, registry, repository);
-      return Promise.resolve(account === undefined ? undefined : toCredentials(account));
-    },
+    credentialsFor: (registry: string, repository: string): CredentialsProvider =>
+      longestPrefix(providers, registry, repository) ?? anonymously,
     hasCredentials: (registry: string): boolean => credentials.some(({ prefix }) => prefix.split('/')[0] === registry),
   };
-}
-
-function toCredentials(account: Account): Credentials {
-  return account.kind === 'password'
-    ? { kind: 'password', username: account.username, password: account.password.reveal() }
-    : { kind: 'identity', username: account.username, token: account.token.reveal() };
 }
 
 function memory({ memoryOf }: UpstreamSetDeps, upstream: string): { readonly memory?: Memory } {

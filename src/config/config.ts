@@ -103,10 +103,32 @@ export interface NamesConfig {
   readonly only: string | undefined;
 }
 
+/** A secret that is written, or a file (absolute) that is read by whoever needs it, and again when it changes. */
+export type SecretText = Secret | { readonly file: string };
+
+/** How to sign in somewhere; plain data, of which `compose` makes what does it. */
 export type Account =
-  | { readonly kind: 'password'; readonly username: string; readonly password: Secret }
+  | { readonly kind: 'password'; readonly username: string; readonly password: SecretText }
+  /** Sent as it is. */
+  | { readonly kind: 'bearer'; readonly token: SecretText }
   /** docker's `identitytoken`, to be exchanged at the token endpoint. */
-  | { readonly kind: 'identity'; readonly username: string; readonly token: Secret };
+  | { readonly kind: 'identity'; readonly username: string; readonly token: SecretText }
+  /** What a docker config.json (absolute path) says of `name`, a registry or a part of one. */
+  | { readonly kind: 'docker'; readonly file: string; readonly name: string }
+  /** `docker-credential-NAME`, asked for `name`. */
+  | { readonly kind: 'helper'; readonly helper: string; readonly name: string }
+  | { readonly kind: 'ecr'; readonly region: string; readonly endpoint: string | undefined }
+  /** Without a key file (absolute), the metadata server. */
+  | { readonly kind: 'gcp'; readonly keyfile: string | undefined }
+  /** With a secret a service principal, with a token file (absolute) a workload identity, else as the environment says. */
+  | {
+      readonly kind: 'acr';
+      readonly tenant: string | undefined;
+      readonly clientid: string | undefined;
+      readonly secret: SecretText | undefined;
+      readonly tokenfile: string | undefined;
+      readonly authority: string | undefined;
+    };
 
 export interface CredentialConfig {
   /** `docker.io`, `ghcr.io/acme`: whole segments of `registry/repository`. */

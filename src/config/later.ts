@@ -24,11 +24,6 @@ const refused: readonly Omit<Row, 'verdict'>[] = [
   { key: 'cache', why: evict },
   { key: 'workers', why: 'is not built yet: one process serves', when: isMoreThanOne },
   { key: 'names.open', why: 'is not built yet, nor is anything that could challenge' },
-  ...['helper', 'ecr', 'gcp', 'acr'].map((key) => ({
-    key: `credentials.*.${key}`,
-    why: 'is not built yet: write username and passwordfile, or config with the path of a docker config.json',
-    evenEmpty: true,
-  })),
   {
     key: 'upstreams.*.use',
     why: 'is an error until access rules are built: no rule can say who may see what these credentials unlock',

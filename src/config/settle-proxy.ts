@@ -2,6 +2,7 @@ import { parseRegistry } from '../oci/registry.ts';
 import type { RouteConfig, UpstreamConfig } from './config.ts';
 import type { Written } from './schema.ts';
 import { upstream } from './schema/upstreams.ts';
+import { settleAccount } from './settle-account.ts';
 import { settleUpstream } from './settle-upstreams.ts';
 import type { Settling } from './settling.ts';
 import { placeAt } from './tree-path.ts';
@@ -22,7 +23,7 @@ export interface ProxyMode {
 export async function proxyOf(written: Written, work: Settling): Promise<ProxyMode | undefined> {
   const { proxy } = written;
   if (proxy === undefined) return undefined;
-  const account = await work.account(proxy, ['proxy']);
+  const account = await settleAccount(proxy, '', ['proxy'], work);
   if (proxy.remoteurl === undefined) return checkAlone(written, work);
   checkAlone(written, work);
   const registry = registryOf(proxy.remoteurl);

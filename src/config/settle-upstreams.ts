@@ -1,6 +1,6 @@
 import type { CredentialConfig, UpstreamConfig } from './config.ts';
-import { accountOf } from './docker-config.ts';
 import type { Written } from './schema.ts';
+import { settleAccount } from './settle-account.ts';
 import type { Settling } from './settling.ts';
 
 /** Names that chains use for what is built in. */
@@ -26,7 +26,7 @@ export async function settleUpstream(name: string, written: WrittenUpstream, wor
     name,
     url: written.url,
     path: written.path ?? '',
-    account: await work.account(written, path),
+    account: await settleAccount(written, registryAt(written.url), path, work),
     headers: written.headers,
     tls: await work.tls(written.tls, [...path, 'tls']),
     timeout: written.timeout,
@@ -44,17 +44,19 @@ export async function settleCredentials(written: Written['credentials'], work: S
   const credentials: CredentialConfig[] = [];
   for (const [prefix, credential] of written) {
     const path = ['credentials', prefix];
-    const { config, ...account } = credential;
-    if (config !== undefined && Object.keys(account).length > 0) {
-      work.fault(path, 'expected either config or username and password, not both');
-      continue;
-    }
-    const text = await work.read(config, [...path, 'config']);
-    const found = text === undefined ? await work.account(account, path) : accountOf(text, prefix);
-    if (typeof found === 'string') work.fault([...path, 'config'], found);
-    else if (found !== undefined) credentials.push({ prefix, account: found });
-    else if (config === undefined && Object.keys(account).length === 0)
-      work.fault(path, 'expected username and password, or config');
+    const before = work.faults.length;
+    const account = await settleAccount(credential, prefix, path, work);
+    if (account !== undefined) credentials.push({ prefix, account });
+    else if (work.faults.length === before)
+      work.fault(path, 'expected username and password, token, config, helper, ecr, gcp or acr');
   }
   return credentials.toSorted((left, right) => right.prefix.length - left.prefix.length);
 }
+
+/** What an account at this address is called in a docker config.json. */
+function registryAt(url: string): string {
+  const { host } = new URL(url);
+  return HUB_HOSTS.has(host) ? 'docker.io' : host;
+}
+
+const HUB_HOSTS = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io']);

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { Account, TlsConfig } from './config.ts';
+import type { TlsConfig } from './config.ts';
 import type { Fault } from './fault.ts';
 import { Secret } from './secret.ts';
 import { faultAt, placeAt, writtenPath, type Path } from './tree-path.ts';
@@ -64,16 +64,16 @@ export class Settling {
       : (text && new Secret(text)) || undefined;
   }
 
-  /** Username and password, both or none. */
-  async account(written: WrittenAccount, path: Path): Promise<Account | undefined> {
-    const password = await this.secret(written.password, written.passwordfile, path, 'password');
-    const { username } = written;
-    if (username !== undefined && password !== undefined) return { kind: 'password', username, password };
-    const halfWritten = written.password !== undefined || written.passwordfile !== undefined;
-    if (username !== undefined && !halfWritten)
-      return this.fault([...path, 'username'], 'expected a password or passwordfile beside it');
-    if (username === undefined && halfWritten) return this.fault(path, 'expected a username beside the password');
-    return undefined;
+  /** As {@link read}, for a file that is read again by whoever uses it: its change asks for no reload. */
+  async readAgain(file: string, path: Path): Promise<string | undefined> {
+    const text = await this.read(file, path);
+    if (text !== undefined) this.readsAgain(file);
+    return text;
+  }
+
+  /** This file's change asks for no reload. */
+  readsAgain(file: string): void {
+    this.watched.delete(this.absolute(file));
   }
 
   async tls(written: WrittenTls | undefined, path: Path): Promise<TlsConfig | undefined> {
@@ -92,12 +92,6 @@ export class Settling {
     if (text === undefined || new RegExp(`-----BEGIN [A-Z0-9 ]*${label}-----`).test(text)) return text;
     return this.fault(path, `expected a file in PEM form that holds a ${label.toLowerCase()}`);
   }
-}
-
-export interface WrittenAccount {
-  readonly username?: string | undefined;
-  readonly password?: Secret | undefined;
-  readonly passwordfile?: string | undefined;
 }
 
 export interface WrittenTls {

@@ -29,6 +29,9 @@ const PUBLIC = new Set([
   'platform',
   'metadata',
   'field',
+  'helper',
+  'region',
+  'id',
 ]);
 
 /** What is written, with defaults in and every secret hidden; keys that the schema does not hold are left out. */

@@ -9,6 +9,7 @@ import type { Section, Tree } from './tree.ts';
  */
 export function respell(tree: Section): string[] {
   for (const name of ['storage', 'auth']) nameToSection(tree, name);
+  for (const name of ['credentials', 'upstreams']) nameAlone(treeAt(tree, [name]));
   return [...respellLevel(tree), ...respellFormatter(tree)];
 }
 
@@ -22,6 +23,19 @@ function nameToSection(tree: Section, name: string): void {
     keyAt: entry.keyAt,
     value: sectionOf(at, [[text, { keyAt: at, value: name === 'auth' ? entry.value : nothing }]]),
   });
+}
+
+/** `ecr:` without anything behind it is `ecr: {}`: that it is written is all that need be said. */
+function nameAlone(accounts: Tree | undefined): void {
+  if (accounts?.kind !== 'section') return;
+  for (const { value: account } of accounts.entries.values()) {
+    if (account.kind !== 'section') continue;
+    for (const kind of ['ecr', 'gcp', 'acr']) {
+      const entry = account.entries.get(kind);
+      if (entry?.value.kind !== 'scalar' || entry.value.text !== undefined) continue;
+      account.entries.set(kind, { ...entry, value: sectionOf(entry.value.at) });
+    }
+  }
 }
 
 function respellLevel(tree: Section): string[] {

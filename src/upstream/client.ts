@@ -1,6 +1,6 @@
 import type { Clock } from '../system/clock.ts';
 import { systemRandom, type Random } from '../system/random.ts';
-import type { Address } from './address.ts';
+import { repositoryAt, type Address } from './address.ts';
 import { createAsk, type Ask } from './ask.ts';
 import { DEFAULT_RATE } from './body.ts';
 import type { TlsOptions } from './connect.ts';
@@ -154,7 +154,10 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
   };
   const fallback: Upstream = {
     ...upstream,
-    ask: async (request, signal) => (signIn.valid() === false ? await anonymous(request, signal) : { kind: 'absent' }),
+    ask: async (request, signal) =>
+      (await signIn.isRefused(repositoryAt(addressOf(options), request.repository), signal))
+        ? await anonymous(request, signal)
+        : { kind: 'absent' },
   };
   return { ...upstream, withoutCredentials: () => (isQuota ? fallback : undefined) };
 }

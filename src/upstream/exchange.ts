@@ -132,9 +132,9 @@ function conclude(options: ExchangeOptions, arrival: Arrival, pass: Pass | undef
   return pass === undefined || elsewhere ? { kind: 'refused', anonymous } : refused(options.signIn, pass, response.status);
 }
 
-/** With Basic, a 401 says that the name or the password is wrong; with a token, that the image is not for us. */
+/** To the credentials themselves, a 401 says that they are wrong; to a token got for them, that the image is not for us. */
 function refused(signIn: SignIn, pass: Pass, status: number): Outcome {
-  if (pass.scheme === 'basic' && status === 401) signIn.refuse(pass, status);
+  if (pass.direct && status === 401) signIn.refuse(pass, status);
   return { kind: 'refused', anonymous: pass.anonymous };
 }
 

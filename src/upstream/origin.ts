@@ -1,14 +1,14 @@
 import { registryEndpoint } from '../oci/well-known.ts';
 import { createUpstream, type RegistryUpstream, type UpstreamDeps, type UpstreamOptions } from './client.ts';
-import type { Credentials } from './credentials.ts';
+import type { CredentialsProvider } from './credentials.ts';
 import type { Upstream, UpstreamStatus } from './upstream.ts';
 
 export interface OriginOptions extends Omit<
   UpstreamOptions,
   'name' | 'url' | 'path' | 'ns' | 'credentials' | 'publicOnly' | 'headers'
 > {
-  /** By longest prefix of `registry/repository`; `undefined`: anonymous. */
-  readonly credentialsFor: (registry: string, repository: string) => Promise<Credentials | undefined>;
+  /** By longest prefix of `registry/repository`. */
+  readonly credentialsFor: (registry: string, repository: string) => CredentialsProvider;
   /** Whether any credentials are configured for a registry; only then is `use: quota` of consequence there. */
   readonly hasCredentials: (registry: string) => boolean;
   /** Registries whose connections are kept; the one that was asked longest ago is let go. */
@@ -67,9 +67,8 @@ export function createOrigin(options: OriginOptions, deps: UpstreamDeps): Origin
 
 function optionsFor(options: OriginOptions, registry: string): UpstreamOptions {
   const { credentialsFor, hasCredentials, registriesMax: _registriesMax, ...rest } = options;
-  const credentials = hasCredentials(registry)
-    ? { credentials: (repository: string) => credentialsFor(registry, repository) }
-    : {};
+  const provider: CredentialsProvider = (repository, isRefused) => credentialsFor(registry, repository)(repository, isRefused);
+  const credentials = hasCredentials(registry) ? { credentials: provider } : {};
   return { ...rest, ...credentials, name: registry, url: new URL(registryEndpoint(registry)), publicOnly: true };
 }
 

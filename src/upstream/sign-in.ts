@@ -1,12 +1,14 @@
 import { chooseChallenge, type Challenge } from '../oci/challenge.ts';
 import { pullScope } from '../oci/scope.ts';
 import type { Clock } from '../system/clock.ts';
-import { basicAuthorization, fingerprint, type Credentials, type CredentialsProvider } from './credentials.ts';
+import { authorizationOf, fingerprint, type Credentials, type CredentialsProvider } from './credentials.ts';
 import type { Report } from './events.ts';
 import { toUpstreamError } from './failure.ts';
 import { judgeRealm } from './realm.ts';
-import type { TokenAnswer, TokenRequest, Tokens } from './tokens.ts';
+import { createRefusals, CredentialsRefused, type Signer } from './refusals.ts';
+import type { ExchangedCredentials, TokenAnswer, TokenRequest, Tokens } from './tokens.ts';
 import { UpstreamError } from './upstream.ts';
+import { untilAborted } from './waiting.ts';
 
 /** What a registry wants, as far as it is remembered: the first word of a repository's next request. */
 export interface SignIn {
@@ -17,24 +19,27 @@ export interface SignIn {
   /** The registry refused this pass: its token is not used again. */
   drop(pass: Pass): void;
   forget(repository: string): void;
-  /** The registry itself refused our name and password (Basic). Throws. */
+  /** The registry itself refused what we showed it (`direct`). Throws. */
   refuse(pass: Pass, status: number): never;
   /** The registry took a pass that carries our credentials. */
   accepted(pass: Pass): void;
+  /** True where credentials would be shown for this repository, and are refused or not to be had. */
+  isRefused(repository: string, signal: AbortSignal): Promise<boolean>;
   /** `undefined` before the first sign-in, and for anonymous upstreams. */
   valid(): boolean | undefined;
 }
 
 /** An Authorization header and what it is made of. */
-export interface Pass {
+export interface Pass extends Signer {
   readonly kind: 'pass';
   readonly authorization: string;
   /** True when no credential of ours went into it. */
   readonly anonymous: boolean;
+  /** It is the credentials themselves: Basic, or a bearer token of the configuration. */
+  readonly direct: boolean;
   readonly scheme: 'basic' | 'bearer';
   readonly realm: string;
   readonly token?: { readonly request: TokenRequest; readonly value: string };
-  readonly fingerprint: string;
 }
 
 export type Refusal =
@@ -51,8 +56,6 @@ export interface SignInOptions {
   readonly report: Report;
 }
 
-/** Contract: a refused sign-in is tried again at most every five minutes, or when the secret changes. */
-const REFUSED_MS = 5 * 60_000;
 const REMEMBERED_MAX = 10_000;
 
 /** What a repository wanted, in the words of its challenge. */
@@ -75,15 +78,23 @@ export function createSignIn(options: SignInOptions): SignIn {
     usual = undefined;
   };
 
-  const passFor = async (repository: string, want: Wanted, signal: AbortSignal): Promise<Pass | Refusal> => {
-    const credentials = want.at.origin === options.url.origin ? await options.credentials(repository) : undefined;
-    refusals.check(credentials, want);
-    if (want.scheme === 'basic') return basicPass(want, credentials);
-    return await bearerPass(want, credentials, signal);
+  const credentialsFor = async (repository: string, signal: AbortSignal): Promise<Credentials | undefined> => {
+    try {
+      return await untilAborted(options.credentials(repository, refusals.isRefused), signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      throw refusals.unavailable(error);
+    }
   };
-  const bearerPass = async (
+  const passFor = async (repository: string, want: Wanted, signal: AbortSignal): Promise<Pass | Refusal> => {
+    const credentials = want.at.origin === options.url.origin ? await credentialsFor(repository, signal) : undefined;
+    if (credentials !== undefined) refusals.check(credentials, want.scopes, signal);
+    if (credentials?.kind === 'bearer' || want.scheme === 'basic') return directPass(want, credentials);
+    return await tokenPass(want, credentials, signal);
+  };
+  const tokenPass = async (
     want: Wanted,
-    credentials: Credentials | undefined,
+    credentials: ExchangedCredentials | undefined,
     signal: AbortSignal,
   ): Promise<Pass | Refusal> => {
     const verdict = judgeRealm(want.realm, want.at, options.tokenHosts);
@@ -94,15 +105,16 @@ export function createSignIn(options: SignInOptions): SignIn {
     const answer = await options.tokens.get(request, signal);
     switch (answer.kind) {
       case 'token':
-        if (credentials !== undefined) refusals.accepted(credentials);
+        if (credentials !== undefined) refusals.accepted(signerOf(credentials));
         return {
           kind: 'pass',
           authorization: `Bearer ${answer.token}`,
           anonymous: credentials === undefined,
+          direct: false,
           scheme: 'bearer',
           realm: want.realm,
           token: { request, value: answer.token },
-          fingerprint: fingerprint(credentials),
+          ...signerOf(credentials),
         };
       case 'limited':
         return answer;
@@ -110,7 +122,7 @@ export function createSignIn(options: SignInOptions): SignIn {
         throw failedRealm(options.upstream, host, answer);
       case 'refused':
         if (credentials === undefined) return { kind: 'refused' };
-        throw refusals.refuse(credentials, want, answer.status);
+        throw refusals.refused(signerOf(credentials), want.scopes, answer.status);
     }
   };
 
@@ -150,13 +162,27 @@ export function createSignIn(options: SignInOptions): SignIn {
     },
     forget,
     refuse(pass, status) {
-      throw refusals.refuseFingerprint(pass.fingerprint, undefined, status);
+      throw refusals.refused(pass, undefined, status);
     },
     accepted(pass) {
-      if (!pass.anonymous) refusals.acceptedFingerprint(pass.fingerprint);
+      if (!pass.anonymous) refusals.accepted(pass);
     },
-    valid: () => refusals.valid(),
+    async isRefused(repository, signal) {
+      try {
+        const credentials = await credentialsFor(repository, signal);
+        const scopes = (wanted.get(repository) ?? forRepository(usual, repository))?.scopes;
+        return credentials !== undefined && refusals.isRefused(credentials, scopes);
+      } catch (error) {
+        if (signal.aborted) throw error;
+        return true;
+      }
+    },
+    valid: refusals.valid,
   };
+}
+
+function signerOf(credentials: Credentials | undefined): Signer {
+  return { fingerprint: fingerprint(credentials), account: credentials?.account ?? '' };
 }
 
 function failedRealm(upstream: string, host: string, answer: Extract<TokenAnswer, { kind: 'failed' }>): UpstreamError {
@@ -174,15 +200,17 @@ function foreignRealm(upstream: string, host: string): UpstreamError {
   return new UpstreamError(upstream, 'auth', message);
 }
 
-function basicPass(want: Wanted, credentials: Credentials | undefined): Pass | Refusal {
+/** What the registry itself is shown: to its own origin alone, since there are no credentials for another. */
+function directPass(want: Wanted, credentials: Credentials | undefined): Pass | Refusal {
   if (credentials === undefined) return { kind: 'refused' };
   return {
     kind: 'pass',
-    authorization: basicAuthorization(credentials),
+    authorization: authorizationOf(credentials),
     anonymous: false,
-    scheme: 'basic',
+    direct: true,
+    scheme: want.scheme,
     realm: want.realm,
-    fingerprint: fingerprint(credentials),
+    ...signerOf(credentials),
   };
 }
 
@@ -212,58 +240,4 @@ function remember(wanted: Map<string, Wanted>, repository: string, want: Wanted)
   wanted.set(repository, want);
   const [oldest] = wanted.keys();
   if (wanted.size > REMEMBERED_MAX && oldest !== undefined) wanted.delete(oldest);
-}
-
-/** Not to be tried again soon, whatever the registry says. */
-class CredentialsRefused extends UpstreamError {}
-
-/** Which secrets were refused, and since when. */
-function createRefusals(options: SignInOptions) {
-  const refused = new Map<string, { readonly atMs: number; readonly status: number }>();
-  let valid: boolean | undefined;
-  /** Of whom `valid` speaks. */
-  let judged = '';
-
-  const error = (status: number): UpstreamError =>
-    new CredentialsRefused(options.upstream, 'auth', `${options.upstream} refused our credentials (${status})`, { status });
-  const keyOf = (print: string, want: Wanted | undefined, status: number): string =>
-    // 403 to a secret that is known to work speaks of the scope alone (GHCR).
-    status === 403 && valid === true && judged === print && want !== undefined ? `${print} ${want.scopes.join(' ')}` : print;
-  const accepted = (print: string): void => {
-    refused.delete(print);
-    if (valid === false || judged !== print) options.report({ kind: 'credentials-accepted', upstream: options.upstream });
-    valid = true;
-    judged = print;
-  };
-  const refuse = (print: string, want: Wanted | undefined, status: number): UpstreamError => {
-    const key = keyOf(print, want, status);
-    refused.set(key, { atMs: options.clock.monotonic(), status });
-    const [oldest] = refused.keys();
-    if (refused.size > REMEMBERED_MAX && oldest !== undefined) refused.delete(oldest);
-    if (key === print) {
-      if (valid !== false || judged !== print)
-        options.report({ kind: 'credentials-refused', upstream: options.upstream, message: error(status).message });
-      valid = false;
-      judged = print;
-    }
-    return error(status);
-  };
-  return {
-    /** Throws while the sign-in is not to be tried again. */
-    check(credentials: Credentials | undefined, want: Wanted): void {
-      if (credentials === undefined) return;
-      const print = fingerprint(credentials);
-      for (const key of [print, `${print} ${want.scopes.join(' ')}`]) {
-        const last = refused.get(key);
-        if (last === undefined) continue;
-        if (options.clock.monotonic() - last.atMs < REFUSED_MS) throw error(last.status);
-        refused.delete(key);
-      }
-    },
-    refuse: (credentials: Credentials, want: Wanted, status: number) => refuse(fingerprint(credentials), want, status),
-    refuseFingerprint: refuse,
-    accepted: (credentials: Credentials) => accepted(fingerprint(credentials)),
-    acceptedFingerprint: accepted,
-    valid: () => valid,
-  };
 }

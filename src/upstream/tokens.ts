@@ -3,10 +3,13 @@ import { createHash } from 'node:crypto';
 import { readJsonObject } from '../oci/json.ts';
 import type { Clock } from '../system/clock.ts';
 import { readWhole } from './answer.ts';
-import { basicAuthorization, fingerprint, type Credentials } from './credentials.ts';
+import { authorizationOf, fingerprint, type Credentials } from './credentials.ts';
 import { retryAfterSeconds } from './rate-limit.ts';
 import type { Transport, TransportRequest, TransportResponse } from './transport.ts';
 import { untilAborted } from './waiting.ts';
+
+/** Those that a token is got for; a bearer token of the configuration is one already. */
+export type ExchangedCredentials = Exclude<Credentials, { readonly kind: 'bearer' }>;
 
 /** What is asked of a token endpoint (distribution-spec auth/token.md). */
 export interface TokenRequest {
@@ -14,7 +17,7 @@ export interface TokenRequest {
   readonly service: string | undefined;
   readonly scopes: readonly string[];
   /** `undefined`: an anonymous token. The caller has judged the realm. */
-  readonly credentials: Credentials | undefined;
+  readonly credentials: ExchangedCredentials | undefined;
 }
 
 export type TokenAnswer =
@@ -139,12 +142,12 @@ function byGet(request: TokenRequest): TransportRequest {
   if (request.service !== undefined) url.searchParams.set('service', request.service);
   for (const scope of request.scopes) url.searchParams.append('scope', scope);
   if (request.credentials?.kind === 'password') url.searchParams.set('account', request.credentials.username);
-  const authorization = request.credentials === undefined ? {} : { authorization: basicAuthorization(request.credentials) };
+  const authorization = request.credentials === undefined ? {} : { authorization: authorizationOf(request.credentials) };
   return { what: 'token', method: 'GET', url, headers: { accept: 'application/json', ...authorization } };
 }
 
 /** auth/oauth.md: one `scope`, separated by spaces. */
-function byPost(request: TokenRequest, credentials: Credentials): TransportRequest {
+function byPost(request: TokenRequest, credentials: ExchangedCredentials): TransportRequest {
   const form = new URLSearchParams({ client_id: 'entrepot', access_type: 'online' });
   if (request.service !== undefined) form.set('service', request.service);
   form.set('scope', request.scopes.join(' '));

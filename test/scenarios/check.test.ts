@@ -5,7 +5,9 @@ import { createChains } from '../../src/compose/chains.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { systemClock } from '../../src/system/clock.ts';
+import { nodeDisk } from '../../src/system/node-disk.ts';
 import { systemRandom } from '../../src/system/random.ts';
+import { runProgram } from '../../src/system/run-program.ts';
 import { createScriptedUpstream, type ScriptedUpstream } from '../fakes/scripted-upstream.ts';
 
 let upstream: ScriptedUpstream;
@@ -44,7 +46,8 @@ describe('check', () => {
 
 test('explain asks each upstream of the chain once, as it is written: not again for who asks it without credentials', async () => {
   upstream = await createScriptedUpstream();
-  const deps = { clock: systemClock, random: systemRandom, report: () => undefined, memoryOf: () => undefined };
+  const system = { clock: systemClock, random: systemRandom, disk: nodeDisk, run: runProgram };
+  const deps = { ...system, report: () => undefined, memoryOf: () => undefined };
   const chains = createChains(await configWith('p'), { ...deps, env: {}, version: 'test' });
   const view = chains.routeOf({ registry: 'docker.io', repository: 'library/alpine' });
   expect(view?.chain.map(({ name }) => name)).toEqual(['corp']);

@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { allowed, form, listOf, mapOf, path, registry, secret, text } from '../forms.ts';
+import { allowed, form, listOf, mapOf, registry } from '../forms.ts';
 import { parseHost } from '../address.ts';
 import { parseRegistry } from '../../oci/registry.ts';
+import { accountKeys } from './account.ts';
 
 /** A registry, or `*`: the labels before the suffix of the Host name it. */
 const hostMeaning = () =>
@@ -40,12 +41,7 @@ export const names = z.strictObject({
     .describe('Private hosts, addresses and blocks that `origin` may dial all the same, on any port.'),
 });
 
-const credential = z.strictObject({
-  username: text().optional(),
-  password: secret().optional(),
-  passwordfile: path().optional().describe('File that holds the password.'),
-  config: path().optional().describe('A docker `config.json` to take the account from.'),
-});
+const credential = z.strictObject(accountKeys);
 
 /** Other names of docker.io: an account under them would never be found. */
 const HUB_HOSTS = new Set(['index.docker.io', 'registry-1.docker.io']);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { count, flag, form, host, limit, listOf, mapOf, path, secret, text, webUrl, word } from '../forms.ts';
+import { count, flag, form, host, limit, listOf, mapOf, path, webUrl, word } from '../forms.ts';
 import { Secret } from '../secret.ts';
+import { accountKeys } from './account.ts';
 import { headerName, headerValue } from './http.ts';
 
 /** A metric label, and a name in chains. */
@@ -48,9 +49,7 @@ const repositoryPath = () =>
 export const upstream = z.strictObject({
   url: webUrl().describe('Its address, without /v2.'),
   path: repositoryPath().optional().describe('Stands before every repository there, as Harbor and Artifactory want it.'),
-  username: text().optional(),
-  password: secret().optional(),
-  passwordfile: path().optional().describe('File that holds the password.'),
+  ...accountKeys,
   use: word('quota').prefault('quota').describe('`quota`: the account pays for the rate limit and unlocks nothing.'),
   headers: mapOf(hiddenValue(), headerName).prefault({}).describe('Sent to the upstream itself with every request.'),
   tls: tls.optional(),

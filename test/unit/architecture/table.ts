@@ -51,6 +51,8 @@ export const OWNERS: Readonly<Record<string, readonly string[]>> = {
   jose: ['auth'],
   '@node-rs/bcrypt': ['auth'],
   commander: ['commands'],
+  '@aws-sdk/client-ecr': ['upstream/credentials/ecr.ts'],
+  'node:child_process': ['system'],
   'node:fs': ['system'],
   'node:fs/promises': ['system'],
   'node:timers': ['system'],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { load, refusal, ROUTES } from './load.ts';
+import { load, passwordOf, refusal, ROUTES } from './load.ts';
 
 describe('REGISTRY_ variables', () => {
   test('one alone is a configuration: a mirror by REGISTRY_PROXY_REMOTEURL', async () => {
@@ -43,7 +43,7 @@ describe('REGISTRY_ variables', () => {
     const account = (await load(yaml, { env: { REGISTRY_UPSTREAMS_HUB_A_PASSWORD: '0123 #x' } })).upstreams.get(
       'hub-a',
     )?.account;
-    expect(account?.kind === 'password' && account.password.reveal()).toBe('0123 #x');
+    expect(passwordOf(account)).toBe('0123 #x');
   });
 
   test('quotes are taken off a text, and dollars stay', async () => {
@@ -55,7 +55,7 @@ describe('REGISTRY_ variables', () => {
     const config = await load(undefined, { env });
     expect(config.names.default).toBe('docker.io');
     const account = config.upstreams.get('docker.io')?.account;
-    expect(account?.kind === 'password' && account.password.reveal()).toBe('a${b');
+    expect(passwordOf(account)).toBe('a${b');
   });
 
   test('one that names nothing is a warning, with a suggestion', async () => {

@@ -20,13 +20,6 @@ const LATER: readonly (readonly [yaml: string, place: string])[] = [
     `notifications: { endpoints: [{ name: n, url: "http://x.test" }] }\n${ROUTES}`,
     'config.yml:1:30: notifications.endpoints[0]',
   ],
-  ...['helper: x', 'ecr: {}', 'gcp: {}', 'acr: {}'].map(
-    (written) =>
-      [
-        `credentials: { docker.io: { ${written} } }\n${ROUTES}`,
-        `config.yml:1:29: credentials."docker.io".${written.split(':')[0] ?? ''}`,
-      ] as const,
-  ),
   ...['use: all', 'bandwidth: 10MB'].map(
     (written) =>
       [

@@ -1,6 +1,7 @@
 import { loadConfig } from '../../../src/config/load.ts';
-import type { Config } from '../../../src/config/config.ts';
+import type { Account, Config } from '../../../src/config/config.ts';
 import { ConfigError } from '../../../src/config/fault.ts';
+import { Secret } from '../../../src/config/secret.ts';
 
 export interface Given {
   readonly env?: Readonly<Record<string, string>>;
@@ -27,3 +28,8 @@ export async function refusal(yaml: string | undefined, given: Given = {}): Prom
 
 /** The shortest configuration that is whole. */
 export const ROUTES = 'routes: [{ match: "**", upstreams: [origin] }]\n';
+
+/** The password of an account that holds one itself. */
+export function passwordOf(account: Account | undefined): string | undefined {
+  return account?.kind === 'password' && account.password instanceof Secret ? account.password.reveal() : undefined;
+}

@@ -6,7 +6,7 @@ import { atEnd, never, wantManifest } from './servers.ts';
 
 function originOf(options: Partial<OriginOptions> = {}, resolve: (host: string) => Promise<never> = refuse) {
   const origin = createOrigin(
-    { credentialsFor: async () => undefined, hasCredentials: () => false, proxy: 'none', ...options },
+    { credentialsFor: () => async () => undefined, hasCredentials: () => false, proxy: 'none', ...options },
     { clock: systemClock, resolve },
   );
   atEnd(() => origin.close());
@@ -61,7 +61,7 @@ describe('origin', () => {
   test('a registry without configured credentials has no second face', async () => {
     const origin = originOf({
       hasCredentials: (registry) => registry === 'docker.io',
-      credentialsFor: async () => ({ kind: 'password', username: 'u', password: 'p' }),
+      credentialsFor: () => async () => ({ kind: 'password', username: 'u', password: 'p' }),
     });
     expect(origin.at('docker.io').withoutCredentials()).toBeDefined();
     expect(origin.at('quay.io').withoutCredentials()).toBeUndefined();
