@@ -16,11 +16,12 @@ import type { Config } from './config/config.ts';
 import { needsRestart, withFixed } from './config/reload.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { createReporter, type Report } from './observe/report.ts';
+import { createBudgets } from './upstream/budget.ts';
 import { systemClock } from './system/clock.ts';
 import { nodeDisk } from './system/node-disk.ts';
 import { systemRandom } from './system/random.ts';
-import type { HouseEvent } from './observe/events.ts';
 import { runProgram } from './system/run-program.ts';
+import type { HouseEvent } from './observe/events.ts';
 import type { StoredAmount } from './observe/sources.ts';
 
 const system = { clock: systemClock, disk: nodeDisk, random: systemRandom, run: runProgram };
@@ -51,6 +52,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
         registries: () => chains?.registries ?? new Set(),
         upstreams: () => chains?.upstreamNames ?? new Set(),
       },
+      reserveOf: (upstream) => chains?.upstreams.reserveOf(upstream) ?? 0,
       accesslog: () => (chains?.config ?? config).log.accesslog,
       onRequest: (event) => recent.onRequest(event),
     });
@@ -69,7 +71,14 @@ export async function startServer(config: Config, options: StartOptions): Promis
     });
 
     // What a reload replaces; everything below asks for the current one at each request.
-    const chainDeps = { ...system, report, memoryOf: recordedMemory(storage.records), env: process.env, version };
+    const chainDeps = {
+      ...system,
+      report,
+      memoryOf: recordedMemory(storage.records),
+      budgets: createBudgets(clock),
+      env: process.env,
+      version,
+    };
     let current = createChains(config, chainDeps);
     chains = current;
     const pulling = createPulling(system, storage, () => current, report);
@@ -114,6 +123,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
         edge.apply(config);
         current = chainsNext;
         chains = current;
+        pulling.rerouted();
         previous.upstreams.retire(current.upstreams);
         return restart;
       },
@@ -150,6 +160,7 @@ interface Draining {
 async function drain({ edge, condition, pulling, storage, chains, report }: Draining): Promise<void> {
   condition.drain();
   report({ kind: 'draining', requests: edge.connections() });
+  pulling.quiet();
   await edge.drain(chains().config.http.draintimeout);
   await pulling.park();
   await chains().upstreams.close();

@@ -23,6 +23,10 @@ export interface Pulling {
   readonly fills: Fills;
   /** Drops parts that nobody goes on with, now and every hour. */
   sweep(): void;
+  /** The routes are others now: what was said of the old chains is forgotten, and nothing is filled ahead for them. */
+  rerouted(): void;
+  /** Begins no more fills that no client asks for. */
+  quiet(): void;
   /** Stops every fill so that it can go on after a restart. */
   park(): Promise<void>;
 }
@@ -47,6 +51,7 @@ export function createPulling(
     keep: ({ part }, digest, size, provenance) => store.keepBlob(part, digest, size, provenance),
   });
   const unrecordedFills = createUnrecordedFills(filling);
+  const absences = new Absences(clock);
   const deps = {
     clock,
     blobs,
@@ -57,10 +62,10 @@ export function createPulling(
     blame,
     report,
     prover: new Prover(clock),
-    absences: new Absences(clock),
+    absences,
     router: (name: { readonly registry: string; readonly repository: string }) => chains().router(name),
   };
-  const { pull, refresh, manifest } = createPull(deps);
+  const { pull, refresh, manifest, prefetch } = createPull(deps);
   const lists = createLists({
     ...deps,
     fallbackTag: (name, tag, trace) => tagBytes(manifest, name, tag, trace),
@@ -76,7 +81,13 @@ export function createPulling(
     lists,
     fills,
     sweep: () => sweeping.start(),
+    rerouted() {
+      absences.clear();
+      prefetch.clear();
+    },
+    quiet: () => prefetch.stop(),
     async park() {
+      prefetch.stop();
       sweeping.stop();
       await Promise.all([fills.park(), unrecordedFills.park()]);
     },

@@ -5,7 +5,7 @@ import type { Source } from './cache-status.ts';
 import { etagOf, type Content } from './content.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import type { Claim } from './fills.ts';
-import type { FirstAnswer } from './fill/types.ts';
+import type { FillOrder, FirstAnswer } from './fill/types.ts';
 import { linkProven, type Proof } from './prove.ts';
 import type { Refusal } from './refusal.ts';
 import type { Fill } from './fill/running-fill.ts';
@@ -33,18 +33,8 @@ export async function fillBlob(
   digest: Digest,
   expectedSize: number | undefined,
 ): Promise<Filled> {
-  const { route, registry, repository, holder } = pulling;
-  const chain = () => route.order(registry, 'content');
-  const order = {
-    digest,
-    registry,
-    repository,
-    chain,
-    hedge: route.policy.hedge,
-    expectedSize,
-    holder,
-    open: route.policy.open,
-  };
+  const { holder } = pulling;
+  const order = fillOrder(pulling, digest, expectedSize);
   for (let failures = 0; ;) {
     if (deps.fills.inTrouble()) return fillThrough(deps, pulling, digest, expectedSize);
     const claim = await deps.fills.claim(order, pulling.signal);
@@ -62,6 +52,25 @@ export async function fillBlob(
     // Another repository's upstreams refused it to that one; ours have not been asked yet.
     await fill.ended;
   }
+}
+
+/** What a fill needs to know to get the blob for this repository. */
+export function fillOrder(
+  { route, registry, repository, holder }: Pulling,
+  digest: Digest,
+  expectedSize: number | undefined,
+): FillOrder {
+  return {
+    digest,
+    registry,
+    repository,
+    chain: () => route.order(registry, 'content'),
+    hedge: route.policy.hedge,
+    parallel: route.policy.parallel,
+    expectedSize,
+    holder,
+    open: route.policy.open,
+  };
 }
 
 async function joinFill(

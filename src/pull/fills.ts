@@ -42,6 +42,12 @@ export class Fills {
     return { fill, joined: false, leave: fill.hold(signal) };
   }
 
+  /** Nothing is in trouble, and one more fill without a reader may go on. */
+  mayOrphan(): boolean {
+    const orphans = [...this.#running.values()].filter((running) => running.isOrphan()).length;
+    return !this.inTrouble() && orphans < ORPHANS_MAX;
+  }
+
   isRunning(digest: Digest): boolean {
     return this.#running.has(digest);
   }

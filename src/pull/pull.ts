@@ -10,6 +10,7 @@ import type { BypassReason } from './events.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import { fetchAndKeep, manifestByDigest, type ManifestAnswer, type ManifestRefusal, type Manifests } from './manifest.ts';
 import type { Target } from './name.ts';
+import { Prefetch } from './prefetch.ts';
 import { refusalError, refusedOutcome } from './refusal-error.ts';
 import { blobOffline, manifestOffline } from './offline.ts';
 import type { Reply } from './reply.ts';
@@ -43,11 +44,14 @@ export interface Pulls {
   readonly manifest: (request: PullRequest) => Promise<ManifestAnswer | ManifestRefusal>;
   /** Asks upstream for a tag, whatever its age. */
   readonly refresh: (request: PullRequest) => Promise<ManifestAnswer>;
+  /** What is filled before anybody asks for it. */
+  readonly prefetch: Pick<Prefetch, 'clear' | 'stop'>;
 }
 
 export function createPull(deps: PullDeps): Pulls {
   const fetches: Manifests = new Collapse();
   const tags = new Tags(deps, fetches);
+  const prefetch = new Prefetch(deps, (pulling, digest) => manifestByDigest(deps, fetches, pulling, digest));
   const byReference = (pulling: Pulling, { reference }: ManifestTarget): Promise<ManifestAnswer | ManifestRefusal> =>
     pulling.route.policy.offline
       ? manifestOffline(deps, pulling, reference)
@@ -66,10 +70,17 @@ export function createPull(deps: PullDeps): Pulls {
   };
 
   return {
+    prefetch,
     async pull(request) {
       const { target } = request;
       const pulling = startPulling(deps, request);
-      if (target.kind === 'manifest') return finishManifest(deps, request, pulling, await getManifest(pulling, target));
+      prefetch.giveWay(target.kind === 'blob' ? target.digest : undefined);
+      if (target.kind === 'manifest') {
+        const answer = await getManifest(pulling, target);
+        const reply = finishManifest(deps, request, pulling, answer);
+        if (answer.kind === 'manifest' && reply.status === 200) prefetch.served(pulling, answer);
+        return reply;
+      }
       const answer = await inTime(
         deps,
         pulling,

@@ -122,6 +122,8 @@ export interface Standing {
   readonly latencyMs: number | undefined;
   /** What 95 of a hundred answers took no longer than; `undefined` until enough are known. */
   readonly usualMs: number | undefined;
+  /** Share of its concurrency that is in use; above 1 some wait for it. */
+  readonly busy: number;
   /** Pulls that the published rate limit has left: 0 while a 429 is waited out, `undefined` where nothing was published. */
   readonly budget: number | undefined;
 }

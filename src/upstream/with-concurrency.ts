@@ -9,6 +9,8 @@ export interface Slots {
   /** Resolves to the function that gives the slot back. Rejects with the signal's reason, or when too many wait. */
   take(signal: AbortSignal): Promise<() => void>;
   running(): number;
+  /** Share of them that is taken, those who wait counted too. */
+  busy(): number;
 }
 
 export function createSlots(upstream: string, count: number, waitingMax: number = WAITING_MAX): Slots {
@@ -27,6 +29,7 @@ export function createSlots(upstream: string, count: number, waitingMax: number 
   };
   return {
     running: () => running,
+    busy: () => (running + queue.size) / count,
     take(signal) {
       return new Promise((resolve, reject) => {
         if (signal.aborted) return reject(signal.reason as Error);

@@ -56,7 +56,7 @@ export interface ScriptedPort extends Upstream {
 }
 
 /** Up, and never measured. */
-export const UNKNOWN: Standing = { up: true, latencyMs: undefined, usualMs: undefined, budget: undefined };
+export const UNKNOWN: Standing = { up: true, latencyMs: undefined, usualMs: undefined, busy: 0, budget: undefined };
 
 export function createScriptedPort(name: string, script: PortScript): ScriptedPort {
   const asked: UpstreamRequest[] = [];
