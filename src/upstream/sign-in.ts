@@ -73,6 +73,8 @@ export function createSignIn(options: SignInOptions): SignIn {
   /** The last challenge whose scope was the repository's own pull scope: what another repository will be asked for too. */
   let usual: Wanted | undefined;
   const refusals = createRefusals(options);
+  /** By secret: a sign-in that runs. */
+  const signing = new Map<string, Promise<Pass | Refusal>>();
   const forget = (repository: string): void => {
     wanted.delete(repository);
     usual = undefined;
@@ -102,6 +104,24 @@ export function createSignIn(options: SignInOptions): SignIn {
     const host = new URL(want.realm).host;
     if (verdict.kind === 'anonymous' && credentials !== undefined) throw foreignRealm(options.upstream, host);
     const request: TokenRequest = { realm: new URL(want.realm), service: want.service, scopes: want.scopes, credentials };
+    if (credentials === undefined || options.tokens.holds(request)) return await passByToken(want, request, signal);
+    const running = signing.get(fingerprint(credentials));
+    if (running === undefined) return await firstOf(credentials, passByToken(want, request, signal));
+    // What it learns of the secret spares the others a refusal each: registries lock accounts for less.
+    await untilAborted(
+      running.catch(() => undefined),
+      signal,
+    );
+    refusals.check(credentials, want.scopes, signal);
+    return await passByToken(want, request, signal);
+  };
+  const firstOf = async (credentials: Credentials, signingIn: Promise<Pass | Refusal>): Promise<Pass | Refusal> => {
+    const print = fingerprint(credentials);
+    signing.set(print, signingIn);
+    return await signingIn.finally(() => signing.delete(print));
+  };
+  const passByToken = async (want: Wanted, request: TokenRequest, signal: AbortSignal): Promise<Pass | Refusal> => {
+    const { credentials, realm } = request;
     const answer = await options.tokens.get(request, signal);
     switch (answer.kind) {
       case 'token':
@@ -119,7 +139,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       case 'limited':
         return answer;
       case 'failed':
-        throw failedRealm(options.upstream, host, answer);
+        throw failedRealm(options.upstream, realm.host, answer);
       case 'refused':
         if (credentials === undefined) return { kind: 'refused' };
         throw refusals.refused(signerOf(credentials), want.scopes, answer.status);

@@ -32,6 +32,8 @@ export type TokenAnswer =
 export interface Tokens {
   /** Rejects with what the transport threw. The signal ends this wait, not the fetch that others wait for too. */
   get(request: TokenRequest, signal: AbortSignal): Promise<TokenAnswer>;
+  /** True where {@link get} would ask nobody. */
+  holds(request: TokenRequest): boolean;
   /** Forgets the token that a registry refused, unless a newer one has taken its place. */
   drop(request: TokenRequest, token: string): void;
 }
@@ -72,12 +74,16 @@ export function createTokens(send: SendTokenRequest, clock: Clock): Tokens {
       timer.cancel();
     }
   };
+  const fresh = (key: string): string | undefined => {
+    const known = held.get(key);
+    return known !== undefined && clock.monotonic() < known.renewAtMs ? known.token : undefined;
+  };
   return {
+    holds: (request) => fresh(keyOf(request)) !== undefined,
     get(request, signal) {
       const key = keyOf(request);
-      const known = held.get(key);
-      if (known !== undefined && clock.monotonic() < known.renewAtMs)
-        return Promise.resolve({ kind: 'token', token: known.token });
+      const token = fresh(key);
+      if (token !== undefined) return Promise.resolve({ kind: 'token', token });
       const fetching = running.get(key) ?? fetchOnce(key, request).finally(() => running.delete(key));
       running.set(key, fetching);
       return untilAborted(fetching, signal);

@@ -20,6 +20,8 @@ export function ecrSource(options: EcrOptions, deps: EndpointDeps): Source {
   return {
     inputs: async () => '',
     async get(signal) {
+      // The version that we hold to is made for this Node; that a later one will not be is said where versions are chosen.
+      process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true';
       const { ECRClient, GetAuthorizationTokenCommand } = await import('@aws-sdk/client-ecr');
       const client = new ECRClient(clientConfig(options, deps));
       try {
@@ -76,7 +78,8 @@ function toEndpoint({ method, protocol, hostname, port, path, query, headers, bo
   const lower = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
   // The connection writes these itself.
   const { 'content-length': _length, host: _host, ...own } = lower;
-  const text = typeof body === 'string' ? body : body instanceof Uint8Array ? Buffer.from(body).toString('utf8') : undefined;
+  // Not by Buffer, which takes the SDK's bytes for the text that they can also be, at which it warns.
+  const text = typeof body === 'string' ? body : body instanceof Uint8Array ? new TextDecoder().decode(body) : undefined;
   return { method: method === 'GET' ? 'GET' : 'POST', url, headers: own, ...(text === undefined ? {} : { body: text }) };
 }
 
