@@ -51,6 +51,8 @@ function toRoute(route: RouteConfig, upstreams: UpstreamSet): RouteOptions {
       retryMs: policy.retry,
       negativeTtlMs: policy.negativettl,
       hedge: policy.hedge,
+      limits: upstreams.limitsOf(route),
+      parallel: policy.parallel,
       immutable: compilePatterns(policy.immutable),
       onDelete: policy.ondelete,
       offline: policy.offline,

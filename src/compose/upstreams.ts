@@ -2,17 +2,22 @@ import type { Config, CredentialConfig, RouteConfig, TlsConfig, UpstreamConfig }
 import { Secret } from '../config/secret.ts';
 import { registryEndpoint } from '../oci/well-known.ts';
 import { createBalance, type Balance } from '../pull/balance.ts';
+import { createLimits, type Limits } from '../pull/limits.ts';
 import type { Records } from '../metadata/records.ts';
 import { createUpstream, type RegistryUpstream, type UpstreamDeps } from '../upstream/client.ts';
 import { longestPrefix, type CredentialsProvider } from '../upstream/credentials.ts';
 import { createOrigin, type Origin } from '../upstream/origin.ts';
 import type { UpstreamStatus } from '../upstream/upstream.ts';
 import type { Memory } from '../upstream/with-quota.ts';
-
 import { credentialsOf, named, type AccountDeps } from './accounts.ts';
+
 export interface UpstreamSet {
   /** By the name in the configuration, `origin` among them where a route uses it. */
   readonly byName: ReadonlyMap<string, RegistryUpstream | Origin>;
+  /** The rate limits of those whom a route asks. */
+  limitsOf(route: RouteConfig): Limits;
+  /** The most that a route keeps of an upstream's rate limit; for `origin` by the registry. */
+  reserveOf(upstream: string): number;
   /** Whom a route asks: its upstreams by its balance, then those that may be asked again without credentials. */
   balanceOf(route: RouteConfig): Balance;
   statuses(): readonly UpstreamStatus[];
@@ -60,6 +65,8 @@ export function createUpstreamSet(config: Config, deps: UpstreamSetDeps, previou
   }
   const set: UpstreamSet = {
     byName,
+    limitsOf: (route) => createLimits(chainOf(route, byName), route.policy.ratelimit.reserve),
+    reserveOf: (upstream) => reserveOf(config, byName.has(upstream) ? upstream : 'origin'),
     balanceOf: (route) => balanceOf(route, config, byName),
     statuses: () =>
       [...byName.values()].flatMap((upstream) => ('statuses' in upstream ? upstream.statuses() : [upstream.status()])),
@@ -90,9 +97,18 @@ function toFingerprint(value: unknown): string {
   });
 }
 
+function chainOf({ policy, upstreams }: RouteConfig, byName: UpstreamSet['byName']): readonly (RegistryUpstream | Origin)[] {
+  const names = policy.offline ? [] : upstreams;
+  return names.map((name) => byName.get(name)).filter((upstream) => upstream !== undefined);
+}
+
+function reserveOf({ routes }: Config, name: string): number {
+  const reserves = routes.filter(({ upstreams }) => upstreams.includes(name)).map(({ policy }) => policy.ratelimit.reserve);
+  return Math.max(0, ...reserves);
+}
+
 function balanceOf(route: RouteConfig, config: Config, byName: UpstreamSet['byName']): Balance {
-  const names = route.policy.offline ? [] : route.upstreams;
-  const chain = names.map((name) => byName.get(name)).filter((upstream) => upstream !== undefined);
+  const chain = chainOf(route, byName);
   // "The next upstream, then the same without credentials" (contract, HTTP).
   const again = chain.map((upstream) => upstream.withoutCredentials()).filter((upstream) => upstream !== undefined);
   const weights = new Map([...config.upstreams.values()].map(({ name, weight }) => [name, weight]));

@@ -182,6 +182,10 @@ export interface RoutePolicyConfig {
   readonly replicas: boolean;
   /** The next upstream is asked beside a slow one. */
   readonly hedge: boolean;
+  /** Pulls that are kept for what is not held; 0: none. */
+  readonly ratelimit: { readonly reserve: number };
+  /** Ranges of a large blob that are fetched at once. */
+  readonly parallel: number;
   /** Patterns of tags that never move. */
   readonly immutable: readonly string[];
   readonly tagttl: number;

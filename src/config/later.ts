@@ -14,7 +14,7 @@ const policy = 'is not built yet: leave it out';
 const routeKeys: readonly Omit<Row, 'verdict'>[] = [
   { key: 'maxage', why: evict },
   { key: 'push', why: 'is not built yet: this version is a mirror, nothing can be pushed to it' },
-  ...['ratelimit', 'parallel', 'pin', 'shadow', 'quota'].map((key) => ({ key, why: policy })),
+  ...['pin', 'shadow', 'quota'].map((key) => ({ key, why: policy })),
   ...['retention', 'passthrough', 'admit', 'cooldown', 'signed', 'asof'].map((key) => ({ key, why: policy })),
 ];
 

@@ -48,6 +48,8 @@ function policyOf(
     balance: route.balance ?? defaults.balance,
     replicas: route.replicas ?? defaults.replicas,
     hedge: route.hedge ?? defaults.hedge,
+    ratelimit: route.ratelimit ?? defaults.ratelimit,
+    parallel: route.parallel ?? defaults.parallel,
     immutable: route.immutable ?? defaults.immutable,
     tagttl: route.tagttl ?? defaults.tagttl,
     stale: route.stale ?? defaults.stale,

@@ -149,8 +149,9 @@ export type UpstreamEvent =
       readonly upstream: string;
       readonly limit: number | undefined;
       readonly remaining: number | undefined;
-      readonly source: string | undefined;
       readonly limited: boolean;
+      readonly us: number;
+      readonly others: number;
     };
 
 export type UpstreamExchange = 'manifest' | 'blob' | 'tags' | 'referrers' | 'token';

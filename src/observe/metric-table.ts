@@ -46,6 +46,10 @@ const OURS = {
   entrepot_upstream_credentials_valid: gauge('0 while an upstream refuses our credentials.', ['upstream']),
   entrepot_upstream_ratelimit_limit: gauge('Pulls that an upstream grants in its period.', ['upstream']),
   entrepot_upstream_ratelimit_remaining: gauge('Pulls that an upstream still grants.', ['upstream']),
+  entrepot_upstream_ratelimit_spent_total: counter(
+    'Pulls spent of what an upstream grants: by us, and by others behind the same account or address.',
+    ['upstream', 'by'],
+  ),
   entrepot_upstream_resumes_total: counter('Bodies that broke and were gone on with.', ['upstream']),
 
   entrepot_fills_running: gauge('Downloads that run now.', []),

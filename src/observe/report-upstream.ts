@@ -7,7 +7,17 @@ import type { States } from './states.ts';
 /** A budget is low below this share of its limit, and no longer so above twice that. */
 const LOW_SHARE = 0.1;
 
-export function reportUpstream(log: Log, metrics: Metrics, labels: Labels, states: States): (event: UpstreamEvent) => void {
+export interface UpstreamReporterOptions {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly labels: Labels;
+  readonly states: States;
+  /** The most pulls that a route keeps for misses at an upstream (`ratelimit.reserve`). */
+  readonly reserveOf: (upstream: string) => number;
+}
+
+export function reportUpstream(options: UpstreamReporterOptions): (event: UpstreamEvent) => void {
+  const { log, metrics, labels, states, reserveOf } = options;
   return (event) => {
     const { upstream } = event;
     const label = { upstream: labels.upstream(upstream) };
@@ -41,9 +51,19 @@ export function reportUpstream(log: Log, metrics: Metrics, labels: Labels, state
         if (!states.change(`credentials ${upstream}`, 'accepted', 'accepted')) return;
         return log.info('credentials accepted', { upstream });
       default:
-        return reportBudget(log, states, event);
+        countSpent(metrics, label, event);
+        return reportBudget(log, states, event, reserveOf(upstream));
     }
   };
+}
+
+type RateLimitEvent = Extract<UpstreamEvent, { kind: 'ratelimit' }>;
+
+/** Both are there from the first that is said of a limit, so that a rate needs no second event. */
+function countSpent(metrics: Metrics, label: { readonly upstream: string }, { limit, us, others }: RateLimitEvent): void {
+  if (limit === undefined) return;
+  metrics.count('entrepot_upstream_ratelimit_spent_total', { ...label, by: 'us' }, us);
+  metrics.count('entrepot_upstream_ratelimit_spent_total', { ...label, by: 'others' }, others);
 }
 
 /** The official counter knows blobs and manifests only; lists and tokens are in `entrepot_upstream_bytes_total`. */
@@ -52,13 +72,18 @@ function countPulled(metrics: Metrics, event: Extract<UpstreamEvent, { kind: 'up
   if (type === 'blob' || type === 'manifest') metrics.count('registry_proxy_pulled_bytes_total', { type }, event.bytes);
 }
 
-function reportBudget(log: Log, states: States, event: Extract<UpstreamEvent, { kind: 'ratelimit' }>): void {
+/** Low is also what a route keeps for misses: from there on it asks about no tag that is held. */
+function reportBudget(log: Log, states: States, event: RateLimitEvent, reserve: number): void {
   const { upstream, limit, remaining, limited } = event;
-  const share = limit === undefined || remaining === undefined || limit <= 0 ? undefined : remaining / limit;
   const thing = `budget ${upstream}`;
-  if (limited || (share !== undefined && share < LOW_SHARE)) {
+  if (limited || isBelow(event, LOW_SHARE, reserve)) {
     if (states.change(thing, 'low', 'enough')) log.warn('budget low', { upstream, limit, remaining, limited });
-  } else if (share !== undefined && share > 2 * LOW_SHARE) {
+  } else if (limit !== undefined && !isBelow(event, 2 * LOW_SHARE, 2 * reserve)) {
     states.change(thing, 'enough', 'enough');
   }
+}
+
+/** Never above what the upstream grants: a reserve of more than that could never be reached again. */
+function isBelow({ limit, remaining }: RateLimitEvent, share: number, pulls: number): boolean {
+  return limit !== undefined && remaining !== undefined && remaining < Math.min(limit, Math.max(share * limit, pulls));
 }

@@ -5,7 +5,7 @@ import type { Metrics } from './metrics.ts';
 import { reportPull } from './report-pull.ts';
 import { reportRequest } from './report-request.ts';
 import { reportServer } from './report-server.ts';
-import { reportUpstream } from './report-upstream.ts';
+import { reportUpstream, type UpstreamReporterOptions } from './report-upstream.ts';
 import { createStates } from './states.ts';
 
 export interface ReporterOptions {
@@ -14,6 +14,8 @@ export interface ReporterOptions {
   readonly known: KnownNames;
   /** `log.accesslog`: whether requests are logged. */
   readonly accesslog: () => boolean;
+  /** See {@link UpstreamReporterOptions}; default: none is kept. */
+  readonly reserveOf?: UpstreamReporterOptions['reserveOf'];
   /** Whoever else wants each request as it ends: `tail` and `clients`. */
   readonly onRequest?: (event: RequestEvent) => void;
 }
@@ -27,7 +29,7 @@ export function createReporter(options: ReporterOptions): Report {
   const labels = createLabels(options.known);
   const states = createStates();
   const pull = reportPull(log, metrics, labels, states);
-  const upstream = reportUpstream(log, metrics, labels, states);
+  const upstream = reportUpstream({ log, metrics, labels, states, reserveOf: options.reserveOf ?? (() => 0) });
   const server = reportServer(log, metrics, states);
   const request = reportRequest({ log, metrics, labels, accesslog: options.accesslog });
   return (event) => {

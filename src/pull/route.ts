@@ -1,6 +1,7 @@
 import picomatch from 'picomatch';
 import type { Balance } from './balance.ts';
 import type { FreshnessPolicy } from './freshness.ts';
+import type { Limits } from './limits.ts';
 import type { Name } from './name.ts';
 
 /** Pattern → chain and policy. */
@@ -19,6 +20,10 @@ export interface RoutePolicy extends FreshnessPolicy {
   readonly immutable: (tag: string) => boolean;
   /** The next upstream is asked beside one that is slower than it usually is. */
   readonly hedge: boolean;
+  /** Ranges of a large blob that are fetched at once, from 1. */
+  readonly parallel: number;
+  /** Whether a question may be asked that need not be. */
+  readonly limits: Limits;
   /** Nobody is asked: what is held is served whatever its age, and nothing else. */
   readonly offline: boolean;
   /** What becomes of a held tag or list that its whole chain no longer knows. */

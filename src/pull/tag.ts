@@ -28,6 +28,10 @@ const STALE_WAIT_MS = 4_500;
 /** HEADs of tags that are remembered at once. */
 const PEEKS_MAX = 10_000;
 
+/** Why what is stale was not asked about, as its `Warning` says it. */
+const UNREACHABLE = 'stale: no upstream could be asked';
+const SPARED = 'stale: what is left of the rate limit is kept for what is not cached';
+
 type Answer = ManifestAnswer | ManifestRefusal;
 
 /** What an upstream's HEAD said of a tag: enough for a client's HEAD, and nothing to keep (reliability.md, S13). */
@@ -59,10 +63,12 @@ export class Tags {
     if (found === undefined) return this.#miss(pulling, tag);
     const { record, freshness, stale } = found;
     pulling.trace.ageSeconds = Math.round(ageMs(record, this.#deps.clock.now()) / 1000);
-    if (freshness !== 'fresh' && freshness !== 'backoff') return this.#check(pulling, tag, record, stale);
+    const isSpared = freshness === 'check' && pulling.route.policy.limits.isLow(pulling.registry);
+    if (freshness !== 'fresh' && freshness !== 'backoff' && !isSpared) return this.#check(pulling, tag, record, stale);
     const held = await this.#held(pulling, record);
     if (held === undefined) return this.#miss(pulling, tag);
-    return { ...held, source: freshness === 'fresh' ? this.#fresh(pulling, tag, record) : this.#stale(pulling, record) };
+    if (freshness === 'fresh') return { ...held, source: this.#fresh(pulling, tag, record) };
+    return { ...held, source: this.#stale(pulling, record, isSpared ? SPARED : undefined) };
   }
 
   /** Asks for the tag although it is fresh (`entrepot refresh`). */
@@ -79,12 +85,21 @@ export class Tags {
     const key = absenceKey(pulling, 'manifest', tag);
     const absence = this.#deps.absences.get(key);
     if (absence !== undefined) return { kind: 'refused', refusal: absence, cacheStatus: NEGATIVE_STATUS };
-    if (pulling.method === 'GET') return this.#fetch(pulling, tag);
+    if (pulling.method === 'GET' && !(await this.#mayBeHeld(pulling))) return this.#fetch(pulling, tag);
     // A HEAD upstream is enough for a HEAD here, and costs nothing of Docker Hub's budget.
     const head = await this.#head(pulling, tag);
-    if (head.kind === 'found') return this.#fromPeek(pulling, tag, head) ?? this.#fetch(pulling, tag);
+    if (head.kind === 'found') return this.#fromPeek(pulling, tag, head) ?? this.#fetchMoved(pulling, tag, head);
     if (head.kind === 'absent') this.#deps.absences.remember(key, head, pulling.route.policy.negativeTtlMs);
     return { kind: 'refused', refusal: head };
+  }
+
+  /**
+   * Whether a tag that nothing is known of may yet point to what is here: `3.20` and `3.20.1` often are one manifest. Where
+   * nobody counts what is asked for, a GET at once is faster.
+   */
+  async #mayBeHeld({ route, registry, holder }: Pulling): Promise<boolean> {
+    if (!route.policy.limits.isCounted(registry)) return false;
+    return (await this.#deps.records.tags(holder, undefined, 1)).length > 0;
   }
 
   /** Answers a HEAD from an upstream's HEAD, where that said everything a client needs. */
@@ -249,12 +264,12 @@ export class Tags {
     return { outcome: 'hit', ttlSeconds: ttlSeconds(record, route.policy, this.#deps.clock.now()) };
   }
 
-  #stale({ route }: Pulling, record: TagRecord): Source {
-    return this.#staleSource(route.policy, record);
+  #stale({ route }: Pulling, record: TagRecord, why?: string): Source {
+    return this.#staleSource(route.policy, record, why);
   }
 
-  #staleSource(policy: Pulling['route']['policy'], record: TagRecord): Source {
-    const why = record.gone === undefined ? 'stale: no upstream could be asked' : 'the tag is gone upstream';
+  #staleSource(policy: Pulling['route']['policy'], record: TagRecord, unasked = UNREACHABLE): Source {
+    const why = record.gone === undefined ? unasked : 'the tag is gone upstream';
     return { outcome: 'stale', ttlSeconds: ttlSeconds(record, policy, this.#deps.clock.now()), why };
   }
 }

@@ -2,6 +2,7 @@ import type { Clock } from '../system/clock.ts';
 import { systemRandom, type Random } from '../system/random.ts';
 import { repositoryAt, type Address } from './address.ts';
 import { createAsk, type Ask } from './ask.ts';
+import { createBudgets, type Budget, type Budgets } from './budget.ts';
 import { DEFAULT_RATE } from './body.ts';
 import type { TlsOptions } from './connect.ts';
 import type { CredentialsProvider } from './credentials.ts';
@@ -9,7 +10,7 @@ import type { Report } from './events.ts';
 import { createExchange } from './exchange.ts';
 import { toUpstreamError } from './failure.ts';
 import { createGuard, listedHost, normalHost, ownPlaceOf, type Guard, type Resolve } from './guard.ts';
-import { withObservation, type Observed } from './observed.ts';
+import { withObservation } from './observed.ts';
 import { proxyFor, type ProxyEnvironment, type ProxySetting } from './proxy.ts';
 import { createUpstreamBody } from './reading.ts';
 import { createResolve } from './resolve.ts';
@@ -21,7 +22,7 @@ import { createLatency } from './latency.ts';
 import { createBreaker, withBreaker } from './with-breaker.ts';
 import { withLatency } from './with-latency.ts';
 import { createSlots, withConcurrency } from './with-concurrency.ts';
-import { createPause, withPause, type Pause } from './with-pause.ts';
+import { createPause, unlessPaused, withPause, type Pause } from './with-pause.ts';
 import { createProcessMemory, withQuota, type Memory } from './with-quota.ts';
 
 /** One upstream of the configuration. Everything but name and url has the contract's default. */
@@ -63,6 +64,8 @@ export interface UpstreamDeps {
   readonly random?: Random;
   readonly report?: Report;
   readonly memory?: Memory;
+  /** Shared by all upstreams, of which several may draw on one account; default: its own. */
+  readonly budgets?: Budgets;
   /** The environment's proxy variables; default: none. */
   readonly env?: ProxyEnvironment;
   /** Default: the system's resolver. */
@@ -85,10 +88,12 @@ const DEFAULTS = { connectMs: 3000, headersMs: 10_000, stallMs: 15_000, concurre
 export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): RegistryUpstream {
   const { name } = options;
   const { clock } = deps;
-  const observed: Observed = { rateLimit: undefined, lastError: undefined };
+  const observed: Observed = { lastError: undefined };
   const report: Report = deps.report ?? (() => undefined);
-  const transport = withObservation(transportOf(options, deps), name, clock, report, observed);
-  const tokens = createTokens((request, signal) => transport.send(request, signal), clock);
+  const transport = transportOf(options, deps);
+  const observing = { upstream: name, clock, report };
+  const withoutBudget = withObservation(transport, observing);
+  const tokens = createTokens((request, signal) => withoutBudget.send(request, signal), clock);
   const signInWith = (credentials: CredentialsProvider): SignIn =>
     createSignIn({
       upstream: name,
@@ -103,13 +108,13 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
   const slots = createSlots(name, options.concurrency ?? DEFAULTS.concurrency);
   const breaker = createBreaker({ upstream: name, clock, random: deps.random ?? systemRandom, report });
   const latency = createLatency();
-  const wrapped = (signIn: SignIn, pause: Pause): Ask => {
+  const wrapped = ({ signIn, pause, budget, isShown }: Face): Ask => {
     const ask = createAsk({
       upstream: name,
       address: addressOf(options),
       exchange: createExchange({
         upstream: name,
-        transport,
+        transport: withObservation(transport, { ...observing, budget: { host: options.url.host, budget, isShown } }),
         signIn,
         headers: options.headers ?? {},
         anonymousWithoutPass: opensNothing(options),
@@ -119,16 +124,31 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
       clock,
       wrapBody: (body, what, host, signal) => createUpstreamBody(body, name, what, host, report, signal),
     });
-    const limited = withConcurrency(withErrors(ask, options, report, observed), slots);
-    return withPause(withBreaker(withLatency(limited, clock, latency), breaker), pause);
+    // Looked at again behind the queue: who waited there must not ask what is spent by now.
+    const limited = withConcurrency(withPause(withErrors(ask, options, report, observed), pause), slots);
+    return unlessPaused(withBreaker(withLatency(limited, clock, latency), breaker), pause);
   };
 
-  const signIn = signInWith(options.credentials ?? anonymously);
-  const pause = createPause(clock);
-  const signed = wrapped(signIn, pause);
-  const anonymous = wrapped(signInWith(anonymously), createPause(clock));
   const isQuota = options.credentials !== undefined && options.use !== 'all';
   const memory = deps.memory ?? createProcessMemory();
+  const budgets = deps.budgets ?? createBudgets(clock);
+  const face = (who: string, credentials: CredentialsProvider, isShown: () => boolean): Face => ({
+    signIn: signInWith(credentials),
+    pause: createPause({ clock, memory, key: `${name} ${who}` }),
+    budget: budgets.of(options.url.host, `${name} ${who}`),
+    isShown,
+  });
+  // An account that is refused pays for nothing any more: then what counts is what the address has left.
+  const isPaying = (): boolean => signIn.valid() !== false || !isQuota;
+  const account = face(
+    options.credentials === undefined ? 'anonymous' : 'account',
+    options.credentials ?? anonymously,
+    isPaying,
+  );
+  const address = face('anonymous', anonymously, () => !isPaying());
+  const { signIn } = account;
+  const signed = wrapped(account);
+  const anonymous = wrapped(address);
   const ask = isQuota ? withQuota({ signed, anonymous, clock, memory, proofMs: options.proofMs ?? DEFAULTS.proofMs }) : signed;
 
   const upstream: Upstream = {
@@ -141,14 +161,15 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
       latencyMs: latency.average(),
       credentialsValid: signIn.valid(),
       lastError: observed.lastError,
-      rateLimit: observed.rateLimit,
+      rateLimit: (isPaying() ? account : address).budget.known(),
       running: slots.running(),
     }),
     standing: () => ({
       up: !breaker.isOpen(),
       latencyMs: latency.average(),
       usualMs: latency.usual(),
-      budget: pause.leftMs('manifest') > 0 ? 0 : observed.rateLimit?.remaining,
+      busy: slots.busy(),
+      budget: leftOf(isPaying() ? account : address),
     }),
     close: () => transport.close(),
   };
@@ -160,6 +181,24 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
         : { kind: 'absent' },
   };
   return { ...upstream, withoutCredentials: () => (isQuota ? fallback : undefined) };
+}
+
+/** Who asks: with our credentials, or without any. Each has its own limits. */
+interface Face {
+  readonly signIn: SignIn;
+  readonly pause: Pause;
+  readonly budget: Budget;
+  /** Whether its budget is the one by which the upstream is known. */
+  readonly isShown: () => boolean;
+}
+
+/** 0 while a 429 is waited out. */
+function leftOf({ pause, budget }: Face): number | undefined {
+  return pause.leftMs('manifest') > 0 ? 0 : budget.left();
+}
+
+interface Observed {
+  lastError: string | undefined;
 }
 
 async function anonymously(): Promise<undefined> {

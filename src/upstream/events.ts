@@ -34,9 +34,10 @@ export type UpstreamEvent =
       readonly upstream: string;
       readonly limit: number | undefined;
       readonly remaining: number | undefined;
-      /** `docker-ratelimit-source`: whom the upstream counts, an address or an account's id. */
-      readonly source: string | undefined;
       readonly limited: boolean;
+      /** Pulls that are now known to have been spent, by this house and by others behind the same account or address. */
+      readonly us: number;
+      readonly others: number;
     };
 
 export type ExchangeKind = UpstreamRequest['kind'] | 'token';

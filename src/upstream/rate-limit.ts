@@ -1,22 +1,37 @@
 /** What an upstream said of its budget (Docker Hub's headers, on manifest answers). */
 export interface RateLimit {
+  /** Pulls that it grants in its window. */
   readonly limit: number;
   readonly remaining: number;
-  /** Whom it counts: an address, or an account's id. */
+  /** `w=`: what it counts over; after that nothing of this need be true any more. */
+  readonly windowSeconds: number;
+  /** Whom it counts: an address, or an account's id. Nobody's business but ours: never exported. */
   readonly source: string | undefined;
 }
 
+/** Docker Hub's, where none is said. */
+const WINDOW_SECONDS_DEFAULT = 6 * 3600;
+const WINDOW_SECONDS_MAX = 31 * 24 * 3600;
+const SOURCE_LENGTH_MAX = 200;
+
 /** `ratelimit-limit: 100;w=21600`, `ratelimit-remaining: 76;w=21600`; absent means unlimited, or not counted. */
 export function readRateLimit(header: (name: string) => string | undefined): RateLimit | undefined {
+  const said = header('ratelimit-remaining');
   const limit = leadingNumber(header('ratelimit-limit'));
-  const remaining = leadingNumber(header('ratelimit-remaining'));
+  const remaining = leadingNumber(said);
   if (limit === undefined || remaining === undefined) return undefined;
-  return { limit, remaining, source: header('docker-ratelimit-source') };
+  const windowSeconds = windowOf(said) ?? windowOf(header('ratelimit-limit')) ?? WINDOW_SECONDS_DEFAULT;
+  return { limit, remaining, windowSeconds, source: header('docker-ratelimit-source')?.trim().slice(0, SOURCE_LENGTH_MAX) };
 }
 
 function leadingNumber(value: string | undefined): number | undefined {
   const digits = /^\s*(\d{1,15})\s*(?:[;,]|$)/.exec(value ?? '')?.[1];
   return digits === undefined ? undefined : Number(digits);
+}
+
+function windowOf(value: string | undefined): number | undefined {
+  const digits = /;\s*w=(\d{1,15})\s*(?:[;,]|$)/.exec(value ?? '')?.[1];
+  return digits === undefined || Number(digits) === 0 ? undefined : Math.min(Number(digits), WINDOW_SECONDS_MAX);
 }
 
 const RETRY_AFTER_SECONDS_MAX = 24 * 3600;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, durationOrForever, flag, form, listOf, pattern, platform, tagPattern, text, word } from '../forms.ts';
+import { count, duration, durationOrForever, flag, form, listOf, pattern, platform, tagPattern, text, word } from '../forms.ts';
 
 const policy = {
   balance: word('failover', 'round-robin', 'weighted', 'least-latency', 'budget').describe(
@@ -10,6 +10,14 @@ const policy = {
   ),
   hedge: flag().describe(
     'Asks the next upstream beside one that is slower than 95 in a hundred of its answers were; who answers first is taken. It adds load just when an upstream is slow.',
+  ),
+  ratelimit: z.strictObject({
+    reserve: count(0, 1_000_000_000).describe(
+      'Pulls of the published rate limits that are kept for what is not held: with fewer left a held tag is served without asking.',
+    ),
+  }),
+  parallel: count(1, 16).describe(
+    'Ranges of a large blob that are fetched at once, from one or several upstreams; 1 fetches it in one piece.',
   ),
   immutable: listOf(tagPattern()).describe('Patterns of tags that never move: asked once.'),
   tagttl: duration().describe('How long a tag is believed before it is asked again.'),
@@ -33,6 +41,8 @@ export const defaults = z.strictObject({
   balance: policy.balance.prefault('failover'),
   replicas: policy.replicas.prefault('false'),
   hedge: policy.hedge.prefault('false'),
+  ratelimit: policy.ratelimit.extend({ reserve: policy.ratelimit.shape.reserve.prefault('0') }).prefault({}),
+  parallel: policy.parallel.prefault('1'),
   immutable: policy.immutable.prefault([]),
   tagttl: policy.tagttl.prefault('5m'),
   stale: policy.stale.prefault('forever'),

@@ -32,8 +32,6 @@ const LATER: readonly (readonly [yaml: string, place: string])[] = [
   ...[
     'maxage: 30d',
     'push: true',
-    'ratelimit: { reserve: 10 }',
-    'parallel: 4',
     'pin: true',
     'shadow: true',
     'quota: 1GiB',

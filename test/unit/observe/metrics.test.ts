@@ -25,6 +25,7 @@ const CONTRACT = [
   'entrepot_upstream_credentials_valid',
   'entrepot_upstream_ratelimit_limit',
   'entrepot_upstream_ratelimit_remaining',
+  'entrepot_upstream_ratelimit_spent_total',
   'entrepot_upstream_resumes_total',
   'entrepot_fills_running',
   'entrepot_fills_total',
@@ -46,7 +47,6 @@ const CONTRACT = [
 
 /** Of the contract's list, what waits for its subject: nothing feeds it yet. */
 const LATER = [
-  'entrepot_upstream_ratelimit_spent_total',
   'entrepot_cache_max_bytes',
   'entrepot_evictions_total',
   'entrepot_evicted_bytes_total',

@@ -6,7 +6,7 @@ import { recordingLog, requestEvent } from './recorder.ts';
 
 const DIGEST = `sha256:${'b'.repeat(64)}`;
 
-function reporter(accesslog = true) {
+function reporter(accesslog = true, reserve = 0) {
   const { log, records } = recordingLog({ level: 'info' });
   const metrics = createMetrics({ version: '0', processMetrics: false });
   const seen: HouseEvent[] = [];
@@ -15,6 +15,7 @@ function reporter(accesslog = true) {
     metrics,
     known: { registries: () => new Set(['docker.io']), upstreams: () => new Set(['hub-a']) },
     accesslog: () => accesslog,
+    reserveOf: (upstream) => (upstream === 'hub-a' ? reserve : 0),
     onRequest: (event) => seen.push(event),
   });
   const messages = (): unknown[] => records().map(({ msg }) => msg);
@@ -133,7 +134,7 @@ describe('a change of state is logged once per change', () => {
     error: new Error('write', { cause: Object.assign(new Error('no space'), { code: 'ENOSPC' }) }),
   } as const;
   const kept = { kind: 'kept', digest: DIGEST, bytes: 1 } as const;
-  const low = { kind: 'ratelimit', upstream: 'hub-a', limit: 100, remaining: 5, source: undefined, limited: false } as const;
+  const low = { kind: 'ratelimit', upstream: 'hub-a', limit: 100, remaining: 5, limited: false, us: 0, others: 0 } as const;
   const enough = { ...low, remaining: 90 };
 
   test.each<[string, readonly HouseEvent[], readonly string[]]>([
@@ -144,11 +145,37 @@ describe('a change of state is logged once per change', () => {
       ['credentials refused', 'credentials accepted', 'credentials refused'],
     ],
     ['budget', [enough, low, low, enough, { ...low, limited: true, remaining: undefined }], ['budget low', 'budget low']],
+    [
+      'budget that hardly rises',
+      [low, { ...low, remaining: 15 }, low, { ...low, remaining: 20 }, low],
+      ['budget low', 'budget low'],
+    ],
     ['disk', [kept, full, full, kept, kept, full], ['disk full', 'disk ok', 'disk full']],
   ])('%s', (_name, events, expected) => {
     const { report, messages } = reporter();
     for (const event of events) report(event);
     expect(messages()).toEqual(expected);
+  });
+
+  test.each([
+    [50, [90, 49, 60, 99, 49, 100, 49], 2],
+    [50, [90, 49, 40, 60, 45], 1],
+    [500, [100, 99, 99, 100, 98], 2],
+    [0, [90, 49, 11, 10], 0],
+  ])('a budget is low below a route’s reserve, %i pulls, too: %j', (reserve, remainders, times) => {
+    const { report, messages } = reporter(true, reserve);
+    for (const remaining of remainders) report({ ...low, remaining });
+    expect(messages()).toEqual(Array.from({ length: times }, () => 'budget low'));
+  });
+
+  test('what is spent is counted, by us and by others, and both are there at once', async () => {
+    const { report, text } = reporter();
+    report({ ...low, remaining: 90 });
+    expect(await text()).toContain('entrepot_upstream_ratelimit_spent_total{upstream="hub-a",by="others"} 0');
+    report({ ...low, remaining: 80, us: 1, others: 9 });
+    report({ ...low, limit: undefined, remaining: undefined, limited: true });
+    expect(await text()).toContain('entrepot_upstream_ratelimit_spent_total{upstream="hub-a",by="us"} 1');
+    expect(await text()).toContain('entrepot_upstream_ratelimit_spent_total{upstream="hub-a",by="others"} 9');
   });
 
   test('one upstream’s state is not another’s', () => {

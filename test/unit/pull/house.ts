@@ -10,6 +10,7 @@ import { Blame } from '../../../src/pull/fill/sources.ts';
 import { Fills } from '../../../src/pull/fills.ts';
 import { tagBytes } from '../../../src/pull/lists/fallback-tag.ts';
 import { createLists } from '../../../src/pull/lists.ts';
+import { createLimits } from '../../../src/pull/limits.ts';
 import { createNameParser } from '../../../src/pull/name.ts';
 import { Prover } from '../../../src/pull/prove.ts';
 import { createUnrecordedFills } from '../../../src/pull/fill/unrecorded.ts';
@@ -27,6 +28,8 @@ import { createSeededRandom } from '../../fakes/seeded-random.ts';
 export interface HouseOptions {
   readonly chain: readonly Upstream[];
   readonly policy?: Partial<RoutePolicy>;
+  /** Pulls of the rate limit that are kept for what is not held. */
+  readonly reserve?: number;
   readonly disk?: MemoryDisk;
   readonly metadata?: MemoryMetadata;
   readonly clock?: FakeClock;
@@ -46,12 +49,13 @@ export interface Asked {
 
 export type House = Awaited<ReturnType<typeof createHouse>>;
 
-const POLICY: RoutePolicy = {
+const POLICY: Omit<RoutePolicy, 'limits'> = {
   tagTtlMs: 300_000,
   staleMs: Infinity,
   retryMs: 10_000,
   negativeTtlMs: 30_000,
   hedge: false,
+  parallel: 1,
   immutable: (tag) => tag.startsWith('v'),
   offline: false,
   onDelete: 'keep',
@@ -83,7 +87,7 @@ export async function createHouse(options: HouseOptions) {
     leases: createLeases(records, clock, holder, options.isDead ?? (() => false)),
     keep: ({ part }, digest, size, provenance) => store.keepBlob(part, digest, size, provenance),
   });
-  const policy = { ...POLICY, ...options.policy };
+  const policy = { ...POLICY, limits: createLimits(options.chain, options.reserve ?? 0), ...options.policy };
   const deps = {
     clock,
     blobs,

@@ -7,10 +7,8 @@ import type { UpstreamEvent } from '../../../src/upstream/events.ts';
 import { UpstreamError, type UpstreamAnswer } from '../../../src/upstream/upstream.ts';
 import { createBreaker, withBreaker, type Attempt, type Breaker } from '../../../src/upstream/with-breaker.ts';
 import { createSlots } from '../../../src/upstream/with-concurrency.ts';
-import { createPause, withPause } from '../../../src/upstream/with-pause.ts';
 import { createProcessMemory, withQuota, type Memory } from '../../../src/upstream/with-quota.ts';
 import {
-  answer,
   expectFound,
   layer,
   never,
@@ -218,49 +216,6 @@ describe('slots', () => {
     await upstream.ask(wantBlob(), leaving.signal);
     leaving.abort(new Error('left'));
     expect(upstream.status().running).toBe(0);
-  });
-});
-
-describe('[R11] after a 429', () => {
-  test('questions of that kind are answered from here until the upstream may be asked again', async () => {
-    const clock = createFakeClock();
-    let asked = 0;
-    const ask = withPause(
-      async () => (asked++, { kind: 'limited', retryAfterSeconds: asked === 1 ? 7 : undefined }),
-      createPause(clock),
-    );
-    await ask(wantManifest(), never);
-    await clock.advance(3000);
-    expect(await ask(wantManifest(), never)).toEqual({ kind: 'limited', retryAfterSeconds: 4 });
-    expect(asked).toBe(1);
-    await ask(wantBlob(), never);
-    expect(asked).toBe(2);
-    await clock.advance(4000);
-    await ask(wantManifest(), never);
-    await ask(wantManifest(), never);
-    expect(asked).toBe(3);
-  });
-
-  test('the budget that an upstream publishes is told', async () => {
-    const server = await serve((_request, response) =>
-      answer(response, 429, {
-        'ratelimit-limit': '100;w=21600',
-        'ratelimit-remaining': '0;w=21600',
-        'docker-ratelimit-source': '192.0.2.7',
-        'retry-after': '60',
-      }),
-    );
-    const upstream = upstreamOf(server);
-    expect(await upstream.ask(wantManifest(), never)).toEqual({ kind: 'limited', retryAfterSeconds: 60 });
-    expect(upstream.status().rateLimit).toMatchObject({ limit: 100, remaining: 0 });
-    expect(upstream.events).toContainEqual({
-      kind: 'ratelimit',
-      upstream: 'hub',
-      limit: 100,
-      remaining: 0,
-      source: '192.0.2.7',
-      limited: true,
-    });
   });
 });
 
