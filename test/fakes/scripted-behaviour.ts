@@ -4,6 +4,7 @@ import type { RequestKind } from './scripted-request.ts';
 export interface Plan {
   delayMs?: number;
   blackHole?: boolean;
+  hangUp?: 'fin' | 'rst';
   status?: { code: number; headers: Record<string, string>; body: string };
   redirect?: { location: (path: string) => string; status: number };
   headers?: Record<string, string>;
@@ -60,9 +61,12 @@ export interface Script {
   cutAfter(bytes: CutPlace, how?: 'fin' | 'rst'): Script;
   /** The body ends early and cleanly (with `noLength`; otherwise the length is adapted). */
   endAfter(bytes: number): Script;
+  /** Neither goes on nor ends. A place beyond the end stalls nothing. */
   stallAfter(bytes: number): Script;
   /** Takes the request and never answers. */
   blackHole(): Script;
+  /** Takes the request and closes the connection. */
+  hangUp(how?: 'fin' | 'rst'): Script;
   /** Holds the body after so many bytes. */
   holdAfter(bytes: number, gate: Gate): Script;
   status(code: number, headers?: Record<string, string>, body?: string): Script;
@@ -129,6 +133,7 @@ export function createScript(): ScriptWithSteps {
     endAfter: (bytes) => add((plan) => (plan.endAfter = bytes)),
     stallAfter: (bytes) => add((plan) => (plan.stallAfter = bytes)),
     blackHole: () => add((plan) => (plan.blackHole = true)),
+    hangUp: (how = 'fin') => add((plan) => (plan.hangUp = how)),
     holdAfter: (after, gate) => add((plan) => (plan.gate = { ...gate, after })),
     status: (code, headers = {}, body = '') => add((plan) => (plan.status = { code, headers, body })),
     noLength: (how = 'chunked') => add((plan) => (plan.length = how)),

@@ -13,7 +13,7 @@ export async function sendBody(
   const stops = new Map<number, () => Promise<'on' | 'stop'>>();
   const end = Math.min(bytes.length, plan.endAfter ?? Infinity);
   if (plan.gate !== undefined) stops.set(Math.min(plan.gate.after, end), () => passGate(outgoing, plan.gate!));
-  if (plan.stallAfter !== undefined) stops.set(Math.min(plan.stallAfter, end), () => Promise.resolve('stop'));
+  if (plan.stallAfter !== undefined && plan.stallAfter <= end) stops.set(plan.stallAfter, () => Promise.resolve('stop'));
   if (plan.cut !== undefined) {
     const { after, how } = plan.cut;
     // At least one byte, so that whoever goes on gets somewhere.

@@ -20,6 +20,8 @@ export interface RecordedRequest extends Asked {
   readonly body: string;
   /** As asked by `Range: bytes=…`; `to` exclusive. */
   readonly range: { readonly from: number; readonly to: number | undefined } | undefined;
+  /** When it came, milliseconds of this process. */
+  readonly at: number;
   /** Undefined until it is answered. */
   status: number | undefined;
   /** Bytes of the body handed to the socket. */

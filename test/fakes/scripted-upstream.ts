@@ -130,6 +130,8 @@ export async function createScriptedUpstream(options: ScriptedUpstreamOptions = 
     if (early === undefined) found?.script.apply(request.method, plan);
     if (plan.delayMs !== undefined) await new Promise((resolve) => setTimeout(resolve, plan.delayMs));
     if (plan.blackHole) return;
+    if (plan.hangUp === 'rst') return void incoming.socket.resetAndDestroy();
+    if (plan.hangUp === 'fin') return void incoming.socket.destroy();
     const small = plan.status ?? early ?? whatIsWrong(request, found !== undefined);
     const whole = small === undefined ? found!.blob : blobOf(Buffer.from(small.body));
     if (plan.redirect !== undefined && plan.status === undefined && (small?.code ?? 200) === 200) {
@@ -276,6 +278,7 @@ async function recordedFrom(incoming: IncomingMessage): Promise<RecordedRequest>
     headers: incoming.headers,
     body,
     range,
+    at: performance.now(),
     status: undefined,
     sent: 0,
   };
