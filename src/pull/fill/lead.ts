@@ -1,4 +1,6 @@
 import { UpstreamError, type Upstream, type UpstreamBody } from '../../upstream/upstream.ts';
+import { finish } from './finish.ts';
+import { PIECE_BYTES, Pieces, type Piece } from './pieces.ts';
 import { FillAsker, type OnAnswer } from './asker.ts';
 import type { FillDeps, FillJob, LeadEnd } from './job.ts';
 import { Sources } from './sources.ts';
@@ -73,7 +75,7 @@ export class Lead {
     return candidates;
   }
 
-  /** After a spliced body that blames nobody: each upstream once, and only what comes in one piece (decision 4). */
+  /** After a spliced body that blames nobody: each upstream once, and nothing from anybody else (decision 4). */
   async #eachWhole(candidates: readonly Upstream[]): Promise<LeadEnd> {
     for (const candidate of candidates) {
       const end = await this.#generation([candidate], false);
@@ -84,28 +86,46 @@ export class Lead {
     return this.#refused();
   }
 
-  /** One attempt, from the prefix at hand to the end. `mayGoOn`: in as many bodies as it takes. */
-  async #generation(candidates: readonly Upstream[], mayGoOn: boolean): Promise<LeadEnd | 'mismatch'> {
+  /** One attempt, from the prefix at hand to the end, in as many bodies as it takes. `mayPart`: in ranges side by side too. */
+  async #generation(candidates: readonly Upstream[], mayPart: boolean): Promise<LeadEnd | 'mismatch'> {
     const trouble = await this.#open();
     if (trouble !== undefined) return trouble;
     this.#asker.bodies = 0;
-    const sources = new Sources(candidates);
+    const pieces = mayPart ? this.#inPieces() : undefined;
+    try {
+      return await this.#fetch(new Sources(candidates), pieces);
+    } finally {
+      await pieces?.end();
+    }
+  }
+
+  async #fetch(sources: Sources, pieces: Pieces | undefined): Promise<LeadEnd | 'mismatch'> {
     for (;;) {
       if (this.#stop.aborted) return this.#park();
       // An upstream has to have said yes, whatever is at hand: an empty blob is complete before anybody was asked.
       if (this.#complete() && this.#asker.bodies > 0) return this.#verify();
+      const piece = pieces?.ahead(this.#growing.written);
+      if (pieces !== undefined && piece !== undefined) {
+        const trouble = await this.#absorb(pieces, piece);
+        if (trouble !== undefined) return trouble;
+        continue;
+      }
       const upstream = sources.current();
       if (upstream === undefined || !this.#asker.hasTimeFor(upstream)) return this.#giveUp();
-      const { supplied, refused } = await this.#asker.ask(upstream, this.#job.hedge ? sources.following() : undefined);
+      const own = pieces?.take(this.#growing.written);
+      const second = this.#job.hedge ? sources.following() : undefined;
+      const { supplied, refused } = await this.#asker.ask(upstream, second, own);
       for (const each of refused) sources.refused(each);
       if (supplied === undefined) continue;
       sources.supplied(supplied.upstream);
+      // Whoever ignores ranges sends everything: then that is how it comes.
+      if (supplied.isRange) pieces?.start();
+      const to = supplied.isRange ? own?.to : undefined;
       const before = this.#growing.written;
-      const end = await this.#pump(supplied.body);
+      const end = await this.#pump(supplied.body, to);
       if (typeof end === 'object') return end;
       if (end === 'overrun' || end === 'ended') return this.#verify();
-      if (this.#complete() || this.#stop.aborted) continue;
-      if (!mayGoOn) return this.#giveUp();
+      if (this.#complete() || this.#stop.aborted || this.#growing.written === to) continue;
       if (sources.broke(this.#growing.written - before, end === 'stalled')) this.#noteBreak();
     }
   }
@@ -122,16 +142,47 @@ export class Lead {
     }
   }
 
-  async #pump(body: UpstreamBody): Promise<BodyEnd> {
+  /** `parallel`: where the route wants it, and the blob is of a size that is known and worth it. */
+  #inPieces(): Pieces | undefined {
+    const { size, written } = this.#growing;
+    const { parallel } = this.#job;
+    if (parallel < 2 || size === undefined || size - written < 2 * PIECE_BYTES) return undefined;
+    return new Pieces({
+      deps: this.#deps,
+      job: this.#job,
+      growing: this.#growing,
+      count: parallel - 1,
+      stop: this.#stop,
+      onAnswer: ({ anonymous }) => this.#asker.alsoFrom(anonymous),
+    });
+  }
+
+  /** Moves on over what was fetched ahead, as far as it goes; waits for more of it while there may be. */
+  async #absorb(pieces: Pieces, piece: Piece): Promise<LeadEnd | undefined> {
+    while (!this.#stop.aborted && this.#growing.written < piece.to) {
+      const available = piece.written - this.#growing.written;
+      if (available === 0 && piece.state !== 'running') return undefined;
+      if (available === 0) await pieces.changed();
+      else {
+        const trouble = await this.#onDisk(() => this.#writer.adopt(available));
+        if (trouble !== undefined) return trouble;
+      }
+    }
+    return undefined;
+  }
+
+  /** `to`: where what was asked for ends, if that is before the end of the blob. */
+  async #pump(body: UpstreamBody, to: number | undefined): Promise<BodyEnd> {
     try {
       for (;;) {
         const chunk = await body.read();
         if (chunk === undefined) return this.#endOfBody();
         const { size, written } = this.#growing;
-        if (size !== undefined && written + chunk.byteLength > size) return 'overrun';
-        const trouble = await this.#write(chunk);
+        const end = to ?? size;
+        if (end !== undefined && written + chunk.byteLength > end) return 'overrun';
+        const trouble = await this.#onDisk(() => this.#writer.write(chunk));
         if (trouble !== undefined) return trouble;
-        if (this.#complete()) return 'broken';
+        if (this.#growing.written === end) return 'broken';
       }
     } catch (error) {
       if (this.#stop.aborted) return 'broken';
@@ -139,7 +190,7 @@ export class Lead {
       this.#broken = error;
       return error.reason === 'stall' ? 'stalled' : 'broken';
     } finally {
-      if (this.#complete()) finish(body);
+      if (this.#complete() || this.#growing.written === to) finish(body);
       else body.close();
     }
   }
@@ -152,9 +203,9 @@ export class Lead {
     return 'broken';
   }
 
-  async #write(chunk: Uint8Array): Promise<LeadEnd | undefined> {
+  async #onDisk(write: () => Promise<void>): Promise<LeadEnd | undefined> {
     try {
-      await this.#writer.write(chunk);
+      await write();
       return undefined;
     } catch (error) {
       this.#growing.giveUpDisk(this.#writer.hashSoFar(), error);
@@ -218,14 +269,4 @@ export class Lead {
     if (this.#broken !== undefined) this.#asker.refusals.addError(this.#broken, 0);
     this.#broken = undefined;
   }
-}
-
-/** All bytes are here: lets the body end by itself, so that its connection can be used again. */
-function finish(body: UpstreamBody): void {
-  body.read().then(
-    (surplus) => {
-      if (surplus !== undefined) body.close();
-    },
-    () => undefined, // The content is complete and verified; how its connection ended does not matter.
-  );
 }
