@@ -18,7 +18,7 @@ export type OnAnswer = (upstream: Upstream, tried: readonly Tried[]) => void;
 
 /** What came of one question. */
 interface Asked {
-  readonly supplied: { readonly upstream: Upstream; readonly body: UpstreamBody } | undefined;
+  readonly supplied: { readonly upstream: Upstream; readonly body: UpstreamBody; readonly isRange: boolean } | undefined;
   /** In vain; none where the fill is told to stop. */
   readonly refused: readonly Upstream[];
 }
@@ -53,16 +53,28 @@ export class FillAsker {
     this.#startedAt = deps.clock.monotonic();
   }
 
-  /** One question, with `second` beside `first` where that is slow. What cannot be used is noted against its upstream. */
-  async ask(first: Upstream, second: Upstream | undefined): Promise<Asked> {
+  /**
+   * One question, with `second` beside `first` where that is slow: for all that is missing, or for one piece of it. What
+   * cannot be used is noted against its upstream.
+   */
+  async ask(
+    first: Upstream,
+    second: Upstream | undefined,
+    piece: { readonly to: number; readonly planned: boolean } | undefined,
+  ): Promise<Asked> {
     const from = this.#growing.written;
     const refused: Upstream[] = [];
     const remainingMs = (): number => this.#remainingMs();
-    const hedged = { first, second, request: this.#request('GET', from), signal: this.#stop, remainingMs };
-    const accept = (answer: UpstreamFound, upstream: Upstream): Promise<UpstreamBody> => this.#accept(upstream, answer, from);
+    const hedged = { first, second, request: this.#request('GET', from, piece?.to), signal: this.#stop, remainingMs };
+    const accept = async (answer: UpstreamFound, upstream: Upstream) => {
+      const body = await this.#accept(upstream, answer, from);
+      if (from > 0 && piece?.planned !== true)
+        this.#deps.report({ kind: 'resumed', upstream: upstream.name, digest: this.#job.digest, from });
+      return { upstream, body, isRange: answer.status === 206 };
+    };
     try {
       for (const { upstream, said, ms } of (await askHedged(this.#deps.clock, hedged, accept)).outcomes) {
-        if (said.kind === 'found') return { refused, supplied: { upstream, body: said.value } };
+        if (said.kind === 'found') return { refused, supplied: said.value };
         refused.push(upstream);
         if (said.kind === 'failed') this.#noteFailure(said.error, ms);
         else this.refusals.add(upstream.name, said, ms);
@@ -71,6 +83,12 @@ export class FillAsker {
       if (!this.#stop.aborted) throw error;
     }
     return { refused, supplied: undefined };
+  }
+
+  /** Another body has brought bytes of this generation too. */
+  alsoFrom(anonymous: boolean): void {
+    this.whole = false;
+    this.anonymous &&= anonymous;
   }
 
   #noteFailure(error: UpstreamError, ms: number): void {
@@ -90,9 +108,10 @@ export class FillAsker {
     return this.#answered ? CHAIN_DEADLINE_MS : CHAIN_DEADLINE_MS - (this.#deps.clock.monotonic() - this.#startedAt);
   }
 
-  #request(method: 'GET' | 'HEAD', from: number): UpstreamRequest {
+  #request(method: 'GET' | 'HEAD', from: number, to?: number): UpstreamRequest {
     const { registry, repository, digest } = this.#job;
-    return { kind: 'blob', method, registry, repository, reference: digest, ...(from > 0 ? { range: { from } } : {}) };
+    const range = to !== undefined ? { range: { from, to } } : from > 0 ? { range: { from } } : {};
+    return { kind: 'blob', method, registry, repository, reference: digest, ...range };
   }
 
   async #accept(upstream: Upstream, answer: UpstreamFound, from: number): Promise<UpstreamBody> {
@@ -109,7 +128,6 @@ export class FillAsker {
     this.whole = from === 0;
     this.bodies += 1;
     this.#answered = true;
-    if (from > 0) this.#deps.report({ kind: 'resumed', upstream: upstream.name, digest: this.#job.digest, from });
     this.upstream = upstream.name;
     this.anonymous &&= answer.anonymous;
     this.#onAnswer(upstream, this.refusals.tried());

@@ -28,6 +28,8 @@ export interface FillJob {
   readonly chain: () => readonly Upstream[];
   /** The next upstream is asked beside one that is slow to answer. */
   readonly hedge: boolean;
+  /** Ranges of a large blob that are fetched at once; 1: it comes in one piece. */
+  readonly parallel: number;
   /** As a verified manifest of that repository describes it. */
   readonly expectedSize: number | undefined;
 }

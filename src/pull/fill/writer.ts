@@ -6,6 +6,8 @@ import type { Growing } from './growing.ts';
 
 /** Bytes after which the prefix is first made durable; then at every doubling up to the largest step. */
 const SYNC_FIRST_BYTES = 4 * 1024 * 1024;
+/** Read back at once of what was fetched ahead. */
+const ADOPT_BYTES = 256 * 1024;
 const SYNC_STEP_BYTES = 64 * 1024 * 1024;
 
 /** Writes one fill's bytes to its part and hashes them on the way. What rejects here is the disk's error. */
@@ -40,8 +42,21 @@ export class FillWriter {
   }
 
   async write(chunk: Uint8Array): Promise<void> {
+    await this.#growing.part?.write(chunk, this.#growing.written);
+    await this.#advance(chunk);
+  }
+
+  /** Moves on over bytes that stand in the part already: some of the next `available`. */
+  async adopt(available: number): Promise<void> {
+    const { part, written, digest } = this.#growing;
+    const chunk = new Uint8Array(Math.min(ADOPT_BYTES, available));
+    const count = (await part?.read(chunk, written)) ?? 0;
+    if (count === 0) throw new Error(`the part of ${digest} is shorter than what was written to it`);
+    await this.#advance(chunk.subarray(0, count));
+  }
+
+  async #advance(chunk: Uint8Array): Promise<void> {
     const growing = this.#growing;
-    await growing.part?.write(chunk, growing.written);
     this.#hash.update(chunk);
     growing.advance(growing.written + chunk.byteLength);
     const due = this.#syncedAt === 0 ? SYNC_FIRST_BYTES : Math.min(this.#syncedAt * 2, this.#syncedAt + SYNC_STEP_BYTES);
