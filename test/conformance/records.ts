@@ -190,6 +190,13 @@ export function recordsConformance(name: string, make: () => Promise<StoreUnderT
       await records.putListing(UBUNTU, 'tags?n=1', listing);
       expect(await records.listing(UBUNTU, 'tags?n=1')).toEqual(listing);
       expect(await records.listing(UBUNTU, 'tags?n=2')).toBeUndefined();
+      await records.putListing(UBUNTU, 'tags?n=2', listing);
+      await records.dropListing(UBUNTU, 'tags?n=1');
+      await records.dropListing(UBUNTU, 'tags?n=3');
+      expect([await records.listing(UBUNTU, 'tags?n=1'), await records.listing(UBUNTU, 'tags?n=2')]).toEqual([
+        undefined,
+        listing,
+      ]);
       await records.remember('hub', 'a'.repeat(2000), { value: 'v', until: 9 });
       expect(await records.remembered('hub', 'a'.repeat(2000))).toEqual({ value: 'v', until: 9 });
       expect(await records.remembered('hub', 'a'.repeat(2001))).toBeUndefined();

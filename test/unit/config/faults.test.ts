@@ -57,6 +57,26 @@ const FAULTS: readonly (readonly [title: string, yaml: string, message: string])
     'config.yml:1:39: health.storagedriver.threshold: expected a whole number from 1 to 1000000',
   ],
   [
+    'reserve',
+    'routes: [{ match: "**", upstreams: origin, ratelimit: { reserve: -1 } }]\n',
+    'config.yml:1:66: routes[0].ratelimit.reserve: expected a whole number from 0 to 1000000000',
+  ],
+  [
+    'reserve without its key',
+    `defaults: { ratelimit: 10 }\n${ROUTES}`,
+    'config.yml:1:24: defaults.ratelimit: expected a section of keys',
+  ],
+  [
+    'reserve that is missing',
+    'routes: [{ match: "**", upstreams: origin, ratelimit: {} }]\n',
+    'config.yml:1:44: routes[0].ratelimit.reserve: is missing: expected a whole number from 0 to 1000000000',
+  ],
+  [
+    'reserve under another name',
+    `defaults: { ratelimit: { reserved: 10 } }\n${ROUTES}`,
+    'config.yml:1:26: defaults.ratelimit.reserved: is not a key here; did you mean "reserve"?',
+  ],
+  [
     'word',
     `log:\n  level: inof\n${ROUTES}`,
     'config.yml:2:10: log.level: expected one of error, warn, info, debug; did you mean "info"?',
@@ -96,6 +116,21 @@ const FAULTS: readonly (readonly [title: string, yaml: string, message: string])
     'route without upstreams',
     'routes:\n  - match: "**"\n',
     'config.yml:2:5: routes[0].upstreams: expected the upstreams to ask, such as [origin]; or deny: true, or offline: true',
+  ],
+  [
+    'platform',
+    'routes: [{ match: "**", upstreams: [origin], prefetch: layers, platforms: [linux/amd64, arm64] }]',
+    'config.yml:1:89: routes[0].platforms[1]: expected a platform such as linux/amd64 or linux/arm64/v8',
+  ],
+  [
+    'what is filled ahead',
+    'routes: [{ match: "**", upstreams: [origin], prefetch: layer }]',
+    'config.yml:1:56: routes[0].prefetch: expected one of none, layers; did you mean "layers"?',
+  ],
+  [
+    'what becomes of a tag that is gone',
+    'routes: [{ match: "**", upstreams: [origin], ondelete: delete }]',
+    'config.yml:1:56: routes[0].ondelete: expected one of keep, drop',
   ],
   [
     'deny with upstreams',
