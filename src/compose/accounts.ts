@@ -56,8 +56,10 @@ export function named(provider: CredentialsProvider, account: string): Credentia
       const credentials = await provider(repository, isRefused);
       return credentials && { ...credentials, account };
     } catch (error) {
-      if (!(error instanceof CredentialsUnavailable)) throw error;
-      throw new CredentialsUnavailable(error.message, { refused: error.refused, account });
+      // Of what else is thrown the words are not known, and may quote a secret.
+      const { message, refused } =
+        error instanceof CredentialsUnavailable ? error : { message: 'for an unknown reason', refused: false };
+      throw new CredentialsUnavailable(message, { refused, account });
     }
   };
 }
