@@ -44,7 +44,7 @@ export class Pieces {
   readonly #pieces: Mutable<Piece>[] = [];
   readonly #stop = new AbortController();
   readonly #unlink: () => void;
-  #working: Promise<unknown> = Promise.resolve();
+  #working: Promise<unknown> | undefined;
   #waiting: (() => void)[] = [];
 
   /** From what is written now to the size, which has to be known. */
@@ -59,9 +59,9 @@ export class Pieces {
     this.#unlink = () => stop.removeEventListener('abort', onStop);
   }
 
-  /** Begins to fetch; an upstream has shown by now that it answers ranges. Once. */
+  /** Begins to fetch, if it has not: an upstream has shown by now that it answers ranges. */
   start(): void {
-    this.#working = Promise.all(Array.from({ length: this.#options.count }, () => this.#work()));
+    this.#working ??= Promise.all(Array.from({ length: this.#options.count }, () => this.#work()));
   }
 
   /** The piece in which this byte is, if it is or was fetched here and has more than that. */

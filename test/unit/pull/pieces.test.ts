@@ -57,6 +57,17 @@ describe('[parallel] a large blob in several ranges', () => {
     await expectNothingRuns(house, [hub]);
   });
 
+  test('never more at once than the route says, from the first to the last', async () => {
+    let most = 0;
+    const hub: ScriptedPort = createScriptedPort('hub', () => {
+      most = Math.max(most, hub.openBodies() + 1);
+      return { bytes: huge.bytes, chunkBytes: 1_000_000 };
+    });
+    const house = await houseOf([hub], 2);
+    expect(sha256(await bytesOf(await house.blob('a/b', huge.digest)))).toBe(huge.digest);
+    expect(most).toBe(2);
+  });
+
   test.each([
     ['what is not worth two pieces', 4, 2 * PIECE_BYTES - 1],
     ['where it is not asked for', 1, huge.size],
