@@ -1,3 +1,4 @@
+import { mutants as absence } from './absence.ts';
 import { mutants as blobs } from './blobs.ts';
 import { mutants as config } from './config.ts';
 import { mutants as http } from './http.ts';
@@ -5,6 +6,7 @@ import { mutants as metadata } from './metadata.ts';
 import type { Mutant } from './mutant.ts';
 import { mutants as observe } from './observe.ts';
 import { mutants as oci } from './oci.ts';
+import { mutants as prefetch } from './prefetch.ts';
 import { mutants as pull } from './pull.ts';
 import { mutants as upstream } from './upstream.ts';
 
@@ -18,6 +20,8 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   pull,
   config,
   observe,
+  absence,
+  prefetch,
 };
 
 /** With the room before the name, as it is called when it runs. */

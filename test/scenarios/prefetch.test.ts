@@ -5,7 +5,7 @@ import type { ScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { until } from './acceptance.ts';
 import { scenario, times } from './harness.ts';
 import { ALPINE, blobPath, manifestPath } from './paths.ts';
-import { routesTo, type Settings } from './settings.ts';
+import { chainTo, routesTo, type Settings } from './settings.ts';
 
 const layers = { prefetch: 'layers' };
 const ahead = { settings: (upstream: { readonly url: string }) => routesTo(upstream, layers) };
@@ -102,6 +102,23 @@ describe('prefetch: layers', () => {
       expect(upstream.hits('GET blob')).toBe(10);
     },
     ahead,
+  );
+
+  scenario(
+    'a balance takes one turn for each blob',
+    async (stage) => {
+      const { upstream } = stage;
+      const other = await stage.addUpstream();
+      const image = imageOf(upstream, { layers: times(7, (at) => 2000 + at) });
+      imageOf(other, { layers: times(7, (at) => 2000 + at) });
+      const upstreams = { a: { url: upstream.url }, b: { url: other.url } };
+      const server = await stage.start(chainTo(upstreams, { ...layers, balance: 'round-robin' }));
+      await (await server.get(manifestPath('3'))).bytes();
+      const done = async (): Promise<number> => (await server.metrics()).sum('entrepot_fills_total', { outcome: 'done' });
+      await until(done, (count) => count === image.layers.length + 1);
+      expect([upstream.hits('GET blob'), other.hits('GET blob')]).toEqual([4, 4]);
+    },
+    own,
   );
 
   for (const [what, policy, path] of [
