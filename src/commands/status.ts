@@ -34,11 +34,16 @@ function printUpstreams(upstreams: readonly UpstreamStatus[]): string {
     upstream.name,
     upstream.up ? 'up' : 'DOWN',
     upstream.latencyMs === undefined ? '-' : `${Math.round(upstream.latencyMs)} ms`,
-    upstream.rateLimit === undefined ? '-' : `${upstream.rateLimit.remaining} of ${upstream.rateLimit.limit}`,
+    printBudget(upstream),
     upstream.credentialsValid === undefined ? '-' : upstream.credentialsValid ? 'valid' : 'REFUSED',
     upstream.lastError ?? '',
   ]);
   return printTable([['UPSTREAM', 'STATE', 'LATENCY', 'BUDGET', 'CREDENTIALS', 'LAST ERROR'], ...rows]);
+}
+
+function printBudget({ rateLimit, pausedMs }: UpstreamStatus): string {
+  const left = rateLimit === undefined ? '-' : `${rateLimit.remaining} of ${rateLimit.limit}`;
+  return pausedMs === undefined ? left : `${left}, asked again in ${formatDuration(pausedMs)}`;
 }
 
 function printFills(fills: readonly RunningFill[]): string {

@@ -17,7 +17,7 @@ import { createResolve } from './resolve.ts';
 import { createSignIn, type SignIn } from './sign-in.ts';
 import { createTokens } from './tokens.ts';
 import { createTransport, type Transport } from './transport.ts';
-import { UpstreamError, type Upstream } from './upstream.ts';
+import { UpstreamError, type Upstream, type UpstreamStatus } from './upstream.ts';
 import { createLatency } from './latency.ts';
 import { createBreaker, withBreaker } from './with-breaker.ts';
 import { withLatency } from './with-latency.ts';
@@ -161,7 +161,7 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
       latencyMs: latency.average(),
       credentialsValid: signIn.valid(),
       lastError: observed.lastError,
-      rateLimit: (isPaying() ? account : address).budget.known(),
+      ...budgetOf(isPaying() ? account : address),
       running: slots.running(),
     }),
     standing: () => ({
@@ -190,6 +190,11 @@ interface Face {
   readonly budget: Budget;
   /** Whether its budget is the one by which the upstream is known. */
   readonly isShown: () => boolean;
+}
+
+function budgetOf({ pause, budget }: Face): Pick<UpstreamStatus, 'rateLimit' | 'pausedMs'> {
+  const pausedMs = pause.leftMs('manifest');
+  return { rateLimit: budget.known(), ...(pausedMs > 0 ? { pausedMs } : {}) };
 }
 
 /** 0 while a 429 is waited out. */

@@ -139,5 +139,7 @@ export interface UpstreamStatus {
   readonly credentialsValid: boolean | undefined;
   readonly lastError: string | undefined;
   readonly rateLimit: { readonly limit: number; readonly remaining: number } | undefined;
+  /** Until manifests may be asked for again after a 429; left out where nothing is waited for. */
+  readonly pausedMs?: number;
   readonly running: number;
 }

@@ -120,4 +120,20 @@ export const mutants = [
     replace: '(failed ? config.watched : config.watched)',
     test: ['test/unit/commands/serve.test.ts'],
   },
+  {
+    name: 'a reserve that is touched is not told',
+    guards: ['R11'],
+    file: 'src/observe/report-upstream.ts',
+    find: 'Math.max(share * limit, pulls)',
+    replace: 'share * limit',
+    test: ['test/unit/observe/report.test.ts'],
+  },
+  {
+    name: 'a budget that hovers at its limit is told again and again',
+    guards: ['R11'],
+    file: 'src/observe/report-upstream.ts',
+    find: '!isBelow(event, 2 * LOW_SHARE, 2 * reserve)',
+    replace: '!isBelow(event, LOW_SHARE, reserve)',
+    test: ['test/unit/observe/report.test.ts'],
+  },
 ] as const;

@@ -94,8 +94,8 @@ export const mutants: readonly Mutant[] = [
     name: 'bodies that bring next to nothing are gone on with for ever',
     guards: ['decision 3'],
     file: 'src/pull/fill/sources.ts',
-    find: ' || this.#charged > RESUMES_MAX',
-    replace: '',
+    find: 'charged <= RESUMES_MAX',
+    replace: 'charged > 0',
     test: ['test/unit/pull/fills.test.ts'],
   },
   {

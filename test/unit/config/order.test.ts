@@ -46,3 +46,16 @@ test('a route that an earlier one hides is warned of, with its line; so is an up
     'upstreams.idle stands in no route: it is never asked',
   ]);
 });
+
+test('what defaults keep of a rate limit holds where a route writes nothing else', async () => {
+  const yaml = [
+    'defaults: { ratelimit: { reserve: 20 } }',
+    'routes:',
+    '  - { match: "a.test/**", upstreams: origin }',
+    '  - { match: "b.test/**", upstreams: origin, ratelimit: { reserve: 0 } }',
+  ];
+  const { routes } = await load(yaml.join('\n'));
+  expect(routes.map(({ policy }) => policy.ratelimit.reserve)).toEqual([20, 0]);
+  const plain = await load('routes: [{ match: "**", upstreams: origin }]');
+  expect(plain.routes[0]?.policy.ratelimit.reserve).toBe(0);
+});

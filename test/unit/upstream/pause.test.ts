@@ -213,6 +213,22 @@ describe('what an upstream publishes', () => {
     expect(JSON.stringify([upstream.status(), upstream.events])).not.toContain('192.0.2.7');
   });
 
+  test('is spent by GETs of manifests that came: by no HEAD, no blob and no refusal', async () => {
+    const server = await serve((request, response) => {
+      const isThere = request.url?.endsWith('gone') !== true;
+      const headers = { ...spent, 'content-length': '2', 'docker-content-digest': `sha256:${'a'.repeat(64)}` };
+      answer(response, isThere ? 200 : 404, headers, '{}');
+    });
+    const upstream = upstreamOf(server);
+    const us = (): number => upstream.events.reduce((sum, event) => sum + (event.kind === 'ratelimit' ? event.us : 0), 0);
+    await upstream.ask(wantManifest({ method: 'HEAD' }), never);
+    await upstream.ask(wantBlob(), never);
+    await upstream.ask(wantManifest({ reference: 'gone' }), never);
+    expect(us()).toBe(0);
+    await upstream.ask(wantManifest(), never);
+    expect(us()).toBe(1);
+  });
+
   test('of an account is not what it says of the address by which the account’s repositories are proven', async () => {
     const server = await serve((request, response) => {
       const isAccount = request.headers.authorization !== undefined;
