@@ -31,6 +31,7 @@ test('the budget of each upstream is shown, and for how long a 429 is waited out
       upstream('unsaid', { pausedMs: 2000 }),
       upstream('free', {}),
     ],
+    offline: { all: false, routes: [] },
     fills: [],
     partialFills: 0,
     warnings: [],
