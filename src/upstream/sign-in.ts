@@ -21,7 +21,7 @@ export interface SignIn {
   forget(repository: string): void;
   /** The registry itself refused what we showed it (`direct`). Throws. */
   refuse(pass: Pass, status: number): never;
-  /** The registry took a pass that carries our credentials. */
+  /** The registry took a pass. Of a secret it speaks where that was shown; a token may have outlived the secret that got it. */
   accepted(pass: Pass): void;
   /** True where credentials would be shown for this repository, and are refused or not to be had. */
   isRefused(repository: string, signal: AbortSignal): Promise<boolean>;
@@ -90,9 +90,9 @@ export function createSignIn(options: SignInOptions): SignIn {
   };
   const passFor = async (repository: string, want: Wanted, signal: AbortSignal): Promise<Pass | Refusal> => {
     const credentials = want.at.origin === options.url.origin ? await credentialsFor(repository, signal) : undefined;
+    if (credentials?.kind !== 'bearer' && want.scheme === 'bearer') return await tokenPass(want, credentials, signal);
     if (credentials !== undefined) refusals.check(credentials, want.scopes, signal);
-    if (credentials?.kind === 'bearer' || want.scheme === 'basic') return directPass(want, credentials);
-    return await tokenPass(want, credentials, signal);
+    return directPass(want, credentials);
   };
   const tokenPass = async (
     want: Wanted,
@@ -104,7 +104,9 @@ export function createSignIn(options: SignInOptions): SignIn {
     const host = new URL(want.realm).host;
     if (verdict.kind === 'anonymous' && credentials !== undefined) throw foreignRealm(options.upstream, host);
     const request: TokenRequest = { realm: new URL(want.realm), service: want.service, scopes: want.scopes, credentials };
+    // What is held was given out when the secret was good, and lasts though it is refused by now.
     if (credentials === undefined || options.tokens.holds(request)) return await passByToken(want, request, signal);
+    refusals.check(credentials, want.scopes, signal);
     const running = signing.get(fingerprint(credentials));
     if (running === undefined) return await firstOf(credentials, passByToken(want, request, signal));
     // What it learns of the secret spares the others a refusal each: registries lock accounts for less.
@@ -122,10 +124,11 @@ export function createSignIn(options: SignInOptions): SignIn {
   };
   const passByToken = async (want: Wanted, request: TokenRequest, signal: AbortSignal): Promise<Pass | Refusal> => {
     const { credentials, realm } = request;
+    const isHeld = options.tokens.holds(request);
     const answer = await options.tokens.get(request, signal);
     switch (answer.kind) {
       case 'token':
-        if (credentials !== undefined) refusals.accepted(signerOf(credentials));
+        if (credentials !== undefined && !isHeld) refusals.accepted(signerOf(credentials));
         return {
           kind: 'pass',
           authorization: `Bearer ${answer.token}`,
@@ -185,7 +188,7 @@ export function createSignIn(options: SignInOptions): SignIn {
       throw refusals.refused(pass, undefined, status);
     },
     accepted(pass) {
-      if (!pass.anonymous) refusals.accepted(pass);
+      if (pass.direct) refusals.accepted(pass);
     },
     async isRefused(repository, signal) {
       try {

@@ -170,8 +170,10 @@ describe('Azure', () => {
 
   test('a managed identity asks its machine, past every proxy', async () => {
     const server = await serve(azure);
-    const env = { AZURE_POD_IDENTITY_AUTHORITY_HOST: server.origin };
-    await sourceOf(server, { kind: 'managed', client: 'c' }, { ...env, http_proxy: 'http://127.0.0.1:1' }).get(never);
+    const proxy = await serve((_request, response) => json(response, 200, { refresh_token: 'refresh' }));
+    const env = { AZURE_POD_IDENTITY_AUTHORITY_HOST: server.origin, http_proxy: proxy.origin };
+    await sourceOf(server, { kind: 'managed', client: 'c' }, env).get(never);
+    expect(proxy.seen.map(({ line }) => line)).toEqual([`POST ${server.origin}/oauth2/exchange`]);
     expect(server.seen[0]?.line).toBe(
       'GET /metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fcontainerregistry.azure.net&client_id=c',
     );

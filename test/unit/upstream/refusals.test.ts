@@ -111,8 +111,7 @@ describe('a refused sign-in', () => {
     expect(upstream.events.filter(({ kind }) => kind === 'credentials-refused').length).toBe(1);
     server.good.set('ann', 'bad');
     await clock.advance(5 * MINUTES);
-    const [first] = await Promise.all([upstream.ask(wantManifest({ repository: 'acme/r1' }), never)]);
-    expectFound(first).body?.close();
+    expectFound(await upstream.ask(wantManifest({ repository: 'acme/r1' }), never)).body?.close();
     expect([server.signIns(), upstream.status().credentialsValid]).toEqual([4, true]);
   });
 
@@ -132,6 +131,20 @@ describe('a refused sign-in', () => {
     await clock.advance(15_000);
     expect(await ask()).toBe('found');
   });
+});
+
+test('a token that outlives the secret goes on serving, and proves nothing of the secret', async () => {
+  const server = await registry();
+  server.good.set('ann', 'pw');
+  const upstream = upstreamOf(server, { credentials: async () => account('ann', 'pw'), use: 'all' });
+  const ask = (repository: string): Promise<string> => outcome(upstream.ask(wantManifest({ repository }), never));
+  expect(await ask('acme/held')).toBe('found');
+  server.good.clear();
+  for (let again = 0; again < 3; again++) {
+    expect(await ask('acme/other')).toContain('refused our credentials');
+    expect(await ask('acme/held')).toBe('found');
+  }
+  expect([server.signIns(), upstream.status().credentialsValid]).toEqual([2, false]);
 });
 
 describe('of two accounts of one registry', () => {
