@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'vitest';
@@ -23,8 +23,9 @@ scenario(
     evil.all.status(401, { 'www-authenticate': `Bearer realm="${evil.url}/token?k=${CANARY}-realm",service="s"` });
     const file = join(directory, 'password');
     await writeFile(file, `${CANARY}-file\n`);
-    const env = environment();
-    const server = await stage.startProcess(canarySettings(upstream.url, evil.url, file), { env });
+    const env = environment(directory);
+    const accounts = await canaryAccounts(directory, upstream.url, evil.url);
+    const server = await stage.startProcess(canarySettings(upstream.url, evil.url, file, accounts), { env });
 
     const seen = new Map<string, string>();
     await (await server.get(blobPath(image.layers[0]!, 'library/good'))).bytes();
@@ -46,6 +47,8 @@ scenario(
     expect(told).toEqual([]);
     // They were in use all the same.
     expect(JSON.stringify(upstream.requests)).toContain(`${CANARY}-key`);
+    for (const secret of [`Bearer ${CANARY}-bearer`, `${CANARY}-azure`, `Credential=${CANARY}-access`])
+      expect(JSON.stringify(evil.requests)).toContain(secret);
   },
   { settings: null, timeoutMs: 60_000 },
 );
@@ -60,10 +63,36 @@ const COMMANDS = [
   ['status'],
   ['status', '--json'],
   ['explain', 'bad:1'],
+  ['explain', 'accounts:1'],
   ['ls'],
 ] as const;
 
-function canarySettings(good: string, evil: string, passwordfile: string): Settings {
+/** One upstream for each way to sign in, the endpoints that give out credentials being evil. */
+async function canaryAccounts(directory: string, good: string, evil: string): Promise<Settings> {
+  const [helper, config, keyfile] = ['docker-credential-leaky', 'docker.json', 'key.json'].map((name) => join(directory, name));
+  await writeFile(helper!, `#!/bin/sh\necho '{"Username":"u","Secret":"${CANARY}-helper"'\necho ${CANARY}-helper >&2\n`);
+  await chmod(helper!, 0o755);
+  const auth = Buffer.from(`u:${CANARY}-config`).toString('base64');
+  await writeFile(config!, JSON.stringify({ auths: { [new URL(good).host]: { auth }, [new URL(evil).host]: { auth } } }));
+  const key = {
+    type: 'service_account',
+    client_email: 'e',
+    private_key: `${CANARY}-key`,
+    token_uri: `${evil}/t?k=${CANARY}-uri`,
+  };
+  await writeFile(keyfile!, JSON.stringify(key));
+  return {
+    bearer: { url: evil, token: `${CANARY}-bearer` },
+    identity: { url: evil, identitytoken: `${CANARY}-identity` },
+    docker: { url: evil, config: config! },
+    leaky: { url: evil, helper: 'leaky' },
+    amazon: { url: evil, ecr: { region: 'eu-west-1', endpoint: evil } },
+    google: { url: evil, gcp: { keyfile: keyfile! } },
+    azure: { url: evil, acr: { tenant: 'dir', clientid: 'c', clientsecret: `${CANARY}-azure`, authority: evil } },
+  };
+}
+
+function canarySettings(good: string, evil: string, passwordfile: string, accounts: Settings): Settings {
   let count = 0;
   const next = (): string => `${CANARY}-${++count}`;
   return {
@@ -85,22 +114,30 @@ function canarySettings(good: string, evil: string, passwordfile: string): Setti
       odd: { url: 'https://odd.test', username: 'h', password: next(), proxy: `http://p:${next()}%zz@127.0.0.1:1` },
       around: { url: 'https://around.test', username: 'i', password: next() },
       down: { url: 'http://127.0.0.1:1', username: 'j', password: next() },
+      ...accounts,
     },
     routes: [
       { match: 'docker.io/library/good', upstreams: ['good'] },
+      { match: 'docker.io/library/accounts', upstreams: Object.keys(accounts) },
       { match: 'docker.io/**', upstreams: ['evil', 'plain', 'secure', 'odd', 'around', 'down'] },
     ],
   };
 }
 
-function environment(): Record<string, string> {
-  return { HTTPS_PROXY: `http://q:${CANARY}-env@127.0.0.1:1`, REGISTRY_NOTHING: `${CANARY}-nothing` };
+function environment(directory: string): Record<string, string> {
+  return {
+    PATH: `${directory}:${process.env['PATH']}`,
+    HTTPS_PROXY: `http://q:${CANARY}-env@127.0.0.1:1`,
+    REGISTRY_NOTHING: `${CANARY}-nothing`,
+    AWS_ACCESS_KEY_ID: `${CANARY}-access`,
+    AWS_SECRET_ACCESS_KEY: `${CANARY}-aws`,
+  };
 }
 
 function paths(manifest: string, blob: Pick<Blob, 'digest'>): string[] {
   const query = `?token=${CANARY}-query`;
   return [
-    ...['library/good', 'library/bad'].flatMap((repository) => [
+    ...['library/good', 'library/bad', 'library/accounts'].flatMap((repository) => [
       `${manifestPath('1', repository)}${query}`,
       manifestPath(manifest, repository),
       blobPath(blob, repository),
@@ -121,7 +158,7 @@ async function askFor(server: RunningProcess, path: string): Promise<string> {
 
 async function command(file: string, [name, ...flags]: readonly string[], env: Record<string, string>): Promise<string> {
   const more = name === 'check' ? [file] : ['--config', file];
-  const options = { env: { PATH: process.env['PATH'], ...env } };
+  const options = { env };
   const { stdout, stderr } = await run(process.execPath, [MAIN, name!, ...flags, ...more], options).catch(
     (error: unknown) => error as { stdout: string; stderr: string },
   );
