@@ -36,8 +36,9 @@ export function withQuota(options: QuotaOptions): Ask {
     const isList = request.kind === 'tags' || request.kind === 'referrers';
     const { range: _range, ...whole } = request;
     const answer = await options.anonymous(isList ? request : { ...whole, method: 'HEAD' }, signal);
-    if (answer.kind === 'found') await keep(options, key);
-    return answer;
+    const proof = answer.kind === 'limited' && !isList ? await proveByTags(options, request, signal, answer) : answer;
+    if (proof.kind === 'found') await keep(options, key);
+    return proof;
   };
   return async (request, signal) => {
     const key = `public ${request.registry}/${request.repository}`;
@@ -55,6 +56,28 @@ export function withQuota(options: QuotaOptions): Ask {
     if (answer.kind !== 'found' || request.kind === 'tags' || request.kind === 'referrers') return answer;
     return asPublic(await options.signed(request, signal));
   };
+}
+
+/**
+ * An address that has nothing left must not keep an account from spending what it has. Lists are no pulls, and who may read
+ * a repository's tags may pull it (distribution-spec auth/scope.md: both are `pull`). Otherwise it stays `limited`.
+ */
+async function proveByTags(
+  { anonymous }: QuotaOptions,
+  { registry, repository }: UpstreamRequest,
+  signal: AbortSignal,
+  limited: UpstreamAnswer,
+): Promise<UpstreamAnswer> {
+  try {
+    const list = { kind: 'tags', method: 'GET', registry, repository, reference: '', query: { n: '1' } } as const;
+    const answer = await anonymous(list, signal);
+    if (answer.kind !== 'found') return limited;
+    answer.body?.close();
+    return { ...answer, body: undefined };
+  } catch {
+    // That it could not be found out changes nothing about what was said.
+    return limited;
+  }
 }
 
 function asPublic(answer: UpstreamAnswer): UpstreamAnswer {

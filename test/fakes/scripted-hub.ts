@@ -12,6 +12,8 @@ export interface HubOptions {
   readonly anonymous?: number;
   /** Seconds; default 3600. `null`: a 429 says nothing of it. */
   readonly retryAfter?: number | null;
+  /** HEAD is refused too where nothing is left. */
+  readonly refusesHead?: boolean;
 }
 
 /**
@@ -62,12 +64,9 @@ export async function createScriptedHub(options: HubOptions): Promise<ScriptedHu
   }
 
   function answerManifest(request: IncomingMessage, response: ServerResponse, reference: string): void {
-    const who = /^Bearer token-of-(.+)$/.exec(request.headers.authorization ?? '')?.[1];
+    const who = whoOf(request, response);
     const remaining = left.get(who ?? '');
-    if (who === undefined || remaining === undefined) {
-      const challenge = `Bearer realm="http://${request.headers.host}/token",service="hub",scope="repository:library/app:pull"`;
-      return send(response, 401, { 'www-authenticate': challenge }, '{}');
-    }
+    if (who === undefined || remaining === undefined) return;
     lines.push(request.method ?? '');
     const isPull = request.method === 'GET';
     const said = (rest: number): Record<string, string> => ({
@@ -75,7 +74,7 @@ export async function createScriptedHub(options: HubOptions): Promise<ScriptedHu
       'ratelimit-remaining': `${rest};w=21600`,
       'docker-ratelimit-source': `source-of-${who}`,
     });
-    if (isPull && remaining === 0) {
+    if ((isPull || options.refusesHead === true) && remaining === 0) {
       refusals++;
       const after = options.retryAfter === null ? {} : { 'retry-after': String(options.retryAfter ?? 3600) };
       return send(response, 429, { ...said(0), ...after }, JSON.stringify({ errors: [{ code: 'TOOMANYREQUESTS' }] }));
@@ -89,10 +88,25 @@ export async function createScriptedHub(options: HubOptions): Promise<ScriptedHu
     send(response, 200, headers, found.bytes);
   }
 
+  /** `undefined`: nobody yet, and told so. */
+  function whoOf(request: IncomingMessage, response: ServerResponse): string | undefined {
+    const who = /^Bearer token-of-(.+)$/.exec(request.headers.authorization ?? '')?.[1];
+    if (who !== undefined && left.has(who)) return who;
+    const challenge = `Bearer realm="http://${request.headers.host}/token",service="hub",scope="repository:library/app:pull"`;
+    send(response, 401, { 'www-authenticate': challenge }, '{}');
+    return undefined;
+  }
+
+  function answerTags(request: IncomingMessage, response: ServerResponse): void {
+    if (whoOf(request, response) === undefined) return;
+    send(response, 200, {}, JSON.stringify({ name: 'library/app', tags: [...manifests.keys()] }));
+  }
+
   const server = createServer((request, response) => {
     const path = (request.url ?? '').split('?')[0]!;
     const reference = /^\/v2\/library\/app\/manifests\/([^/]+)$/.exec(path)?.[1];
     if (path === '/token') token(request, response);
+    else if (path === '/v2/library/app/tags/list') answerTags(request, response);
     else if (reference !== undefined) answerManifest(request, response, reference);
     else send(response, 404, {}, JSON.stringify({ errors: [{ code: 'NAME_UNKNOWN' }] }));
   });

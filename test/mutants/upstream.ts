@@ -514,4 +514,20 @@ export const mutants = [
     replace: 'anonymously, () => true)',
     test: unit('pause'),
   },
+  {
+    name: 'an address that is spent keeps the account from spending',
+    guards: ['promise 4', 'R11'],
+    file: 'src/upstream/with-quota.ts',
+    find: "answer.kind === 'limited' && !isList",
+    replace: "answer.kind === 'limited' && isList",
+    test: unit('wrappers'),
+  },
+  {
+    name: 'a list that is not there says what is there',
+    guards: ['promise 9', 'R11'],
+    file: 'src/upstream/with-quota.ts',
+    find: "    if (answer.kind !== 'found') return limited;\n",
+    replace: '',
+    test: unit('wrappers'),
+  },
 ];

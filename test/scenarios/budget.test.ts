@@ -68,6 +68,19 @@ describe('acceptance: two accounts with 10 and 100 pulls left', () => {
   );
 
   scenario(
+    'an address that is spent, to the last HEAD, keeps no account from spending what it has',
+    async (stage) => {
+      const hub = await hubOf(stage, { accounts: { ann: 3 }, anonymous: 0, refusesHead: true });
+      const server = await stage.start(accounts(hub, ['ann']));
+      for (const tag of ['a', 'b', 'c']) expect((await server.get(path(tag))).status).toBe(200);
+      await expectLimited(await server.get(path('d')));
+      await expectStale(server, hub, 'a');
+      expect(hub.pulls('ann')).toBe(3);
+    },
+    own,
+  );
+
+  scenario(
     'asked for by all at once: just as many pulls succeed as were left',
     async (stage) => {
       const hub = await hubOf(stage, { accounts: { ann: 10, ben: 100 } });

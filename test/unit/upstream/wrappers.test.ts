@@ -220,12 +220,12 @@ describe('slots', () => {
 });
 
 describe('use: quota', () => {
-  function quota(anonymous: () => Promise<UpstreamAnswer>, memory: Memory = createProcessMemory()) {
+  function quota(anonymous: (kind: string) => Promise<UpstreamAnswer>, memory: Memory = createProcessMemory()) {
     const clock = createFakeClock();
     const asked: string[] = [];
     const ask = withQuota({
       signed: async (request) => (asked.push(`signed ${request.method} ${request.kind}`), FOUND),
-      anonymous: async (request) => (asked.push(`anonymous ${request.method} ${request.kind}`), await anonymous()),
+      anonymous: async (request) => (asked.push(`anonymous ${request.method} ${request.kind}`), await anonymous(request.kind)),
       clock,
       memory,
       proofMs: 900_000,
@@ -243,14 +243,32 @@ describe('use: quota', () => {
     expect(asked.slice(3)).toEqual(['anonymous HEAD blob', 'signed GET blob']);
   });
 
-  test.each<UpstreamAnswer>([
-    { kind: 'absent', hint: 'sign in' },
-    { kind: 'limited', retryAfterSeconds: 9 },
-  ])('what cannot is not asked for with them: %j', async (said) => {
+  test('what cannot is not asked for with them', async () => {
+    const said = { kind: 'absent', hint: 'sign in' } as const;
     const { ask, asked } = quota(async () => said);
     expect(await ask(wantManifest(), never)).toEqual(said);
     expect(await ask(wantManifest(), never)).toEqual(said);
     expect(asked).toEqual(['anonymous HEAD manifest', 'anonymous HEAD manifest']);
+  });
+
+  const spent = { kind: 'limited', retryAfterSeconds: 9 } as const;
+
+  test('an address with nothing left proves by a list, which costs none', async () => {
+    const { ask, asked } = quota(async (kind) => (kind === 'tags' ? FOUND : spent));
+    expect(await ask(wantManifest(), never)).toMatchObject({ kind: 'found', anonymous: true });
+    await ask(wantManifest(), never);
+    expect(asked).toEqual(['anonymous HEAD manifest', 'anonymous GET tags', 'signed GET manifest', 'signed GET manifest']);
+  });
+
+  test.each<[string, () => Promise<UpstreamAnswer>]>([
+    ['is limited too', async () => spent],
+    ['is not there', async () => ABSENT],
+    ['fails', async () => await Promise.reject(failure('connect'))],
+  ])('a list that %s proves nothing', async (_how, list) => {
+    const { ask, asked } = quota(async (kind) => (kind === 'tags' ? await list() : spent));
+    expect(await ask(wantManifest(), never)).toEqual(spent);
+    expect(await ask(wantBlob(), never)).toEqual(spent);
+    expect(asked.filter((line) => line.startsWith('signed'))).toEqual([]);
   });
 
   test('trouble is trouble, not a proof', async () => {
