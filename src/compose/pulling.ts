@@ -23,7 +23,10 @@ export interface Pulling {
   readonly fills: Fills;
   /** Drops parts that nobody goes on with, now and every hour. */
   sweep(): void;
-  /** The routes are others now: what was said of the old chains is forgotten, and nothing is filled ahead for them. */
+  /**
+   * The routes are others now: what was said of the old chains is forgotten, nothing is filled ahead for them, and where a
+   * route is offline now, what nobody reads stops as well.
+   */
   rerouted(): void;
   /** Begins no more fills that no client asks for. */
   quiet(): void;
@@ -84,6 +87,7 @@ export function createPulling(
     rerouted() {
       absences.clear();
       prefetch.clear();
+      fills.parkOrphans((repository) => isOffline(chains(), repository));
     },
     quiet: () => prefetch.stop(),
     async park() {
@@ -92,4 +96,9 @@ export function createPulling(
       await Promise.all([fills.park(), unrecordedFills.park()]);
     },
   };
+}
+
+function isOffline({ router }: Chains, holder: string): boolean {
+  const slash = holder.indexOf('/');
+  return router({ registry: holder.slice(0, slash), repository: holder.slice(slash + 1) })?.policy.offline === true;
 }

@@ -48,6 +48,11 @@ export class Fills {
     return !this.inTrouble() && orphans < ORPHANS_MAX;
   }
 
+  /** Parks those of such repositories that nobody reads. */
+  parkOrphans(isConcerned: (holder: string) => boolean): void {
+    for (const fill of this.#running.values()) if (fill.isOrphan() && isConcerned(fill.holder)) fill.park();
+  }
+
   isRunning(digest: Digest): boolean {
     return this.#running.has(digest);
   }

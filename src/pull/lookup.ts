@@ -1,5 +1,5 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
-import type { Records, TagRecord } from '../metadata/records.ts';
+import type { LinkRecord, Records, TagRecord } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Content } from './content.ts';
@@ -7,6 +7,7 @@ import type { ReportPull } from './events.ts';
 import { judge, mayBeStale, type Freshness } from './freshness.ts';
 import { heldContent } from './held.ts';
 import type { RoutePolicy } from './route.ts';
+import { troubleOf } from './trouble.ts';
 
 export interface LookupDeps {
   readonly blobs: BlobStore;
@@ -38,8 +39,22 @@ export async function lookupBlob(deps: LookupDeps, repository: string, digest: D
   }
   // Public on both sides: the manifest that names it and the bytes themselves (decision 8).
   if (described?.public !== true || !blob.public) return { kind: 'unlinked', size: blob.size };
-  await deps.records.putLink(repository, digest, { kind: 'blob', size: blob.size, by: 'public', at: deps.clock.now() });
+  await notePublic(deps, repository, digest, { kind: 'blob', size: blob.size });
   return { kind: 'held', content: heldContent(deps.blobs, digest, blob.size), size: blob.size };
+}
+
+/** Only saves the next one from finding it out again: what cannot be noted is served all the same (promise 5). */
+async function notePublic(
+  { records, clock, report }: LookupDeps,
+  repository: string,
+  digest: Digest,
+  link: Pick<LinkRecord, 'kind' | 'size' | 'mediaType'>,
+): Promise<void> {
+  try {
+    await records.putLink(repository, digest, { ...link, by: 'public', at: clock.now() });
+  } catch (error) {
+    report({ kind: 'bypass', reason: troubleOf(error), error });
+  }
 }
 
 /** A file that vanished or was cut short is a miss, and heals by being fetched again (reliability.md, R23). */
@@ -72,7 +87,7 @@ export async function lookupManifest(deps: LookupDeps, repository: string, diges
   const blob = await deps.records.blob(digest);
   if (blob?.public !== true || blob.state !== 'held' || blob.size !== described.size) return undefined;
   const { mediaType, size } = described;
-  await deps.records.putLink(repository, digest, { kind: 'manifest', size, mediaType, by: 'public', at: deps.clock.now() });
+  await notePublic(deps, repository, digest, { kind: 'manifest', size, mediaType });
   return { digest, mediaType, size };
 }
 

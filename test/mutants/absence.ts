@@ -47,6 +47,22 @@ export const mutants: readonly Mutant[] = [
     test: ['test/unit/pull/offline.test.ts'],
   },
   {
+    name: 'public content is not served where that cannot be noted',
+    guards: ['promise 5'],
+    file: 'src/pull/lookup.ts',
+    find: "    report({ kind: 'bypass', reason: troubleOf(error), error });\n",
+    replace: "    report({ kind: 'bypass', reason: troubleOf(error), error });\n    throw error;\n",
+    test: ['test/unit/pull/offline.test.ts'],
+  },
+  {
+    name: 'after a reload to offline, what nobody reads goes on asking',
+    guards: ['contract, offline'],
+    file: 'src/compose/pulling.ts',
+    find: '      fills.parkOrphans((repository) => isOffline(chains(), repository));\n',
+    replace: '',
+    test: [OFFLINE],
+  },
+  {
     name: 'the upstreams of offline routes are made all the same',
     guards: ['contract, offline'],
     file: 'src/compose/upstreams.ts',
@@ -130,8 +146,8 @@ export const mutants: readonly Mutant[] = [
     name: 'a list that is gone is dropped although the route says keep',
     guards: ['contract, ondelete'],
     file: 'src/pull/lists/listing.ts',
-    find: 'if (keeps(ask.route) || !isCertain(absence))',
-    replace: 'if (!isCertain(absence))',
+    find: "  return policy.onDelete === 'keep' || !isCertain(absence);",
+    replace: '  return policy === undefined || !isCertain(absence);',
     test: [ABSENCE],
   },
   {

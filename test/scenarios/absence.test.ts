@@ -214,7 +214,7 @@ describe('a tag that vanished upstream', () => {
     scenario(
       `ondelete drop, but one of the chain ${what}: kept`,
       async (stage) => {
-        const { a, b, server } = await three(stage, { ...gone('drop'), retry: '0s' });
+        const { a, b, server } = await three(stage, { tagttl: '0s', retry: '0s', ondelete: 'drop' });
         const image = b.image(ALPINE, '3');
         await (await server.get(manifestPath('3'))).bytes();
         await (await server.get(tagsPath)).bytes();

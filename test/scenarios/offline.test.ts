@@ -7,6 +7,7 @@ import { printRoutes } from '../../src/commands/print-config.ts';
 import { printStatus } from '../../src/commands/status.ts';
 import { randomBlob } from '../fakes/images.ts';
 import type { Reply } from '../fakes/http-client.ts';
+import { createGate } from '../fakes/scripted-behaviour.ts';
 import { load } from '../unit/config/load.ts';
 import { scenario, times, type Stage } from './harness.ts';
 import { ALPINE, blobPath, fileOf, manifestPath } from './paths.ts';
@@ -203,6 +204,29 @@ describe('offline', () => {
       expect(await digests(await server.get(`${path}${image.top.digest}?artifactType=application/x`))).toEqual([]);
       expect(await digests(await server.get(`${path}${randomBlob(3).digest}`))).toEqual([]);
       expect(upstream.requests).toEqual([]);
+    },
+    own,
+  );
+
+  scenario(
+    'a reload to offline: what nobody reads stops asking, what a client reads goes on',
+    async (stage) => {
+      const { upstream } = stage;
+      const server = await stage.start(routesTo(upstream));
+      const [read, left] = [randomBlob(400_000, 1), randomBlob(400_000, 2)];
+      const gate = createGate();
+      for (const blob of [read, left]) upstream.blob(ALPINE, blob).holdAfter(200_000, gate);
+      const reading = await server.get(blobPath(read));
+      const leaving = await server.get(blobPath(left));
+      leaving.abort();
+      await server.logged('request', ({ aborted }) => aborted === true);
+      await server.reload({ ...routesTo(upstream), offline: true });
+      await server.logged('fill ended', ({ outcome, digest }) => outcome === 'parked' && digest === left.digest);
+      gate.open();
+      expect(await reading.sha256()).toBe(read.digest);
+      await server.settled();
+      expect((await server.get(blobPath(read))).status).toBe(200);
+      expect(await refused(await server.get(blobPath(left)))).toBe('404 BLOB_UNKNOWN');
     },
     own,
   );

@@ -68,7 +68,7 @@ export class Listings {
       return listed(record, { outcome: 'hit', ttlSeconds: ttlSeconds(record, route.policy, now) }, []);
     if (record !== undefined && freshness === 'backoff') return this.#stale(ask, record, []);
     const absence = this.#deps.absences.get(`${route.name} ${holder} ${key}`);
-    if (absence !== undefined && record !== undefined && keeps(route)) return this.#stale(ask, record, [], GONE);
+    if (absence !== undefined && record !== undefined && isKept(route, absence)) return this.#stale(ask, record, [], GONE);
     if (absence !== undefined) return { ...absence, remembered: true };
     return this.#ask(ask, holder, record);
   }
@@ -94,7 +94,7 @@ export class Listings {
 
   /** The whole chain no longer knows it (`ondelete`). */
   async #gone(ask: ListAsk, holder: string, record: ListingRecord, absence: Absence): Promise<Listed | Absence> {
-    if (keeps(ask.route) || !isCertain(absence)) return this.#stale(ask, record, absence.tried, GONE);
+    if (isKept(ask.route, absence)) return this.#stale(ask, record, absence.tried, GONE);
     try {
       await this.#deps.records.dropListing(holder, ask.key);
     } catch (error) {
@@ -161,8 +161,8 @@ export class Listings {
 const UNASKED = 'stale: no upstream could be asked';
 const GONE = 'the list is gone upstream';
 
-function keeps({ policy }: Route): boolean {
-  return policy.onDelete === 'keep';
+function isKept({ policy }: Route, absence: Absence): boolean {
+  return policy.onDelete === 'keep' || !isCertain(absence);
 }
 
 function listed({ body, headers }: ListingRecord, source: Source, tried: readonly Tried[]): Listed {

@@ -26,7 +26,7 @@ async function offline() {
   const never = createScriptedPort('never', () => trouble('never'));
   // Whom it would ask, if it asked.
   const house = await createHouse({ chain: [never], disk, metadata, process: 1, policy: { offline: true } });
-  return { house, metadata, disk, never };
+  return { house, metadata, disk, never, online };
 }
 
 const refusalOf = (asked: Promise<unknown>): Promise<unknown> =>
@@ -62,6 +62,17 @@ describe('offline', () => {
     for (const ask of asked) expect(await refusalOf(ask())).toEqual([503, 'UNAVAILABLE', { offline: true }]);
     expect(house.events).toContainEqual(expect.objectContaining({ kind: 'bypass', reason: 'metadata' }));
     expect(never.asked).toEqual([]);
+  });
+
+  test('public content of two repositories is served although that cannot be noted', async () => {
+    const { house, metadata, online } = await offline();
+    await online.manifest('c/d', '3');
+    metadata.beforeCommit(() => {
+      throw new Error('read only');
+    });
+    expect((await house.blob('c/d', config.digest)).status).toBe(200);
+    expect((await house.blob('c/d', layers[0]!.digest)).status).toBe(200);
+    expect(house.events).toContainEqual(expect.objectContaining({ kind: 'bypass', reason: 'metadata' }));
   });
 
   test('a disk that cannot be read is trouble too', async () => {
