@@ -44,7 +44,7 @@ describe('prefetch', () => {
     for (const { digest } of [config, ...layers]) expect(await house.records.link('docker.io/a/b', digest)).toBeDefined();
   });
 
-  test('[P60] a size that contradicts the manifest is refused ahead as it would be for a client', async () => {
+  test('[decision 7] a size that contradicts the manifest is refused ahead as it would be for a client', async () => {
     const hub = portOf(all, (supply) => ({ ...supply, bytes: Buffer.concat([supply.bytes, Buffer.from('x')]) }));
     const house = await houseOf({ chain: [hub] });
     await house.serve(top.digest);
