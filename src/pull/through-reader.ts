@@ -9,14 +9,16 @@ import {
   type UpstreamRequest,
 } from '../upstream/upstream.ts';
 import { missStatus } from './cache-status.ts';
-import { askChain, CHAIN_DEADLINE_MS } from './chain.ts';
+import { askOne } from './ask-one.ts';
+import { CHAIN_DEADLINE_MS } from './chain.ts';
 import type { Reader } from './content.ts';
 import { discarding } from './fill/discarding.ts';
 import type { ReportPull } from './events.ts';
-import type { Blame } from './fill/sources.ts';
+import { Sources, type Blame } from './fill/sources.ts';
 import type { HeldBack } from './fill/growing-reader.ts';
 import { SMALL_BYTES, TAIL_BYTES } from './fill/growing.ts';
 import { refusalError } from './refusal-error.ts';
+import { Refusals } from './refusal.ts';
 
 /** Where bytes that cannot be kept come from. */
 export interface ThroughSource {
@@ -30,9 +32,6 @@ export interface ThroughSource {
   readonly size: number | undefined;
 }
 
-/** A broken body is gone on with this often for each reader; every time from where it broke. */
-const RESUMES_MAX = 50;
-
 /** One client's own transfer: nothing of it is kept, and what it holds in memory is at most a small blob or the tail. */
 export class ThroughReader implements Reader {
   readonly #source: ThroughSource;
@@ -40,7 +39,12 @@ export class ThroughReader implements Reader {
   readonly #hash: Hash | undefined;
   readonly #abort = new AbortController();
   readonly #forgetSignal: () => void;
+  /** Whom to ask for the next byte, as a fill does. */
+  readonly #sources: Sources;
+  readonly #refusals = new Refusals();
   #body: UpstreamBody | undefined;
+  /** Where it began. */
+  #bodyFrom = 0;
   /** Of whom the body is. */
   #upstream = '';
   /** All came in one body of one upstream. */
@@ -51,11 +55,11 @@ export class ThroughReader implements Reader {
   #held: Uint8Array[] = [];
   #heldBytes = 0;
   #ended = false;
-  #resumes = 0;
 
   /** `back`: bytes from `from` on that are here already, and their hash; without it nothing is verified or held back. */
   constructor(source: ThroughSource, from: number, to: number | undefined, back: HeldBack | undefined, signal: AbortSignal) {
     this.#source = source;
+    this.#sources = new Sources(source.blame.candidates(source.digest, source.chain));
     this.#position = from + (back?.held.byteLength ?? 0);
     this.#to = to;
     this.#hash = back?.hash;
@@ -70,24 +74,37 @@ export class ThroughReader implements Reader {
 
   /** Rejects with RegistryError where no upstream supplies the next byte. */
   async connect(): Promise<void> {
-    const { clock, chain, blame, registry, repository, digest } = this.#source;
-    const result = await askChain(
-      clock,
-      {
-        chain: blame.candidates(digest, chain),
-        request: this.#request(),
-        signal: this.#abort.signal,
-        deadlineMs: CHAIN_DEADLINE_MS,
-        hedge: false, // A transfer that is wanted for its body alone is not begun twice.
-      },
-      async (answer, upstream) => this.#accept(answer, upstream),
-    );
-    if (result.kind !== 'found') {
-      const status = missStatus(result.tried.at(-1)?.upstream);
-      throw refusalError(result, { kind: 'blob', registry, repository, reference: digest }, status);
+    const { clock, registry, repository, digest } = this.#source;
+    const endsAt = clock.monotonic() + CHAIN_DEADLINE_MS;
+    for (let upstream = this.#sources.current(); upstream !== undefined; upstream = this.#sources.current()) {
+      if (await this.#ask(upstream, endsAt - clock.monotonic())) return;
+      this.#sources.refused(upstream);
     }
-    this.#body = result.value;
-    this.#upstream = result.upstream.name;
+    const refusal = this.#refusals.fold();
+    const status = missStatus(refusal.tried.at(-1)?.upstream);
+    throw refusalError(refusal, { kind: 'blob', registry, repository, reference: digest }, status);
+  }
+
+  /** True when it has a body now. */
+  async #ask(upstream: Upstream, limitMs: number): Promise<boolean> {
+    const { clock } = this.#source;
+    const { signal } = this.#abort;
+    const askedAt = clock.monotonic();
+    const accept = (answer: UpstreamFound): Promise<UpstreamBody> => this.#accept(answer, upstream);
+    try {
+      const said = await askOne(clock, upstream, this.#request(), signal, limitMs, accept);
+      if (said.kind === 'found') {
+        this.#body = said.value;
+        this.#bodyFrom = this.#position;
+        this.#upstream = upstream.name;
+        return true;
+      }
+      this.#refusals.add(upstream.name, said, clock.monotonic() - askedAt);
+    } catch (error) {
+      if (signal.aborted || !(error instanceof UpstreamError)) throw error;
+      this.#refusals.addError(error, clock.monotonic() - askedAt);
+    }
+    return false;
   }
 
   async read(into: Uint8Array): Promise<number> {
@@ -149,18 +166,26 @@ export class ThroughReader implements Reader {
   }
 
   async #receive(): Promise<void> {
-    try {
-      const chunk = await this.#body?.read();
-      if (chunk !== undefined) return this.#take(chunk);
-      if (this.#complete()) return this.#verify();
-    } catch (error) {
-      if (!(error instanceof UpstreamError)) throw error;
-    }
-    this.#resumes += 1;
-    if (this.#resumes > RESUMES_MAX) throw new Error(`${this.#source.digest} broke ${RESUMES_MAX} times`);
+    const broken = await this.#receiveOne();
+    if (broken === undefined) return;
     this.#body?.close();
     this.#whole &&= this.#position === 0;
+    if (this.#sources.broke(this.#position - this.#bodyFrom, broken.reason === 'stall')) this.#refusals.addError(broken, 0);
     await this.connect();
+  }
+
+  /** Why the body goes on no longer, where it is not at its end. */
+  async #receiveOne(): Promise<UpstreamError | undefined> {
+    try {
+      const chunk = await this.#body?.read();
+      if (chunk !== undefined) this.#take(chunk);
+      else if (this.#complete()) this.#verify();
+      else return new UpstreamError(this.#upstream, 'cut', `${this.#upstream} ended its body at byte ${this.#position}`);
+    } catch (error) {
+      if (error instanceof UpstreamError) return error;
+      throw error;
+    }
+    return undefined;
   }
 
   #take(chunk: Uint8Array): void {

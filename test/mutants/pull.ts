@@ -91,6 +91,22 @@ export const mutants: readonly Mutant[] = [
     test: ['test/unit/pull/fills.test.ts'],
   },
   {
+    name: 'who was cut for wrong bytes is cut for the next ones too',
+    guards: ['promise 1', 'decision 4'],
+    file: 'src/pull/fill/growing.ts',
+    find: 'this.generation === 0 ? SMALL_BYTES : SPOILT_BYTES',
+    replace: 'SMALL_BYTES',
+    test: ['test/unit/pull/fills.test.ts'],
+  },
+  {
+    name: 'what passes through waits for a stalled upstream again and again',
+    guards: ['decision 3'],
+    file: 'src/pull/through-reader.ts',
+    find: "broken.reason === 'stall'",
+    replace: 'false',
+    test: ['test/unit/pull/ahead.test.ts'],
+  },
+  {
     name: 'bodies that bring next to nothing are gone on with for ever',
     guards: ['decision 3'],
     file: 'src/pull/fill/sources.ts',

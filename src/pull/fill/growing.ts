@@ -8,6 +8,9 @@ export const TAIL_BYTES = 64 * 1024;
 /** Blobs of known size up to this are verified before their first byte leaves (promise 1). */
 export const SMALL_BYTES = 256 * 1024;
 
+/** The same once wrong bytes have been sent: who was cut for them and asks again is not cut a second time. */
+const SPOILT_BYTES = 32 * 1024 * 1024;
+
 /**
  * `running`: bytes arrive. `done`: verified. `failed`: nothing more comes, whoever waits is cut. `bypass`: the disk gave up
  * at `written`; the file is good up to there, and each reader goes on by itself from the frontier.
@@ -43,7 +46,7 @@ export class Growing {
   /** The writer has `written` bytes in the file. */
   advance(written: number): void {
     this.written = written;
-    this.frontier = safeFrontier(written, this.size);
+    this.frontier = safeFrontier(written, this.size, this.generation === 0 ? SMALL_BYTES : SPOILT_BYTES);
     this.wake();
   }
 
@@ -99,8 +102,8 @@ export class Growing {
   }
 }
 
-/** Up to where unverified bytes may be read. */
-export function safeFrontier(written: number, size: number | undefined): number {
-  if (size !== undefined && size <= SMALL_BYTES) return 0;
+/** Up to where unverified bytes may be read; nowhere in a blob of up to `verifiedFirstBytes`. */
+function safeFrontier(written: number, size: number | undefined, verifiedFirstBytes: number): number {
+  if (size !== undefined && size <= verifiedFirstBytes) return 0;
   return Math.max(0, Math.min(written, (size ?? written) - TAIL_BYTES));
 }

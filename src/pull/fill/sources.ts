@@ -42,27 +42,27 @@ function key(digest: Digest, upstream: string): string {
  */
 const RESUME_PAYS_BYTES = 32 * 1024;
 
-/** Charged resumes of one fill (architecture.md, decision 3). */
+/** Charged resumes of one fill at one upstream (architecture.md, decision 3). */
 const RESUMES_MAX = 50;
 
 /**
  * Which upstream a fill asks next: the same one while it makes progress, the next one after two breaks without progress or
- * a stall, round the chain until a full round brought no byte.
+ * a stall, round the chain until a full round brought no byte. Who breaks too often is not asked any more; the others are.
  */
 export class Sources {
-  readonly #chain: readonly Upstream[];
+  readonly #chain: Upstream[];
+  readonly #charged = new Map<Upstream, number>();
   #cursor = 0;
   #fruitless = 0;
   #breaksWithoutProgress = 0;
-  #charged = 0;
 
   constructor(chain: readonly Upstream[]) {
-    this.#chain = chain;
+    this.#chain = [...chain];
   }
 
   /** `undefined`: nobody is left to ask. */
   current(): Upstream | undefined {
-    if (this.#fruitless >= this.#chain.length || this.#charged > RESUMES_MAX) return undefined;
+    if (this.#fruitless >= this.#chain.length) return undefined;
     return this.#chain[this.#cursor % this.#chain.length];
   }
 
@@ -86,16 +86,30 @@ export class Sources {
 
   /** The current one's body ended early after bringing `bytes`. True when the next is to be asked. */
   broke(bytes: number, stalled: boolean): boolean {
-    if (bytes < RESUME_PAYS_BYTES) this.#charged += 1;
     if (bytes > 0) {
       this.#fruitless = 0;
       this.#breaksWithoutProgress = 0;
     } else {
       this.#breaksWithoutProgress += 1;
     }
+    if (bytes < RESUME_PAYS_BYTES && this.#isSpent()) return true;
     if (!stalled && this.#breaksWithoutProgress < 2) return false;
     if (bytes === 0) this.#fruitless += 1;
     this.#next();
+    return true;
+  }
+
+  /** Charges the current one; true, and it is gone from the chain, where that was once too often. */
+  #isSpent(): boolean {
+    const at = this.#cursor % this.#chain.length;
+    const upstream = this.#chain[at];
+    if (upstream === undefined) return true;
+    const charged = (this.#charged.get(upstream) ?? 0) + 1;
+    this.#charged.set(upstream, charged);
+    if (charged <= RESUMES_MAX) return false;
+    this.#chain.splice(at, 1);
+    this.#cursor = at;
+    this.#breaksWithoutProgress = 0;
     return true;
   }
 

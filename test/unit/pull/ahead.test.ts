@@ -46,6 +46,25 @@ describe('a range ahead of the frontier', () => {
     expect(house.disk.openFiles()).toEqual([]);
   });
 
+  for (const breakAs of ['stall', 'cut'] as const) {
+    test(`[decision 3] what passes through goes on at the next upstream where the first sends nothing (${breakAs})`, async () => {
+      const { opened, open } = gate();
+      const one = createScriptedPort('one', (_, at) =>
+        at === 0 ? { bytes: big.bytes, hold: { after: 1 * MIB, until: opened } } : { bytes: big.bytes, breakAfter: 0, breakAs },
+      );
+      const two = createScriptedPort('two', () => ({ bytes: big.bytes }));
+      const house = await createHouse({ chain: [one, two] });
+      const first = await house.blob('a/b', big.digest);
+      await settle(60);
+      await house.clock.advance(10_000);
+      const reply = await house.blob('a/b', big.digest, { range: `bytes=${8 * MIB}-${8 * MIB + 99}` });
+      expect((await bytesOf(reply)).equals(big.bytes.subarray(8 * MIB, 8 * MIB + 100))).toBe(true);
+      expect([one.gets().length, two.gets().length]).toEqual([breakAs === 'stall' ? 2 : 3, 1]);
+      open();
+      expect(sha256(await bytesOf(first))).toBe(big.digest);
+    });
+  }
+
   test('[promise 1] what passes through ends before the tail; that comes from the fill when it is verified', async () => {
     const { hub, house, open } = await running(1 * MIB, 10_000);
     const from = 8 * MIB;

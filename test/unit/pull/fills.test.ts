@@ -238,6 +238,33 @@ describe('verified or broken, never wrong', () => {
     await expectNoLeaks(house);
   });
 
+  test('what one upstream spoilt, another sets right that cuts each of its bodies', async () => {
+    const wrong = flipped(big.bytes, 100);
+    const one = createScriptedPort('one', (_, at) => ({ bytes: wrong, ...(at % 2 === 0 ? { breakAfter: 900_000 } : {}) }));
+    const two = createScriptedPort('two', () => ({ bytes: big.bytes, breakAfter: 600_000 }));
+    const house = await createHouse({ chain: [one, two] });
+    expect((await drain(await house.blob('a/b', big.digest))).broken).toBeInstanceOf(Error);
+    expect(sha256(await bytesOf(await house.blob('a/b', big.digest)))).toBe(big.digest);
+    expect(two.starts()).toEqual([0, 600_000]);
+    await expectNoLeaks(house);
+  });
+
+  test('who was cut for wrong bytes and asks again is not cut for those of the next upstream', async () => {
+    const { opened, open } = gate();
+    const wrong = flipped(big.bytes, 100);
+    const one = createScriptedPort('one', () => ({ bytes: wrong }));
+    const two = createScriptedPort('two', () => ({ bytes: wrong, hold: { after: 700_000, until: opened } }));
+    const three = createScriptedPort('three', () => ({ bytes: big.bytes }));
+    const house = await createHouse({ chain: [one, two, three] });
+    expect((await drain(await house.blob('a/b', big.digest))).broken).toBeInstanceOf(Error);
+    const again = drain(await house.blob('a/b', big.digest));
+    await settle(60);
+    open();
+    const { bytes, broken } = await again;
+    expect([broken, sha256(bytes)]).toEqual([undefined, big.digest]);
+    await expectNoLeaks(house);
+  });
+
   const lengths: readonly (readonly [string, Supply])[] = [
     ['shorter than promised', { bytes: big.bytes.subarray(0, 900_000), size: big.size }],
     ['longer than promised', { bytes: Buffer.concat([big.bytes, Buffer.alloc(9)]), size: big.size - 10 }],
@@ -405,6 +432,15 @@ describe('going on', () => {
     expect(broken).toBeInstanceOf(Error);
     expect(hub.gets()).toHaveLength(51);
     await expectNoLeaks(house);
+  });
+
+  test('an upstream that brought next to nothing fifty times is left alone, and the next one is asked', async () => {
+    const one = createScriptedPort('one', () => ({ bytes: big.bytes, breakAfter: 10 }));
+    const two = createScriptedPort('two', () => ({ bytes: big.bytes }));
+    const house = await createHouse({ chain: [one, two] });
+    expect(sha256(await bytesOf(await house.blob('a/b', big.digest)))).toBe(big.digest);
+    expect(one.gets()).toHaveLength(51);
+    expect(two.starts()).toEqual([510]);
   });
 
   test('[decision 3] two breaks without a byte, or a stall: the next one goes on', async () => {
