@@ -1,6 +1,8 @@
 import { mutants as absence } from './absence.ts';
 import { mutants as blobs } from './blobs.ts';
 import { mutants as config } from './config.ts';
+import { mutants as credentials } from './credentials.ts';
+import { mutants as health } from './health.ts';
 import { mutants as http } from './http.ts';
 import { mutants as metadata } from './metadata.ts';
 import type { Mutant } from './mutant.ts';
@@ -16,6 +18,8 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   blobs,
   metadata,
   upstream,
+  credentials,
+  health,
   http,
   pull,
   config,

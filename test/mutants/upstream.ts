@@ -99,14 +99,6 @@ export const mutants = [
     test: unit('sign-in'),
   },
   {
-    name: 'a refused sign-in is tried again at once',
-    guards: ['promise 4', 'R11'],
-    file: 'src/upstream/sign-in.ts',
-    find: 'const REFUSED_MS = 5 * 60_000;',
-    replace: 'const REFUSED_MS = 0;',
-    test: unit('sign-in'),
-  },
-  {
     name: 'a guess from another repository proves an absence',
     guards: ['R11'],
     file: 'src/upstream/sign-in.ts',
