@@ -154,7 +154,7 @@ export type UpstreamEvent =
       readonly others: number;
     };
 
-export type UpstreamExchange = 'manifest' | 'blob' | 'tags' | 'referrers' | 'token';
+export type UpstreamExchange = 'manifest' | 'blob' | 'tags' | 'referrers' | 'token' | 'ping';
 
 /** What happens to the process as a whole. */
 export type ServerEvent =

@@ -1,4 +1,5 @@
 import { algorithmOf, digestOf, parseDigest, type Digest } from '../oci/digest.ts';
+import { formatVia, type Pseudonym } from '../oci/via.ts';
 import type { Clock } from '../system/clock.ts';
 import { repositoryAt, urlOf, type Address } from './address.ts';
 import { fault, lengthOf, readWhole, take, totalOf, type Taken } from './answer.ts';
@@ -17,6 +18,8 @@ export interface AskOptions {
   readonly address: Address;
   readonly exchange: Exchange;
   readonly userAgent: string;
+  /** As which this mirror signs what it asks; `undefined`: not at all. */
+  readonly pseudonym: Pseudonym | undefined;
   /** True where our credentials unlock: a refusal of theirs is then `denied`. */
   readonly unlocks: boolean;
   readonly clock: Clock;
@@ -59,10 +62,11 @@ function questionOf(options: AskOptions, request: UpstreamRequest) {
       : { range: `bytes=${request.range.from}-${request.range.to === undefined ? '' : request.range.to - 1}` };
   return {
     what: request.kind,
-    repository: repositoryAt(options.address, request.repository),
+    repository: repositoryAt(options.address, request),
     method: request.method,
     url: urlOf(options.address, request),
     headers: { accept: acceptOf(request.kind), 'accept-encoding': 'identity', 'user-agent': options.userAgent, ...range },
+    ...(options.pseudonym === undefined ? {} : { via: formatVia([...(request.via ?? []), options.pseudonym]) }),
     ...(request.kind === 'referrers' ? { mayLeadTo: isReferrersPath } : {}),
   };
 }
@@ -98,7 +102,8 @@ async function interpret(
   response.body.discard();
   if (response.status === 429)
     return { kind: 'limited', retryAfterSeconds: retryAfterSeconds(response.header, options.clock.now()) };
-  throw fault(options.upstream, response, 'status', `answered ${response.status}`);
+  const said = response.status === 508 ? 'asks this mirror in turn (508 Loop Detected)' : `answered ${response.status}`;
+  throw fault(options.upstream, response, 'status', said);
 }
 
 /** What an error of a registry may hold; longer ones are not read. */

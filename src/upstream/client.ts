@@ -1,3 +1,4 @@
+import type { Pseudonym } from '../oci/via.ts';
 import type { Clock } from '../system/clock.ts';
 import { systemRandom, type Random } from '../system/random.ts';
 import { repositoryAt, type Address } from './address.ts';
@@ -19,9 +20,14 @@ import { createTokens } from './tokens.ts';
 import { createTransport, type Transport } from './transport.ts';
 import { UpstreamError, type Upstream, type UpstreamStatus } from './upstream.ts';
 import { createLatency } from './latency.ts';
-import { createBreaker, withBreaker } from './with-breaker.ts';
+import { Breaker } from './breaker.ts';
+import { createPace, type Pace } from './pace.ts';
+import { createProbe } from './probe.ts';
+import { createSlots, type Slots } from './slots.ts';
+import { withBandwidth } from './with-bandwidth.ts';
+import { withBreaker } from './with-breaker.ts';
 import { withLatency } from './with-latency.ts';
-import { createSlots, withConcurrency } from './with-concurrency.ts';
+import { orLimited, withConcurrency } from './with-concurrency.ts';
 import { createPause, unlessPaused, withPause, type Pause } from './with-pause.ts';
 import { createProcessMemory, withQuota, type Memory } from './with-quota.ts';
 
@@ -30,7 +36,7 @@ export interface UpstreamOptions {
   readonly name: string;
   /** http or https; a path in it stands before `/v2/`. */
   readonly url: URL;
-  /** Put before every repository (`hub-proxy`). */
+  /** Put before every repository (`hub-proxy`); `{registry}` in it becomes the registry. */
   readonly path?: string;
   /** Sends `?ns=REGISTRY`. */
   readonly ns?: boolean;
@@ -41,7 +47,14 @@ export interface UpstreamOptions {
   readonly headers?: Readonly<Record<string, string>>;
   readonly tls?: TlsOptions;
   readonly timeouts?: { readonly connectMs?: number; readonly headersMs?: number; readonly stallMs?: number };
+  /** Requests at once. */
   readonly concurrency?: number;
+  /** Requests per second; default: no limit. */
+  readonly rate?: number | undefined;
+  /** Bytes per second, of all bodies together; default: no limit. */
+  readonly bandwidth?: number | undefined;
+  /** Milliseconds between questions whether it is there; default: only requests tell. */
+  readonly checkMs?: number | undefined;
   /** Where its realm may lead, and credentials with it: `host` or `host:port`. */
   readonly tokenHosts?: readonly string[];
   /** Where a public upstream's redirects may lead although the address is private. */
@@ -55,6 +68,8 @@ export interface UpstreamOptions {
   readonly publicOnly?: boolean;
   /** `entrepot/<version>`. */
   readonly userAgent?: string;
+  /** As which this mirror signs its requests (`Via`). */
+  readonly pseudonym?: Pseudonym | undefined;
   /** `authttl`. */
   readonly proofMs?: number;
 }
@@ -82,6 +97,8 @@ export interface RegistryUpstream extends Upstream {
   withoutCredentials(): Upstream | undefined;
 }
 
+const USER_AGENT = 'entrepot';
+
 const DEFAULTS = { connectMs: 3000, headersMs: 10_000, stallMs: 15_000, concurrency: 32, proofMs: 15 * 60_000 } as const;
 
 /** Opens nothing until it is asked. */
@@ -105,9 +122,28 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
       report,
     });
 
-  const slots = createSlots(name, options.concurrency ?? DEFAULTS.concurrency);
-  const breaker = createBreaker({ upstream: name, clock, random: deps.random ?? systemRandom, report });
+  const slots = slotsOf(options, clock);
+  const bandwidth = paceOf(options.bandwidth, 0, clock);
+  const explained = <T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> =>
+    explain(work, signal, { options, report, observed });
+  const probe = createProbe({
+    upstream: name,
+    url: options.url,
+    headers: options.headers ?? {},
+    userAgent: options.userAgent ?? USER_AGENT,
+    transport: withoutBudget,
+  });
+  const breaker = new Breaker({
+    upstream: name,
+    clock,
+    random: deps.random ?? systemRandom,
+    report,
+    probe: (signal) => explained(() => probe(signal), signal),
+    checkMs: options.checkMs,
+  });
   const latency = createLatency();
+  const turnedAway = ({ message }: Error): void =>
+    report({ kind: 'upstream-error', upstream: name, reason: 'ratelimit', message });
   const wrapped = ({ signIn, pause, budget, isShown }: Face): Ask => {
     const ask = createAsk({
       upstream: name,
@@ -119,14 +155,19 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
         headers: options.headers ?? {},
         anonymousWithoutPass: opensNothing(options),
       }),
-      userAgent: options.userAgent ?? 'entrepot',
+      userAgent: options.userAgent ?? USER_AGENT,
+      pseudonym: options.pseudonym,
       unlocks: options.use === 'all',
       clock,
-      wrapBody: (body, what, host, signal) => createUpstreamBody(body, name, what, host, report, signal),
+      wrapBody(body, what, host, signal) {
+        const read = createUpstreamBody(body, name, what, host, report, signal);
+        return bandwidth === undefined ? read : withBandwidth(read, bandwidth, clock, signal);
+      },
     });
+    const asked: Ask = (request, signal) => explained(() => ask(request, signal), signal);
     // Looked at again behind the queue: who waited there must not ask what is spent by now.
-    const limited = withConcurrency(withPause(withErrors(ask, options, report, observed), pause), slots);
-    return unlessPaused(withBreaker(withLatency(limited, clock, latency), breaker), pause);
+    const limited = withConcurrency(withPause(asked, pause), slots);
+    return unlessPaused(orLimited(withBreaker(withLatency(limited, clock, latency), breaker), turnedAway), pause);
   };
 
   const isQuota = options.credentials !== undefined && options.use !== 'all';
@@ -157,7 +198,7 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
     status: () => ({
       name,
       url: shownUrl(options.url),
-      up: !breaker.isOpen(),
+      up: breaker.isClosed(),
       latencyMs: latency.average(),
       credentialsValid: signIn.valid(),
       lastError: observed.lastError,
@@ -165,18 +206,21 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
       running: slots.running(),
     }),
     standing: () => ({
-      up: !breaker.isOpen(),
+      up: breaker.isOffered(),
       latencyMs: latency.average(),
       usualMs: latency.usual(),
       busy: slots.busy(),
       budget: leftOf(isPaying() ? account : address),
     }),
-    close: () => transport.close(),
+    close() {
+      breaker.stop();
+      return transport.close();
+    },
   };
   const fallback: Upstream = {
     ...upstream,
     ask: async (request, signal) =>
-      (await signIn.isRefused(repositoryAt(addressOf(options), request.repository), signal))
+      (await signIn.isRefused(repositoryAt(addressOf(options), request), signal))
         ? await anonymous(request, signal)
         : { kind: 'absent' },
   };
@@ -204,6 +248,15 @@ function leftOf({ pause, budget }: Face): number | undefined {
 
 interface Observed {
   lastError: string | undefined;
+}
+
+/** A second's worth of requests may go at once. */
+function slotsOf({ name, concurrency = DEFAULTS.concurrency, rate = 0 }: UpstreamOptions, clock: Clock): Slots {
+  return createSlots({ upstream: name, clock, count: concurrency, pace: paceOf(rate, Math.max(0, rate - 1), clock) });
+}
+
+function paceOf(perSecond = 0, slack: number, clock: Clock): Pace | undefined {
+  return perSecond === 0 ? undefined : createPace(clock, { perSecond, slack });
 }
 
 async function anonymously(): Promise<undefined> {
@@ -254,16 +307,19 @@ function guardOf(options: UpstreamOptions, deps: UpstreamDeps): Guard {
 }
 
 /** Whatever goes wrong leaves as UpstreamError, reported and remembered; a caller's abort keeps its own reason. */
-function withErrors(ask: Ask, options: UpstreamOptions, report: Report, observed: Observed): Ask {
-  return async (request, signal) => {
-    try {
-      return await ask(request, signal);
-    } catch (error) {
-      if (signal.aborted && !(error instanceof UpstreamError)) throw error;
-      const failure = toUpstreamError(options.name, options.url.host, error, 'answer');
-      observed.lastError = failure.message;
-      report({ kind: 'upstream-error', upstream: options.name, reason: failure.reason, message: failure.message });
-      throw failure;
-    }
-  };
+async function explain<T>(
+  work: () => Promise<T>,
+  signal: AbortSignal,
+  of: { readonly options: UpstreamOptions; readonly report: Report; readonly observed: Observed },
+): Promise<T> {
+  const { name, url } = of.options;
+  try {
+    return await work();
+  } catch (error) {
+    if (signal.aborted && !(error instanceof UpstreamError)) throw error;
+    const failure = toUpstreamError(name, url.host, error, 'answer');
+    of.observed.lastError = failure.message;
+    of.report({ kind: 'upstream-error', upstream: name, reason: failure.reason, message: failure.message });
+    throw failure;
+  }
 }

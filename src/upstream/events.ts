@@ -40,6 +40,7 @@ export type UpstreamEvent =
       readonly others: number;
     };
 
-export type ExchangeKind = UpstreamRequest['kind'] | 'token';
+/** `ping`: whether it is there, asked on nobody's behalf. */
+export type ExchangeKind = UpstreamRequest['kind'] | 'token' | 'ping';
 
 export type Report = (event: UpstreamEvent) => void;

@@ -12,6 +12,8 @@ export interface Question {
   readonly method: 'GET' | 'HEAD';
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
+  /** Sent to the registry itself and not to where it redirects. */
+  readonly via?: string;
   readonly mayLeadTo?: (target: URL) => boolean;
 }
 
@@ -47,7 +49,7 @@ export type Exchange = (question: Question, signal: AbortSignal) => Promise<Outc
 export function createExchange(options: ExchangeOptions): Exchange {
   const { signIn } = options;
   const send = async (question: Question, pass: Pass | undefined, signal: AbortSignal): Promise<Arrival | undefined> => {
-    const journey: Journey = { ...question, ownHeaders: ownHeaders(options, pass) };
+    const journey: Journey = { ...question, ownHeaders: ownHeaders(options, question, pass) };
     const arrival = await follow(options.transport, options.upstream, journey, signal);
     if (arrival === undefined || !arrival.elsewhere || !isExpired(question, arrival.response)) return arrival;
     // A signed URL ran out on the way (GHCR, quay: ten minutes): the registry signs another.
@@ -155,8 +157,12 @@ async function sendElsewhere(
   return arrival === undefined ? undefined : { ...arrival, elsewhere: true };
 }
 
-function ownHeaders(options: ExchangeOptions, pass: Pass | undefined): Readonly<Record<string, string>> {
-  return pass === undefined ? options.headers : { ...options.headers, authorization: pass.authorization };
+function ownHeaders({ headers }: ExchangeOptions, { via }: Question, pass: Pass | undefined): Readonly<Record<string, string>> {
+  return {
+    ...headers,
+    ...(via === undefined ? {} : { via }),
+    ...(pass === undefined ? {} : { authorization: pass.authorization }),
+  };
 }
 
 /** A pass was not taken: 401, or ECR Public's 400 to an expired token. */

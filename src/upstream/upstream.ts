@@ -1,4 +1,5 @@
 import type { Digest } from '../oci/digest.ts';
+import type { Pseudonym } from '../oci/via.ts';
 
 /**
  * One remote registry with its credentials, as the rest of the house sees it. Everything about tokens, redirects, proxies
@@ -31,6 +32,8 @@ export interface UpstreamRequest {
   readonly range?: { readonly from: number; readonly to?: number };
   /** Tags and referrers only: what goes behind `?`. */
   readonly query?: Readonly<Record<string, string>>;
+  /** The mirrors through which the question came here, by pseudonym; none where it is a client's, or our own. */
+  readonly via?: readonly Pseudonym[];
 }
 
 export type UpstreamAnswer =
@@ -116,7 +119,7 @@ export class UpstreamError extends Error {
 
 /** What decides who is asked next. */
 export interface Standing {
-  /** False while its breaker is open. */
+  /** False while its breaker is open; true again when it is half-open, since it then needs a request as its trial. */
   readonly up: boolean;
   /** Milliseconds from a question to its answer, exponentially weighted; `undefined` before the first. */
   readonly latencyMs: number | undefined;
@@ -131,7 +134,7 @@ export interface Standing {
 export interface UpstreamStatus {
   readonly name: string;
   readonly url: string;
-  /** False while its breaker is open. */
+  /** False from when its breaker opens until it has closed. */
   readonly up: boolean;
   /** Milliseconds to first byte, exponentially weighted; `undefined` before the first answer. */
   readonly latencyMs: number | undefined;

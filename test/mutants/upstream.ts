@@ -299,22 +299,6 @@ export const mutants = [
     test: unit('wrappers'),
   },
   {
-    name: 'a late report closes the breaker',
-    guards: ['R12'],
-    file: 'src/upstream/with-breaker.ts',
-    find: '          if (mine !== generation) return;\n          if (isProbe) close();\n          else inRow = 0;',
-    replace: '          if (openUntil !== undefined) close();\n          else inRow = 0;',
-    test: unit('wrappers'),
-  },
-  {
-    name: 'everybody probes at once',
-    guards: ['R12'],
-    file: 'src/upstream/with-breaker.ts',
-    find: '        probing = true;',
-    replace: '        probing = false;',
-    test: unit('wrappers'),
-  },
-  {
     name: 'a 429 is not minded',
     guards: ['promise 4', 'R11'],
     file: 'src/upstream/with-pause.ts',
@@ -521,5 +505,13 @@ export const mutants = [
     find: "    if (answer.kind !== 'found') return limited;\n",
     replace: '',
     test: unit('wrappers'),
+  },
+  {
+    name: 'a pull that overtook the first answer of a window is laid at others’ door',
+    guards: ['R11'],
+    file: 'src/upstream/budget.ts',
+    find: '    ours: meanwhile,',
+    replace: '    ours: 0,',
+    test: unit('budget'),
   },
 ];
