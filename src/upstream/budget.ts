@@ -37,10 +37,12 @@ export interface Spent {
 interface Registry {
   /** Pulls under way. Who of the accounts pays for them is only known from their answers. */
   pulls: number;
+  /** Pulls that have been, or may have been, counted so far. */
+  counted: number;
   readonly accounts: Map<string, Account>;
 }
 
-/** One window of one account. Times of our own order of events: `toldAt`, `since`. */
+/** One window of one account. `toldAt` and `since` are turns: the order in which we asked and heard. */
 interface Account {
   readonly limit: number;
   remaining: number;
@@ -57,6 +59,14 @@ interface Account {
   others: number;
 }
 
+interface Heard {
+  readonly said: RateLimit;
+  readonly askedAt: number;
+  readonly spent: boolean;
+  /** Pulls whose answers came between this one's question and itself. */
+  readonly meanwhile: number;
+}
+
 /** A registry decides how many sources it names, and redirects how many registries there are. */
 const ACCOUNTS_MAX = 64;
 const REGISTRIES_MAX = 1000;
@@ -70,27 +80,29 @@ const NOTHING: Spent = { us: 0, others: 0 };
  */
 export function createBudgets(clock: Clock): Budgets {
   const registries = new Map<string, Registry>();
-  let now = 0;
+  let turn = 0;
 
   const isPast = (account: Account): boolean => clock.monotonic() - account.toldMs >= account.windowMs;
 
-  const begin = (said: RateLimit, since: number): Account => ({
+  const begin = ({ said, meanwhile }: Heard, since: number): Account => ({
     limit: said.limit,
     remaining: said.remaining,
     first: said.remaining,
     since,
-    toldAt: now,
+    toldAt: turn,
     toldMs: clock.monotonic(),
     windowMs: said.windowSeconds * 1000,
-    ours: 0,
+    // Heard before this answer, but counted after it for all we know.
+    ours: meanwhile,
     others: 0,
   });
 
   /** Takes what was said into the account, and yields what others must have spent. */
-  const told = (registry: Registry, key: string, said: RateLimit, askedAt: number, spent: boolean): number => {
+  const told = (registry: Registry, key: string, heard: Heard): number => {
+    const { said, askedAt, spent } = heard;
     const account = registry.accounts.get(key);
     if (account === undefined || isPast(account)) {
-      put(registry.accounts, key, begin(said, account === undefined ? 0 : now), ACCOUNTS_MAX);
+      put(registry.accounts, key, begin(heard, account === undefined ? 0 : turn), ACCOUNTS_MAX);
       return 0;
     }
     // A pull whose answer shows more than the window's first answer did was in that already.
@@ -99,11 +111,11 @@ export function createBudgets(clock: Clock): Budgets {
     const isOvertaken = askedAt < account.toldAt;
     if (said.limit !== account.limit || said.remaining > account.remaining) {
       // Asked after the last answer, and more is left than that said: the window was reset, or has moved on.
-      if (!isOvertaken) registry.accounts.set(key, begin(said, now));
+      if (!isOvertaken) registry.accounts.set(key, begin(heard, turn));
       return 0;
     }
     account.remaining = said.remaining;
-    account.toldAt = now;
+    account.toldAt = turn;
     account.toldMs = clock.monotonic();
     const others = account.first - said.remaining - account.ours - registry.pulls - account.others;
     account.others += Math.max(0, others);
@@ -112,7 +124,7 @@ export function createBudgets(clock: Clock): Budgets {
 
   return {
     of(host, payer) {
-      const registry = registries.get(host) ?? { pulls: 0, accounts: new Map<string, Account>() };
+      const registry = registries.get(host) ?? { pulls: 0, counted: 0, accounts: new Map<string, Account>() };
       put(registries, host, registry, REGISTRIES_MAX);
       let last = `payer ${payer}`;
       let pulls = 0;
@@ -130,16 +142,18 @@ export function createBudgets(clock: Clock): Budgets {
           return account && Math.max(0, account.remaining - pulls);
         },
         asked(pull) {
-          const askedAt = ++now;
+          const askedAt = ++turn;
+          const countedBefore = registry.counted;
           const change = pull ? 1 : 0;
           registry.pulls += change;
           pulls += change;
           const arrive = (): void => {
-            now++;
+            turn++;
             registry.pulls -= change;
             pulls -= change;
           };
           const suspect = (): void => {
+            registry.counted++;
             const account = registry.accounts.get(last);
             if (account !== undefined) account.ours++;
           };
@@ -148,7 +162,9 @@ export function createBudgets(clock: Clock): Budgets {
               arrive();
               if (said !== undefined) {
                 last = said.source === undefined ? `payer ${payer}` : `source ${said.source}`;
-                return { us: spent ? 1 : 0, others: told(registry, last, said, askedAt, spent) };
+                const heard = { said, askedAt, spent, meanwhile: registry.counted - countedBefore };
+                if (spent) registry.counted++;
+                return { us: spent ? 1 : 0, others: told(registry, last, heard) };
               }
               if (spent) suspect();
               return NOTHING;
