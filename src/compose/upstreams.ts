@@ -115,10 +115,13 @@ function balanceOf(route: RouteConfig, config: Config, byName: UpstreamSet['byNa
   return createBalance(chain, again, { kind: route.policy.balance, replicas: route.policy.replicas, weights });
 }
 
-/** Only offline routes lead there: it is not even made, so that nothing of it signs in, probes or looks at its health. */
+/**
+ * Only offline routes lead there, or none does and all are offline: it is not even made, so that nothing of it signs in,
+ * probes or looks at its health.
+ */
 function isOffline({ routes }: Config, name: string): boolean {
   const leading = routes.filter(({ upstreams }) => upstreams.includes(name));
-  return leading.length > 0 && leading.every(({ policy }) => policy.offline);
+  return (leading.length > 0 ? leading : routes).every(({ deny, policy }) => deny || policy.offline);
 }
 
 function common(config: Config, { version, use = 'quota' }: UpstreamSetDeps, proofMs: number) {

@@ -265,7 +265,9 @@ describe('offline', () => {
       const { online } = await pulled(stage);
       await online.stop();
       upstream.forget();
-      const settings = { ...routesTo(upstream), offline: true };
+      const { upstreams, ...rest } = routesTo(upstream);
+      const spare = { url: upstream.url };
+      const settings = { ...rest, upstreams: { ...(upstreams as Settings), spare }, offline: true };
       const config = await load(JSON.stringify(baseSettings(join(stage.directory, 'data'), settings)));
       const store = await openStore(config);
       stage.defer(() => store.close());
