@@ -83,7 +83,8 @@ function mirrorOf(hub: OfficialRegistry, quay: OfficialRegistry): Settings {
   };
 }
 
-async function configure(
+/** What `entrepot client KIND` prints, written below `directory`. */
+export async function configure(
   kind: string,
   url: string,
   config: string,
