@@ -134,8 +134,9 @@ function proofMsOf(config: Config, name: string): number {
   return Math.min(15 * 60_000, ...ttls);
 }
 
-function upstreamOptions(upstream: UpstreamConfig, deps: AccountDeps) {
-  const { name, url, path, ns, account, headers, tls, timeout, concurrency, tokenhosts, redirecthosts, proxy } = upstream;
+function upstreamOptions(upstream: UpstreamConfig, deps: UpstreamSetDeps) {
+  const { name, url, path, ns, account, headers, tls, timeout, tokenhosts, redirecthosts, proxy } = upstream;
+  const { concurrency, rate, bandwidth, check } = upstream;
   return {
     name,
     url: new URL(url),
@@ -144,6 +145,10 @@ function upstreamOptions(upstream: UpstreamConfig, deps: AccountDeps) {
     headers: Object.fromEntries([...headers].map(([header, value]) => [header.toLowerCase(), value.reveal()])),
     timeouts: { connectMs: timeout.connect, headersMs: timeout.headers, stallMs: timeout.stall },
     concurrency,
+    rate,
+    bandwidth,
+    // Where only the sign-in is to be proved, one question is all.
+    checkMs: deps.use === 'all' ? undefined : check,
     tokenHosts: tokenhosts,
     redirectHosts: redirecthosts,
     proxy: proxy === undefined ? ('environment' as const) : proxy === 'none' ? proxy : new URL(proxy.reveal()),

@@ -141,7 +141,7 @@ export interface UpstreamConfig {
   readonly name: string;
   /** http or https, without a slash at its end. */
   readonly url: string;
-  /** Stands before every repository behind `/v2/`: `hub-proxy`; empty for none. */
+  /** Stands before every repository behind `/v2/`: `hub-proxy`, `mirror/{registry}`; empty for none. */
   readonly path: string;
   /** It pays for the rate limit and does not unlock (contract, `use: quota`). */
   readonly account: Account | undefined;
@@ -151,6 +151,12 @@ export interface UpstreamConfig {
   readonly timeout: { readonly connect: number; readonly headers: number; readonly stall: number };
   /** Requests at once. */
   readonly concurrency: number;
+  /** Requests per second; `undefined`: as many as come. */
+  readonly rate: number | undefined;
+  /** Bytes per second, of all its bodies together. */
+  readonly bandwidth: number | undefined;
+  /** Milliseconds between questions for its `/v2/`; `undefined`: none are asked while it is up. */
+  readonly check: number | undefined;
   /** Its share where a route's balance is `weighted`. */
   readonly weight: number;
   /** Hosts (`auth.example.test`, with or without a port) to which its realm may point beyond its own domain. */

@@ -4,7 +4,7 @@ import { isNetwork, parseAddress, parseHost, parseTarget, parseWebUrl } from './
 import { nearest } from './nearest.ts';
 import { checkPattern, checkTagPattern, type PatternFault } from './pattern.ts';
 import { Secret } from './secret.ts';
-import { guessDuration, parseCount, parseDuration, parseFlag } from './units.ts';
+import { guessDuration, parseCount, parseDuration, parseFlag, parseRate, parseSize } from './units.ts';
 
 /**
  * The kinds of value that the configuration knows. Each reads the text as it stood in the file (so that a password
@@ -55,6 +55,28 @@ export const duration = () =>
       return value !== undefined && value <= 36_525 * 86_400_000 ? value : undefined;
     },
     guessDuration,
+  );
+
+/** How often: so many a second. */
+export const rate = () =>
+  form('rate', 'how often, such as 10 (a second), 600/m or 5000/h', (written) => {
+    const perSecond = parseRate(written);
+    return perSecond === 0 ? undefined : perSecond;
+  });
+
+/** Less would keep a client waiting between two reads for longer than it has patience. */
+const BANDWIDTH_MIN = 64_000;
+
+/** Bytes per second. */
+export const bandwidth = () =>
+  form(
+    'bandwidth',
+    'bytes per second, 64KB or more, such as 50MB',
+    (written) => {
+      const bytes = parseSize(written.replace(/\/s$/, ''));
+      return bytes !== undefined && bytes >= BANDWIDTH_MIN ? bytes : undefined;
+    },
+    (written) => `${written.replace(/\s|\/s$/g, '').replace(/b$/i, '')}B`,
   );
 
 /** A time limit: a {@link duration} of `min` milliseconds to a day, which no timer overflows. */

@@ -29,7 +29,6 @@ const refused: readonly Omit<Row, 'verdict'>[] = [
     why: 'is an error until access rules are built: no rule can say who may see what these credentials unlock',
     when: holds('all'),
   },
-  { key: 'upstreams.*.bandwidth', why: policy },
   { key: 'routes.*.upstreams', why: 'names hosted, which is not built yet: nothing can be pushed here', when: holds('hosted') },
   ...['defaults', 'routes.*'].flatMap((where) => routeKeys.map((row) => ({ ...row, key: `${where}.${row.key}` }))),
 ];

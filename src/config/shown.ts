@@ -27,6 +27,8 @@ const PUBLIC = new Set([
   'pattern',
   'tag pattern',
   'platform',
+  'rate',
+  'bandwidth',
   'metadata',
   'field',
   'helper',

@@ -35,6 +35,33 @@ export function parseFlag(text: string): boolean | undefined {
   return undefined;
 }
 
+const BYTES: Readonly<Record<string, number>> = {
+  '': 1,
+  k: 1000,
+  m: 1000 ** 2,
+  g: 1000 ** 3,
+  t: 1000 ** 4,
+  ki: 1024,
+  mi: 1024 ** 2,
+  gi: 1024 ** 3,
+  ti: 1024 ** 4,
+};
+
+/** `500MB` and `50GiB` as bytes, in thousands or in 1024s as the unit says; `undefined` for anything else. */
+export function parseSize(text: string): number | undefined {
+  const [, count, unit = ''] = /^(\d{1,12}(?:\.\d{1,3})?)([kmgt]i?)?b$/i.exec(text) ?? [];
+  const bytes = Math.round(Number(count) * (BYTES[unit.toLowerCase()] ?? Number.NaN));
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
+const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
+
+/** `10` and `10/s` are ten a second, `600/m` as many a minute; as so many a second. */
+export function parseRate(text: string): number | undefined {
+  const [, count, unit = 's'] = /^(\d{1,6})(?:\/([smh]))?$/.exec(text) ?? [];
+  return count === undefined ? undefined : Number(count) / (SECONDS[unit] ?? 1);
+}
+
 /** A whole number from 0. */
 export function parseCount(text: string): number | undefined {
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined;

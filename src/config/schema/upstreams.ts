@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, flag, form, host, limit, listOf, mapOf, path, webUrl, word } from '../forms.ts';
+import { bandwidth, count, flag, form, host, limit, listOf, mapOf, path, rate, webUrl, word } from '../forms.ts';
 import { Secret } from '../secret.ts';
 import { accountKeys } from './account.ts';
 import { headerName, headerValue } from './http.ts';
@@ -41,26 +41,42 @@ const timeout = z.strictObject({
   stall: limit().prefault('15s').describe('Without a byte of a body.'),
 });
 
+const SEGMENT = /^(?:[a-z0-9]+(?:[._-]+[a-z0-9]+)*|\{registry\})$/;
+
 const repositoryPath = () =>
-  form('repository path', 'the beginning of a repository, such as hub-proxy', (written) =>
-    /^[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:\/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*$/.test(written) ? written : undefined,
+  form(
+    'repository path',
+    'the beginning of a repository, such as hub-proxy or mirror/{registry}',
+    (written) => (written.split('/').every((segment) => SEGMENT.test(segment)) ? written : undefined),
+    (written) => written.toLowerCase().replaceAll(/^\/+|\/+$/g, ''),
   );
 
 export const upstream = z.strictObject({
   url: webUrl().describe('Its address, without /v2.'),
-  path: repositoryPath().optional().describe('Stands before every repository there, as Harbor and Artifactory want it.'),
+  path: repositoryPath()
+    .optional()
+    .describe(
+      'Stands before every repository there, as Harbor and Artifactory want it. A segment `{registry}` becomes the registry asked for, so that one upstream serves them all.',
+    ),
   ...accountKeys,
   use: word('quota').prefault('quota').describe('`quota`: the account pays for the rate limit and unlocks nothing.'),
   headers: mapOf(hiddenValue(), headerName).prefault({}).describe('Sent to the upstream itself with every request.'),
   tls: tls.optional(),
   timeout: timeout.prefault({}),
-  concurrency: count(1, 10_000).prefault('32').describe('Requests at once.'),
+  concurrency: count(1, 10_000)
+    .prefault('32')
+    .describe('Requests at once; the others wait, each repository in its turn, manifests before layers.'),
+  rate: rate().optional().describe('Requests per second, or `600/m`, `5000/h`; who would wait over 5 s is asked elsewhere.'),
+  bandwidth: bandwidth().optional().describe('Bytes per second, of all its transfers together, such as `50MB`.'),
+  check: limit(1000)
+    .optional()
+    .describe('Asks for its `/v2/` this often, so that it is found down before a client needs it; off without.'),
   weight: count(1, 1000).prefault('1').describe('Its share of what is asked where the balance of a route is `weighted`.'),
   tokenhosts: listOf(host()).prefault([]).describe('Hosts to which its realm may point beyond its own.'),
   redirecthosts: listOf(host())
     .prefault([])
     .describe('Hosts to which its redirects may lead although their addresses are private.'),
-  ns: flag().prefault('false').describe('Sends `?ns=REGISTRY`.'),
+  ns: flag().prefault('false').describe('Sends `?ns=REGISTRY`, as another mirror understands it.'),
   proxy: wayOut()
     .optional()
     .describe('The way out: a forward proxy, or `none`; otherwise as `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say.'),

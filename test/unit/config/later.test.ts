@@ -20,13 +20,7 @@ const LATER: readonly (readonly [yaml: string, place: string])[] = [
     `notifications: { endpoints: [{ name: n, url: "http://x.test" }] }\n${ROUTES}`,
     'config.yml:1:30: notifications.endpoints[0]',
   ],
-  ...['use: all', 'bandwidth: 10MB'].map(
-    (written) =>
-      [
-        `upstreams: { a: { url: "https://x.test", ${written} } }\n${ROUTES}`,
-        `config.yml:1:42: upstreams.a.${written.split(':')[0] ?? ''}`,
-      ] as const,
-  ),
+  [`upstreams: { a: { url: "https://x.test", use: all } }\n${ROUTES}`, 'config.yml:1:42: upstreams.a.use'],
   ['routes: [{ match: "a.test/**", upstreams: [hosted, origin] }]', 'config.yml:1:32: routes[0].upstreams'],
   ['routes: [{ match: "a.test/**", upstreams: hosted }]', 'config.yml:1:32: routes[0].upstreams'],
   ...[
