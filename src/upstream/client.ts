@@ -3,12 +3,13 @@ import type { Clock } from '../system/clock.ts';
 import { systemRandom, type Random } from '../system/random.ts';
 import { repositoryAt, type Address } from './address.ts';
 import { createAsk, type Ask } from './ask.ts';
-import { createBudgets, type Budget, type Budgets } from './budget.ts';
+import { createBudgets, type Budgets } from './budget.ts';
 import { DEFAULT_RATE } from './body.ts';
 import type { TlsOptions } from './connect.ts';
 import type { CredentialsProvider } from './credentials.ts';
 import type { Report } from './events.ts';
 import { createExchange } from './exchange.ts';
+import { budgetOf, leftOf, type Face } from './face.ts';
 import { toUpstreamError } from './failure.ts';
 import { createGuard, listedHost, normalHost, ownPlaceOf, type Guard, type Resolve } from './guard.ts';
 import { withObservation } from './observed.ts';
@@ -18,7 +19,7 @@ import { createResolve } from './resolve.ts';
 import { createSignIn, type SignIn } from './sign-in.ts';
 import { createTokens } from './tokens.ts';
 import { createTransport, type Transport } from './transport.ts';
-import { UpstreamError, type Upstream, type UpstreamStatus } from './upstream.ts';
+import { UpstreamError, type Upstream } from './upstream.ts';
 import { createLatency } from './latency.ts';
 import { Breaker } from './breaker.ts';
 import { createPace, type Pace } from './pace.ts';
@@ -28,7 +29,7 @@ import { withBandwidth } from './with-bandwidth.ts';
 import { withBreaker } from './with-breaker.ts';
 import { withLatency } from './with-latency.ts';
 import { orLimited, withConcurrency } from './with-concurrency.ts';
-import { createPause, unlessPaused, withPause, type Pause } from './with-pause.ts';
+import { createPause, unlessPaused, withPause } from './with-pause.ts';
 import { createProcessMemory, withQuota, type Memory } from './with-quota.ts';
 
 /** One upstream of the configuration. Everything but name and url has the contract's default. */
@@ -225,25 +226,6 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
         : { kind: 'absent' },
   };
   return { ...upstream, withoutCredentials: () => (isQuota ? fallback : undefined) };
-}
-
-/** Who asks: with our credentials, or without any. Each has its own limits. */
-interface Face {
-  readonly signIn: SignIn;
-  readonly pause: Pause;
-  readonly budget: Budget;
-  /** Whether its budget is the one by which the upstream is known. */
-  readonly isShown: () => boolean;
-}
-
-function budgetOf({ pause, budget }: Face): Pick<UpstreamStatus, 'rateLimit' | 'pausedMs'> {
-  const pausedMs = pause.leftMs('manifest');
-  return { rateLimit: budget.known(), ...(pausedMs > 0 ? { pausedMs } : {}) };
-}
-
-/** 0 while a 429 is waited out. */
-function leftOf({ pause, budget }: Face): number | undefined {
-  return pause.leftMs('manifest') > 0 ? 0 : budget.left();
 }
 
 interface Observed {
