@@ -7,8 +7,11 @@ export interface Latency {
   usual(): number | undefined;
 }
 
-/** How much the newest answer counts. Good news counts for more: a recovery is seen only in the few questions that explore. */
-const WEIGHT_SLOWER = 0.2;
+/**
+ * How much the newest answer counts. One that was slow by chance is no reason to leave; good news counts for more, since a
+ * recovery is seen only in the few questions that explore.
+ */
+const WEIGHT_SLOWER = 0.1;
 const WEIGHT_FASTER = 0.5;
 
 /** Answers that `usual` looks back on. */

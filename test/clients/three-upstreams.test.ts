@@ -36,9 +36,9 @@ describe('[#3.1] Docker, while one upstream dies, one stalls, one cuts every bod
       const answered = server.records.filter(
         ({ msg, type, method }) => msg === 'request' && type === 'blob' && method === 'GET',
       );
-      expect(answered.map(({ digest }) => digest).toSorted()).toEqual(
-        [image.config, ...image.layers].map(({ digest }) => digest).toSorted(),
-      );
+      const wanted = [image.config, ...image.layers].map(({ digest }) => digest);
+      expect(answered).toHaveLength(wanted.length);
+      expect(new Set(answered.map(({ digest }) => digest))).toEqual(new Set(wanted));
       expect(answered.filter(({ status, aborted }) => status !== 200 || aborted !== false)).toEqual([]);
       const { said, seen } = resumesOf(three, await server.metrics());
       expect(said).toEqual(seen);

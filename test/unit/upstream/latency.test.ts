@@ -10,13 +10,13 @@ test('nothing is known before the first answer, and nothing is usual before the 
   expect(latency.usual()).toBe(10);
 });
 
-test('the newest counts for a fifth, and for a half where it is faster', () => {
+test('the newest counts for a tenth, so that one slow answer changes little, and for a half where it is faster', () => {
   const latency = createLatency();
   latency.note(100);
   latency.note(200);
-  expect(latency.average()).toBe(120);
+  expect(latency.average()).toBe(110);
   latency.note(20);
-  expect(latency.average()).toBe(70);
+  expect(latency.average()).toBe(65);
 });
 
 test('usual is what 95 of a hundred of the last answers took', () => {
