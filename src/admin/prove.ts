@@ -40,12 +40,11 @@ export async function proveUpstream(clock: Clock, proved: ProvedUpstream, signal
     url,
     via,
     ok: !failed && credentialsValid !== false,
-    message:
-      credentialsValid === false
+    message: failed
+      ? (answer?.message ?? 'not asked')
+      : credentialsValid === false
         ? 'our credentials were refused'
-        : failed
-          ? (answer?.message ?? 'not asked')
-          : SAID[answer.answer],
+        : SAID[answer.answer],
     signedIn: credentialsValid,
     rateLimit,
     ms: answer?.ms ?? 0,

@@ -20,7 +20,7 @@ export function accountOf(text: string, prefix: string): DockerAccount | string 
   if (config === undefined) return BROKEN;
   for (const name of candidates(prefix)) {
     const helper = config.credHelpers.get(name);
-    if (helper !== undefined) return helperOf(helper, serverOf(name));
+    if (helper !== undefined) return helperOf(helper, isHub(prefix) ? HUB : name);
     const entry = spellings(name)
       .map((spelling) => config.auths.get(spelling))
       .find((found) => found !== undefined && !isEmpty(found));
@@ -32,7 +32,11 @@ export function accountOf(text: string, prefix: string): DockerAccount | string 
 
 /** What docker and its helpers call a registry: docker.io by the address of its first API. */
 export function serverOf(name: string): string {
-  return name === 'docker.io' || name.startsWith('docker.io/') ? HUB : name;
+  return isHub(name) ? HUB : name;
+}
+
+function isHub(name: string): boolean {
+  return name.split('/')[0] === 'docker.io';
 }
 
 const HUB = 'https://index.docker.io/v1/';
@@ -61,9 +65,7 @@ function configOf(text: string): DockerConfig | undefined {
 function candidates(prefix: string): string[] {
   const segments = prefix.split('/');
   const names = segments.map((_, index) => segments.slice(0, segments.length - index).join('/'));
-  return segments[0] === 'docker.io'
-    ? [...names.slice(0, -1), HUB, 'index.docker.io', 'docker.io', 'registry-1.docker.io']
-    : names;
+  return isHub(prefix) ? [...names.slice(0, -1), HUB, 'index.docker.io', 'docker.io', 'registry-1.docker.io'] : names;
 }
 
 function spellings(name: string): string[] {

@@ -13,10 +13,12 @@ import { createScriptedUpstream, type ScriptedUpstream } from '../fakes/scripted
 let upstream: ScriptedUpstream;
 afterEach(() => upstream.close());
 
-/** One upstream, signed in to as `me`. */
-async function configWith(password: string): Promise<Config> {
+/** One upstream, signed in to as `me`, or otherwise. */
+async function configWith(account: string | Readonly<Record<string, unknown>>): Promise<Config> {
   const settings = {
-    upstreams: { corp: { url: upstream.url, username: 'me', password } },
+    upstreams: {
+      corp: { url: upstream.url, ...(typeof account === 'string' ? { username: 'me', password: account } : account) },
+    },
     routes: [{ match: 'docker.io/**', upstreams: ['corp'] }],
   };
   const readConfig = (path: string): Promise<string> =>
@@ -25,15 +27,15 @@ async function configWith(password: string): Promise<Config> {
 }
 
 /** What `entrepot check` finds of it. */
-async function prove(password: string) {
-  const [proof] = await proveUpstreams(await configWith(password), new AbortController().signal);
+async function prove(account: Parameters<typeof configWith>[0]) {
+  const [proof] = await proveUpstreams(await configWith(account), new AbortController().signal);
   return proof!;
 }
 
 describe('check', () => {
   test('a password that is wrong is found out, although nothing is there to be read with it', async () => {
     upstream = await createScriptedUpstream({ auth: { scheme: 'bearer', username: 'me', password: 'right' } });
-    expect(await prove('wrong')).toMatchObject({ ok: false, signedIn: false, message: 'our credentials were refused' });
+    expect(await prove('wrong')).toMatchObject({ ok: false, signedIn: false, message: 'auth: corp refused our credentials (401)' });
     expect(await prove('right')).toMatchObject({ ok: true, signedIn: true });
   });
 
@@ -41,6 +43,15 @@ describe('check', () => {
     upstream = await createScriptedUpstream({ auth: { scheme: 'basic', username: 'me', password: 'right' } });
     expect(await prove('wrong')).toMatchObject({ ok: false, signedIn: false });
     expect(await prove('right')).toMatchObject({ ok: true });
+  });
+
+  test('and why there are no credentials, where there should be', async () => {
+    upstream = await createScriptedUpstream({ auth: { scheme: 'bearer', username: 'me', password: 'right' } });
+    expect(await prove({ helper: 'nowhere' })).toMatchObject({
+      ok: false,
+      signedIn: false,
+      message: expect.stringContaining('the credential helper docker-credential-nowhere cannot be run (ENOENT)'),
+    });
   });
 });
 

@@ -15,7 +15,9 @@ export interface Source {
   readonly get: (signal: AbortSignal) => Promise<Grant>;
 }
 
-const GET_MS_MAX = 15_000;
+const GET_MS_MAX = 8000;
+/** Who failed lately is not waited for again, but for this: what answers, answers sooner. */
+const RETRY_MS_MAX = 1000;
 /** The share of its life after which a grant is renewed, beside the questions that it still serves. */
 const RENEW_AT = 0.75;
 const FAILED_MS_FIRST = 10_000;
@@ -40,8 +42,8 @@ interface Failure {
 
 /**
  * Credentials that are fetched once however many ask, kept while they live, renewed before they end, and fetched anew when
- * the registry refused them. A source that fails is left alone for ten seconds, then for twice as long each time; meanwhile
- * what it gave before serves to its end.
+ * the registry refused them. A source that fails is left alone for ten seconds, then for twice as long each time, and not
+ * waited for as long again; meanwhile what it gave before serves to its end.
  */
 export function keptCredentials(source: Source, clock: Clock): CredentialsProvider {
   let held: Held | undefined;
@@ -80,7 +82,8 @@ export function keptCredentials(source: Source, clock: Clock): CredentialsProvid
     const failed = failure?.inputs === inputs && clock.monotonic() < failure.untilMs ? failure.error : undefined;
     if (usable === undefined) {
       if (failed !== undefined) throw failed;
-      return await fetchOnce(inputs);
+      const last = failure?.inputs === inputs ? failure.error : undefined;
+      return await (last === undefined ? fetchOnce(inputs) : atMost(RETRY_MS_MAX, fetchOnce(inputs), last, clock));
     }
     if (failed === undefined && ageMs >= REFUSED_AGE_MS && isRefused(usable.credentials))
       return await fetchOnce(inputs).catch(() => usable.credentials);
@@ -88,6 +91,14 @@ export function keptCredentials(source: Source, clock: Clock): CredentialsProvid
     if (failed === undefined && ageMs >= usable.lifetimeMs * RENEW_AT) fetchOnce(inputs).catch(() => undefined);
     return usable.credentials;
   };
+}
+
+/** What comes of the work, or `late` at the limit; the work goes on. */
+async function atMost<T>(ms: number, work: Promise<T>, late: Error, clock: Clock): Promise<T> {
+  return await new Promise<T>((resolve, reject) => {
+    const timer = clock.after(ms, () => reject(late));
+    work.then(resolve, reject).finally(() => timer.cancel());
+  });
 }
 
 /** Ends the work at the limit, and the wait for it even if the work does not end. */

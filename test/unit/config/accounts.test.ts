@@ -81,6 +81,12 @@ describe('a docker config.json', () => {
   });
 
   test('helpers are asked as docker asks them', () => {
+    for (const key of ['docker.io', 'index.docker.io', 'https://index.docker.io/v1/'])
+      expect(told({ credHelpers: { [key]: 'x' } }, 'docker.io/acme')).toMatchObject({ server: 'https://index.docker.io/v1/' });
+    expect(told({ credHelpers: { 'ghcr.io/acme': 'x', 'ghcr.io': 'y' } }, 'ghcr.io/acme/team')).toMatchObject({
+      helper: 'x',
+      server: 'ghcr.io/acme',
+    });
     expect(['docker.io', 'docker.io/acme', 'ghcr.io'].map(serverOf)).toEqual([
       'https://index.docker.io/v1/',
       'https://index.docker.io/v1/',

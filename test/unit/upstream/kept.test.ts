@@ -114,7 +114,7 @@ describe('credentials that cost something', () => {
     expect([await house.get(isRefused), house.asked()]).toEqual(['good', 3]);
   });
 
-  test('are not waited for longer than fifteen seconds, even where nothing listens to its signal', async () => {
+  test('are not waited for longer than eight seconds, even where nothing listens to its signal', async () => {
     const house = kept();
     let given: AbortSignal | undefined;
     house.source = (_nth, signal) => {
@@ -122,9 +122,26 @@ describe('credentials that cost something', () => {
       return new Promise(() => undefined);
     };
     const waiting = house.get().catch(String);
-    await house.clock.advance(15_000);
-    expect(await waiting).toContain('nothing within 15 s');
+    await house.clock.advance(8000);
+    expect(await waiting).toContain('nothing within 8 s');
     expect(given?.aborted).toBe(true);
+    expect(house.clock.pending()).toBe(0);
+  });
+
+  test('whose source hung once are not waited for as long again, and are there for who comes later', async () => {
+    const house = kept();
+    let answer: (granted: Grant) => void = () => undefined;
+    house.source = () => new Promise((resolve) => (answer = resolve));
+    const first = house.get().catch(String);
+    await house.clock.advance(8000);
+    expect(await first).toContain('nothing within 8 s');
+    await house.clock.advance(10_000);
+    const again = house.get().catch(String);
+    await house.clock.advance(1000);
+    expect([await again, house.asked()]).toEqual([expect.stringContaining('nothing within 8 s'), 2]);
+    answer(grant('late'));
+    await house.clock.advance(0);
+    expect([await house.get(), house.asked()]).toEqual(['late', 2]);
     expect(house.clock.pending()).toBe(0);
   });
 
