@@ -17,6 +17,7 @@ const UPSTREAMS = {
   first: {},
   second: {},
   based: {},
+  every: { path: 'mirror/{registry}' },
 } as const;
 
 type Name = keyof typeof UPSTREAMS;
@@ -38,6 +39,7 @@ const ROUTES: readonly Settings[] = [
   { match: 'quay.io/*/*', name: 'quay', upstreams: ['parent'] },
   { match: 'quay.io/**', name: 'quay, deeper', upstreams: ['deep'] },
   { match: 'ghcr.io/**', name: 'ghcr', upstreams: ['first', 'second'] },
+  { match: ['gcr.io/**', 'mcr.microsoft.com/**'], name: 'every', upstreams: ['every'] },
   { match: 'localhost:5001/**', name: 'local', upstreams: ['based'] },
   { match: '*.pkg.test/**', name: 'packages', upstreams: ['second'] },
   { match: 'registry.acme.test/**', name: 'own', upstreams: ['deep'] },
@@ -93,6 +95,10 @@ const TABLE: Readonly<Record<string, readonly Row[]>> = {
     ['/v2/quay.io/a/b/c/manifests/1', 'deep /v2/team/mirror/a/b/c/manifests/1?ns=quay.io'],
     ['/v2/quay.io/a/manifests/1', 'deep /v2/team/mirror/a/manifests/1?ns=quay.io'],
     ['/v2/quay.io/a/b/c/tags/list?n=2', 'deep /v2/team/mirror/a/b/c/tags/list?n=2&ns=quay.io'],
+    ['/v2/gcr.io/a/b/manifests/1', 'every /v2/mirror/gcr.io/a/b/manifests/1'],
+    ['/v2/dotnet/sdk/manifests/1?ns=mcr.microsoft.com', 'every /v2/mirror/mcr.microsoft.com/dotnet/sdk/manifests/1'],
+    [`/v2/a/blobs/${DIGEST} @gcr.io.mirror.test`, `every /v2/mirror/gcr.io/a/blobs/${DIGEST}`],
+    ['/v2/gcr.io/google.com/tool/tags/list', 'every /v2/mirror/gcr.io/google.com/tool/tags/list'],
     ['/v2/localhost:5001/x/y/manifests/1', 'based /base/path/v2/x/y/manifests/1'],
     ['/v2/x/manifests/1?ns=localhost:5001', 'based /base/path/v2/x/manifests/1'],
   ],
