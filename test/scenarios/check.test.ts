@@ -35,7 +35,11 @@ async function prove(account: Parameters<typeof configWith>[0]) {
 describe('check', () => {
   test('a password that is wrong is found out, although nothing is there to be read with it', async () => {
     upstream = await createScriptedUpstream({ auth: { scheme: 'bearer', username: 'me', password: 'right' } });
-    expect(await prove('wrong')).toMatchObject({ ok: false, signedIn: false, message: 'auth: corp refused our credentials (401)' });
+    expect(await prove('wrong')).toMatchObject({
+      ok: false,
+      signedIn: false,
+      message: 'auth: corp refused our credentials (401)',
+    });
     expect(await prove('right')).toMatchObject({ ok: true, signedIn: true });
   });
 

@@ -1,6 +1,11 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
 import { chmod, rename, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
+import { blobOf } from '../fakes/images.ts';
 import type { ScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { scenario, times, type Stage } from './harness.ts';
 import { blobPath, manifestPath, refusalOf } from './paths.ts';
@@ -146,17 +151,126 @@ describe('[accept 7] an upstream password that expires while clients pull', () =
   );
 });
 
-describe('credentials that cannot be had are the fault of the upstream, not of the image', () => {
-  /** A program that docker would call, in a directory of the scenario's own. */
-  async function program(stage: Stage, name: string, text: string): Promise<void> {
-    const file = join(stage.directory, `docker-credential-${name}`);
-    await writeFile(file, `#!/bin/sh\n${text}\n`);
-    await chmod(file, 0o755);
-    const { PATH } = process.env;
-    process.env['PATH'] = `${stage.directory}:${PATH}`;
-    stage.defer(() => (process.env['PATH'] = PATH));
+/** A program that docker would call, in a directory of the scenario's own. */
+async function program(stage: Stage, name: string, text: string): Promise<void> {
+  const file = join(stage.directory, `docker-credential-${name}`);
+  await writeFile(file, `#!/bin/sh\n${text}\n`);
+  await chmod(file, 0o755);
+  const { PATH } = process.env;
+  process.env['PATH'] = `${stage.directory}:${PATH}`;
+  stage.defer(() => (process.env['PATH'] = PATH));
+}
+
+/** Who we are to AWS. */
+function awsKeys(stage: Stage, secret: string): void {
+  process.env['AWS_ACCESS_KEY_ID'] = `AKID${secret}`;
+  process.env['AWS_SECRET_ACCESS_KEY'] = secret;
+  stage.defer(() => {
+    delete process.env['AWS_ACCESS_KEY_ID'];
+    delete process.env['AWS_SECRET_ACCESS_KEY'];
+  });
+}
+
+describe('each way to sign in pays at the upstream', () => {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const basic = (username: string): RegExp => new RegExp(`^Basic ${Buffer.from(`${username}:pw`).toString('base64')}$`);
+
+  /** Gives out what is `pw` in the words of each cloud. */
+  async function giver(stage: Stage): Promise<string> {
+    const until = Date.now() / 1000 + 3600;
+    const token = Buffer.from('AWS:pw').toString('base64');
+    const body = { access_token: 'pw', expires_in: 3600, authorizationData: [{ authorizationToken: token, expiresAt: until }] };
+    const server = createServer((_request, response) => response.end(JSON.stringify(body))).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    stage.defer(() => server.close());
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
+  type Written = (stage: Stage, url: string) => Promise<Readonly<Record<string, unknown>>>;
+  const file = async (stage: Stage, name: string, text: string): Promise<string> => {
+    await writeSecret(join(stage.directory, name), text);
+    return join(stage.directory, name);
+  };
+  const WAYS: readonly (readonly [string, Written, string, RegExp, string?])[] = [
+    [
+      'a password in a file',
+      async (stage) => ({ username: 'u', passwordfile: await file(stage, 's', 'pw\n') }),
+      'token',
+      basic('u'),
+      'u',
+    ],
+    ['a token in a file', async (stage) => ({ tokenfile: await file(stage, 's', 'pw\n') }), 'GET manifest', /^Bearer pw$/],
+    ['an identity token', async () => ({ identitytoken: 'pw' }), 'POST token', /grant_type=refresh_token&refresh_token=pw/],
+    [
+      'a helper',
+      async (stage) => {
+        await program(stage, 'mine', 'read server; echo "{\\"Username\\":\\"u\\",\\"Secret\\":\\"pw\\"}"');
+        return { helper: 'mine' };
+      },
+      'token',
+      basic('u'),
+      'u',
+    ],
+    [
+      'a helper of a docker config.json',
+      async (stage) => {
+        await program(stage, 'mine', 'read server; echo "{\\"Username\\":\\"u\\",\\"Secret\\":\\"pw\\"}"');
+        return { config: await file(stage, 'c', JSON.stringify({ credsStore: 'mine' })) };
+      },
+      'token',
+      basic('u'),
+      'u',
+    ],
+    [
+      'ECR',
+      async (stage, url) => {
+        awsKeys(stage, 'k');
+        return { ecr: { region: 'eu-west-1', endpoint: url } };
+      },
+      'token',
+      basic('AWS'),
+      'AWS',
+    ],
+    [
+      'a service account of Google',
+      async (stage, url) => {
+        const key = { type: 'service_account', client_email: 'e', private_key: pem, token_uri: url };
+        return { gcp: { keyfile: await file(stage, 'k', JSON.stringify(key)) } };
+      },
+      'token',
+      basic('oauth2accesstoken'),
+      'oauth2accesstoken',
+    ],
+    [
+      'a service principal of Azure',
+      async (stage, url) => {
+        stage.upstream.file('/oauth2/exchange', blobOf(Buffer.from(JSON.stringify({ refresh_token: 'pw' }))));
+        return { acr: { tenant: 't', clientid: 'c', clientsecretfile: await file(stage, 's', 'k'), authority: url } };
+      },
+      'POST token',
+      /grant_type=refresh_token&refresh_token=pw/,
+    ],
+  ];
+  for (const [way, written, where, shown, user = 'nobody'] of WAYS) {
+    scenario(
+      way,
+      async (stage) => {
+        const { upstream } = stage;
+        const image = upstream.image('library/r', '1');
+        // Everybody may read, so that what is shown decides nothing but who pays.
+        upstream.auth.set({ scheme: 'bearer', username: user, password: 'pw' });
+        const server = await stage.start(routesTo(upstream, {}, await written(stage, await giver(stage))));
+        expect(await (await server.get(manifestPath('1', 'library/r'))).sha256()).toBe(image.top.digest);
+        const shownTo = upstream.seen(where).map(({ headers, body }) => (body === '' ? (headers.authorization ?? '') : body));
+        expect(shownTo.filter((text) => shown.test(text)).length).toBe(1);
+      },
+      own,
+    );
+  }
+});
+
+describe('credentials that cannot be had are the fault of the upstream, not of the image', () => {
   const KINDS: readonly (readonly [string, Readonly<Record<string, unknown>>, RegExp])[] = [
     ['a helper that is not there', { helper: 'nowhere' }, /docker-credential-nowhere cannot be run \(ENOENT\)/],
     ['a helper that fails', { helper: 'failing' }, /docker-credential-failing failed with exit code 3/],
@@ -177,12 +291,7 @@ describe('credentials that cannot be had are the fault of the upstream, not of t
       async (stage) => {
         const { upstream } = stage;
         await program(stage, 'failing', 'echo "s3cret: it is a secret"; exit 3');
-        process.env['AWS_ACCESS_KEY_ID'] = 'AKIDs3cret';
-        process.env['AWS_SECRET_ACCESS_KEY'] = 's3cret';
-        stage.defer(() => {
-          delete process.env['AWS_ACCESS_KEY_ID'];
-          delete process.env['AWS_SECRET_ACCESS_KEY'];
-        });
+        awsKeys(stage, 's3cret');
         guard(upstream, 'pw');
         const image = upstream.image('library/r', '1');
         const second = await stage.addUpstream();
