@@ -21,7 +21,15 @@ export interface BodyLimits {
 }
 
 /** R10: a drip of one byte per 200 ms never trips an idle limit. */
-export const DEFAULT_RATE = { rateBytesPerSecond: 16 * 1024, rateWindowMs: 60_000 } as const;
+const RATE_BYTES_PER_SECOND = 16 * 1024;
+
+/** With the usual limit of 15 s, a minute. */
+const RATE_WINDOW_STALLS = 4;
+
+/** The limits of a body that has stalled after so long without a byte. */
+export function bodyLimits(stallMs: number): BodyLimits {
+  return { stallMs, rateBytesPerSecond: RATE_BYTES_PER_SECOND, rateWindowMs: stallMs * RATE_WINDOW_STALLS };
+}
 
 export class Stalled extends Error {
   override readonly name = 'Stalled';

@@ -4,7 +4,7 @@ import { systemRandom, type Random } from '../system/random.ts';
 import { repositoryAt, type Address } from './address.ts';
 import { createAsk, type Ask } from './ask.ts';
 import { createBudgets, type Budgets } from './budget.ts';
-import { DEFAULT_RATE } from './body.ts';
+import { bodyLimits } from './body.ts';
 import type { TlsOptions } from './connect.ts';
 import type { CredentialsProvider } from './credentials.ts';
 import type { Report } from './events.ts';
@@ -264,7 +264,7 @@ function transportOf(options: UpstreamOptions, deps: UpstreamDeps): Transport {
     guard: guardOf(options, deps),
     connectMs: options.timeouts?.connectMs ?? DEFAULTS.connectMs,
     headersMs: options.timeouts?.headersMs ?? DEFAULTS.headersMs,
-    body: { stallMs: options.timeouts?.stallMs ?? DEFAULTS.stallMs, ...DEFAULT_RATE },
+    body: bodyLimits(options.timeouts?.stallMs ?? DEFAULTS.stallMs),
     tls: options.tls ?? {},
     ownHost: normalHost(options.url.hostname),
     proxyFor: (target) => proxyFor(options.proxy ?? 'environment', deps.env ?? {}, target),

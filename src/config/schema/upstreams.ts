@@ -38,7 +38,9 @@ const tls = z.strictObject({
 const timeout = z.strictObject({
   connect: limit().prefault('3s').describe('To connect, TLS included.'),
   headers: limit().prefault('10s').describe("From the request to the answer's headers."),
-  stall: limit().prefault('15s').describe('Without a byte of a body.'),
+  stall: limit()
+    .prefault('15s')
+    .describe('Without a byte of a body; four times as long at less than 16KiB a second counts as much.'),
 });
 
 const SEGMENT = /^(?:[a-z0-9]+(?:[._-]+[a-z0-9]+)*|\{registry\})$/;

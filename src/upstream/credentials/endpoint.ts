@@ -1,7 +1,7 @@
 import { own, readJsonObject, type JsonObject } from '../../oci/json.ts';
 import type { Clock } from '../../system/clock.ts';
 import { readWhole } from '../answer.ts';
-import { DEFAULT_RATE } from '../body.ts';
+import { bodyLimits } from '../body.ts';
 import { CredentialsUnavailable } from '../credentials.ts';
 import { createGuard } from '../guard.ts';
 import { proxyFor, type ProxyEnvironment } from '../proxy.ts';
@@ -89,7 +89,7 @@ function openTransport({ near = false }: EndpointRequest, clock: Clock, env: Pro
     guard: createGuard({ trusts: () => true, allow: [], resolve: createResolve(clock, undefined) }),
     connectMs: 3000,
     headersMs: 10_000,
-    body: { stallMs: 5000, ...DEFAULT_RATE },
+    body: bodyLimits(5000),
     tls: {},
     ownHost: '',
     proxyFor: (target) => proxyFor(near ? 'none' : 'environment', env, target),
