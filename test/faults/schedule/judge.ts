@@ -1,3 +1,4 @@
+import type { Answer, Answers } from './answer.ts';
 import { isPassedOver, isWrong, longestMs, mayBeWrong, promiseOf, worthOf } from './oracle.ts';
 import { TIMEOUT, build, type House, type Seen } from './play.ts';
 import { scheduleText, wishText, type ObjectName, type Schedule } from './schedule.ts';
@@ -62,9 +63,12 @@ function neglected(schedule: Schedule, house: House, seen: readonly Seen[]): str
 function forgotten(schedule: Schedule, { upstreams, manifest }: House, object: ObjectName): string[] {
   const reference =
     object === 'manifest' ? (schedule.by === 'tag' ? 'v' : manifest.digest) : schedule.blobs[object === 'blob0' ? 0 : 1].digest;
-  const asked = schedule.chain.map(({ answers }, at) =>
+  const asked = schedule.chain.map((plan, at) =>
     upstreams[at]!.requests.filter((request) => request.method === 'GET' && request.reference === reference).map(
-      (request, nth) => ({ at: request.at, worth: worthOf(answers[object][nth] ?? answers[object].at(-1)!) }),
+      (request, nth) => ({
+        at: request.at,
+        worth: plan.mode === 'up' ? worthOf(nthOf(plan.answers[object], nth)) : 'doubtful',
+      }),
     ),
   );
   // Of a manifest nothing is gone on with: whatever breaks has brought nothing.
@@ -74,6 +78,10 @@ function forgotten(schedule: Schedule, { upstreams, manifest }: House, object: O
     const excused = plan.mode !== 'up' || isPassedOver(plan);
     return excused || asked[at]!.some((one) => one.at > lastAt) ? [] : [`up${at}`];
   });
+}
+
+function nthOf(answers: Answers, nth: number): Answer {
+  return answers[nth] ?? answers.at(-1)!;
 }
 
 /** What was asked of whom, in order, and what the server said of it. */
