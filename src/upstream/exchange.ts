@@ -127,7 +127,8 @@ function conclude(options: ExchangeOptions, arrival: Arrival, pass: Pass | undef
   const anonymous = options.anonymousWithoutPass && (pass?.anonymous ?? true);
   const isRefusal = (response.status === 401 || response.status === 403) && (!elsewhere || isRegistryPath(response.url));
   if (!isRefusal) {
-    if (pass !== undefined && response.status < 300) options.signIn.accepted(pass);
+    // Who were not known would have heard 401 of what is not there, too.
+    if (pass !== undefined && (response.status < 300 || response.status === 404)) options.signIn.accepted(pass);
     return { kind: 'response', response, anonymous, elsewhere };
   }
   response.body.discard();

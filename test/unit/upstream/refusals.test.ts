@@ -10,6 +10,7 @@ import {
   expectFound,
   json,
   never,
+  notFound,
   readAll,
   sendManifest,
   serve,
@@ -212,6 +213,15 @@ describe('credentials that cannot be had', () => {
     await expect(asked).rejects.toThrow('left');
     expect(upstream.status().credentialsValid).toBeUndefined();
   });
+});
+
+test('a registry that misses the image has taken the password', async () => {
+  const server = await serve((request, response) =>
+    request.headers.authorization === basicOf('ann', 'pw') ? notFound(response) : challenge(response, 'Basic realm="x"'),
+  );
+  const upstream = upstreamOf(server, { credentials: async () => account('ann', 'pw'), use: 'all' });
+  expect(await upstream.ask(wantManifest(), never)).toMatchObject({ kind: 'absent' });
+  expect(upstream.status().credentialsValid).toBe(true);
 });
 
 describe('a bearer token of the configuration', () => {
