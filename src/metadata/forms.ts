@@ -57,7 +57,7 @@ export const tagForm = form<records.TagRecord>({
   upstream: text,
 });
 
-export const moveForm = form<records.TagMove>({ at: time, digest, upstream: text });
+export const moveForm = form<records.TagMove>({ at: time, digest, upstream: text, deleted: optional(flag) });
 
 export const linkForm = form<records.LinkRecord>({
   kind: oneOf('manifest', 'blob'),
@@ -65,6 +65,7 @@ export const linkForm = form<records.LinkRecord>({
   mediaType: optional(text),
   by: oneOf('upstream', 'public', 'push', 'mount', 'import'),
   upstream: optional(text),
+  subject: optional(digest),
   at: time,
 });
 

@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import type { ReportMetadata } from './events.ts';
+import type { HostedRecords } from './hosted.ts';
 import { withLayout } from './layout.ts';
 import type { MaybePromise, MetadataStore } from './metadata-store.ts';
 import { createBlobs } from './records-blobs.ts';
@@ -12,17 +13,22 @@ import { createTags } from './records-tags.ts';
 import { createUses } from './records-uses.ts';
 import { createTable } from './table.ts';
 
+export { HOSTED } from './hosted.ts';
+export type * from './hosted.ts';
+
 /**
  * Typed access to the metadata: all that the rest of the house sees of it. Which keys stand behind each record is drawn in
  * keys.ts. `repository` is always the full name with its registry, `docker.io/library/ubuntu`. Times are ms since the epoch.
  */
-export interface Records {
+export interface Records extends HostedRecords {
   tag(repository: string, tag: string): MaybePromise<TagRecord | undefined>;
   /**
    * Replaces the tag. Where its digest differs from the one before (or there was none), the move is added to the tag's
-   * history in the same commit. Yields the digest it pointed to before.
+   * history in the same commit. Yields the digest it pointed to before. What an upstream says is not written where the
+   * repository is owned, or the tag was pushed: yields the record's own digest then, as of a tag that did not move.
    */
   putTag(repository: string, tag: string, record: TagRecord): Promise<Digest | undefined>;
+  /** Only what came from an upstream; a pushed tag stays (`dropHostedTag`). */
   dropTag(repository: string, tag: string): Promise<boolean>;
   tags(
     repository: string,
@@ -34,9 +40,17 @@ export interface Records {
 
   /** What grants a read of the digest under this repository; `undefined`: nothing does. */
   link(repository: string, digest: Digest): MaybePromise<LinkRecord | undefined>;
-  /** Writes the digest's reverse entry, then the link (architecture.md, decision 9), and lists the repository. */
+  /**
+   * Writes the digest's reverse entry, then the link (architecture.md, decision 9), and lists the repository. A hosted link
+   * stays as it is; a digest that is being deleted is not linked. For what is pushed see `putHostedLink`.
+   */
   putLink(repository: string, digest: Digest, record: LinkRecord): Promise<void>;
-  dropLink(repository: string, digest: Digest): Promise<boolean>;
+  /**
+   * With `before` only while it stands so: every push that needs it changes it, which is how collect sees one that came
+   * between. A pushed manifest goes by `dropHosted`. The reverse entry of a push stays for an hour, since another push may
+   * be about to link it again.
+   */
+  dropLink(repository: string, digest: Digest, before?: LinkRecord): Promise<boolean>;
   links(
     repository: string,
     after: string | undefined,
@@ -50,9 +64,11 @@ export interface Records {
 
   /** What is known of the digest whatever repository holds it. */
   blob(digest: Digest): MaybePromise<BlobRecord | undefined>;
-  putBlob(digest: Digest, record: BlobRecord): Promise<void>;
+  /** False, and nothing written, while the digest is being deleted. */
+  putBlob(digest: Digest, record: BlobRecord): Promise<boolean>;
+  /** Not what is being deleted: that goes by `forget`. */
   dropBlob(digest: Digest): Promise<void>;
-  /** Repositories that link the digest. */
+  /** Repositories that link the digest, or are about to, or did within the last hour: only a link grants a read. */
   holders(digest: Digest, after: string | undefined, limit: number): MaybePromise<readonly string[]>;
 
   /** The unfinished fill of a digest, as far as it is durable. */
@@ -102,7 +118,7 @@ export interface TagRecord {
   readonly failed?: number;
   /** When an upstream said that the tag is gone (`ondelete: keep`). */
   readonly gone?: number;
-  /** The upstream that said it. */
+  /** The upstream that said it; {@link HOSTED}: it was pushed. */
   readonly upstream: string;
 }
 
@@ -110,6 +126,8 @@ export interface TagMove {
   readonly at: number;
   readonly digest: Digest;
   readonly upstream: string;
+  /** The tag was deleted then; `digest` is what it had pointed to. */
+  readonly deleted?: boolean;
 }
 
 export interface LinkRecord {
@@ -120,6 +138,8 @@ export interface LinkRecord {
   /** How it came: an upstream's 2xx under this repository, or implied by a public manifest (decision 8). */
   readonly by: 'upstream' | 'public' | 'push' | 'mount' | 'import';
   readonly upstream?: string;
+  /** Of a pushed manifest that is a referrer. */
+  readonly subject?: Digest;
   readonly at: number;
 }
 
