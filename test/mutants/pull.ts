@@ -91,6 +91,22 @@ export const mutants: readonly Mutant[] = [
     test: ['test/unit/pull/fills.test.ts'],
   },
   {
+    name: 'a fill gives up while others of the chain are left',
+    guards: ['decision 3'],
+    file: 'src/pull/fill/sources.ts',
+    find: 'this.#fruitless >= this.#chain.length',
+    replace: 'this.#fruitless > 0',
+    test: ['test/faults/schedules.test.ts'],
+  },
+  {
+    name: 'what was spoilt is tried again from a splice',
+    guards: ['decision 4'],
+    file: 'src/pull/fill/lead.ts',
+    find: 'await this.#generation([candidate], false)',
+    replace: 'await this.#generation(candidates, false)',
+    test: ['test/unit/pull/fills.test.ts'],
+  },
+  {
     name: 'who was cut for wrong bytes is cut for the next ones too',
     guards: ['promise 1', 'decision 4'],
     file: 'src/pull/fill/growing.ts',

@@ -12,6 +12,8 @@ export type Answer =
   /** Right, whole, whatever range was asked for. */
   | { readonly is: 'ignores-range' }
   | { readonly is: 'cut'; readonly after: number; readonly how: 'fin' | 'rst' }
+  /** A cut by a registry that has forgotten who was signed in. */
+  | { readonly is: 'cut-forgotten'; readonly after: number }
   | { readonly is: 'stall'; readonly after: number }
   /** To an address that works once; `after`: where its body is cut. */
   | { readonly is: 'signed'; readonly after: number | undefined }
@@ -32,10 +34,16 @@ export type Answer =
 /** One answer after another; the last one stays. */
 export type Answers = readonly [...Answer[], Answer];
 
-/** Makes the upstream give these answers to the GETs of an object; `signer`: a host of its own, where signed addresses lead. */
-export function teach(script: Script, answers: Answers, blob: Blob, signer: ScriptedUpstream, place: string): void {
+/** Who answers: the registry, and a host of its own where its signed addresses lead. */
+export interface Answering {
+  readonly upstream: ScriptedUpstream;
+  readonly signer: ScriptedUpstream;
+}
+
+/** Makes an upstream give these answers to the GETs of an object; `place`: beneath which its signed addresses are. */
+export function teach(script: Script, answers: Answers, blob: Blob, answering: Answering, place: string): void {
   for (const [at, answer] of answers.entries()) {
-    for (const step of stepsOf(answer, blob, signer, `/signed/${place}/${at}`)) {
+    for (const step of stepsOf(answer, blob, answering, `/signed/${place}/${at}`)) {
       step(script).to('GET').after(at);
       // The last one has no end.
       if (at < answers.length - 1) script.once();
@@ -45,7 +53,7 @@ export function teach(script: Script, answers: Answers, blob: Blob, signer: Scri
 
 type Step = (script: Script) => Script;
 
-function stepsOf(answer: Answer, blob: Blob, signer: ScriptedUpstream, address: string): Step[] {
+function stepsOf(answer: Answer, blob: Blob, { upstream, signer }: Answering, address: string): Step[] {
   switch (answer.is) {
     case 'well':
       return [];
@@ -57,6 +65,13 @@ function stepsOf(answer: Answer, blob: Blob, signer: ScriptedUpstream, address: 
       return [(script) => script.ignoreRange()];
     case 'cut':
       return [(script) => script.cutAfter(answer.after, answer.how)];
+    case 'cut-forgotten': {
+      const place = (): number => {
+        upstream.auth.expireTokens();
+        return answer.after;
+      };
+      return [(script) => script.cutAfter(place, 'fin')];
+    }
     case 'stall':
       return [(script) => script.stallAfter(answer.after)];
     case 'signed': {

@@ -34,7 +34,8 @@ function drawUpstream(dice: Dice, sizeOf: Readonly<Record<ObjectName, number>>, 
   // Each has a temper: some help with all they say, some only now and then, some never.
   const temper = dice.pick(['helpful', 'helpful', 'moody', 'moody', 'hopeless'] as const);
   const of = (object: ObjectName): Answers => drawAnswers(dice, sizeOf[object], temper, gentle);
-  return { mode, answers: { manifest: of('manifest'), blob0: of('blob0'), blob1: of('blob1') } };
+  const signIn = dice.chance(0.25);
+  return { mode, signIn, answers: { manifest: of('manifest'), blob0: of('blob0'), blob1: of('blob1') } };
 }
 
 function drawAnswers(dice: Dice, size: number, temper: 'helpful' | 'moody' | 'hopeless', gentle: boolean): Answers {
@@ -59,6 +60,7 @@ function drawHelpful(dice: Dice, size: number): Answer {
     () => ({ is: 'ignores-range' }),
     () => ({ is: 'cut', after, how: 'fin' }),
     () => ({ is: 'cut', after, how: 'fin' }),
+    () => ({ is: 'cut-forgotten', after }),
     () => ({ is: 'stall', after }),
     () => ({ is: 'signed', after: undefined }),
     () => ({ is: 'signed', after }),

@@ -47,10 +47,10 @@ function faultsOf(schedule: Schedule, { wish, got, ms, status, detail }: Seen, m
 
 /**
  * Nobody is refused while there is somebody left to ask: since the last body that brought something, each upstream was asked
- * once more. Not to be told from outside where questions are asked side by side, or where ranges pass a fill by.
+ * once more. Not to be told from outside where questions are asked side by side or twice, or where ranges pass a fill by.
  */
 function neglected(schedule: Schedule, house: House, seen: readonly Seen[]): string[] {
-  if (schedule.hedge) return [];
+  if (schedule.hedge || schedule.chain.some(({ signIn }) => signIn)) return [];
   return (['manifest', 'blob0', 'blob1'] as const).flatMap((object) => {
     const wished = seen.filter(({ wish }) => wish.object === object);
     const plain = wished.every(({ wish }) => wish.range === undefined && wish.method === 'GET');

@@ -18,6 +18,7 @@ export function worthOf(answer: Answer): 'rest' | 'some' | 'doubtful' | 'wrong' 
       return 'rest';
     case 'signed':
       return answer.after === undefined ? 'rest' : 'some';
+    case 'cut-forgotten':
     case 'stall':
       return answer.after >= 64 * KIB ? 'some' : 'doubtful';
     case 'cut':

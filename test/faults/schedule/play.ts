@@ -63,16 +63,17 @@ export async function build(schedule: Schedule): Promise<House> {
 }
 
 async function stand(
-  { mode, answers }: UpstreamPlan,
+  { mode, signIn, answers }: UpstreamPlan,
   contents: Readonly<Record<ObjectName, Blob>> & { readonly manifest: ManifestBlob },
   signer: ScriptedUpstream,
   at: number,
 ): Promise<ScriptedUpstream> {
-  const upstream = await createScriptedUpstream();
+  const upstream = await createScriptedUpstream(signIn ? { auth: { scheme: 'bearer' } } : {});
+  const answering = { upstream, signer };
   const { manifest, blob0, blob1 } = contents;
-  teach(upstream.manifest(REPOSITORY, 'v', manifest), answers.manifest, manifest, signer, `${at}/manifest`);
-  teach(upstream.blob(REPOSITORY, blob0), answers.blob0, blob0, signer, `${at}/blob0`);
-  teach(upstream.blob(REPOSITORY, blob1), answers.blob1, blob1, signer, `${at}/blob1`);
+  teach(upstream.manifest(REPOSITORY, 'v', manifest), answers.manifest, manifest, answering, `${at}/manifest`);
+  teach(upstream.blob(REPOSITORY, blob0), answers.blob0, blob0, answering, `${at}/blob0`);
+  teach(upstream.blob(REPOSITORY, blob1), answers.blob1, blob1, answering, `${at}/blob1`);
   if (mode === 'silent') upstream.all.blackHole();
   if (mode === 'dead') await upstream.down();
   return upstream;

@@ -7,6 +7,8 @@ export type ObjectName = 'manifest' | 'blob0' | 'blob1';
 /** `up`: its answers are as written. `dead`: nobody listens. `silent`: it takes connections and says nothing. */
 export interface UpstreamPlan {
   readonly mode: 'up' | 'dead' | 'silent';
+  /** It wants a token, which it gives to anybody. */
+  readonly signIn: boolean;
   readonly answers: Readonly<Record<ObjectName, Answers>>;
 }
 
@@ -34,9 +36,11 @@ export interface Schedule {
 /** For people: what to look at when it fails. */
 export function scheduleText(schedule: Schedule): string {
   const { seed, balance, replicas, hedge, chain, blobs, by, rounds } = schedule;
-  const lines = chain.flatMap(({ mode, answers }, at) =>
+  const lines = chain.flatMap(({ mode, signIn, answers }, at) =>
     mode === 'up'
-      ? Object.entries(answers).map(([object, list]) => `  up${at} ${object}: ${list.map(answerText).join(', ')} …`)
+      ? Object.entries(answers).map(
+          ([object, list]) => `  up${at}${signIn ? ' (token)' : ''} ${object}: ${list.map(answerText).join(', ')} …`,
+        )
       : [`  up${at} ${mode}`],
   );
   return [
