@@ -10,6 +10,7 @@ import { listen, type Edge } from './compose/edge.ts';
 import { createPulling, type Pulling } from './compose/pulling.ts';
 import { adminOptions } from './compose/administration.ts';
 import { provable } from './compose/proofs.ts';
+import { mirrorPseudonym } from './compose/pseudonym.ts';
 import { openStorage, type Storage } from './compose/storage.ts';
 import { recordedMemory } from './compose/upstreams.ts';
 import type { Config } from './config/config.ts';
@@ -70,9 +71,11 @@ export async function startServer(config: Config, options: StartOptions): Promis
       },
     });
 
+    const pseudonym = await mirrorPseudonym(storage.records, system.random);
     // What a reload replaces; everything below asks for the current one at each request.
     const chainDeps = {
       ...system,
+      pseudonym,
       report,
       memoryOf: recordedMemory(storage.records),
       budgets: createBudgets(clock),
@@ -93,6 +96,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       report,
       chains: () => current,
       pulling,
+      pseudonym,
       condition,
       metrics,
       calls: createCalls(admin, { reload: options.reload, health: () => condition.readiness() }),

@@ -17,6 +17,7 @@ import { clientKind } from '../observe/client-kind.ts';
 import type { HouseEvent } from '../observe/events.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { newTrace } from '../pull/trace.ts';
+import type { Pseudonym } from '../oci/via.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';
 import { randomId, type Random } from '../system/random.ts';
@@ -35,6 +36,8 @@ export interface EdgeOptions {
   readonly report: (event: HouseEvent) => void;
   readonly chains: () => Chains;
   readonly pulling: Pulling;
+  /** As which this mirror signs what it asks of others. */
+  readonly pseudonym: Pseudonym;
   readonly condition: Condition;
   readonly metrics: Metrics;
   readonly calls: Calls;
@@ -159,12 +162,13 @@ function createFront(
 }
 
 function mainApp(
-  { report, chains, pulling, condition }: EdgeOptions,
+  { report, chains, pulling, condition, pseudonym }: EdgeOptions,
   config: Config,
   send: Sender,
   addresses: ClientAddresses,
 ): Fetch {
   return createApp({
+    pseudonym,
     send,
     report,
     addresses,

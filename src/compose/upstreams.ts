@@ -1,6 +1,7 @@
 import type { Config, CredentialConfig, RouteConfig, TlsConfig, UpstreamConfig } from '../config/config.ts';
 import { Secret } from '../config/secret.ts';
 import { registryEndpoint } from '../oci/well-known.ts';
+import type { Pseudonym } from '../oci/via.ts';
 import { createBalance, type Balance } from '../pull/balance.ts';
 import { createLimits, type Limits } from '../pull/limits.ts';
 import type { Records } from '../metadata/records.ts';
@@ -30,6 +31,8 @@ export interface UpstreamSetDeps extends Omit<UpstreamDeps, 'memory' | 'env'>, A
   /** What an upstream remembers across restarts; `undefined`: for as long as the process lives. */
   readonly memoryOf: (upstream: string) => Memory | undefined;
   readonly version: string;
+  /** As which this mirror signs what it asks; `undefined` where nobody is served. */
+  readonly pseudonym?: Pseudonym;
   /** `all` where only the sign-in is to be proved: everything is asked with the credentials, and nothing served. Default: `quota`. */
   readonly use?: 'quota' | 'all';
 }
@@ -124,8 +127,9 @@ function isOffline({ routes }: Config, name: string): boolean {
   return (leading.length > 0 ? leading : routes).every(({ deny, policy }) => deny || policy.offline);
 }
 
-function common(config: Config, { version, use = 'quota' }: UpstreamSetDeps, proofMs: number) {
-  return { use, allow: config.names.allow, self: config.names.self, userAgent: `entrepot/${version}`, proofMs };
+function common(config: Config, { version, pseudonym, use = 'quota' }: UpstreamSetDeps, proofMs: number) {
+  const { allow, self } = config.names;
+  return { use, allow, self, userAgent: `entrepot/${version}`, pseudonym, proofMs };
 }
 
 /** The shortest `authttl` of the routes that lead there. */

@@ -1,4 +1,5 @@
 import { RegistryError } from '../oci/errors.ts';
+import { parseVia, type Pseudonym } from '../oci/via.ts';
 import type { Lists, ShowName } from '../pull/lists.ts';
 import type { NameParser, Target } from '../pull/name.ts';
 import type { Pull } from '../pull/pull.ts';
@@ -37,7 +38,12 @@ export const ROUTES = [
 
 type RouteName = (typeof ROUTES)[number]['name'];
 
+/** More mirrors in a row than this are one that goes round without telling its name. */
+const HOPS_MAX = 20;
+
 export interface AppOptions {
+  /** As which this mirror signs what it asks of others. */
+  readonly pseudonym: Pseudonym;
   readonly send: Sender;
   readonly report: Report;
   readonly parseName: NameParser;
@@ -77,7 +83,11 @@ function spellings(path: string, prefix: string): string[] {
 function createAnswers(options: AppOptions): Readonly<Record<RouteName, Answer>> {
   const { pull, lists } = options;
   const named = <K extends Target['kind']>(kind: K, answer: NamedAnswer<K>): Answer => {
-    return (exchange) => answer(exchange, confirm(options, exchange, kind));
+    return (exchange) => {
+      const target = confirm(options, exchange, kind);
+      if (MAY_ASK.has(kind)) exchange.trace.via = viaOf(exchange, options);
+      return answer(exchange, target);
+    };
   };
   return {
     base: named('base', () => jsonReply(200, {})),
@@ -112,6 +122,17 @@ function confirm<K extends Target['kind']>(options: AppOptions, exchange: Exchan
   const target = options.parseName(exchange.target, hostOf(exchange));
   if (target.kind === kind) return target as Extract<Target, { kind: K }>;
   throw noEndpoint();
+}
+
+/** What an upstream may be asked for; the others are answered from here alone. */
+const MAY_ASK: ReadonlySet<Target['kind']> = new Set(['manifest', 'blob', 'tags', 'referrers']);
+
+/** Throws 508 (RFC 5842 7.2) where the request has come through here before. */
+function viaOf({ incoming }: Exchange, { pseudonym }: AppOptions): readonly Pseudonym[] {
+  const via = parseVia(incoming.headers.via);
+  if (!via.includes(pseudonym) && via.length < HOPS_MAX) return via;
+  const message = 'the request goes round in a circle: among the upstreams of this mirror is one that asks it in turn';
+  throw new RegistryError('UNAVAILABLE', message, { status: 508 });
 }
 
 function hostOf(exchange: Exchange): string | undefined {

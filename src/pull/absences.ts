@@ -9,10 +9,10 @@ export type Absence = Extract<Refusal, { kind: 'absent' }>;
 
 /**
  * True where every upstream said 404. One that refused to show it (401 or 403, hence the hint) may hold it still: that is
- * answered as an absence, but nothing is dropped for it.
+ * answered as an absence, but nothing is dropped for it. So may one that asks us in turn.
  */
-export function isCertain({ hint }: Absence): boolean {
-  return hint === undefined;
+export function isCertain({ hint, looped }: Absence): boolean {
+  return hint === undefined && looped !== true;
 }
 
 /**
@@ -36,8 +36,9 @@ export class Absences {
     return undefined;
   }
 
+  /** What was found out in a circle of mirrors holds for whoever asked, and is not kept for others. */
   remember(key: string, absence: Absence, ttlMs: number): void {
-    if (ttlMs > 0) this.#entries.set(key, { absence, until: this.#clock.monotonic() + ttlMs });
+    if (ttlMs > 0 && absence.looped !== true) this.#entries.set(key, { absence, until: this.#clock.monotonic() + ttlMs });
   }
 
   forget(key: string): void {

@@ -6,6 +6,7 @@ import { fillBlob, fillThrough, type Filled } from './fill.ts';
 import { heldContent } from './held.ts';
 import { lookupBlob } from './lookup.ts';
 import { absenceKey, type ManifestRefusal } from './manifest.ts';
+import { loopRefusal } from './refusal.ts';
 import { linkProven } from './prove.ts';
 
 export type BlobAnswer = Extract<Filled, { kind: 'content' }> | ManifestRefusal;
@@ -81,6 +82,9 @@ async function showUnlinked(deps: PullDeps, pulling: Pulling, digest: Digest, si
 async function head(deps: PullDeps, pulling: Pulling, digest: Digest, expectedSize: number | undefined): Promise<BlobAnswer> {
   const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
   if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };
+  // Another mirror asks whether it is safe to wait for our fill, and that one waits for a mirror behind him.
+  if (pulling.route.via !== undefined && proof.passedLoop && deps.fills.isWaiting(digest))
+    return { kind: 'refused', refusal: loopRefusal(proof.tried) };
   const content: Content = {
     digest,
     size: expectedSize ?? proof.size,

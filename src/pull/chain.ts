@@ -4,8 +4,16 @@ import { askHedged } from './hedge.ts';
 import { Refusals, type Refusal, type Tried } from './refusal.ts';
 
 export type ChainResult<T> =
-  /** `tried`: those asked in vain before. */
-  { readonly kind: 'found'; readonly value: T; readonly upstream: Upstream; readonly tried: readonly Tried[] } | Refusal;
+  | {
+      readonly kind: 'found';
+      readonly value: T;
+      readonly upstream: Upstream;
+      /** Those asked in vain before. */
+      readonly tried: readonly Tried[];
+      /** One of those asks us in turn. */
+      readonly passedLoop: boolean;
+    }
+  | Refusal;
 
 export interface ChainAsk {
   readonly chain: readonly Upstream[];
@@ -42,7 +50,7 @@ export async function askChain<T>(
     for (const { upstream, said, ms } of outcomes) {
       if (said.kind === 'found') {
         if (lost !== undefined) refusals.addSlower(lost.name, ms);
-        return { kind: 'found', value: said.value, upstream, tried: refusals.tried() };
+        return { kind: 'found', value: said.value, upstream, tried: refusals.tried(), passedLoop: refusals.looped() };
       }
       left.splice(left.indexOf(upstream), 1);
       if (said.kind === 'failed') refusals.addError(said.error, ms);

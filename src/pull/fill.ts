@@ -7,10 +7,12 @@ import type { PullDeps, Pulling } from './deps.ts';
 import type { Claim } from './fills.ts';
 import type { FillOrder, FirstAnswer } from './fill/types.ts';
 import { linkProven, type Proof } from './prove.ts';
-import type { Refusal } from './refusal.ts';
+import { loopRefusal, type Refusal } from './refusal.ts';
 import type { Fill } from './fill/running-fill.ts';
 import { throughContent } from './through.ts';
 import { noteTried } from './trace.ts';
+import { isLooped, PATIENCE_MS } from './via.ts';
+import { within } from './within.ts';
 
 /** A blob that was not here, as an answer still arriving. */
 export type Filled =
@@ -39,7 +41,7 @@ export async function fillBlob(
     if (deps.fills.inTrouble()) return fillThrough(deps, pulling, digest, expectedSize);
     const claim = await deps.fills.claim(order, pulling.signal);
     const { fill, joined, leave } = claim;
-    const first = await fill.first;
+    const first = await firstOf(deps, pulling, claim);
     if (first.kind === 'content') {
       await fill.sized(false, pulling.signal, SIZE_WAIT_MS);
       if (!joined || failures > 0 || fill.canBeJoined()) return joinFill(deps, pulling, claim, first);
@@ -47,9 +49,11 @@ export async function fillBlob(
       failures += 1;
     }
     leave();
+    if (first.kind === 'waited-for') return first.refusal;
     if (first.kind === 'bypass') return fillThrough(deps, pulling, digest, expectedSize);
-    if (first.kind === 'refused' && (!joined || fill.holder === holder)) return first.refusal;
-    // Another repository's upstreams refused it to that one; ours have not been asked yet.
+    const isOurs = !joined || (fill.holder === holder && first.kind === 'refused' && !isLooped(first.refusal));
+    if (first.kind === 'refused' && isOurs) return first.refusal;
+    // Another repository's upstreams refused it to that one, or to who came through them; ours have not been asked yet.
     await fill.ended;
   }
 }
@@ -71,6 +75,26 @@ export function fillOrder(
     holder,
     open: route.policy.open,
   };
+}
+
+/** The fill waits for who wants to join it. */
+interface WaitedFor {
+  readonly kind: 'waited-for';
+  readonly refusal: Refusal;
+}
+
+/**
+ * What the fill begins with. Who comes through other mirrors may be the one whom it waits for: in time a question that tells
+ * through whom it comes finds out, and he is told to look elsewhere.
+ */
+async function firstOf(deps: PullDeps, pulling: Pulling, { fill, joined }: Claim): Promise<FirstAnswer | WaitedFor> {
+  if (!joined || pulling.route.via === undefined) return fill.first;
+  const first = await within(deps.clock, fill.first, PATIENCE_MS);
+  if (first !== undefined) return first;
+  const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest: fill.digest });
+  const isWaitedFor = proof.kind === 'proven' ? proof.passedLoop : isLooped(proof);
+  if (!isWaitedFor) return fill.first;
+  return { kind: 'waited-for', refusal: loopRefusal(proof.tried) };
 }
 
 async function joinFill(

@@ -57,6 +57,12 @@ export class Fills {
     return this.#running.has(digest);
   }
 
+  /** One runs to which nobody has answered yet. */
+  isWaiting(digest: Digest): boolean {
+    const status = this.#running.get(digest)?.status();
+    return status !== undefined && status.upstream === '' && status.frontier === 0;
+  }
+
   running(): readonly FillStatus[] {
     return [...this.#running.values()].map((fill) => fill.status());
   }

@@ -15,6 +15,7 @@ import { refusalError, refusedOutcome } from './refusal-error.ts';
 import type { Reply } from './reply.ts';
 import type { Route, Router } from './route.ts';
 import type { Trace } from './trace.ts';
+import { carrying } from './via.ts';
 
 /** What can be listed. Each throws RegistryError for refusals; the signal is the client's. */
 export interface Lists {
@@ -108,7 +109,7 @@ function routeOf(deps: ListsDeps, name: Name, trace: Trace, reference: string | 
   if (route === undefined)
     throw new RegistryError('NAME_UNKNOWN', `no route of this mirror leads to ${name.registry}/${name.repository}`);
   trace.route = route.name;
-  if (!route.deny) return route;
+  if (!route.deny) return carrying(route, trace.via);
   trace.outcome = 'denied';
   throw new RegistryError('DENIED', `${name.registry}/${name.repository} is denied here by the route ${route.name}`);
 }

@@ -108,13 +108,14 @@ export async function fetchAndKeep(
 ): Promise<ManifestAnswer | ManifestRefusal> {
   const text = reference.kind === 'tag' ? reference.tag : reference.digest;
   const key = absenceKey(pulling, 'manifest', text);
-  const { value, joined } = await fetches.ask(key, async () => {
-    const { route, registry, repository } = pulling;
+  const { route, registry, repository } = pulling;
+  const fetch = async () => {
     const result = await fetchManifest(deps, { route, registry, repository, reference, deadlineMs: CHAIN_DEADLINE_MS });
     if (result.kind === 'absent') deps.absences.remember(key, result, route.policy.negativeTtlMs);
     if (result.kind !== 'found') return result;
     return { ...result, stored: mayKeep && (await keep(deps, pulling, reference, result)) };
-  });
+  };
+  const { value, joined } = await fetches.ask(key, fetch, route.via);
   if (value.kind !== 'found') return { kind: 'refused', refusal: value };
   const { manifest, bytes, digest } = value.value;
   const source: Source = joined

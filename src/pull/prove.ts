@@ -17,6 +17,8 @@ export interface Proof {
   readonly anonymous: boolean;
   /** Asked in vain before it. */
   readonly tried: readonly Tried[];
+  /** One of those asks us in turn. */
+  readonly passedLoop: boolean;
 }
 
 export interface ProofAsk {
@@ -34,15 +36,16 @@ export interface ProofAsk {
  */
 export class Prover {
   readonly #clock: Clock;
-  readonly #collapse = new Collapse<Proof | Refusal>();
+  readonly #collapse: Collapse<Proof | Refusal>;
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#collapse = new Collapse(clock);
   }
 
   async prove(ask: ProofAsk): Promise<Proof | Refusal> {
     const key = `${ask.route.name} ${ask.kind} ${ask.registry}/${ask.repository}@${ask.digest}`;
-    const { value } = await this.#collapse.ask(key, () => this.#ask(ask));
+    const { value } = await this.#collapse.ask(key, () => this.#ask(ask), ask.route.via);
     if (value.kind === 'proven') noteTried(ask.trace, value.tried, value.upstream);
     return value;
   }
@@ -63,7 +66,15 @@ export class Prover {
     });
     if (result.kind !== 'found') return result;
     const { size, mediaType, anonymous } = result.value;
-    return { kind: 'proven', upstream: result.upstream.name, size, mediaType, anonymous, tried: result.tried };
+    return {
+      kind: 'proven',
+      upstream: result.upstream.name,
+      size,
+      mediaType,
+      anonymous,
+      tried: result.tried,
+      passedLoop: result.passedLoop,
+    };
   }
 }
 

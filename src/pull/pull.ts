@@ -18,6 +18,7 @@ import { respondBlob, respondManifest } from './respond.ts';
 import { Tags } from './tag.ts';
 import { noteTried, type Trace } from './trace.ts';
 import { troubleOf } from './trouble.ts';
+import { carrying } from './via.ts';
 import { within } from './within.ts';
 
 export type PullTarget = Extract<Target, { kind: 'manifest' | 'blob' }>;
@@ -49,7 +50,7 @@ export interface Pulls {
 }
 
 export function createPull(deps: PullDeps): Pulls {
-  const fetches: Manifests = new Collapse();
+  const fetches: Manifests = new Collapse(deps.clock);
   const tags = new Tags(deps, fetches);
   const prefetch = new Prefetch(deps, (pulling, digest) => manifestByDigest(deps, fetches, pulling, digest));
   const byReference = (pulling: Pulling, { reference }: ManifestTarget): Promise<ManifestAnswer | ManifestRefusal> =>
@@ -127,7 +128,7 @@ function startPulling(deps: PullDeps, { method, target, range, ifRange, ifNoneMa
     throw new RegistryError('DENIED', `${registry}/${repository} is denied here by the route ${route.name}`);
   }
   return {
-    route,
+    route: carrying(route, trace.via),
     registry,
     repository,
     holder: `${registry}/${repository}`,

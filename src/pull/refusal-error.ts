@@ -35,9 +35,15 @@ export function refusalError(refusal: Refusal, refused: Refused, cacheStatus: st
     case 'unreachable': {
       const why = refusal.tried.map(({ upstream, error }) => `${upstream}: ${error}`).join('; ');
       const message = `${what} could not be fetched: ${why || 'no upstream answered'}`;
-      return new RegistryError('UNAVAILABLE', message, { status: refusal.timeout ? 504 : 502, detail, headers });
+      return new RegistryError('UNAVAILABLE', message, { status: unreachableStatus(refusal), detail, headers });
     }
   }
+}
+
+/** RFC 5842 7.2 for a circle of mirrors. */
+function unreachableStatus({ looped, timeout }: Extract<Refusal, { kind: 'unreachable' }>): number {
+  if (looped === true) return 508;
+  return timeout ? 504 : 502;
 }
 
 /** As the log and the metrics name it. */

@@ -3,13 +3,21 @@ import type { UpstreamAnswer, UpstreamError, UpstreamFound } from '../upstream/u
 /** What a chain said when none of it could supply: the worst that each upstream said, in the order of the contract. */
 export type Refusal =
   /** One at least could not be asked or answered nonsense, so nobody knows. `timeout`: all such were time-outs. */
-  | { readonly kind: 'unreachable'; readonly timeout: boolean; readonly tried: readonly Tried[] }
+  | {
+      readonly kind: 'unreachable';
+      readonly timeout: boolean;
+      /** Nobody else was left to ask than who asks us in turn (508). */
+      readonly looped?: boolean;
+      readonly tried: readonly Tried[];
+    }
   | { readonly kind: 'limited'; readonly retryAfterSeconds: number | undefined; readonly tried: readonly Tried[] }
   | { readonly kind: 'denied'; readonly tried: readonly Tried[] }
   | {
       readonly kind: 'absent';
       readonly hint: string | undefined;
       readonly unknownName: boolean;
+      /** One of the chain was passed by because it asks us in turn: the others have not got it. */
+      readonly looped?: boolean;
       readonly tried: readonly Tried[];
     }
   /** The route is offline: nobody was asked, so that nothing is known but that it is not held. */
@@ -27,10 +35,17 @@ const TRIED_MAX = 32;
 
 const SENTENCE = { absent: 'not there', limited: 'rate limit reached', denied: 'access denied' } as const;
 
+/** Whom we would have to ask waits for us: 508. */
+export function loopRefusal(tried: readonly Tried[]): Refusal {
+  return { kind: 'unreachable', timeout: false, looped: true, tried };
+}
+
 /** Collects what each upstream said against it. */
 export class Refusals {
   readonly #tried: Tried[] = [];
   #faults = 0;
+  #loops = 0;
+  #isAbsent = false;
   #timeouts = 0;
   #limited = false;
   #retryAfterSeconds: number | undefined;
@@ -42,6 +57,7 @@ export class Refusals {
     this.#note({ upstream, error: SENTENCE[answer.kind], ms: Math.round(ms) });
     if (answer.kind === 'denied') this.#denied = true;
     if (answer.kind === 'absent') {
+      this.#isAbsent = true;
       this.#hint ??= answer.hint;
       this.#unknownName ||= answer.unknownName === true;
     }
@@ -53,6 +69,11 @@ export class Refusals {
 
   addError(error: UpstreamError, ms: number): void {
     this.#note({ upstream: error.upstream, error: error.message, ms: Math.round(ms) });
+    // Who asks us in turn has nothing that we do not wait for already: he says neither yes nor no.
+    if (error.status === 508) {
+      this.#loops += 1;
+      return;
+    }
     this.#faults += 1;
     if (error.timeout) this.#timeouts += 1;
   }
@@ -60,6 +81,11 @@ export class Refusals {
   /** Another one answered while this one was still waited for: no fault, but worth telling. */
   addSlower(upstream: string, ms: number): void {
     this.#note({ upstream, error: 'slower than the next', ms: Math.round(ms) });
+  }
+
+  /** Whether somebody was passed by because he asks us in turn. */
+  looped(): boolean {
+    return this.#loops > 0;
   }
 
   tried(): readonly Tried[] {
@@ -72,7 +98,9 @@ export class Refusals {
     if (this.#faults > 0) return { kind: 'unreachable', timeout: this.#timeouts === this.#faults, tried };
     if (this.#limited) return { kind: 'limited', retryAfterSeconds: this.#retryAfterSeconds, tried };
     if (this.#denied) return { kind: 'denied', tried };
-    return { kind: 'absent', hint: this.#hint, unknownName: this.#unknownName, tried };
+    if (this.looped() && !this.#isAbsent) return loopRefusal(tried);
+    const looped = this.looped() ? { looped: true } : {};
+    return { kind: 'absent', hint: this.#hint, unknownName: this.#unknownName, ...looped, tried };
   }
 
   #note(tried: Tried): void {

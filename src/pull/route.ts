@@ -1,4 +1,5 @@
 import picomatch from 'picomatch';
+import type { Pseudonym } from '../oci/via.ts';
 import type { Balance } from './balance.ts';
 import type { FreshnessPolicy } from './freshness.ts';
 import type { Limits } from './limits.ts';
@@ -13,6 +14,8 @@ export interface Route {
   /** Whom to ask for something of a registry, in order. */
   readonly order: Balance;
   readonly policy: RoutePolicy;
+  /** The mirrors through which the question came; none where it is a client's, or our own. */
+  readonly via?: readonly Pseudonym[];
 }
 
 export interface RoutePolicy extends FreshnessPolicy {

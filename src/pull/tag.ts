@@ -48,14 +48,16 @@ interface Peek {
 export class Tags {
   readonly #deps: PullDeps;
   readonly #fetches: Manifests;
-  readonly #heads = new Collapse<Peek | Refusal>();
-  readonly #checks = new Collapse<Answer>();
+  readonly #heads: Collapse<Peek | Refusal>;
+  readonly #checks: Collapse<Answer>;
   /** In memory and apart from the records, so that what is held stays servable when the chain fails before a GET. */
   readonly #peeks = new LRUCache<string, { readonly peek: Peek; readonly until: number }>({ max: PEEKS_MAX });
 
   constructor(deps: PullDeps, fetches: Manifests) {
     this.#deps = deps;
     this.#fetches = fetches;
+    this.#heads = new Collapse(deps.clock);
+    this.#checks = new Collapse(deps.clock);
   }
 
   async pull(pulling: Pulling, tag: string): Promise<Answer> {
@@ -123,7 +125,7 @@ export class Tags {
   /** Joined by all who ask now. With something stale at hand each waits only so long; the question goes on for the next. */
   async #check(pulling: Pulling, tag: string, record: TagRecord, stale: boolean): Promise<Answer> {
     const key = `${pulling.method} ${absenceKey(pulling, 'manifest', tag)}`;
-    const asked = this.#checks.ask(key, () => this.#revalidate(pulling, tag, record));
+    const asked = this.#checks.ask(key, () => this.#revalidate(pulling, tag, record), pulling.route.via);
     const checked = stale ? await within(this.#deps.clock, asked, STALE_WAIT_MS) : await asked;
     if (checked?.value.kind === 'manifest') return checked.value;
     const refusal: Refusal = checked?.value.refusal ?? { kind: 'unreachable', timeout: true, tried: [] };
@@ -220,23 +222,23 @@ export class Tags {
     const { route, registry, repository } = pulling;
     const request = { kind: 'manifest', method: 'HEAD', registry, repository, reference: tag } as const;
     const signal = new AbortController().signal;
-    const { value } = await this.#heads.ask(key, async () => {
-      const ask = {
+    const ask = async (): Promise<Peek | Refusal> => {
+      const asked = {
         chain: route.order(registry, 'tag'),
         request,
         signal,
         deadlineMs: CHAIN_DEADLINE_MS,
         hedge: route.policy.hedge,
       };
-      const result = await askChain(this.#deps.clock, ask, async (answer) => {
+      const result = await askChain(this.#deps.clock, asked, async (answer) => {
         answer.body?.close();
         return answer;
       });
       if (result.kind !== 'found') return result;
       const { digest, mediaType, size } = result.value;
-      return { kind: 'found', digest, mediaType, size, upstream: result.upstream.name, tried: result.tried } as const;
-    });
-    return value;
+      return { kind: 'found', digest, mediaType, size, upstream: result.upstream.name, tried: result.tried };
+    };
+    return (await this.#heads.ask(key, ask, route.via)).value;
   }
 
   #peekAt(key: string): { readonly peek: Peek; readonly until: number } | undefined {

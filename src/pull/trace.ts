@@ -1,8 +1,12 @@
+import type { Pseudonym } from '../oci/via.ts';
+
 /** What one request turned out to be: filled in by the steps as they learn it, read once at its end for log and metrics. */
 export interface Trace {
   readonly requestId: string;
   registry: string | undefined;
   repository: string | undefined;
+  /** The mirrors through which it came here: none where a client asks. */
+  via: readonly Pseudonym[];
   /** As asked: a tag or a digest. */
   reference: string | undefined;
   digest: string | undefined;
@@ -28,6 +32,7 @@ export function newTrace(requestId: string): Trace {
     requestId,
     registry: undefined,
     repository: undefined,
+    via: [],
     reference: undefined,
     digest: undefined,
     type: undefined,

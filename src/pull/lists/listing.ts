@@ -51,10 +51,11 @@ const STALE_WAIT_MS = 4_500;
 /** Lists through to the upstream, cached with the tag's policy: fresh, asked again, stale when the chain fails. */
 export class Listings {
   readonly #deps: ListingDeps;
-  readonly #asks = new Collapse<Listed | Refusal>();
+  readonly #asks: Collapse<Listed | Refusal>;
 
   constructor(deps: ListingDeps) {
     this.#deps = deps;
+    this.#asks = new Collapse(deps.clock);
   }
 
   async get(ask: ListAsk): Promise<Listed | Refusal | Remembered> {
@@ -75,7 +76,7 @@ export class Listings {
 
   async #ask(ask: ListAsk, holder: string, record: ListingRecord | undefined): Promise<Listed | Refusal> {
     const { route, key, trace } = ask;
-    const asked = this.#asks.ask(`${route.name} ${holder} ${key}`, () => this.#fetch(ask, holder));
+    const asked = this.#asks.ask(`${route.name} ${holder} ${key}`, () => this.#fetch(ask, holder), route.via);
     const stale = record !== undefined && mayBeStale(record, route.policy, this.#deps.clock.now());
     const answer = stale ? await within(this.#deps.clock, asked, STALE_WAIT_MS) : await asked;
     const value = answer?.value ?? ({ kind: 'unreachable', timeout: true, tried: [] } as const);

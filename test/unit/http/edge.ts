@@ -65,6 +65,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
   let ids = 0;
   const newId = (): string => `id-${++ids}`;
   const fetch = createApp({
+    pseudonym: 'entrepot-0123456789abcdef',
     send,
     report,
     addresses,
