@@ -9,7 +9,8 @@ const KIB = 1024;
 /** One schedule, the same for the same seed. */
 export function drawSchedule(seed: number): Schedule {
   const dice = createDice(createSeededRandom(seed * 7919));
-  const sizes = [drawSize(dice), drawSize(dice)] as const;
+  const parallel = dice.pick([1, 1, 1, 1, 4]);
+  const sizes = [drawSize(dice), drawSize(dice, parallel)] as const;
   const sizeOf: Readonly<Record<ObjectName, number>> = { manifest: 500, blob0: sizes[0], blob1: sizes[1] };
   const gentle = dice.chance(0.65);
   return {
@@ -17,6 +18,7 @@ export function drawSchedule(seed: number): Schedule {
     balance: dice.pick(['failover', 'failover', 'round-robin', 'weighted', 'least-latency', 'budget']),
     replicas: dice.chance(0.3),
     hedge: dice.chance(0.3),
+    parallel,
     chain: dice.times(dice.between(1, 4), () => drawUpstream(dice, sizeOf, gentle)),
     blobs: [randomBlob(sizes[0], seed * 2), randomBlob(sizes[1], seed * 2 + 1)],
     by: dice.pick(['tag', 'digest']),
@@ -24,7 +26,9 @@ export function drawSchedule(seed: number): Schedule {
   };
 }
 
-function drawSize(dice: Dice): number {
+/** A few are large enough to be fetched in several ranges, where that is asked for. */
+function drawSize(dice: Dice, parallel = 1): number {
+  if (parallel > 1 && dice.chance(0.3)) return dice.between(33 * KIB, 40 * KIB) * KIB;
   if (dice.chance(0.4)) return dice.between(1, 256 * KIB);
   return dice.chance(0.1) ? dice.pick([256 * KIB, 256 * KIB + 1, 320 * KIB]) : dice.between(256 * KIB, 4096 * KIB);
 }

@@ -1,5 +1,5 @@
 import type { Answer, Answers } from './answer.ts';
-import { isPassedOver, isWrong, longestMs, mayBeWrong, promiseOf, worthOf } from './oracle.ts';
+import { furtherTries, isPassedOver, isWrong, longestMs, mayBeWrong, promiseOf, worthOf } from './oracle.ts';
 import { TIMEOUT, build, type House, type Seen } from './play.ts';
 import { scheduleText, wishText, type ObjectName, type Schedule } from './schedule.ts';
 
@@ -23,7 +23,9 @@ export async function judge(schedule: Schedule): Promise<Verdict> {
       ...neglected(schedule, house, seen),
     ];
     for (const one of seen.filter(({ got }) => got === 'cut' || got === 'refused')) {
-      const again = await house.ask(one.wish);
+      let again = await house.ask(one.wish);
+      for (let more = furtherTries(schedule, one.wish.object); more > 0 && again.got !== 'whole'; more -= 1)
+        again = await house.ask(one.wish);
       const must = promiseOf(schedule, one.wish.object) !== 'nothing';
       faults.push(...faultsOf(schedule, again, must).map((fault) => `asked again: ${fault}`));
       seen.push(again);
@@ -50,7 +52,7 @@ function faultsOf(schedule: Schedule, { wish, got, ms, status, detail }: Seen, m
  * once more. Not to be told from outside where questions are asked side by side or twice, or where ranges pass a fill by.
  */
 function neglected(schedule: Schedule, house: House, seen: readonly Seen[]): string[] {
-  if (schedule.hedge || schedule.chain.some(({ signIn }) => signIn)) return [];
+  if (schedule.hedge || schedule.parallel > 1 || schedule.chain.some(({ signIn }) => signIn)) return [];
   return (['manifest', 'blob0', 'blob1'] as const).flatMap((object) => {
     const wished = seen.filter(({ wish }) => wish.object === object);
     const plain = wished.every(({ wish }) => wish.range === undefined && wish.method === 'GET');

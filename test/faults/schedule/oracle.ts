@@ -82,6 +82,14 @@ function isVerifiedFirst({ chain, blobs }: Schedule, object: 'blob0' | 'blob1'):
 
 const TELLS_NO_LENGTH: ReadonlySet<Answer['is']> = new Set(['unsized', 'other-size', 'lies']);
 
+/**
+ * How often somebody who was cut may be cut again. What is too large to be verified before its first byte leaves is sent as it
+ * comes, from one upstream after the other.
+ */
+export function furtherTries({ chain, blobs }: Schedule, object: ObjectName): number {
+  return object !== 'manifest' && blobOf(blobs, object).size > 32 * KIB * KIB ? chain.length : 0;
+}
+
 /** Answers may be unverified only in ranges, only before the last 64 KiB, and only of what is not verified beforehand. */
 export function mayBeWrong(schedule: Schedule, { object, range }: Wish): boolean {
   if (object === 'manifest' || range === undefined || !isWrong(schedule, object)) return false;

@@ -79,10 +79,10 @@ async function stand(
   return upstream;
 }
 
-function settingsOf({ balance, replicas, hedge }: Schedule, upstreams: readonly ScriptedUpstream[]): Settings {
+function settingsOf({ balance, replicas, hedge, parallel }: Schedule, upstreams: readonly ScriptedUpstream[]): Settings {
   const timeout = Object.fromEntries(Object.entries(TIMEOUT).map(([name, ms]) => [name, `${ms}ms`]));
   const chain = upstreams.map(({ url }, at) => [`up${at}`, { url, timeout, weight: at + 1 }] as const);
-  return chainTo(Object.fromEntries(chain), { balance, replicas, hedge });
+  return chainTo(Object.fromEntries(chain), { balance, replicas, hedge, parallel });
 }
 
 async function ask(server: RunningHere, schedule: Schedule, content: Blob, wish: Wish): Promise<Seen> {

@@ -25,6 +25,8 @@ export interface Schedule {
   readonly balance: string;
   readonly replicas: boolean;
   readonly hedge: boolean;
+  /** Ranges of a large blob at once. */
+  readonly parallel: number;
   readonly chain: readonly UpstreamPlan[];
   readonly blobs: readonly [Blob, Blob];
   /** By which the manifest is asked for. */
@@ -35,7 +37,7 @@ export interface Schedule {
 
 /** For people: what to look at when it fails. */
 export function scheduleText(schedule: Schedule): string {
-  const { seed, balance, replicas, hedge, chain, blobs, by, rounds } = schedule;
+  const { seed, balance, replicas, hedge, parallel, chain, blobs, by, rounds } = schedule;
   const lines = chain.flatMap(({ mode, signIn, answers }, at) =>
     mode === 'up'
       ? Object.entries(answers).map(
@@ -44,7 +46,7 @@ export function scheduleText(schedule: Schedule): string {
       : [`  up${at} ${mode}`],
   );
   return [
-    `seed ${seed}: balance ${balance}${replicas ? ', replicas' : ''}${hedge ? ', hedge' : ''}, a chain of ${chain.length}, manifest by ${by}`,
+    `seed ${seed}: balance ${balance}${replicas ? ', replicas' : ''}${hedge ? ', hedge' : ''}, parallel ${parallel}, a chain of ${chain.length}, manifest by ${by}`,
     ...blobs.map(({ size, digest }, at) => `  blob${at}: ${size} bytes, ${digest}`),
     ...lines,
     ...rounds.map((wishes, at) => `  round ${at}: ${wishes.map(wishText).join(', ')}`),
