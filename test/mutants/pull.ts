@@ -99,6 +99,22 @@ export const mutants: readonly Mutant[] = [
     test: ['test/faults/schedules.test.ts'],
   },
   {
+    name: 'who lied about the length is believed again',
+    guards: ['decision 7'],
+    file: 'src/pull/fill/lead.ts',
+    find: '        candidates = this.#withoutLiarFirst(candidates);\n',
+    replace: '',
+    test: ['test/unit/pull/fills.test.ts'],
+  },
+  {
+    name: 'a length counts for more than the digest',
+    guards: ['decision 7'],
+    file: 'src/pull/fill/lead.ts',
+    find: 'if (this.#job.expectedSize === undefined && written > 0',
+    replace: 'if (this.#growing.size === undefined && written > 0',
+    test: ['test/unit/pull/fills.test.ts'],
+  },
+  {
     name: 'what was spoilt is tried again from a splice',
     guards: ['decision 4'],
     file: 'src/pull/fill/lead.ts',

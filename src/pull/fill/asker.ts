@@ -34,6 +34,8 @@ export class FillAsker {
   whole = true;
   /** An upstream says that the blob has another size than what we go by, which may be what is wrong. */
   contradicted = false;
+  /** Whose word the size is; empty where it is an older part's or a manifest's. */
+  sizeFrom = '';
   /** Accepted in this generation. */
   bodies = 0;
   readonly #deps: FillDeps;
@@ -123,7 +125,10 @@ export class FillAsker {
       const message = `${upstream.name} offers ${size ?? 'unknown'} bytes from ${answer.from} where ${known ?? 'unknown'} from ${from} are wanted`;
       throw new UpstreamError(upstream.name, 'verify', message);
     }
-    this.#growing.size ??= size;
+    if (known === undefined && size !== undefined) {
+      this.#growing.size = size;
+      this.sizeFrom = upstream.name;
+    }
     this.#growing.answered = true;
     this.whole = from === 0;
     this.bodies += 1;

@@ -42,6 +42,7 @@ export class Lead {
       const end = await this.#generation(candidates, true);
       if (end !== 'mismatch' && this.#mayBeginAgain(end)) {
         await this.#begin();
+        candidates = this.#withoutLiarFirst(candidates);
         continue;
       }
       if (end !== 'mismatch') return end;
@@ -59,6 +60,12 @@ export class Lead {
     const may = end.kind === 'refused' && this.#asker.contradicted && this.#growing.written > 0 && !this.#begunAgain;
     this.#begunAgain ||= may;
     return may;
+  }
+
+  /** The size turned out wrong: whoever said it is asked last now, lest the same be believed again. */
+  #withoutLiarFirst(candidates: readonly Upstream[]): readonly Upstream[] {
+    const isLiar = ({ name }: Upstream): boolean => name === this.#asker.sizeFrom;
+    return [...candidates.filter((candidate) => !isLiar(candidate)), ...candidates.filter(isLiar)];
   }
 
   /** Who is passed over for wrong bytes still counts as a fault: that the others have nothing does not make it absent. */
@@ -248,10 +255,11 @@ export class Lead {
     return { kind: 'parked' };
   }
 
-  /** Nobody is left to ask. Without a size the end may have been reached all the same. */
+  /** Nobody is left to ask. Unless a manifest says the size, the end may have been reached all the same. */
   async #giveUp(): Promise<LeadEnd> {
-    const { size, written } = this.#growing;
-    if (size === undefined && written > 0 && this.#asker.bodies > 0 && this.#writer.matches()) {
+    const { written } = this.#growing;
+    if (this.#job.expectedSize === undefined && written > 0 && this.#asker.bodies > 0 && this.#writer.matches()) {
+      this.#growing.size = undefined; // Whatever an upstream said of it: the digest says that this is all.
       const end = this.#verify();
       if (end !== 'mismatch') return end;
     }

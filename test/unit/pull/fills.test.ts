@@ -487,6 +487,27 @@ describe('going on', () => {
     });
   }
 
+  test('the first of a chain lies about the length: what its bytes hash to counts for more', async () => {
+    const liar = createScriptedPort('liar', () => ({ bytes: small.bytes, size: small.size + 7 }));
+    const two = createScriptedPort('two', () => ({ bytes: small.bytes }));
+    const house = await createHouse({ chain: [liar, two] });
+    const reply = await house.blob('a/b', small.digest);
+    expect([reply.headers['content-length'], sha256(await bytesOf(reply))]).toEqual([String(small.size), small.digest]);
+    await expectNoLeaks(house);
+  });
+
+  test('the first of a chain lies about the length and breaks: the next one is believed', async () => {
+    const liar = createScriptedPort('liar', ({ range }) =>
+      range === undefined ? { bytes: small.bytes, size: small.size + 7, breakAfter: 100_000 } : trouble('liar'),
+    );
+    const two = createScriptedPort('two', () => ({ bytes: small.bytes }));
+    const house = await createHouse({ chain: [liar, two] });
+    const reply = await house.blob('a/b', small.digest);
+    expect([reply.headers['content-length'], sha256(await bytesOf(reply))]).toEqual([String(small.size), small.digest]);
+    expect(two.starts()).toEqual([100_000, 0]);
+    await expectNoLeaks(house);
+  });
+
   test('a length that was wrong is begun with anew when the upstream says so', async () => {
     const hub = createScriptedPort('hub', (request, at) => {
       if (at === 0) return { bytes: big.bytes, size: big.size + 1 };
