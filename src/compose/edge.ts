@@ -193,8 +193,13 @@ function clientText(kind: string, url: string, registries: readonly string[]): s
   }
 }
 
+function upstreamsDown({ upstreams }: Chains): Readonly<Record<string, string>> {
+  const down = upstreams.statuses().filter(({ up }) => !up);
+  return Object.fromEntries(down.map(({ name, lastError }) => [`upstream ${name}`, lastError ?? 'is down']));
+}
+
 function debugApp(
-  { report, condition, metrics }: EdgeOptions,
+  { report, chains, condition, metrics }: EdgeOptions,
   config: Config,
   send: Sender,
   failing: () => Readonly<Record<string, string>>,
@@ -206,6 +211,7 @@ function debugApp(
     report,
     readiness: () => condition.readiness(),
     health: failing,
+    down: () => upstreamsDown(chains()),
     metrics: path === undefined ? undefined : { path, read },
   });
 }

@@ -18,6 +18,8 @@ export interface DebugOptions {
   readonly readiness: () => Readiness;
   /** What is wrong by the last look of each check, by the check's name; empty when all is well. */
   readonly health: () => Readonly<Record<string, string>>;
+  /** What is down but does not make us unhealthy, an upstream; what is wrong with it by its name. */
+  readonly down: () => Readonly<Record<string, string>>;
   /** `http.debug.prometheus`; `undefined`: not enabled. */
   readonly metrics: { readonly path: string; readonly read: () => Promise<MetricsText> } | undefined;
 }
@@ -32,7 +34,7 @@ export function createDebugApp(options: DebugOptions): Fetch {
   const answers: Readonly<Record<(typeof DEBUG_ROUTES)[number]['name'], Answer | undefined>> = {
     livez: () => jsonReply(200, {}),
     readyz: () => inDetail(options.readiness()),
-    health: () => healthReply(options.health()),
+    health: () => healthReply(options.health(), options.down()),
     metrics:
       metrics &&
       (async () => {
@@ -56,7 +58,10 @@ export function createDebugApp(options: DebugOptions): Fetch {
   });
 }
 
-/** As the official registry's: an empty object, or 503 and what each failing check said. */
-function healthReply(failing: Readonly<Record<string, string>>): ReturnType<typeof jsonReply> {
-  return jsonReply(Object.keys(failing).length === 0 ? 200 : 503, failing);
+/** As the official registry's: an empty object, or 503 and what each failing check said. Upstreams that are down are told of too. */
+function healthReply(
+  failing: Readonly<Record<string, string>>,
+  down: Readonly<Record<string, string>>,
+): ReturnType<typeof jsonReply> {
+  return jsonReply(Object.keys(failing).length === 0 ? 200 : 503, { ...down, ...failing });
 }

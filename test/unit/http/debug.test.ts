@@ -16,6 +16,7 @@ function startDebug(options: Partial<DebugOptions>): Promise<Edge> {
     report: () => undefined,
     readiness: () => ({ ready: true, degraded: [] }),
     health: () => ({}),
+    down: () => ({}),
     metrics: { path: '/prom', read: () => Promise.resolve({ contentType: 'text/plain; version=0.0.4', text: 'up 1\n' }) },
     ...options,
   });
@@ -55,6 +56,11 @@ describe('the debug listener', () => {
     expect([well.status, await well.text()]).toEqual([200, '{}']);
     const ill = await (await startDebug({ health: () => ({ 'file /x': 'file exists' }) })).get('/debug/health');
     expect([ill.status, await ill.json()]).toEqual([503, { 'file /x': 'file exists' }]);
+  });
+
+  test('/debug/health tells of upstreams that are down, which makes nobody restart us', async () => {
+    const reply = await (await startDebug({ down: () => ({ 'upstream hub': 'no answer' }) })).get('/debug/health');
+    expect([reply.status, await reply.json()]).toEqual([200, { 'upstream hub': 'no answer' }]);
   });
 });
 
