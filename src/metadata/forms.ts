@@ -118,3 +118,11 @@ export const memoryForm = form<records.MemoryRecord>({ value: text, until: time 
 export const catalogueForm = form<{ readonly repository: string }>({ repository: text });
 
 export const layoutForm = form<{ readonly layout: number; readonly since: string }>({ layout: count, since: text });
+
+export const outboxForm = form<{ readonly event: string }>({ event: text });
+
+export const outboxLastForm = form<{ readonly last: number }>({ last: count });
+
+export const waitingForm = form<{ readonly repository: string }>({ repository: text });
+
+export const waitingEndsForm = form<{ readonly first: number; readonly next: number }>({ first: count, next: count });

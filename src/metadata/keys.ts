@@ -13,18 +13,34 @@ import type { Key } from './metadata-store.ts';
  *                                       described   sha256:…                  DescribedRecord: grants nothing
  *                                       listings    0 to 1023 (hash of key)   ListingRecord, with its key
  *                                       pulls       12.04, and * for all      PullCount
+ *                                     = outbox      ci 00000000002a           an event that receiver ci is still to be told
+ *                                       outbox-last it                        the number of the last of them
  *     digest/sha256:…                   blob        it                        BlobRecord
  *                                     = holders     docker.io/library/a       the link's reverse entry
  *                                       part        it                        PartRecord
  *                                       lease       it                        LeaseRecord; a dropped one keeps its fence
  *                                       use         it                        last use
  *     upstream/hub-a                    memory      any text                  MemoryRecord
+ *     receiver/ci                     = waiting     00000000002a              a repository whose outbox holds one for ci, oldest first
+ *                                       waiting-ends it                       the numbers of the first and of the next
+ *                                       lease       it                        LeaseRecord: who delivers to ci
  *     catalogue                       = repositories docker.io/library/a      its name
  *     layout                            layout      it                        which version of this table holds
  *
+ * `waiting` is written before what it leads to in `outbox`, and looked for again after it: no commit spans the two, and an
+ * event is never there without something that leads to it. Only as many may wait as `waiting` has places.
+ *
  * A name or id that is longer than a key may be (or empty, or begins with the mark) stands as `~` and its sha256.
  */
-export const ORDERED: ReadonlySet<string> = new Set(['tags', 'history', 'links', 'holders', 'repositories']);
+export const ORDERED: ReadonlySet<string> = new Set([
+  'tags',
+  'history',
+  'links',
+  'holders',
+  'repositories',
+  'outbox',
+  'waiting',
+]);
 
 /** Bytes of UTF-8 that a slot, a collection or an id may have. */
 export const KEY_BYTES_MAX = 512;
@@ -37,6 +53,7 @@ export const LAYOUT_SLOT = 'layout';
 export const repositorySlot = (repository: string): string => bounded(`repository/${repository}`);
 export const digestSlot = (digest: Digest): string => `digest/${digest}`;
 export const upstreamSlot = (upstream: string): string => bounded(`upstream/${upstream}`);
+export const receiverSlot = (receiver: string): string => bounded(`receiver/${receiver}`);
 
 export const tagKey = (tag: string): Key => ['tags', bounded(tag)];
 export const historyKey = (tag: string, move: number): Key => ['history', `${historyStart(tag)}${countDown(move)}`];
@@ -53,6 +70,28 @@ export const USE_KEY: Key = ['use', 'it'];
 export const memoryKey = (key: string): Key => ['memory', bounded(key)];
 export const catalogueKey = (repository: string): Key => ['repositories', bounded(repository)];
 export const LAYOUT_KEY: Key = ['layout', 'it'];
+export const outboxKey = (receiver: string, number: number): Key => ['outbox', `${outboxStart(receiver)}${countUp(number)}`];
+export const OUTBOX_LAST_KEY: Key = ['outbox-last', 'it'];
+export const waitingKey = (number: number): Key => ['waiting', countUp(number)];
+export const WAITING_ENDS_KEY: Key = ['waiting-ends', 'it'];
+
+/** Where a receiver's events begin among the ids of `outbox`. Its name may have spaces, which end it here. */
+export function outboxStart(receiver: string): string {
+  const name = receiver.replaceAll('%', '%25').replaceAll(' ', '%20');
+  return `${bounded(name, KEY_BYTES_MAX - 1 - NUMBER_DIGITS)} `;
+}
+
+/** The number that stands under an id of `waiting`. */
+export function numberOf(id: string): number {
+  return Number.parseInt(id, 16);
+}
+
+const NUMBER_DIGITS = 12;
+
+/** Growing numbers, so that the oldest is the first in byte order; enough for milliseconds since the epoch. */
+function countUp(number: number): string {
+  return number.toString(16).padStart(NUMBER_DIGITS, '0');
+}
 
 /** Where a tag's moves begin among the ids of `history`: greater than all before them, less than each of them. */
 export function historyStart(tag: string): string {

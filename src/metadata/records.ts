@@ -9,6 +9,7 @@ import { createCatalogue } from './records-catalogue.ts';
 import { createLeases } from './records-leases.ts';
 import { createLinks } from './records-links.ts';
 import { createListings } from './records-listings.ts';
+import { createOutbox, type Outbox } from './records-outbox.ts';
 import { createTags } from './records-tags.ts';
 import { createUses } from './records-uses.ts';
 import { createTable } from './table.ts';
@@ -103,10 +104,15 @@ export interface Records extends HostedRecords {
   remembered(upstream: string, key: string): MaybePromise<MemoryRecord | undefined>;
   remember(upstream: string, key: string, record: MemoryRecord): Promise<void>;
 
+  /** Events that receivers of notifications are still to be told. */
+  readonly outbox: Outbox;
+
   flushed(): Promise<void>;
   ping(): Promise<void>;
   close(): Promise<void>;
 }
+
+export type { Outbox, OutboxEntry, Waiting } from './records-outbox.ts';
 
 export interface TagRecord {
   readonly digest: Digest;
@@ -220,6 +226,7 @@ export function createRecords(store: MetadataStore, options: RecordsOptions): Re
     ...createBlobs(table),
     ...createLeases(table, clock),
     ...createListings(table),
+    outbox: createOutbox(table, clock),
     ...uses,
     repositories: catalogue.repositories,
     flushed: () => checked.flushed(),
