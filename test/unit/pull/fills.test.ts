@@ -487,10 +487,9 @@ describe('going on', () => {
     });
   }
 
-  test('the first of a chain lies about the length: what its bytes hash to counts for more', async () => {
+  test('the only upstream claims too great a length: what its bytes hash to counts for more', async () => {
     const liar = createScriptedPort('liar', () => ({ bytes: small.bytes, size: small.size + 7 }));
-    const two = createScriptedPort('two', () => ({ bytes: small.bytes }));
-    const house = await createHouse({ chain: [liar, two] });
+    const house = await createHouse({ chain: [liar] });
     const reply = await house.blob('a/b', small.digest);
     expect([reply.headers['content-length'], sha256(await bytesOf(reply))]).toEqual([String(small.size), small.digest]);
     await expectNoLeaks(house);
