@@ -51,7 +51,8 @@ function drawAnswers(dice: Dice, size: number, temper: 'helpful' | 'moody' | 'ho
   const before = dice.times(dice.between(0, 4), draw);
   const last: Answer = temper === 'hopeless' || dice.chance(0.15) ? draw() : { is: 'well' };
   // For ever waiting out the limits makes a schedule long and shows nothing more.
-  return [...before, last.is === 'silent' ? { is: 'status', code: 503 } : last];
+  const waits = last.is === 'silent' || (last.is === 'stall' && last.after < 64 * KIB);
+  return [...before, waits ? { is: 'status', code: 503 } : last];
 }
 
 /** Brings the rest of the content, or a good deal of it. */
