@@ -1,4 +1,4 @@
-import { parseDigest } from '../oci/digest.ts';
+import { parseDigest, type Digest } from '../oci/digest.ts';
 import type * as records from './records.ts';
 
 /** How a record stands in the store: JSON, of which only the fields that we know are taken, each of its type. */
@@ -6,6 +6,8 @@ export interface Form<T> {
   encode(record: T): Uint8Array;
   /** `undefined` for anything but a whole record. */
   decode(bytes: Uint8Array): T | undefined;
+  /** Whether both say the same, in whatever order their fields stand. */
+  same(a: T | undefined, b: T | undefined): boolean;
 }
 
 type Check = (value: unknown) => boolean;
@@ -34,6 +36,10 @@ function form<T extends object>(checks: { readonly [K in keyof T]-?: Check }): F
       const value = parseObject(bytes);
       if (value === undefined || !fields.every(([name, check]) => check(value[name]))) return undefined;
       return Object.fromEntries(fields.map(([name]) => [name, value[name]]).filter(([, part]) => part !== undefined)) as T;
+    },
+    same(a, b) {
+      if (a === undefined || b === undefined) return a === b;
+      return fields.every(([name]) => JSON.stringify(a[name as keyof T]) === JSON.stringify(b[name as keyof T]));
     },
   };
 }
@@ -69,14 +75,25 @@ export const linkForm = form<records.LinkRecord>({
   at: time,
 });
 
-/** The reverse entry of a link. The name stands in it because a long one's id is a hash. */
+/**
+ * The reverse entry of a link. The name stands in it because a long one's id is a hash; `hold` makes each writing of it
+ * another value. `at`, of a push: when it was last written.
+ */
 export interface HolderRecord {
   readonly repository: string;
   readonly kind: 'manifest' | 'blob';
   readonly by: records.LinkRecord['by'];
+  readonly hold?: number;
+  readonly at?: number;
 }
 
-export const holderForm = form<HolderRecord>({ repository: text, kind: oneOf('manifest', 'blob'), by: text });
+export const holderForm = form<HolderRecord>({
+  repository: text,
+  kind: oneOf('manifest', 'blob'),
+  by: text,
+  hold: optional(count),
+  at: optional(time),
+});
 
 export const describedForm = form<records.DescribedRecord>({ size: count, mediaType: text, public: flag });
 
@@ -126,3 +143,33 @@ export const outboxLastForm = form<{ readonly last: number }>({ last: count });
 export const waitingForm = form<{ readonly repository: string }>({ repository: text });
 
 export const waitingEndsForm = form<{ readonly first: number; readonly next: number }>({ first: count, next: count });
+
+export const uploadForm = form<records.UploadRecord>({
+  part: text,
+  offset: count,
+  started: time,
+  at: time,
+  writer: optional(text),
+  until: optional(time),
+});
+
+/** Where an upload is. */
+export const listedUploadForm = form<{ readonly repository: string; readonly id: string; readonly at: number }>({
+  repository: text,
+  id: text,
+  at: time,
+});
+
+export const ownerForm = form<records.OwnerRecord>({ by: oneOf('push', 'import'), at: time });
+
+export const referrerForm = form<records.ReferrerRecord>({
+  mediaType: text,
+  size: count,
+  artifactType: optional(text),
+  annotations: optional(texts),
+});
+
+/** Of `revision` and `holds`. */
+export const counterForm = form<{ readonly count: number }>({ count });
+
+export const hostedForm = form<{ readonly digest: Digest }>({ digest });

@@ -101,6 +101,10 @@ export interface UploadRecord {
   readonly started: number;
   /** When it last moved. */
   readonly at: number;
+  /** Which request of which process writes to the part now; absent between chunks. */
+  readonly writer?: string;
+  /** Until when the writer is believed to live without moving the upload. */
+  readonly until?: number;
 }
 
 export interface ListedUpload {
