@@ -13,6 +13,10 @@ import type { Key } from './metadata-store.ts';
  *                                       described   sha256:…                  DescribedRecord: grants nothing
  *                                       listings    0 to 1023 (hash of key)   ListingRecord, with its key
  *                                       pulls       12.04, and * for all      PullCount
+ *                                       owner       it                        OwnerRecord: what was pushed is here alone
+ *                                       revision    it                        counts every change of what is hosted
+ *                                     = referrers   subject digest            ReferrerRecord
+ *                                       upload      its id                    UploadRecord
  *                                     = outbox      ci 00000000002a           an event that receiver ci is still to be told
  *                                       outbox-last it                        the number of the last of them
  *     digest/sha256:…                   blob        it                        BlobRecord
@@ -20,11 +24,14 @@ import type { Key } from './metadata-store.ts';
  *                                       part        it                        PartRecord
  *                                       lease       it                        LeaseRecord; a dropped one keeps its fence
  *                                       use         it                        last use
+ *                                       holds       it                        counts every writing of a reverse entry
  *     upstream/hub-a                    memory      any text                  MemoryRecord
  *     receiver/ci                     = waiting     00000000002a              a repository whose outbox holds one for ci, oldest first
  *                                       waiting-ends it                       the numbers of the first and of the next
  *                                       lease       it                        LeaseRecord: who delivers to ci
  *     catalogue                       = repositories docker.io/library/a      its name
+ *     uploads                         = uploads     repository id             where an upload is, and since when
+ *     hosted                          = digests     sha256:…                  a digest that collect has to look at
  *     layout                            layout      it                        which version of this table holds
  *
  * `waiting` is written before what it leads to in `outbox`, and looked for again after it: no commit spans the two, and an
@@ -38,6 +45,9 @@ export const ORDERED: ReadonlySet<string> = new Set([
   'links',
   'holders',
   'repositories',
+  'referrers',
+  'uploads',
+  'digests',
   'outbox',
   'waiting',
 ]);
@@ -49,6 +59,8 @@ export const KEY_BYTES_MAX = 512;
 export const LISTINGS_MAX = 1024;
 
 export const CATALOGUE_SLOT = 'catalogue';
+export const UPLOADS_SLOT = 'uploads';
+export const HOSTED_SLOT = 'hosted';
 export const LAYOUT_SLOT = 'layout';
 export const repositorySlot = (repository: string): string => bounded(`repository/${repository}`);
 export const digestSlot = (digest: Digest): string => `digest/${digest}`;
@@ -62,13 +74,20 @@ export const describedKey = (digest: Digest): Key => ['described', digest];
 export const listingKey = (key: string): Key => ['listings', String(sha256(key).readUInt16BE(0) % LISTINGS_MAX)];
 export const pullsKey = (tag: string): Key => ['pulls', bounded(tag)];
 export const ALL_PULLS_KEY: Key = ['pulls', '*'];
+export const OWNER_KEY: Key = ['owner', 'it'];
+export const REVISION_KEY: Key = ['revision', 'it'];
+export const referrerKey = (subject: Digest, digest: Digest): Key => ['referrers', `${referrersStart(subject)}${digest}`];
+export const uploadKey = (id: string): Key => ['upload', bounded(id)];
 export const BLOB_KEY: Key = ['blob', 'it'];
 export const holderKey = (repository: string): Key => ['holders', bounded(repository)];
 export const PART_KEY: Key = ['part', 'it'];
 export const LEASE_KEY: Key = ['lease', 'it'];
 export const USE_KEY: Key = ['use', 'it'];
+export const HOLDS_KEY: Key = ['holds', 'it'];
 export const memoryKey = (key: string): Key => ['memory', bounded(key)];
 export const catalogueKey = (repository: string): Key => ['repositories', bounded(repository)];
+export const listedUploadKey = (repository: string, id: string): Key => ['uploads', bounded(`${repository} ${id}`)];
+export const hostedKey = (digest: Digest): Key => ['digests', digest];
 export const LAYOUT_KEY: Key = ['layout', 'it'];
 export const outboxKey = (receiver: string, number: number): Key => ['outbox', `${outboxStart(receiver)}${countUp(number)}`];
 export const OUTBOX_LAST_KEY: Key = ['outbox-last', 'it'];
@@ -96,6 +115,11 @@ function countUp(number: number): string {
 /** Where a tag's moves begin among the ids of `history`: greater than all before them, less than each of them. */
 export function historyStart(tag: string): string {
   return `${bounded(tag, KEY_BYTES_MAX - 9)} `;
+}
+
+/** Where a subject's referrers begin among the ids of `referrers`, as {@link historyStart}. */
+export function referrersStart(subject: Digest): string {
+  return `${subject} `;
 }
 
 /** The number of the move that stands under a `history` id. */

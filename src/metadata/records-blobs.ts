@@ -1,20 +1,29 @@
+import type { Digest } from '../oci/digest.ts';
 import { blobForm, partForm } from './forms.ts';
 import { BLOB_KEY, PART_KEY, digestSlot } from './keys.ts';
 import { andThen } from './maybe-promise.ts';
-import type { Records } from './records.ts';
-import type { Table } from './table.ts';
+import type { BlobRecord, Records } from './records.ts';
+import { untilMade, type Table } from './table.ts';
 
 type Blobs = Pick<Records, 'blob' | 'putBlob' | 'dropBlob' | 'part' | 'putPart' | 'dropPart'>;
 
 export function createBlobs(table: Table): Blobs {
   const { store } = table;
+
+  /** False, and nothing changed, while the digest is being deleted: only `forget` ends that. */
+  const replace = (digest: Digest, next: BlobRecord | undefined): Promise<boolean> =>
+    untilMade(async () => {
+      const { bytes, record } = await table.getStored(digestSlot(digest), BLOB_KEY, blobForm);
+      if (record?.state === 'deleting') return false;
+      const changes = [{ key: BLOB_KEY, value: next && blobForm.encode(next) }];
+      return (await store.commit(digestSlot(digest), changes, [{ key: BLOB_KEY, value: bytes }])) || undefined;
+    });
+
   return {
     blob: (digest) => table.get(digestSlot(digest), BLOB_KEY, blobForm),
-    async putBlob(digest, record) {
-      await store.commit(digestSlot(digest), [{ key: BLOB_KEY, value: blobForm.encode(record) }]);
-    },
+    putBlob: replace,
     async dropBlob(digest) {
-      await store.commit(digestSlot(digest), [{ key: BLOB_KEY, value: undefined }]);
+      await replace(digest, undefined);
     },
     part: (digest) =>
       andThen(table.get(digestSlot(digest), PART_KEY, partForm), (part) => part && { ...part, size: part.size }),

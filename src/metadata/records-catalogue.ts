@@ -1,7 +1,7 @@
 import { catalogueForm } from './forms.ts';
 import { CATALOGUE_SLOT, bounded, catalogueKey, repositorySlot } from './keys.ts';
 import type { Records } from './records.ts';
-import type { Table } from './table.ts';
+import { putIfAbsent, type Table } from './table.ts';
 
 /**
  * The names of all repositories that hold something, in a slot of their own, which no commit can span together with a
@@ -17,11 +17,8 @@ export interface Catalogue extends Pick<Records, 'repositories'> {
 export function createCatalogue(table: Table): Catalogue {
   const { store } = table;
 
-  async function enlist(repository: string): Promise<void> {
-    const key = catalogueKey(repository);
-    if ((await store.get(CATALOGUE_SLOT, key)) !== undefined) return;
-    await store.commit(CATALOGUE_SLOT, [{ key, value: catalogueForm.encode({ repository }) }]);
-  }
+  const enlist = (repository: string): Promise<void> =>
+    putIfAbsent(store, CATALOGUE_SLOT, catalogueKey(repository), catalogueForm.encode({ repository }));
 
   async function isEmpty(repository: string): Promise<boolean> {
     const slot = repositorySlot(repository);

@@ -1,56 +1,80 @@
 import type { Digest } from '../oci/digest.ts';
 import { describedForm, holderForm, linkForm } from './forms.ts';
-import { bounded, describedKey, digestSlot, holderKey, linkKey, repositorySlot } from './keys.ts';
+import { bounded, describedKey, digestSlot, linkKey, repositorySlot } from './keys.ts';
 import { andThen } from './maybe-promise.ts';
 import type { Catalogue } from './records-catalogue.ts';
+import { isHosted, type Holders } from './records-holders.ts';
 import type { LinkRecord, Records } from './records.ts';
 import { untilMade, type Table } from './table.ts';
 
-type Links = Pick<Records, 'link' | 'putLink' | 'dropLink' | 'links' | 'holders' | 'described' | 'putDescribed'>;
+type Links = Pick<
+  Records,
+  'link' | 'putLink' | 'dropLink' | 'links' | 'holders' | 'hold' | 'putHostedLink' | 'dropHolder' | 'described' | 'putDescribed'
+>;
 
 /**
  * Links and their reverse entries, which lie in different slots. Whoever writes looks for the reverse entry again after the
  * link, and whoever removes looks for the link again after the reverse entry: of two that cross, the later one sets it right.
  */
-export function createLinks(table: Table, catalogue: Catalogue): Links {
+export function createLinks(table: Table, catalogue: Catalogue, holders: Holders): Links {
   const { store } = table;
+  const readLink = (repository: string, digest: Digest): ReturnType<typeof table.get<LinkRecord>> =>
+    table.get(repositorySlot(repository), linkKey(digest), linkForm);
 
-  async function putHolder(repository: string, digest: Digest, { kind, by }: LinkRecord): Promise<void> {
-    const value = holderForm.encode({ repository, kind, by });
-    await store.commit(digestSlot(digest), [{ key: holderKey(repository), value }]);
-  }
-
-  async function restoreHolder(repository: string, digest: Digest, record: LinkRecord): Promise<void> {
-    const holder = await store.get(digestSlot(digest), holderKey(repository));
-    if (holder === undefined) await putHolder(repository, digest, record);
-  }
-
-  async function removeLink(repository: string, digest: Digest): Promise<boolean> {
-    const slot = repositorySlot(repository);
-    const key = linkKey(digest);
-    return untilMade(async () => {
-      const value = await store.get(slot, key);
-      if (value === undefined) return false;
-      return (await store.commit(slot, [{ key, value: undefined }], [{ key, value }])) || undefined;
+  /** What an upstream grants does not replace what was pushed. */
+  async function writeLink(repository: string, digest: Digest, record: LinkRecord): Promise<void> {
+    const [slot, key] = [repositorySlot(repository), linkKey(digest)];
+    await untilMade(async () => {
+      const before = await table.getStored(slot, key, linkForm);
+      if (isHosted(before.record) && !isHosted(record)) return true;
+      return (await store.commit(slot, [{ key, value: linkForm.encode(record) }], [{ key, value: before.bytes }])) || undefined;
     });
   }
 
+  /** `undefined`: stands otherwise than `before`. */
+  async function removeLink(repository: string, digest: Digest, before?: LinkRecord): Promise<'gone' | 'none' | 'stays'> {
+    const [slot, key] = [repositorySlot(repository), linkKey(digest)];
+    return untilMade(async () => {
+      const { bytes, record } = await table.getStored(slot, key, linkForm);
+      if (bytes === undefined) return 'none';
+      if (before !== undefined && !linkForm.same(record, before)) return 'stays';
+      return (await store.commit(slot, [{ key, value: undefined }], [{ key, value: bytes }])) ? 'gone' : undefined;
+    });
+  }
+
+  /** Takes the reverse entry of a link that is gone. */
+  async function release(repository: string, digest: Digest): Promise<boolean> {
+    const released = await holders.release(repository, digest);
+    const again = await readLink(repository, digest);
+    if (again !== undefined) await holders.restore(repository, digest, again);
+    return released && again === undefined;
+  }
+
   return {
-    link: (repository, digest) => table.get(repositorySlot(repository), linkKey(digest), linkForm),
+    link: readLink,
     async putLink(repository, digest, record) {
-      await Promise.all([putHolder(repository, digest, record), catalogue.enlist(repository)]);
-      await store.commit(repositorySlot(repository), [{ key: linkKey(digest), value: linkForm.encode(record) }]);
-      await Promise.all([restoreHolder(repository, digest, record), catalogue.enlist(repository)]);
+      const [held] = await Promise.all([holders.put(repository, digest, record), catalogue.enlist(repository)]);
+      if (!held) return catalogue.delistIfEmpty(repository);
+      await writeLink(repository, digest, record);
+      await Promise.all([holders.restore(repository, digest, record), catalogue.enlist(repository)]);
     },
-    async dropLink(repository, digest) {
-      const dropped = await removeLink(repository, digest);
+    hold: (repository, digest, hold) => holders.put(repository, digest, hold),
+    async putHostedLink(repository, digest, record) {
+      if (!(await holders.put(repository, digest, record, 'only-if-held'))) return false;
+      await catalogue.enlist(repository);
+      await writeLink(repository, digest, record);
+      const [stands] = await Promise.all([holders.restore(repository, digest, record), catalogue.enlist(repository)]);
+      return stands;
+    },
+    async dropLink(repository, digest, before) {
+      const removed = await removeLink(repository, digest, before);
+      if (removed === 'stays') return false;
       // Also where no link was: a crash may have left the reverse entry alone.
-      await store.commit(digestSlot(digest), [{ key: holderKey(repository), value: undefined }]);
-      const again = await table.get(repositorySlot(repository), linkKey(digest), linkForm);
-      if (again !== undefined) await restoreHolder(repository, digest, again);
-      if (dropped) await catalogue.delistIfEmpty(repository);
-      return dropped;
+      await release(repository, digest);
+      if (removed === 'gone') await catalogue.delistIfEmpty(repository);
+      return removed === 'gone';
     },
+    dropHolder: async (repository, digest) => (await readLink(repository, digest)) === undefined && release(repository, digest),
     links(repository, after, limit) {
       const found = table.list(repositorySlot(repository), 'links', after, limit, linkForm);
       return andThen(found, (entries) => entries.map(({ id, record }) => ({ digest: id as Digest, record })));

@@ -1,38 +1,34 @@
 import type { Digest } from '../oci/digest.ts';
 import { moveForm, tagForm } from './forms.ts';
-import { bounded, historyKey, historyStart, moveOf, repositorySlot, tagKey } from './keys.ts';
+import { HOSTED } from './hosted.ts';
+import { OWNER_KEY, bounded, historyStart, repositorySlot, tagKey } from './keys.ts';
 import { andThen } from './maybe-promise.ts';
 import type { Change } from './metadata-store.ts';
 import type { Catalogue } from './records-catalogue.ts';
 import type { Records, TagRecord } from './records.ts';
 import { untilMade, type Table } from './table.ts';
-
-/** Moves that are remembered of one tag; the oldest go. */
-export const MOVES_KEPT = 1000;
+import { nextMove } from './tag-moves.ts';
 
 type Tags = Pick<Records, 'tag' | 'putTag' | 'dropTag' | 'tags' | 'tagHistory'>;
 
+/** Tags as upstreams tell them, and what stands there whoever said it. */
 export function createTags(table: Table, catalogue: Catalogue): Tags {
   const { store } = table;
 
-  /** The number of the tag's newest move; -1 without any. */
-  async function lastMove(slot: string, tag: string): Promise<number> {
-    const start = historyStart(tag);
-    const [newest] = await store.list(slot, 'history', start, 1);
-    return newest?.id.startsWith(start) === true ? moveOf(newest.id) : -1;
-  }
-
   /** Yields what stood there, in a list so that nothing is told from a commit that was not made. */
   async function tryPut(slot: string, tag: string, record: TagRecord): Promise<readonly (Digest | undefined)[] | undefined> {
+    if ((await store.get(slot, OWNER_KEY)) !== undefined) return [record.digest];
     const before = await table.getStored(slot, tagKey(tag), tagForm);
-    const move = before.record?.digest === record.digest ? undefined : (await lastMove(slot, tag)) + 1;
     const changes: Change[] = [{ key: tagKey(tag), value: tagForm.encode(record) }];
-    const conditions = [{ key: tagKey(tag), value: before.bytes }];
-    if (move !== undefined) {
+    const conditions = [
+      { key: OWNER_KEY, value: undefined },
+      { key: tagKey(tag), value: before.bytes },
+    ];
+    if (before.record?.digest !== record.digest) {
       const { checked, digest, upstream } = record;
-      changes.push({ key: historyKey(tag, move), value: moveForm.encode({ at: checked, digest, upstream }) });
-      if (move >= MOVES_KEPT) changes.push({ key: historyKey(tag, move - MOVES_KEPT), value: undefined });
-      conditions.push({ key: historyKey(tag, move), value: undefined });
+      const move = await nextMove(table, slot, tag, { at: checked, digest, upstream });
+      changes.push(...move.changes);
+      conditions.push(move.condition);
     }
     return (await store.commit(slot, changes, conditions)) ? [before.record?.digest] : undefined;
   }
@@ -48,9 +44,9 @@ export function createTags(table: Table, catalogue: Catalogue): Tags {
     async dropTag(repository, tag) {
       const slot = repositorySlot(repository);
       const dropped = await untilMade(async () => {
-        const value = await store.get(slot, tagKey(tag));
-        if (value === undefined) return false;
-        const made = await store.commit(slot, [{ key: tagKey(tag), value: undefined }], [{ key: tagKey(tag), value }]);
+        const { bytes, record } = await table.getStored(slot, tagKey(tag), tagForm);
+        if (bytes === undefined || record?.upstream === HOSTED) return false;
+        const made = await store.commit(slot, [{ key: tagKey(tag), value: undefined }], [{ key: tagKey(tag), value: bytes }]);
         return made || undefined;
       });
       if (dropped) await catalogue.delistIfEmpty(repository);

@@ -6,11 +6,17 @@ import { withLayout } from './layout.ts';
 import type { MaybePromise, MetadataStore } from './metadata-store.ts';
 import { createBlobs } from './records-blobs.ts';
 import { createCatalogue } from './records-catalogue.ts';
+import { createCollect } from './records-collect.ts';
+import { createDeletions } from './records-deletions.ts';
+import { createHolders } from './records-holders.ts';
+import { createHosted } from './records-hosted.ts';
 import { createLeases } from './records-leases.ts';
 import { createLinks } from './records-links.ts';
 import { createListings } from './records-listings.ts';
 import { createOutbox, type Outbox } from './records-outbox.ts';
+import { createOwned } from './records-owned.ts';
 import { createTags } from './records-tags.ts';
+import { createUploads } from './records-uploads.ts';
 import { createUses } from './records-uses.ts';
 import { createTable } from './table.ts';
 
@@ -219,10 +225,18 @@ export function createRecords(store: MetadataStore, options: RecordsOptions): Re
   const checked = withLayout(store);
   const table = createTable(checked, report);
   const catalogue = createCatalogue(table);
+  const holders = createHolders(table, clock);
+  const links = createLinks(table, catalogue, holders);
+  const owned = createOwned(table);
   const { write: _, stop, ...uses } = createUses(table, { clock, batchIntervalMs, report });
   return {
     ...createTags(table, catalogue),
-    ...createLinks(table, catalogue),
+    ...links,
+    ...owned,
+    ...createHosted(table, catalogue, holders),
+    ...createDeletions(table, catalogue, clock, { ...links, ...owned }),
+    ...createCollect(table, clock, holders),
+    ...createUploads(table, clock),
     ...createBlobs(table),
     ...createLeases(table, clock),
     ...createListings(table),

@@ -61,6 +61,11 @@ export function createTable(store: MetadataStore, report: ReportMetadata): Table
   };
 }
 
+/** For the entries of lists that lie in other slots than what they list: writes nothing where one stands. */
+export async function putIfAbsent(store: MetadataStore, slot: string, key: Key, value: Uint8Array): Promise<void> {
+  if ((await store.get(slot, key)) === undefined) await store.commit(slot, [{ key, value }]);
+}
+
 /**
  * Tries a conditional commit until it is made: `attempt` reads, decides and commits, and yields `undefined` where its
  * conditions did not hold. Each failure means that somebody else's commit was made, so rivals cannot block each other.

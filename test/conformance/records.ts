@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { digestOf, type Digest } from '../../src/oci/digest.ts';
 import type { MetadataEvent } from '../../src/metadata/events.ts';
 import { repositorySlot, tagKey } from '../../src/metadata/keys.ts';
-import { MOVES_KEPT } from '../../src/metadata/records-tags.ts';
+import { MOVES_KEPT } from '../../src/metadata/tag-moves.ts';
 import { createRecords, type LinkRecord, type Records, type TagRecord } from '../../src/metadata/records.ts';
 import { createFakeClock, type FakeClock } from '../fakes/fake-clock.ts';
 import { bytes, type StoreUnderTest } from './metadata-store.ts';
