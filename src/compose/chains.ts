@@ -2,6 +2,7 @@ import type { Config, RouteConfig } from '../config/config.ts';
 import { createNameParser, createNameShower, type NameParser } from '../pull/name.ts';
 import type { ShowName } from '../pull/lists.ts';
 import { compilePatterns, createRouter, type RouteOptions, type Router } from '../pull/route.ts';
+import { HOSTED } from '../metadata/records.ts';
 import type { RouteView } from '../admin/image.ts';
 import { createUpstreamSet, type UpstreamSet, type UpstreamSetDeps } from './upstreams.ts';
 
@@ -20,7 +21,8 @@ export interface Chains {
 export function createChains(config: Config, deps: UpstreamSetDeps, previous?: Chains): Chains {
   const upstreams = createUpstreamSet(config, deps, previous?.upstreams);
   const { only, allow: _allow, ...names } = config.names;
-  const nameOptions = { ...names, pathPrefix: config.http.prefix, ...(only === undefined ? {} : { only }) };
+  const plain = config.mode === 'plain' ? { plain: names.default } : {};
+  const nameOptions = { ...names, pathPrefix: config.http.prefix, ...(only === undefined ? {} : { only }), ...plain };
   const routes = config.routes.map((route) => ({ route, options: toRoute(route, upstreams) }));
   const views = routes.map(({ route, options }) => ({
     matches: compilePatterns(route.match),
@@ -39,11 +41,16 @@ export function createChains(config: Config, deps: UpstreamSetDeps, previous?: C
 }
 
 function toRoute(route: RouteConfig, upstreams: UpstreamSet): RouteOptions {
-  const { name, match, deny, policy } = route;
+  const { name, match, deny, push, shadow, policy } = route;
+  const hosted = route.upstreams.includes(HOSTED);
   return {
     name,
     match,
     deny,
+    hosted,
+    alone: hosted && route.upstreams.length === 1,
+    push,
+    shadow,
     order: upstreams.balanceOf(route),
     policy: {
       tagTtlMs: policy.tagttl,

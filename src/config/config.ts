@@ -10,8 +10,11 @@ export interface Config {
   readonly file: string | undefined;
   /** What relative paths are relative to: the file's directory, or the working directory. */
   readonly directory: string;
-  /** `proxy`: the official registry's mirror mode. `unconfigured`: nothing was said, so the well-known registries, for this machine only. */
-  readonly mode: 'routes' | 'proxy' | 'unconfigured';
+  /**
+   * `proxy`, `plain`: the official registry's mirror mode, and its other one: names are the path as it stands, under
+   * `names.default`. `unconfigured`: nothing was said, so the well-known registries, for this machine only.
+   */
+  readonly mode: 'routes' | 'proxy' | 'plain' | 'unconfigured';
   readonly http: HttpConfig;
   readonly storage: StorageConfig;
   readonly metadata: MetadataConfig;
@@ -174,9 +177,13 @@ export interface RouteConfig {
   readonly name: string;
   /** Patterns over `registry/repository`, `well-known` spelt out. */
   readonly match: readonly string[];
-  /** Names of upstreams in order, `origin` among them; empty where `deny`, and perhaps where `offline`. */
+  /** Names of upstreams in order, `origin` and `hosted` among them; empty where `deny`, and perhaps where `offline`. */
   readonly upstreams: readonly string[];
   readonly deny: boolean;
+  /** Clients may push; then `hosted` is among the upstreams. */
+  readonly push: boolean;
+  /** They may push under a name that the rest of the chain answers. */
+  readonly shadow: boolean;
   readonly policy: RoutePolicyConfig;
   /** `config.yml:12`, for `check` and `explain`. */
   readonly at: string;

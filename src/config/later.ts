@@ -13,8 +13,7 @@ const policy = 'is not built yet: leave it out';
 /** Keys of a route, and of `defaults`, that later versions bring. */
 const routeKeys: readonly Omit<Row, 'verdict'>[] = [
   { key: 'maxage', why: evict },
-  { key: 'push', why: 'is not built yet: this version is a mirror, nothing can be pushed to it' },
-  ...['pin', 'shadow', 'quota'].map((key) => ({ key, why: policy })),
+  ...['pin', 'quota'].map((key) => ({ key, why: policy })),
   ...['retention', 'passthrough', 'admit', 'cooldown', 'signed', 'asof'].map((key) => ({ key, why: policy })),
 ];
 
@@ -29,7 +28,6 @@ const refused: readonly Omit<Row, 'verdict'>[] = [
     why: 'is an error until access rules are built: no rule can say who may see what these credentials unlock',
     when: holds('all'),
   },
-  { key: 'routes.*.upstreams', why: 'names hosted, which is not built yet: nothing can be pushed here', when: holds('hosted') },
   ...['defaults', 'routes.*'].flatMap((where) => routeKeys.map((row) => ({ ...row, key: `${where}.${row.key}` }))),
 ];
 

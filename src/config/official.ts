@@ -20,7 +20,6 @@ const access =
   'is not built yet: whoever reaches this server may pull; keep it within a network, or let a proxy in front ask who comes';
 const driver = 'is not built: the storage is storage.filesystem';
 const pool = 'one connection carries all requests';
-const push = 'nothing is pushed to a mirror';
 
 /**
  * Every key of the official registry's configuration (0.1), of 2.8 and of 3.x, and what becomes of it. An existing file
@@ -49,12 +48,16 @@ export const official: readonly Row[] = [
   { key: 'storage.tag', verdict: 'harmless', why: 'tags are looked up, not listed from disk' },
   { key: 'storage.redirect', verdict: 'harmless', why: 'blobs are always sent by this server' },
   { key: 'storage.delete', verdict: 'harmless', why: 'nothing is deleted through the API of a mirror' },
-  { key: 'storage.maintenance.uploadpurging', verdict: 'harmless', why: push },
+  {
+    key: 'storage.maintenance.uploadpurging',
+    verdict: 'harmless',
+    why: 'uploads that nobody goes on with are purged by limits that are built in',
+  },
   { key: 'storage.maintenance.readonly.enabled', verdict: 'used', why: '', when: isOff },
   {
     key: 'storage.maintenance.readonly',
     verdict: 'refused',
-    why: 'is not built yet: a mirror takes no pushes anyway, but it does write its cache',
+    why: 'is not built yet: a route with push: false takes no pushes, but its cache is written',
   },
   { key: 'storage.maintenance', verdict: 'refused', why: 'expected uploadpurging or readonly below it' },
 
@@ -67,7 +70,7 @@ export const official: readonly Row[] = [
 
   { key: 'reporting', verdict: 'harmless', why: 'nothing is reported to others' },
   { key: 'compatibility', verdict: 'harmless', why: 'manifests are never converted' },
-  { key: 'validation', verdict: 'harmless', why: push },
+  { key: 'validation', verdict: 'harmless', why: 'every manifest that is pushed is checked alike' },
   { key: 'catalog', verdict: 'harmless', why: 'pages have one limit for all' },
   { key: 'tags', verdict: 'harmless', why: 'pages have one limit for all' },
 
@@ -76,7 +79,7 @@ export const official: readonly Row[] = [
   { key: 'http.net', verdict: 'refused', why: 'is not built for anything but tcp' },
   { key: 'http.prefix', verdict: 'used', why: '' },
   { key: 'http.host', verdict: 'used', why: '' },
-  { key: 'http.secret', verdict: 'harmless', why: push },
+  { key: 'http.secret', verdict: 'harmless', why: 'uploads are remembered in the metadata, and need no key' },
   { key: 'http.relativeurls', verdict: 'harmless', why: 'links are always relative' },
   { key: 'http.draintimeout', verdict: 'used', why: '' },
   {

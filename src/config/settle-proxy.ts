@@ -39,6 +39,8 @@ export async function proxyOf(written: Written, work: Settling): Promise<ProxyMo
       match: [`${registry}/**`],
       upstreams: [registry],
       deny: false,
+      push: false,
+      shadow: false,
       policy: written.defaults,
       at: at.line === 0 ? (at.variable ?? at.file) : `${at.file}:${at.line}`,
     },

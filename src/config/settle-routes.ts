@@ -6,6 +6,10 @@ import type { Settling } from './settling.ts';
 import { placeAt } from './tree-path.ts';
 import { WELL_KNOWN_PATTERNS } from '../oci/well-known.ts';
 
+/** The built-in upstream that holds what was pushed here. */
+const HOSTED = 'hosted';
+const BUILT_IN: readonly string[] = ['origin', HOSTED];
+
 type WrittenRoute = NonNullable<Written['routes']>[number];
 
 /** Routes with their policy whole and `well-known` spelt out; faults for chains that name nothing. */
@@ -19,6 +23,7 @@ export function settleRoutes(
   const routes = written.map((route, index) => {
     const policy = policyOf(route, defaults);
     checkChain(route, index, names, policy.offline, work);
+    checkPush(route, index, work);
     if (policy.prefetch === 'none' && (route.platforms ?? []).length > 0)
       work.warnings.push(`routes[${index}].platforms has no effect here: nothing is filled in the background without prefetch`);
     const at = placeAt(work.tree, ['routes', index]);
@@ -27,6 +32,8 @@ export function settleRoutes(
       match: route.match.flatMap(spellOut),
       upstreams: route.upstreams ?? [],
       deny: route.deny,
+      push: route.push ?? isHostedAlone(route.upstreams ?? []),
+      shadow: route.shadow,
       policy,
       at: at.line === 0 ? (at.variable ?? at.file) : `${at.file}:${at.line}`,
     };
@@ -69,13 +76,30 @@ function checkChain(route: WrittenRoute, index: number, names: readonly string[]
   if (route.match.length === 0) work.fault(['routes', index, 'match'], 'expected at least one pattern');
   if (route.deny && chain.length > 0) work.fault(path, 'expected either deny or upstreams, not both');
   if (!route.deny && !offline && chain.length === 0)
-    work.fault(path, 'expected the upstreams to ask, such as [origin]; or deny: true, or offline: true');
+    work.fault(path, 'expected the upstreams to ask, such as [origin] or [hosted]; or deny: true, or offline: true');
   for (const [position, name] of chain.entries()) {
-    if (name !== 'origin' && !names.includes(name)) {
-      const expected = `expected origin, or a name that stands under upstreams${names.length === 0 ? '' : ` (${names.join(', ')})`}`;
-      work.fault([...path, position], expected, nearest(name, ['origin', ...names]));
+    if (!BUILT_IN.includes(name) && !names.includes(name)) {
+      const expected = `expected origin, hosted, or a name that stands under upstreams${names.length === 0 ? '' : ` (${names.join(', ')})`}`;
+      work.fault([...path, position], expected, nearest(name, [...BUILT_IN, ...names]));
     } else if (chain.indexOf(name) < position) work.fault([...path, position], 'expected each upstream once in a chain');
   }
+}
+
+/** What would surprise if it were ignored: a push is taken nowhere but in what is hosted. */
+function checkPush(route: WrittenRoute, index: number, work: Settling): void {
+  const chain = route.upstreams ?? [];
+  const path = ['routes', index];
+  if (chain.includes(HOSTED)) {
+    if (route.shadow && isHostedAlone(chain))
+      work.warnings.push(`routes[${index}].shadow has no effect here: the chain has nobody whose names could be shadowed`);
+    return;
+  }
+  if (route.push === true) work.fault([...path, 'push'], 'expected hosted among the upstreams: what is pushed is kept there');
+  if (route.shadow) work.fault([...path, 'shadow'], 'expected hosted among the upstreams: nothing else can shadow a name');
+}
+
+function isHostedAlone(chain: readonly string[]): boolean {
+  return chain.length === 1 && chain[0] === HOSTED;
 }
 
 /** Two routes under one label could not be told apart in the metrics. */

@@ -11,13 +11,10 @@ import type {
 import type { Written } from './schema.ts';
 import { settleRoutes } from './settle-routes.ts';
 import { settleCredentials, settleUpstreams } from './settle-upstreams.ts';
+import { plainOf } from './settle-plain.ts';
 import { proxyOf } from './settle-proxy.ts';
 import type { Settling } from './settling.ts';
 import { WELL_KNOWN_PATTERNS } from '../oci/well-known.ts';
-
-const PLAIN_REGISTRY =
-  'expected routes (such as [{match: well-known, upstreams: [origin]}]) or proxy.remoteurl: a plain registry, which is what a ' +
-  'configuration without either asks for, is not built yet';
 
 /** Turns what is written into the Config, reading the files that it names; what is wrong is told to `work`. */
 export async function settle(
@@ -33,7 +30,7 @@ export async function settle(
     storage: { rootdirectory: work.absolute(written.storage.filesystem.rootdirectory) },
     metadata: await settleMetadata(written, work),
     credentials: await settleCredentials(written.credentials, work),
-    registries: registriesOf(settled.routes, written),
+    registries: registriesOf(settled, written),
     log: {
       level: written.log.level,
       formatter: written.log.formatter,
@@ -58,23 +55,25 @@ function withOffline(written: Written): Written {
 }
 
 interface Chains {
-  readonly mode: 'routes' | 'proxy';
+  readonly mode: 'routes' | 'proxy' | 'plain';
   readonly names: NamesConfig;
   readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
   readonly routes: readonly RouteConfig[];
 }
 
-/** Either the routes that are written, or the one that `proxy` stands for. */
+/** Either the routes that are written, or the one that `proxy` stands for, or that of a plain registry. */
 async function settleChains(written: Written, work: Settling): Promise<Chains> {
   const proxy = await proxyOf(written, work);
   if (proxy !== undefined) {
     const names = settleNames(written.names, proxy.registry, proxy.registry);
     return { mode: 'proxy', names, upstreams: new Map([[proxy.upstream.name, proxy.upstream]]), routes: [proxy.route] };
   }
-  if (written.routes === undefined && Object.keys(written.proxy ?? {}).length === 0) work.fault(['routes'], PLAIN_REGISTRY);
+  if (written.routes === undefined) {
+    const { registry, route } = plainOf(written, work);
+    return { mode: 'plain', names: settleNames(written.names, registry, undefined), upstreams: new Map(), routes: [route] };
+  }
   const upstreams = await settleUpstreams(written.upstreams, work);
-  const routes =
-    written.routes === undefined ? [] : settleRoutes(written.routes, written.defaults, [...written.upstreams.keys()], work);
+  const routes = settleRoutes(written.routes, written.defaults, [...written.upstreams.keys()], work);
   return {
     mode: 'routes',
     names: settleNames(written.names, written.names.default ?? 'docker.io', undefined),
@@ -155,10 +154,10 @@ function settleHealth(written: Written['health'], work: Settling): HealthConfig 
 }
 
 /** Bounded by what is written, so that it may be a metric label. */
-function registriesOf(routes: readonly RouteConfig[], written: Written): string[] {
+function registriesOf({ routes, names }: Chains, written: Written): string[] {
   const patterns = [...routes.flatMap(({ match }) => match), ...WELL_KNOWN_PATTERNS];
   const matched = patterns.map((pattern) => pattern.split('/')[0] ?? '');
   const named = [...written.names.hosts.values(), ...written.names.prefixes.values(), ...written.names.aliases.values()];
-  const all = [...matched, ...named, written.names.default ?? 'docker.io'];
+  const all = [...matched, ...named, names.default];
   return [...new Set(all.filter((name) => name !== '' && !/[*?]/.test(name)))];
 }

@@ -4,7 +4,7 @@ import { parseDigest } from '../oci/digest.ts';
 import { parseReference, type Reference } from '../oci/reference.ts';
 import { parseRegistry } from '../oci/registry.ts';
 import { parseRepository } from '../oci/repository.ts';
-import { splitTarget, type Endpoint } from './target.ts';
+import { splitTarget, unknownEndpoint, type Endpoint } from './target.ts';
 
 /** What is being asked for, after all the ways to spell it have been undone. */
 export interface Name {
@@ -51,6 +51,8 @@ export interface NameOptions {
   readonly pathPrefix: string;
   /** The official registry's proxy mode: names are this registry's, another one's `ns` is 404. */
   readonly only?: string;
+  /** Its plain mode: the name is the path as it stands, all of them under this registry, and nothing else is read. */
+  readonly plain?: string;
 }
 
 const BUILT_IN_ALIASES: readonly (readonly [string, string])[] = [
@@ -59,13 +61,15 @@ const BUILT_IN_ALIASES: readonly (readonly [string, string])[] = [
 ];
 
 export function createNameParser(options: NameOptions): NameParser {
-  const resolve = createResolver(options);
+  const resolve = options.plain === undefined ? createResolver(options) : plainResolver(options.plain, options.pathPrefix);
   return (target, host) => {
     const { prefix, endpoint, query } = splitTarget(target, options.pathPrefix);
+    if (options.plain !== undefined && prefix !== '') throw unknownEndpoint();
     if (endpoint.kind === 'base') return { kind: 'base' };
     if (endpoint.kind === 'catalog')
       return { kind: 'catalog', base: `${options.pathPrefix}${prefix === '' ? '' : `/${prefix}`}/v2/_catalog` };
-    const name = resolve(prefix, endpoint.path, namespaceOf(query), host);
+    const ns = options.plain === undefined ? namespaceOf(query) : undefined;
+    const name = resolve(prefix, endpoint.path, ns, host);
     return toTarget(endpoint, name);
   };
 }
@@ -154,6 +158,17 @@ function createResolver(options: NameOptions): Resolve {
       base: `${options.pathPrefix}${prefix === '' ? '' : `/${prefix}`}/v2/${path}`,
     };
   };
+}
+
+/** No `ns`, no Host, no alias, no `library/`. */
+function plainResolver(registry: string, pathPrefix: string): Resolve {
+  return (_prefix, path) => ({
+    registry,
+    repository: checkRepository(path),
+    shown: path,
+    ns: undefined,
+    base: `${pathPrefix}/v2/${path}`,
+  });
 }
 
 /** Docker Hub alone keeps its official images under `library/`. */

@@ -11,7 +11,15 @@ export interface Route {
   readonly name: string;
   /** 403 for everybody. */
   readonly deny: boolean;
-  /** Whom to ask for something of a registry, in order. */
+  /** What was pushed here is a member of the chain: it alone answers for the repositories that it owns. */
+  readonly hosted: boolean;
+  /** It is the only member: for what was not pushed here there is nobody to ask. */
+  readonly alone: boolean;
+  /** Clients may push. */
+  readonly push: boolean;
+  /** They may push under a name that the rest of the chain answers. */
+  readonly shadow: boolean;
+  /** Whom to ask for something of a registry, in order; never what was pushed here. */
   readonly order: Balance;
   readonly policy: RoutePolicy;
   /** The mirrors through which the question came; none where it is a client's, or our own. */

@@ -69,6 +69,6 @@ function endpointOf(rest: string): Endpoint {
   return { kind: kind === 'manifests' ? 'manifest' : kind === 'blobs' ? 'blob' : 'referrers', path, last };
 }
 
-function unknownEndpoint(): RegistryError {
+export function unknownEndpoint(): RegistryError {
   return new RegistryError('NAME_UNKNOWN', 'there is no such endpoint; the registry is under /v2/');
 }

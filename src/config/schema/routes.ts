@@ -63,8 +63,16 @@ const route = z.strictObject({
   name: label().optional().describe('The metric label; the first pattern unless written.'),
   upstreams: listOf(text())
     .optional()
-    .describe('The chain: names of upstreams in the order in which they are asked; `origin` is the registry itself.'),
+    .describe(
+      'The chain: names of upstreams in the order in which they are asked; `origin` is the registry itself, `hosted` what was pushed here.',
+    ),
   deny: flag().prefault('false').describe('403 for everybody.'),
+  push: flag()
+    .optional()
+    .describe('Takes pushes; needs `hosted` in the chain. Unless written, only where the chain is `hosted` alone.'),
+  shadow: flag()
+    .prefault('false')
+    .describe('Takes pushes also under names that the rest of the chain answers, which are then answered from here alone.'),
   ...z.strictObject(policy).partial().shape,
 });
 

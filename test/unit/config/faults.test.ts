@@ -105,7 +105,7 @@ const FAULTS: readonly (readonly [title: string, yaml: string, message: string])
   [
     'unknown upstream',
     'upstreams: { hub-a: { url: "https://x.test" } }\nroutes:\n  - match: "**"\n    upstreams: [origin, hub-b]\n',
-    'config.yml:4:25: routes[0].upstreams[1]: expected origin, or a name that stands under upstreams (hub-a); did you mean "hub-a"?',
+    'config.yml:4:25: routes[0].upstreams[1]: expected origin, hosted, or a name that stands under upstreams (hub-a); did you mean "hub-a"?',
   ],
   [
     'upstream twice',
@@ -115,7 +115,7 @@ const FAULTS: readonly (readonly [title: string, yaml: string, message: string])
   [
     'route without upstreams',
     'routes:\n  - match: "**"\n',
-    'config.yml:2:5: routes[0].upstreams: expected the upstreams to ask, such as [origin]; or deny: true, or offline: true',
+    'config.yml:2:5: routes[0].upstreams: expected the upstreams to ask, such as [origin] or [hosted]; or deny: true, or offline: true',
   ],
   [
     'platform',
@@ -264,12 +264,6 @@ describe('a wrong file is refused with file, line, column, key and what was expe
   test('a file that is named and is not there', async () => {
     expect(await refusal(undefined, { env: { ENTREPOT_CONFIG: 'other.yml' } })).toBe(
       '/etc/test/other.yml: there is no such file, though ENTREPOT_CONFIG names it',
-    );
-  });
-
-  test('neither proxy nor routes is a plain registry, which is not built yet', async () => {
-    expect(await refusal('version: 0.1\nstorage: { filesystem: { rootdirectory: /x } }\n')).toMatch(
-      /^config\.yml:1:1: routes: expected routes .* or proxy\.remoteurl: a plain registry.* is not built yet$/,
     );
   });
 

@@ -21,13 +21,9 @@ const LATER: readonly (readonly [yaml: string, place: string])[] = [
     'config.yml:1:30: notifications.endpoints[0]',
   ],
   [`upstreams: { a: { url: "https://x.test", use: all } }\n${ROUTES}`, 'config.yml:1:42: upstreams.a.use'],
-  ['routes: [{ match: "a.test/**", upstreams: [hosted, origin] }]', 'config.yml:1:32: routes[0].upstreams'],
-  ['routes: [{ match: "a.test/**", upstreams: hosted }]', 'config.yml:1:32: routes[0].upstreams'],
   ...[
     'maxage: 30d',
-    'push: true',
     'pin: true',
-    'shadow: true',
     'quota: 1GiB',
     'retention: { keep: 3 }',
     'passthrough: true',

@@ -64,6 +64,9 @@ const POLICY: Omit<RoutePolicy, 'limits'> = {
   open: true,
 };
 
+/** Nothing is hosted. */
+const CLOSED = { hosted: false, alone: false, push: false, shadow: false };
+
 /** The request path over fakes: everything but HTTP and sockets is real. Every name goes to the one chain. */
 export async function createHouse(options: HouseOptions) {
   const clock = options.clock ?? createFakeClock();
@@ -100,8 +103,8 @@ export async function createHouse(options: HouseOptions) {
     prover: new Prover(clock),
     absences: new Absences(clock),
     router: createRouter([
-      { name: 'denied', match: ['docker.io/evil/**'], deny: true, order: () => [], policy },
-      { name: 'all', match: ['docker.io/**', 'quay.io/**'], deny: false, order: () => options.chain, policy },
+      { name: 'denied', match: ['docker.io/evil/**'], deny: true, ...CLOSED, order: () => [], policy },
+      { name: 'all', match: ['docker.io/**', 'quay.io/**'], deny: false, ...CLOSED, order: () => options.chain, policy },
     ]),
   };
   const pulls = createPull(deps);

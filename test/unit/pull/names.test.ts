@@ -184,6 +184,60 @@ describe('all the ways to name a registry', () => {
   });
 });
 
+describe('a plain registry', () => {
+  const options = { ...OPTIONS, default: 'local', plain: 'local' };
+  const plain = createNameParser(options);
+
+  test.each([
+    ['/v2/ubuntu/manifests/3', undefined, 'local ubuntu'],
+    ['/v2/docker.io/library/ubuntu/manifests/3', undefined, 'local docker.io/library/ubuntu'],
+    ['/v2/hub-proxy/ubuntu/tags/list', undefined, 'local hub-proxy/ubuntu'],
+    ['/v2/ubuntu/manifests/3?ns=quay.io', undefined, 'local ubuntu'],
+    ['/v2/ubuntu/manifests/3?ns=a&ns=b', undefined, 'local ubuntu'],
+    ['/v2/ubuntu/manifests/3', 'ghcr.mirror.test', 'local ubuntu'],
+    ['/v2/ubuntu/manifests/3', 'registry.acme.test:443', 'local ubuntu'],
+    ['/v2/local/ubuntu/manifests/3', undefined, 'local local/ubuntu'],
+  ])('%s from %s is %s: the name is the path as it stands', (target, host, name) => {
+    expect(named(target, host, plain)).toBe(name);
+  });
+
+  test.each([
+    ['/docker.io/v2/ubuntu/manifests/3', '404 NAME_UNKNOWN'],
+    ['/team/v2/_catalog', '404 NAME_UNKNOWN'],
+    ['/team/v2/', '404 NAME_UNKNOWN'],
+    ['/v2/localhost:5000/ubuntu/manifests/3', '400 NAME_INVALID'],
+  ])('%s is %s', (target, expected) => {
+    expect(refused(target, undefined, plain)).toBe(expected);
+  });
+
+  test('nothing is said back of an ns that did not count', () => {
+    expect(plain('/v2/ubuntu/manifests/3?ns=quay.io', undefined)).toMatchObject({
+      name: { ns: undefined, base: '/v2/ubuntu' },
+    });
+  });
+
+  test('it shows what it holds itself, by its path', () => {
+    const show = createNameShower(options)('ghcr.mirror.test');
+    expect(['local/ubuntu', 'local/docker.io/library/ubuntu', 'docker.io/library/ubuntu'].map(show)).toEqual([
+      'ubuntu',
+      'docker.io/library/ubuntu',
+      undefined,
+    ]);
+  });
+
+  test('routes go on with it: as the default, and as what a Host stands for', () => {
+    const later = createNameParser({
+      ...OPTIONS,
+      default: 'local',
+      hosts: new Map([['registry.acme.test', 'local']]),
+      self: [],
+    });
+    expect(named('/v2/ubuntu/manifests/3', undefined, later)).toBe('local ubuntu');
+    expect(named('/v2/docker.io/ubuntu/manifests/3', undefined, later)).toBe('docker.io library/ubuntu');
+    expect(named('/v2/docker.io/ubuntu/manifests/3', 'registry.acme.test', later)).toBe('local docker.io/ubuntu');
+  });
+});
+
 describe('[S20] whatever comes', () => {
   const piece = fc.oneof(
     fc.constantFrom(

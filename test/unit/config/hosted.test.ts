@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { load, refusal } from './load.ts';
+
+const fixture = (name: string): string => readFileSync(new URL(`../../fixtures/config/${name}`, import.meta.url), 'utf8');
+const HUB = 'upstreams: { hub: { url: "https://x.test" } }\n';
+const route = (rest: string): string => `${HUB}routes: [{ match: "**", ${rest} }]`;
+
+describe('hosted in a chain', () => {
+  test.each([
+    ['upstreams: hosted', { upstreams: ['hosted'], push: true, shadow: false }],
+    ['upstreams: [hosted], push: false', { push: false }],
+    ['upstreams: [hosted, hub]', { upstreams: ['hosted', 'hub'], push: false, shadow: false }],
+    ['upstreams: [hub, hosted], push: true', { upstreams: ['hub', 'hosted'], push: true, shadow: false }],
+    ['upstreams: [hosted, hub], push: true, shadow: true', { push: true, shadow: true }],
+    ['upstreams: [hosted, origin], offline: true', { push: false, policy: { offline: true } }],
+    ['upstreams: [hub]', { push: false, shadow: false }],
+  ])('%s', async (written, expected) => {
+    expect((await load(route(written))).routes).toMatchObject([expected]);
+  });
+
+  test.each([
+    ['upstreams: [hub], push: true', 'routes[0].push: expected hosted among the upstreams'],
+    ['upstreams: [hub], shadow: true', 'routes[0].shadow: expected hosted among the upstreams'],
+    ['deny: true, push: true', 'routes[0].push: expected hosted among the upstreams'],
+    ['upstreams: [hosted, hosted]', 'routes[0].upstreams[1]: expected each upstream once in a chain'],
+    ['upstreams: [hosted], deny: true', 'routes[0].upstreams: expected either deny or upstreams'],
+    ['upstreams: [hostd]', 'did you mean "hosted"?'],
+    ['upstreams: [hosted], push: perhaps', 'routes[0].push: expected'],
+  ])('%s is refused', async (written, message) => {
+    expect(await refusal(route(written))).toContain(message);
+  });
+
+  test('shadow: true where nobody could be shadowed is told', async () => {
+    const { warnings } = await load('routes: [{ match: "**", upstreams: [hosted], shadow: true }]');
+    expect(warnings).toEqual([expect.stringContaining('routes[0].shadow has no effect here')]);
+  });
+
+  test('an upstream may not be called hosted', async () => {
+    expect(await refusal('upstreams: { hosted: { url: "https://x.test" } }\nroutes: []')).toContain('hosted is built in');
+  });
+});
+
+describe('a plain registry', () => {
+  const PLAIN = {
+    mode: 'plain',
+    names: { default: 'local' },
+    routes: [{ name: 'local', match: ['**'], upstreams: ['hosted'], push: true }],
+  };
+
+  test.each([
+    ['a file that says where its data is', 'version: 0.1\nstorage: { filesystem: { rootdirectory: /x } }\n', {}],
+    ['an empty file', '', {}],
+    ['an empty proxy', 'proxy: {}', {}],
+    ['the environment alone', undefined, { env: { REGISTRY_HTTP_ADDR: ':5000' } }],
+  ])('%s', async (_, yaml, given) => {
+    expect(await load(yaml, given)).toMatchObject(PLAIN);
+  });
+
+  test('no configuration at all is none', async () => {
+    expect(await load(undefined)).toMatchObject({ mode: 'unconfigured', http: { addr: { host: '127.0.0.1' } } });
+  });
+
+  test("its own name may be a metric's label", async () => {
+    expect((await load('version: 0.1')).registries).toContain('local');
+  });
+
+  test.each([
+    ['credentials: { docker.io: { username: a, password: b } }', 'credentials: expected routes'],
+    [HUB, 'upstreams: expected routes'],
+    ['names: { self: [registry.acme.test] }', 'names: expected routes'],
+    ['names: { default: quay.io }', 'names: expected routes'],
+  ])('what it would ignore is refused: %s', async (yaml, message) => {
+    expect(await refusal(yaml)).toContain(message);
+  });
+
+  test.each(['plain-2.yml', 'plain-3.yml'])("the official registry's sample %s loads as it is", async (name) => {
+    const config = await load(fixture(name));
+    expect(config).toMatchObject({
+      ...PLAIN,
+      http: { addr: { host: undefined, port: 5000 } },
+      storage: { rootdirectory: '/var/lib/registry' },
+      health: { storagedriver: { interval: 10_000, threshold: 3 } },
+      log: { fields: { service: 'registry' } },
+    });
+    expect(config.warnings.every((warning) => /^storage\.(cache|tag) has no effect here/.test(warning))).toBe(true);
+  });
+});
