@@ -37,7 +37,8 @@ export interface Waiting extends Place {
 /**
  * An event lies in its repository's slot, in the order of that repository's commits. A place in the receiver's slot leads to
  * the repository. Places are taken first: one that leads nowhere is harmless. Whoever has written an event looks whether its
- * place has gone meanwhile (dropped, or found to lead nowhere), and takes another.
+ * place has gone meanwhile, and whoever gave up a place that led nowhere looks whether it does by now: of two that cross, the
+ * later one takes another place.
  */
 export function createOutbox(table: Table, clock: Clock): Outbox {
   const { store } = table;
@@ -118,6 +119,8 @@ export function createOutbox(table: Table, clock: Clock): Outbox {
     async remove(receiver, head) {
       if (head.event !== undefined) await forget(head.repository, head.event.id);
       await places.leave(receiver, head);
+      // An event that was written while its place was found to lead nowhere: its writer may have seen the place still there.
+      if (head.event === undefined) await takeAgain(receiver, [head], Infinity);
     },
     pending: places.count,
   };
