@@ -27,7 +27,10 @@ export interface HostedRecords {
    */
   uploads(after: string | undefined, limit: number): MaybePromise<readonly ListedUpload[]>;
 
-  /** Whose the repository is (decision 11); `undefined`: its chain's. Written with its first pushed manifest. */
+  /**
+   * Whose the repository is (decision 11); `undefined`: its chain's. Written with its first pushed manifest. A record that
+   * cannot be read is still an owner's.
+   */
   owner(repository: string): MaybePromise<OwnerRecord | undefined>;
   /**
    * Gives the repository back to its chain: drops every hosted tag and link with its referrer entry, in bounded batches, and
@@ -52,21 +55,26 @@ export interface HostedRecords {
   hold(repository: string, digest: Digest, hold: Pick<HostedLink, 'kind' | 'by'>): Promise<boolean>;
   /**
    * Links a blob that was pushed, mounted or imported. False where its bytes are not held (no `putBlob` before, or deleted
-   * since): upload them again. Replaces an upstream's link.
+   * since): upload them again. Replaces an upstream's link; a manifest's stays one, since it grants its bytes as a blob too.
    */
   putHostedLink(repository: string, digest: Digest, record: HostedLink): Promise<boolean>;
   /** See {@link HostedPush}. All of it in one commit, or nothing. */
   putHosted(repository: string, push: HostedPush): Promise<HostedResult>;
   /**
    * Deletes a pushed manifest: its link, every tag that points to it, its referrer entry, and their mark in the tags'
-   * history, in one commit; then the reverse entry. Yields the tags that went; `undefined` where no pushed manifest was.
+   * history, in one commit; then the reverse entry. Yields the tags that went; `undefined` where no pushed manifest was, or
+   * where it stands otherwise than `before`: every push, tag and index that needs it changes its link.
    */
-  dropHosted(repository: string, digest: Digest): Promise<{ readonly tags: readonly string[] } | undefined>;
+  dropHosted(
+    repository: string,
+    digest: Digest,
+    before?: LinkRecord,
+  ): Promise<{ readonly tags: readonly string[] } | undefined>;
   /**
    * Deletes a pushed tag alone, and notes it in its history. Yields the digest it pointed to; `undefined` where no pushed
-   * tag was. (`dropTag` drops only what came from an upstream, since pulls call it.)
+   * tag was, or where it stands otherwise than `before`. (`dropTag` drops only what came from an upstream: pulls call it.)
    */
-  dropHostedTag(repository: string, tag: string): Promise<Digest | undefined>;
+  dropHostedTag(repository: string, tag: string, before?: TagRecord): Promise<Digest | undefined>;
   /** Manifests pushed to this repository that name the subject, by digest. */
   referrers(
     repository: string,

@@ -55,11 +55,16 @@ export function createDeletions(table: Table, catalogue: Catalogue, clock: Clock
     }
   }
 
-  async function tryDrop(repository: string, digest: Digest): Promise<{ tags: readonly string[] } | 'none' | undefined> {
+  async function tryDrop(
+    repository: string,
+    digest: Digest,
+    before: LinkRecord | undefined,
+  ): Promise<{ tags: readonly string[] } | 'none' | undefined> {
     const slot = repositorySlot(repository);
     const revision = await readCounter(table, slot, REVISION_KEY);
     const { bytes, record } = await table.getStored(slot, linkKey(digest), linkForm);
     if (!isHosted(record) || record.kind !== 'manifest') return 'none';
+    if (before !== undefined && !linkForm.same(record, before)) return 'none';
     const tags = await tagsOf(repository, digest);
     const { changes, conditions } = await withoutTags(slot, tags);
     const link = { key: linkKey(digest), value: bytes };
@@ -98,19 +103,20 @@ export function createDeletions(table: Table, catalogue: Catalogue, clock: Clock
   }
 
   return {
-    async dropHosted(repository, digest) {
-      const dropped = await untilMade(() => tryDrop(repository, digest));
+    async dropHosted(repository, digest, before) {
+      const dropped = await untilMade(() => tryDrop(repository, digest, before));
       await parts.dropHolder(repository, digest);
       if (dropped === 'none') return undefined;
       await catalogue.delistIfEmpty(repository);
       return dropped;
     },
-    async dropHostedTag(repository, tag) {
+    async dropHostedTag(repository, tag, before) {
       const slot = repositorySlot(repository);
       const [digest] = await untilMade(async () => {
         const revision = await readCounter(table, slot, REVISION_KEY);
         const record = await table.get(slot, tagKey(tag), tagForm);
         if (record?.upstream !== HOSTED) return [undefined];
+        if (before !== undefined && !tagForm.same(record, before)) return [undefined];
         const { changes, conditions } = await withoutTags(slot, [{ tag, record }]);
         return (await commit(slot, revision, changes, conditions)) ? [record.digest] : undefined;
       });

@@ -52,7 +52,7 @@ export function createHosted(table: Table, catalogue: Catalogue, holders: Holder
   /** Yields the first that is not linked here, or whose bytes are not held any more. */
   async function addNeeds(draft: Draft, repository: string, push: HostedPush): Promise<Digest | undefined> {
     const slot = repositorySlot(repository);
-    const needs = [...new Set(push.needs)];
+    const needs = [...new Set(push.needs)].filter((digest) => digest !== push.digest);
     const links = await Promise.all(needs.map(async (digest) => table.getStored(slot, linkKey(digest), linkForm)));
     for (const [at, digest] of needs.entries()) {
       const { bytes, record } = links[at] ?? {};

@@ -21,22 +21,24 @@ export function createLinks(table: Table, catalogue: Catalogue, holders: Holders
   const readLink = (repository: string, digest: Digest): ReturnType<typeof table.get<LinkRecord>> =>
     table.get(repositorySlot(repository), linkKey(digest), linkForm);
 
-  /** What an upstream grants does not replace what was pushed. */
+  /** What an upstream grants does not replace what was pushed, nor a blob the manifest that it is too. */
   async function writeLink(repository: string, digest: Digest, record: LinkRecord): Promise<void> {
     const [slot, key] = [repositorySlot(repository), linkKey(digest)];
     await untilMade(async () => {
       const before = await table.getStored(slot, key, linkForm);
       if (isHosted(before.record) && !isHosted(record)) return true;
-      return (await store.commit(slot, [{ key, value: linkForm.encode(record) }], [{ key, value: before.bytes }])) || undefined;
+      const value = linkForm.encode(merged(before.record, record));
+      return (await store.commit(slot, [{ key, value }], [{ key, value: before.bytes }])) || undefined;
     });
   }
 
-  /** `undefined`: stands otherwise than `before`. */
+  /** `stays`: stands otherwise than `before`, or tags may point to it. */
   async function removeLink(repository: string, digest: Digest, before?: LinkRecord): Promise<'gone' | 'none' | 'stays'> {
     const [slot, key] = [repositorySlot(repository), linkKey(digest)];
     return untilMade(async () => {
       const { bytes, record } = await table.getStored(slot, key, linkForm);
       if (bytes === undefined) return 'none';
+      if (isHosted(record) && record.kind === 'manifest') return 'stays';
       if (before !== undefined && !linkForm.same(record, before)) return 'stays';
       return (await store.commit(slot, [{ key, value: undefined }], [{ key, value: bytes }])) ? 'gone' : undefined;
     });
@@ -92,4 +94,9 @@ export function createLinks(table: Table, catalogue: Catalogue, holders: Holders
       if (changes.length > 0) await store.commit(repositorySlot(repository), changes);
     },
   };
+}
+
+function merged(before: LinkRecord | undefined, next: LinkRecord): LinkRecord {
+  if (before?.kind !== 'manifest' || next.kind === 'manifest' || !isHosted(next)) return next;
+  return { ...before, by: next.by, at: next.at };
 }

@@ -54,7 +54,7 @@ export interface Records extends HostedRecords {
   putLink(repository: string, digest: Digest, record: LinkRecord): Promise<void>;
   /**
    * With `before` only while it stands so: every push that needs it changes it, which is how collect sees one that came
-   * between. A pushed manifest goes by `dropHosted`. The reverse entry of a push stays for an hour, since another push may
+   * between. A pushed manifest stays: it goes by `dropHosted`. The reverse entry of a push stays for an hour, since another push may
    * be about to link it again.
    */
   dropLink(repository: string, digest: Digest, before?: LinkRecord): Promise<boolean>;
