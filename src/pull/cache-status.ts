@@ -43,6 +43,9 @@ export const NEGATIVE_STATUS = 'entrepot; hit; detail=negative';
 /** Not held, and nobody was asked. */
 export const OFFLINE_STATUS = 'entrepot; detail=offline';
 
+/** Not pushed here, and nobody else may answer. */
+export const HOSTED_STATUS = 'entrepot; detail=hosted';
+
 /** For an error that a chain's answers led to. */
 export function missStatus(upstream: string | undefined): string {
   return upstream === undefined ? 'entrepot; fwd=miss' : `entrepot; fwd=miss; detail=${detail(upstream)}`;

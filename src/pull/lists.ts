@@ -6,6 +6,7 @@ import { Listings, type ListingDeps, type Listed, type Remembered } from './list
 import type { Name } from './name.ts';
 import { catalog, search } from './lists/catalogue.ts';
 import { json } from './lists/reply.ts';
+import { referrersHosted, tagsHosted } from './lists/hosted-lists.ts';
 import { heldTags } from './lists/held-lists.ts';
 import { linkTo, readPage, type Page } from './lists/paging.ts';
 import { referrersList, type FallbackTag } from './lists/referrers.ts';
@@ -42,7 +43,8 @@ export function createLists(deps: ListsDeps): Lists {
     tags: (name, query, trace) => tagList(deps, listings, name, readPage(query), trace),
     async referrers(name, digest, query, trace) {
       const route = routeOf(deps, name, trace, digest);
-      return withNamespace(await referrersList(deps, listings, { name, route, digest, query, trace }), name);
+      const ask = { name, route, digest, query, trace };
+      return withNamespace((await referrersHosted(deps, ask)) ?? (await referrersList(deps, listings, ask)), name);
     },
     catalog: (query, show, base) => catalog(deps, query, show, base),
     search: (query, show) => search(deps, query, show),
@@ -52,6 +54,8 @@ export function createLists(deps: ListsDeps): Lists {
 /** OCI distribution-spec, "Listing Tags". */
 async function tagList(deps: ListsDeps, listings: Listings, name: Name, { n, last }: Page, trace: Trace): Promise<Reply> {
   const route = routeOf(deps, name, trace, undefined);
+  const hosted = await tagsHosted(deps, { name, route, trace }, { n, last });
+  if (hosted !== undefined) return withNamespace(hosted, name);
   if (route.policy.offline) return tagsOffline(deps, name, { n, last }, trace);
   // n=0 asks for nothing but whether the repository is there; no upstream is trusted to know that.
   const query = { ...(n === undefined ? {} : { n: String(Math.max(1, n)) }), ...(last === undefined ? {} : { last }) };

@@ -1,5 +1,5 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
-import type { LinkRecord, Records, TagRecord } from '../metadata/records.ts';
+import { HOSTED, type LinkRecord, type Records, type TagRecord } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Content } from './content.ts';
@@ -58,7 +58,7 @@ async function notePublic(
 }
 
 /** A file that vanished or was cut short is a miss, and heals by being fetched again (reliability.md, R23). */
-async function isHeld(deps: LookupDeps, digest: Digest, size: number): Promise<boolean> {
+export async function isHeld(deps: LookupDeps, digest: Digest, size: number): Promise<boolean> {
   const file = await deps.blobs.open(digest);
   if (file === undefined) return false;
   const actual = file.size;
@@ -105,7 +105,8 @@ export async function lookupTag(
   policy: RoutePolicy,
 ): Promise<TagLookup | undefined> {
   const record = await deps.records.tag(repository, tag);
-  if (record === undefined) return undefined;
+  // A tag that was pushed is no upstream's word: who asks the chain does not ask for it.
+  if (record === undefined || record.upstream === HOSTED) return undefined;
   const now = deps.clock.now();
   // An upstream that said "gone" was asked: for the ttl that is an answer like any other.
   const asked = { ...record, checked: Math.max(record.checked, record.gone ?? 0) };

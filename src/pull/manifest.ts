@@ -21,10 +21,12 @@ export interface ManifestAnswer {
   readonly source: Source;
   /** Asked in vain before an upstream answered; none where nobody was asked. */
   readonly tried?: readonly Tried[];
+  /** It was pushed here, and no upstream has to do with it. */
+  readonly hosted?: true;
 }
 
 /** What is here of a manifest, whoever asks. */
-export type HeldManifest = Omit<ManifestAnswer, 'source' | 'tried'>;
+export type HeldManifest = Omit<ManifestAnswer, 'source' | 'tried' | 'hosted'>;
 
 /** `cacheStatus` where it is not simply a miss. */
 export interface ManifestRefusal {

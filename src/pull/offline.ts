@@ -1,3 +1,4 @@
+import { HOSTED } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
 import type { Reference } from '../oci/reference.ts';
@@ -37,6 +38,8 @@ export async function manifestOffline(
 
 async function tagLink({ records, clock }: PullDeps, pulling: Pulling, tag: string): Promise<ManifestLink | undefined> {
   const record = await records.tag(pulling.holder, tag);
+  // What was pushed is answered before (hosted.ts), where the chain still holds it.
+  if (record?.upstream === HOSTED) return undefined;
   if (record !== undefined) pulling.trace.ageSeconds = Math.round(ageMs(record, clock.now()) / 1000);
   return record;
 }

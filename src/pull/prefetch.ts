@@ -65,7 +65,8 @@ export class Prefetch {
   }
 
   /** A manifest leaves for a client. Returns at once; the answer goes first. */
-  served(pulling: Pulling, { digest, mediaType, size, source }: ManifestAnswer): void {
+  served(pulling: Pulling, { digest, mediaType, size, source, hosted }: ManifestAnswer): void {
+    if (hosted === true) return;
     const { prefetch, offline } = pulling.route.policy;
     if (!prefetch || offline || this.#stopped || pulling.method !== 'GET' || source.outcome === 'bypass') return;
     if (this.#wasSeen(`${pulling.route.name} ${pulling.holder} ${digest}`)) return;

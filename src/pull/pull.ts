@@ -12,6 +12,7 @@ import { fetchAndKeep, manifestByDigest, type ManifestAnswer, type ManifestRefus
 import type { Target } from './name.ts';
 import { Prefetch } from './prefetch.ts';
 import { refusalError, refusedOutcome } from './refusal-error.ts';
+import { blobHosted, manifestHosted, refuseRefresh } from './hosted.ts';
 import { blobOffline, manifestOffline } from './offline.ts';
 import type { Reply } from './reply.ts';
 import { respondBlob, respondManifest } from './respond.ts';
@@ -53,12 +54,14 @@ export function createPull(deps: PullDeps): Pulls {
   const fetches: Manifests = new Collapse(deps.clock);
   const tags = new Tags(deps, fetches);
   const prefetch = new Prefetch(deps, (pulling, digest) => manifestByDigest(deps, fetches, pulling, digest));
-  const byReference = (pulling: Pulling, { reference }: ManifestTarget): Promise<ManifestAnswer | ManifestRefusal> =>
+  const byChain = (pulling: Pulling, { reference }: ManifestTarget): Promise<ManifestAnswer | ManifestRefusal> =>
     pulling.route.policy.offline
       ? manifestOffline(deps, pulling, reference)
       : reference.kind === 'tag'
         ? tags.pull(pulling, reference.tag)
         : manifestByDigest(deps, fetches, pulling, reference.digest);
+  const byReference = async (pulling: Pulling, target: ManifestTarget): Promise<ManifestAnswer | ManifestRefusal> =>
+    (await manifestHosted(deps, pulling, target)) ?? byChain(pulling, target);
   const getManifest = async (pulling: Pulling, target: ManifestTarget): Promise<ManifestAnswer | ManifestRefusal> => {
     const answer = await inTime(
       deps,
@@ -85,7 +88,9 @@ export function createPull(deps: PullDeps): Pulls {
       const answer = await inTime(
         deps,
         pulling,
-        () => (pulling.route.policy.offline ? blobOffline : blobAnswer)(deps, pulling, target.digest),
+        async () =>
+          (await blobHosted(deps, pulling, target)) ??
+          (pulling.route.policy.offline ? blobOffline : blobAnswer)(deps, pulling, target.digest),
         (trouble) =>
           trouble === 'metadata' ? blobUnrecorded(deps, pulling, target.digest) : blobUncached(deps, pulling, target.digest),
       );
@@ -101,6 +106,7 @@ export function createPull(deps: PullDeps): Pulls {
         throw new RegistryError('TAG_INVALID', 'only a tag can be refreshed');
       }
       const pulling = startPulling(deps, request);
+      await refuseRefresh(deps, pulling);
       if (pulling.route.policy.offline) {
         const message = `the route ${pulling.route.name} is offline: no upstream is asked`;
         throw new RegistryError('UNAVAILABLE', message, { status: 503, detail: { offline: true } });

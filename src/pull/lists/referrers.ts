@@ -1,8 +1,7 @@
 import type { Digest } from '../../oci/digest.ts';
 import { emptyIndex, filterReferrers } from '../../oci/referrers.ts';
 import { referrersTag } from '../../oci/reference.ts';
-import { OCI_INDEX } from '../../oci/media-types.ts';
-import { cacheStatus, missStatus, warning, type Source } from '../cache-status.ts';
+import { missStatus, type Source } from '../cache-status.ts';
 import { heldReferrers } from './held-lists.ts';
 import type { ListAsk, Listings } from './listing.ts';
 import type { Name } from '../name.ts';
@@ -10,6 +9,7 @@ import { linkTo } from './paging.ts';
 import type { Refusal } from '../refusal.ts';
 import { refusalError, refusedOutcome } from '../refusal-error.ts';
 import type { Reply } from '../reply.ts';
+import { imageIndex } from './reply.ts';
 import type { Route } from '../route.ts';
 import type { Trace } from '../trace.ts';
 
@@ -45,7 +45,7 @@ export async function referrersList(
     trace.outcome = result.source.outcome;
     const link = result.next === undefined ? {} : { link: linkTo(`${name.base}/referrers/${digest}`, result.next, name.ns) };
     const filters = result.filtersApplied === undefined ? {} : { 'oci-filters-applied': result.filtersApplied };
-    return index(new TextEncoder().encode(result.body), result.source, { ...link, ...filters });
+    return imageIndex(new TextEncoder().encode(result.body), result.source, { ...link, ...filters });
   }
   if (result.kind === 'absent') return fallback(deps, ask, query.artifactType);
   if (result.kind === 'offline') return held(deps, listings, ask, query.artifactType);
@@ -79,7 +79,7 @@ async function held(
     artifactType,
   );
   trace.outcome = source.outcome;
-  return index(bytes, source, filtered ? { 'oci-filters-applied': 'artifactType' } : {});
+  return imageIndex(bytes, source, filtered ? { 'oci-filters-applied': 'artifactType' } : {});
 }
 
 async function fallback(
@@ -101,8 +101,8 @@ async function fallback(
     'bytes' in tagged ? tagged.source : { outcome: 'miss', upstream: trace.upstream ?? 'none', stored: false };
   const list = 'bytes' in tagged ? tagged.bytes : emptyIndex();
   trace.outcome = source.outcome;
-  if (artifactType === undefined) return index(list, source, {});
-  return index(filterReferrers(list, artifactType), source, { 'oci-filters-applied': 'artifactType' });
+  if (artifactType === undefined) return imageIndex(list, source, {});
+  return imageIndex(filterReferrers(list, artifactType), source, { 'oci-filters-applied': 'artifactType' });
 }
 
 type Query = Readonly<{ artifactType?: string; n?: string; last?: string }>;
@@ -111,19 +111,4 @@ type Query = Readonly<{ artifactType?: string; n?: string; last?: string }>;
 function pick(query: URLSearchParams): Query {
   const entries = ['artifactType', 'n', 'last'].map((key) => [key, query.get(key)] as const);
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[1] !== null && entry[1].length <= 512));
-}
-
-function index(bytes: Uint8Array, source: Source, headers: Readonly<Record<string, string>>): Reply {
-  const text = warning(source);
-  return {
-    status: 200,
-    headers: {
-      'content-type': OCI_INDEX,
-      'content-length': String(bytes.byteLength),
-      'cache-status': cacheStatus(source),
-      ...(text === undefined ? {} : { warning: text }),
-      ...headers,
-    },
-    body: { kind: 'bytes', bytes },
-  };
 }
