@@ -1,5 +1,6 @@
+import { createCipheriv } from 'node:crypto';
 import type { Random } from '../../../src/system/random.ts';
-import { randomBlob } from '../../fakes/images.ts';
+import { blobOf, type Blob } from '../../fakes/images.ts';
 import { createSeededRandom } from '../../fakes/seeded-random.ts';
 import type { Answer, Answers } from './answer.ts';
 import type { ObjectName, Schedule, UpstreamPlan, Wish } from './schedule.ts';
@@ -20,10 +21,17 @@ export function drawSchedule(seed: number): Schedule {
     hedge: dice.chance(0.3),
     parallel,
     chain: dice.times(dice.between(1, 4), () => drawUpstream(dice, sizeOf, gentle)),
-    blobs: [randomBlob(sizes[0], seed * 2), randomBlob(sizes[1], seed * 2 + 1)],
+    blobs: [contentOf(sizes[0], seed * 2), contentOf(sizes[1], seed * 2 + 1)],
     by: dice.pick(['tag', 'digest']),
     rounds: drawRounds(dice, sizeOf),
   };
+}
+
+/** Bytes that look random, made fast: the schedules that are being played meanwhile have time limits. */
+function contentOf(size: number, seed: number): Blob {
+  const key = Buffer.alloc(16);
+  key.writeUInt32LE(seed);
+  return blobOf(createCipheriv('aes-128-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(size)));
 }
 
 /** A few are large enough to be fetched in several ranges, where that is asked for. */

@@ -13,7 +13,7 @@ import type { ObjectName, Schedule, UpstreamPlan, Wish } from './schedule.ts';
 export const REPOSITORY = 'library/thing';
 
 /** Milliseconds after which an upstream is given up. */
-export const TIMEOUT = { connect: 800, headers: 700, stall: 400 } as const;
+export const TIMEOUT = { connect: 1000, headers: 900, stall: 450 } as const;
 
 /** What a client saw. */
 export interface Seen {
