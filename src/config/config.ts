@@ -29,6 +29,7 @@ export interface Config {
   readonly registries: readonly string[];
   readonly log: LogConfig;
   readonly health: HealthConfig;
+  readonly notifications: NotificationsConfig;
   readonly workers: number;
   /** What was accepted without effect, each once, to be logged at start and printed by `check`. */
   readonly warnings: readonly string[];
@@ -245,4 +246,26 @@ export interface HealthConfig {
     readonly addr: { readonly host: string; readonly port: number };
     readonly timeout: number;
   })[];
+}
+
+/** Who is told of what happens, as the official registry tells. */
+export interface NotificationsConfig {
+  /** Also what a manifest refers to. */
+  readonly includereferences: boolean;
+  /** Those that are not disabled, each of another name. */
+  readonly endpoints: readonly EndpointConfig[];
+}
+
+export interface EndpointConfig {
+  readonly name: string;
+  /** May hold a password or a token. */
+  readonly url: Secret;
+  readonly headers: ReadonlyMap<string, readonly Secret[]>;
+  readonly timeout: number;
+  readonly threshold: number;
+  readonly backoff: number;
+  readonly ignoredmediatypes: readonly string[];
+  readonly ignoredactions: readonly ('push' | 'pull' | 'mount' | 'delete')[];
+  /** Signs what is sent. */
+  readonly secret: Secret | undefined;
 }

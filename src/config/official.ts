@@ -9,7 +9,6 @@ const isText =
     value.kind === 'scalar' && texts.includes(value.text?.toLowerCase() ?? '');
 const isOn = (value: Tree): boolean => value.kind === 'scalar' && parseFlag(value.text ?? '') === true;
 const isOff = (value: Tree): boolean => value.kind === 'scalar' && parseFlag(value.text ?? '') === false;
-const isSwitchedOff = (endpoint: Tree): boolean => isOn(treeAt(endpoint, ['disabled']) ?? endpoint);
 const withoutRedis = (_: Tree, whole: Tree): boolean => {
   const metadata = treeAt(whole, ['metadata']);
   return metadata === undefined || !isText('redis')(metadata);
@@ -101,13 +100,8 @@ export const official: readonly Row[] = [
   { key: 'http.h2c.enabled', verdict: 'used', why: '', when: isOff },
   { key: 'http.h2c', verdict: 'refused', why: 'is not built: HTTP/1.1 alone is spoken' },
 
-  {
-    key: 'notifications.endpoints.*',
-    verdict: 'refused',
-    why: 'is not built yet: write disabled: true or leave it out',
-    when: (endpoint) => !isSwitchedOff(endpoint),
-  },
-  { key: 'notifications', verdict: 'harmless', why: 'none of its endpoints is enabled' },
+  { key: 'notifications.events.includereferences', verdict: 'used', why: '' },
+  { key: 'notifications.endpoints', verdict: 'used', why: '' },
 
   { key: 'redis', verdict: 'harmless', why: 'it is used with metadata: redis alone', when: withoutRedis },
   { key: 'redis.addr', verdict: 'used', why: '' },

@@ -4,6 +4,7 @@ import { health } from './schema/health.ts';
 import { http } from './schema/http.ts';
 import { log } from './schema/log.ts';
 import { credentials, names } from './schema/names.ts';
+import { notifications } from './schema/notifications.ts';
 import { proxy } from './schema/proxy.ts';
 import { defaults, routes } from './schema/routes.ts';
 import { metadata, redis, storage } from './schema/storage.ts';
@@ -33,6 +34,7 @@ export const schema = z.strictObject({
     .describe('Makes every route offline, whatever it says itself: no upstream is asked at all.'),
   log: log.prefault({}).describe('What is logged, and how.'),
   health: health.prefault({}).describe('Checks behind `/debug/health`.'),
+  notifications: notifications.prefault({}).describe('Who is told of pushes, pulls, mounts and deletions.'),
   workers: count(1, 1).prefault('1').describe('Worker processes.'),
 });
 

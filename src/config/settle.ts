@@ -9,6 +9,7 @@ import type {
   UpstreamConfig,
 } from './config.ts';
 import type { Written } from './schema.ts';
+import { settleNotifications } from './settle-notifications.ts';
 import { settleRoutes } from './settle-routes.ts';
 import { settleCredentials, settleUpstreams } from './settle-upstreams.ts';
 import { plainOf } from './settle-plain.ts';
@@ -38,6 +39,7 @@ export async function settle(
       accesslog: !written.log.accesslog.disabled,
     },
     health: settleHealth(written.health, work),
+    notifications: await settleNotifications(written.notifications, work),
     workers: written.workers,
     ...settled,
   };

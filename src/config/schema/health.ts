@@ -20,13 +20,13 @@ const file = z.strictObject({
 });
 
 /** May hold a password or a token, and is then not shown. */
-const uri = () =>
+export const hiddenUrl = () =>
   form('hidden URL', 'a URL that begins with http:// or https://', (written) =>
     /^https?:\/\/[^/@\s]+/.test(written) && URL.canParse(written) ? new Secret(written) : undefined,
   );
 
 const web = z.strictObject({
-  uri: uri().describe('Asked with HEAD.'),
+  uri: hiddenUrl().describe('Asked with HEAD.'),
   headers: mapOf(listOf(secret()), headerName).prefault({}).describe('Sent with it.'),
   statuscode: count(100, 599).prefault('200').describe('The status that is healthy.'),
   timeout: timeout(),

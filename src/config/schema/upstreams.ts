@@ -10,7 +10,7 @@ const upstreamName = z
   .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, { error: 'expected a name of letters, digits, dots and dashes' });
 
 /** Hidden when shown: it often is an Authorization. */
-const hiddenValue = () =>
+export const hiddenValue = () =>
   headerValue()
     .transform((written) => new Secret(written))
     .meta({ form: 'secret' });

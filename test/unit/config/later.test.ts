@@ -16,10 +16,6 @@ const LATER: readonly (readonly [yaml: string, place: string])[] = [
   [`http: { http2: { disabled: false } }\n${ROUTES}`, 'config.yml:1:9: http.http2'],
   [`storage: { s3: { bucket: b } }\n${ROUTES}`, 'config.yml:1:12: storage.s3'],
   [`storage: inmemory\n${ROUTES}`, 'config.yml:1:10: storage.inmemory'],
-  [
-    `notifications: { endpoints: [{ name: n, url: "http://x.test" }] }\n${ROUTES}`,
-    'config.yml:1:30: notifications.endpoints[0]',
-  ],
   [`upstreams: { a: { url: "https://x.test", use: all } }\n${ROUTES}`, 'config.yml:1:42: upstreams.a.use'],
   ...[
     'maxage: 30d',
