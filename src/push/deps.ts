@@ -1,0 +1,37 @@
+import type { BlobStore } from '../blobs/blob-store.ts';
+import type { Records } from '../metadata/records.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Random } from '../system/random.ts';
+import type { Notify, ReportPush } from './events.ts';
+import type { PushName, PushRoute, Pushing } from './request.ts';
+
+/** What the parts of this room share; made once, in compose.ts. */
+export interface PushDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly blobs: BlobStore;
+  readonly records: Records;
+  readonly report: ReportPush;
+  readonly notify: Notify;
+  /** Names this process among all that share the store, and no other. */
+  readonly holder: string;
+  /** True for a holder that is known to run no more, so that a restart need not wait for its own ghost. */
+  readonly isDead: (holder: string) => boolean;
+  /** Asked at each request, so that a reload takes effect with the next one. */
+  readonly router: (name: Pick<PushName, 'registry' | 'repository'>) => PushRoute | undefined;
+  /** `storage.delete.enabled`. */
+  readonly mayDelete: () => boolean;
+  /** Whether the client may pull from a repository, `docker.io/library/ubuntu`: what it may read it may mount. */
+  readonly mayRead: (holder: string) => boolean;
+  /**
+   * Asked before an upload begins and before a manifest is taken. Throws RegistryError where the push is refused: the name
+   * is an upstream's (`shadow`), or there is no room for it (`quota`). `bytes`: that are about to come, where that is known.
+   */
+  readonly admit: (pushing: Pushing, bytes: number | undefined) => Promise<void>;
+  /**
+   * Fetches what a manifest needs and the rest of the chain can supply, so that it is linked and held here (decision 11).
+   * What cannot be had is left out; rejects only where that could not be found out.
+   */
+  readonly adopt: (pushing: Pushing, needs: readonly Descriptor[]) => Promise<void>;
+}

@@ -1,0 +1,80 @@
+import type { BlobStore } from '../blobs/blob-store.ts';
+import type { Records } from '../metadata/records.ts';
+import type { Digest } from '../oci/digest.ts';
+import { created } from './answers.ts';
+import type { PushDeps } from './deps.ts';
+import { tell } from './tell.ts';
+import type { PushReply, Pushing } from './request.ts';
+
+/** Repositories that are looked at for one that the client may read. */
+const HOLDERS_MAX = 100;
+
+/**
+ * Links a blob that is here already (OCI distribution-spec, "Mounting a blob from another repository"), if the client may
+ * read it where it is (reliability.md, S09). `undefined` otherwise, which says nothing of why: the client uploads it.
+ */
+export async function mountBlob(
+  deps: PushDeps,
+  pushing: Pushing,
+  digest: Digest,
+  from: string | undefined,
+): Promise<PushReply | undefined> {
+  const { records, clock } = deps;
+  const { holder, name, request } = pushing;
+  const source = await sourceOf(deps, pushing, digest, from);
+  if (source === undefined) return undefined;
+  request.trace.digest = digest;
+  request.trace.size = source.size;
+  if (!source.linked) {
+    const link = { kind: 'blob', size: source.size, by: 'mount', at: clock.now() } as const;
+    if (!(await records.putHostedLink(holder, digest, link))) return undefined;
+    await records.flushed();
+    await tell(deps, pushing, { action: 'mount', kind: 'blob', digest, size: source.size, fromRepository: source.shown });
+  }
+  return created(name, 'blobs', digest);
+}
+
+interface Source {
+  readonly repository: string;
+  /** As the client named it, where it did. */
+  readonly shown: string;
+  readonly size: number;
+  /** This repository links it itself. */
+  readonly linked: boolean;
+}
+
+async function sourceOf(
+  { records, blobs, mayRead }: PushDeps,
+  { holder, request }: Pushing,
+  digest: Digest,
+  from: string | undefined,
+): Promise<Source | undefined> {
+  for (const repository of await candidates(records, request, digest, from)) {
+    if (!mayRead(repository)) continue;
+    const link = await records.link(repository, digest);
+    if (link === undefined || (link.kind !== 'blob' && repository !== holder)) continue;
+    const hosted = link.by !== 'upstream' && link.by !== 'public';
+    if (await isHeld(blobs, digest, link.size))
+      return { repository, shown: from ?? repository, size: link.size, linked: repository === holder && hosted };
+  }
+  return undefined;
+}
+
+async function candidates(
+  records: Records,
+  { nameOf }: Pushing['request'],
+  digest: Digest,
+  from: string | undefined,
+): Promise<readonly string[]> {
+  if (from === undefined) return records.holders(digest, undefined, HOLDERS_MAX);
+  const name = nameOf(from);
+  return name === undefined ? [] : [`${name.registry}/${name.repository}`];
+}
+
+/** A file that vanished or was cut short is nothing to point to. */
+async function isHeld(blobs: BlobStore, digest: Digest, size: number): Promise<boolean> {
+  const file = await blobs.open(digest);
+  if (file === undefined) return false;
+  file.close();
+  return file.size === size;
+}

@@ -1,0 +1,219 @@
+import { algorithmOf, parseDigest, type Algorithm, type Digest } from '../oci/digest.ts';
+import { RegistryError } from '../oci/errors.ts';
+import { randomId, type Random } from '../system/random.ts';
+import { created, empty, uploadHeaders } from './answers.ts';
+import type { PushBody } from './body.ts';
+import { claimUpload } from './claim.ts';
+import { checkEnd, parseContentRange, rangeRefused, type ContentRange } from './content-range.ts';
+import type { PushDeps } from './deps.ts';
+import { keepBlob } from './keep-blob.ts';
+import { tell } from './tell.ts';
+import { openUpload, type OpenUpload } from './open-upload.ts';
+import type { PushReply, Pushing } from './request.ts';
+import { checkRoom } from './room.ts';
+import { UploadHashes } from './upload-hashes.ts';
+
+/** Uploads of blobs, in one request or in many (OCI distribution-spec, "Pushing blobs"). All throw RegistryError. */
+export class Uploads {
+  readonly #deps: PushDeps;
+  readonly #hashes = new UploadHashes();
+
+  constructor(deps: PushDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * 202 with the place to send to; or, with `?digest=`, the whole blob at once and 201. What begins here need not survive
+   * power loss before its first byte: the client that then finds nothing begins again.
+   */
+  async begin(pushing: Pushing): Promise<PushReply> {
+    const { body, query } = pushing.request;
+    const digest = digestParameter(query);
+    const algorithm = digest === undefined ? algorithmParameter(query) : algorithmOf(digest);
+    await checkRoom(this.#deps, body.length);
+    await this.#deps.admit(pushing, body.length);
+    const session = await this.#create(pushing, algorithm);
+    if (digest === undefined) return empty(202, uploadHeaders(pushing.name, session, 0));
+    try {
+      return await this.#finishWith(pushing, session, digest);
+    } catch (error) {
+      // The client was not told where it could go on.
+      await this.cancel(pushing, session).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** 204: how far the upload has come. */
+  async status({ name, holder }: Pushing, session: string): Promise<PushReply> {
+    const upload = await this.#deps.records.upload(holder, session);
+    if (upload === undefined) throw unknownUpload();
+    return empty(204, uploadHeaders(name, session, upload.offset));
+  }
+
+  /** 202: a chunk, or a stream without length, behind what is there. Acknowledged is what is durable. */
+  async append(pushing: Pushing, session: string): Promise<PushReply> {
+    return this.#write(pushing, session, 'sha256', async (upload) => {
+      await this.#appendBody(pushing, upload);
+      await upload.sync();
+      await upload.claim.release(upload.durable);
+      if (upload.running !== undefined) this.#hashes.keep(session, upload.running);
+      await this.#deps.records.flushed();
+      return empty(202, uploadHeaders(pushing.name, session, upload.durable));
+    });
+  }
+
+  /** 201: the last chunk, if there is one more, and what all of it must hash to. */
+  async finish(pushing: Pushing, session: string): Promise<PushReply> {
+    const digest = digestParameter(pushing.request.query);
+    if (digest === undefined) throw new RegistryError('DIGEST_INVALID', 'the parameter digest is missing');
+    return this.#finishWith(pushing, session, digest);
+  }
+
+  /** 204: the upload and its bytes are gone. */
+  async cancel({ holder }: Pushing, session: string): Promise<PushReply> {
+    const { records, blobs } = this.#deps;
+    const upload = await records.upload(holder, session);
+    if (upload === undefined || !(await records.dropUpload(holder, session))) throw unknownUpload();
+    // A request that writes to it now hears of it at its next step, and removes it itself.
+    await blobs.removePart(upload.part);
+    return empty(204, {});
+  }
+
+  async #create({ holder }: Pushing, algorithm: Algorithm): Promise<string> {
+    const { clock, random, records } = this.#deps;
+    const [session, part, now] = [uuid(random), randomId(random), clock.now()];
+    await records.putUpload(holder, session, undefined, { part, offset: 0, started: now, at: now });
+    this.#hashes.begin(session, part, algorithm);
+    return session;
+  }
+
+  async #finishWith(pushing: Pushing, session: string, digest: Digest): Promise<PushReply> {
+    const { trace } = pushing.request;
+    trace.digest = digest;
+    return this.#write(pushing, session, algorithmOf(digest), async (upload) => {
+      await this.#appendBody(pushing, upload);
+      upload.claim.check();
+      await this.#verify(upload, digest);
+      await keepBlob(this.#deps, pushing, upload, digest);
+      trace.size = upload.offset;
+      await tell(this.#deps, pushing, { action: 'push', kind: 'blob', digest, size: upload.offset });
+      return created(pushing.name, 'blobs', digest);
+    });
+  }
+
+  /** Bytes that are not what they were said to be cannot be gone on with: the upload is gone, as at the official registry. */
+  async #verify(upload: OpenUpload, digest: Digest): Promise<void> {
+    const actual = await upload.digest(algorithmOf(digest));
+    if (actual === digest) return;
+    await upload.claim.drop();
+    await upload.part.discard();
+    throw new RegistryError('DIGEST_INVALID', `the ${upload.offset} bytes uploaded have the digest ${actual}, not ${digest}`);
+  }
+
+  async #appendBody({ request, name }: Pushing, upload: OpenUpload): Promise<void> {
+    const { body, contentRange } = request;
+    const range = contentRange === undefined ? undefined : parseContentRange(contentRange, body.length);
+    if (range !== undefined && range.from !== upload.offset) throw rangeRefused(name, upload.claim.id, upload.offset, range);
+    await upload.append(body, roomOf(range, body));
+    if (range !== undefined) checkEnd(range, upload.offset);
+  }
+
+  /** One request's writing, with the claim given back whatever comes of it. */
+  async #write(
+    pushing: Pushing,
+    session: string,
+    algorithm: Algorithm,
+    work: (upload: OpenUpload) => Promise<PushReply>,
+  ): Promise<PushReply> {
+    await checkRoom(this.#deps, pushing.request.body.length);
+    const upload = await this.#open(pushing, session);
+    try {
+      this.#resumeHash(upload, algorithm);
+      return await work(upload);
+    } catch (error) {
+      await upload.keepWhatCame(error);
+      if (upload.claim.lost) await this.#removeCancelled(pushing, upload);
+      throw error;
+    } finally {
+      upload.close();
+    }
+  }
+
+  async #open({ holder }: Pushing, session: string): Promise<OpenUpload> {
+    const claimed = await claimUpload(this.#deps, holder, session);
+    if (claimed.kind === 'unknown') throw unknownUpload();
+    if (claimed.kind === 'busy') throw busyUpload();
+    const { claim, fenced } = claimed;
+    try {
+      const upload = await openUpload(this.#deps, claim, fenced);
+      if (upload !== undefined) return upload;
+      await claim.drop();
+      throw unknownUpload();
+    } catch (error) {
+      await claim.abandon(claim.record.offset);
+      throw error;
+    }
+  }
+
+  #resumeHash(upload: OpenUpload, algorithm: Algorithm): void {
+    const { claim, part, offset } = upload;
+    const running = this.#hashes.take(claim.id, part.id, offset);
+    // Nothing was written yet: the digest that is asked for says better than the beginning did what to hash by.
+    if (running !== undefined && (offset > 0 || running.algorithm === algorithm)) upload.hashOn(running);
+    else if (offset === 0) upload.hashFrom(algorithm);
+  }
+
+  /** Whoever cancelled could not remove the part, since it was open here. */
+  async #removeCancelled({ holder }: Pushing, { claim, part }: OpenUpload): Promise<void> {
+    try {
+      const upload = await this.#deps.records.upload(holder, claim.id);
+      if (upload?.part !== part.id) await part.discard();
+    } catch {
+      // Swept later.
+    }
+  }
+}
+
+function roomOf(range: ContentRange | undefined, body: PushBody): number {
+  return range === undefined ? (body.length ?? Infinity) : range.to - range.from;
+}
+
+/** OCI distribution-spec, "Pushing blobs": what is no digest, or of an algorithm that is not supported, is 400. */
+export function digestParameter(query: URLSearchParams, name = 'digest'): Digest | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  const digest = parseDigest(text);
+  if (digest === undefined)
+    throw new RegistryError('DIGEST_INVALID', `${name}: "${text.slice(0, 200)}" is no sha256 or sha512 digest`);
+  return digest;
+}
+
+function algorithmParameter(query: URLSearchParams): Algorithm {
+  const text = query.get('digest-algorithm') ?? 'sha256';
+  if (text === 'sha256' || text === 'sha512') return text;
+  throw new RegistryError('DIGEST_INVALID', `digest-algorithm: "${text.slice(0, 200)}" is neither sha256 nor sha512`);
+}
+
+/** RFC 9562 5.4: the specification asks for a UUID. */
+function uuid(random: Random): string {
+  const hex = randomId(random);
+  const variant = ((Number.parseInt(hex.slice(16, 17), 16) & 3) | 8).toString(16);
+  return [hex.slice(0, 8), hex.slice(8, 12), `4${hex.slice(13, 16)}`, `${variant}${hex.slice(17, 20)}`, hex.slice(20)].join(
+    '-',
+  );
+}
+
+export function unknownUpload(): RegistryError {
+  return new RegistryError(
+    'BLOB_UPLOAD_UNKNOWN',
+    'there is no such upload here: it was finished, cancelled, or left alone for too long',
+  );
+}
+
+/** The specification has no code for it; clients that meet it are two that share one upload. */
+function busyUpload(): RegistryError {
+  return new RegistryError('BLOB_UPLOAD_INVALID', 'another request writes to this upload now', {
+    status: 409,
+    headers: { 'retry-after': '1' },
+  });
+}
