@@ -7,6 +7,7 @@ import { createLists, type Lists } from '../pull/lists.ts';
 import { Prover } from '../pull/prove.ts';
 import { createPull, type Pull, type PullRequest } from '../pull/pull.ts';
 import { Store } from '../pull/store.ts';
+import { createAskTaken, type AskTaken } from '../pull/taken.ts';
 import { sweepParts } from '../pull/fill/sweep.ts';
 import type { PullEvent } from '../pull/events.ts';
 import type { Clock } from '../system/clock.ts';
@@ -20,6 +21,8 @@ export interface Pulling {
   readonly pull: Pull;
   readonly refresh: (request: PullRequest) => Promise<ManifestAnswer>;
   readonly lists: Lists;
+  /** Whether an upstream answers a name that is to be pushed. */
+  readonly askTaken: AskTaken;
   readonly fills: Fills;
   /** Drops parts that nobody goes on with, now and every hour. */
   sweep(): void;
@@ -82,6 +85,7 @@ export function createPulling(
     pull,
     refresh,
     lists,
+    askTaken: createAskTaken(deps),
     fills,
     sweep: () => sweeping.start(),
     rerouted() {
