@@ -49,8 +49,8 @@ export interface HostedRecords {
   ): MaybePromise<readonly { tag: string; record: TagRecord }[]>;
 
   /**
-   * Writes the digest's reverse entry before its bytes are published, so that it cannot be marked for deletion from here on
-   * (for an hour, also without a link). False while it is being deleted: wait until `blob` is gone, and try again.
+   * Writes the digest's reverse entry right before its bytes are published (not when their upload begins), so that it cannot
+   * be marked for deletion from here on: for an hour, within which it must be linked or held again. False while it is being deleted: wait until `blob` is gone, and try again.
    */
   hold(repository: string, digest: Digest, hold: Pick<HostedLink, 'kind' | 'by'>): Promise<boolean>;
   /**
@@ -152,7 +152,8 @@ export interface HostedPush {
   readonly described: readonly { readonly digest: Digest; readonly record: DescribedRecord }[];
   /**
    * What must be linked in this repository, so that the manifest is whole: blobs, and an index's manifests. Links that an
-   * upstream granted become this push's (decision 11, "adopts"); all take its `at`, so that collect sees them needed.
+   * upstream granted become this push's (decision 11, "adopts"); all take its `at`, so that collect sees them needed. Of what an
+   * upstream granted the caller makes sure that the bytes are on the disk: such a link may outlive them.
    */
   readonly needs: readonly Digest[];
   readonly tags: readonly string[];

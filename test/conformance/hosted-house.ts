@@ -71,8 +71,9 @@ export async function mustBeWhole(records: Records, bytes: Bytes, repositories: 
   for (const repository of repositories) {
     const links = new Map((await records.links(repository, undefined, 1000)).map((each) => [each.digest, each.record]));
     for (const [of, link] of links) {
-      expect(bytes.has(of), `the bytes of ${of}`).toBe(true);
-      expect((await records.blob(of))?.state).toBe('held');
+      // A link that an upstream granted may outlive its bytes: they are fetched again.
+      if (link.by === 'push') expect(bytes.has(of), `the bytes of ${of}`).toBe(true);
+      if (link.by === 'push') expect((await records.blob(of))?.state).toBe('held');
       expect(await records.holders(of, undefined, 1000)).toContain(repository);
       if (link.by === 'push') expect(swept.has(of), `${of} is known to collect`).toBe(true);
       if (link.subject === undefined) continue;
