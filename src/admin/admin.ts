@@ -8,7 +8,8 @@ import { explain, type Explanation } from './explain.ts';
 import type { RefreshResult, Resolve, RouteOf } from './image.ts';
 import { listHeld, type ListedTag } from './ls.ts';
 import type { Recent, RecentClient } from './recent.ts';
-import { status, type OfflineRoutes, type RunningFill, type Status } from './status.ts';
+import { disown, type Disowned } from './disown.ts';
+import { status, type HostedRoute, type OfflineRoutes, type RunningFill, type Status } from './status.ts';
 
 /** What the command line asks a running server, or a store that it opened itself. */
 export interface Admin {
@@ -19,6 +20,8 @@ export interface Admin {
   ls(pattern: string | undefined): AsyncIterable<ListedTag>;
   /** Asks upstream now what a tag points to, whatever its age. Throws AdminError for a digest, which never changes. */
   refresh(image: string): Promise<RefreshedTag>;
+  /** Gives a hosted repository back to its chain, with all that was pushed. Throws AdminError where that cannot be. */
+  disown(repository: string): Promise<Disowned>;
   /** One readable line a request from now on, until the signal. */
   tail(signal: AbortSignal): AsyncIterable<string>;
   clients(): MaybePromise<readonly RecentClient[]>;
@@ -45,6 +48,7 @@ export interface AdminOptions {
   readonly fills: () => readonly RunningFill[];
   readonly upstreams: () => readonly UpstreamStatus[];
   readonly offline: () => OfflineRoutes;
+  readonly hosted: () => readonly HostedRoute[];
   /** What lasts and a person should know: degraded storage, keys that wait for a restart, a configuration's warnings. */
   readonly warnings: () => readonly string[];
   /** Log records that nobody read. */
@@ -62,6 +66,7 @@ export function createAdmin(options: AdminOptions): Admin {
       const result = await options.refresh({ registry, repository }, reference);
       return { ...result, image: `${registry}/${repository}:${reference}` };
     },
+    disown: (repository) => disown(options, repository),
     tail: (signal) => options.recent.tail(signal),
     clients: () => options.recent.clients(),
   };

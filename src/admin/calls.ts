@@ -37,7 +37,7 @@ export type Call = (
 /** Every call, by name. */
 export type Calls = Readonly<Record<CallName, Call>>;
 
-export type CallName = 'status' | 'explain' | 'ls' | 'refresh' | 'tail' | 'clients' | 'reload' | 'health';
+export type CallName = 'status' | 'explain' | 'ls' | 'refresh' | 'disown' | 'tail' | 'clients' | 'reload' | 'health';
 
 export function createCalls(admin: Admin, control: ServerControl): Calls {
   return {
@@ -45,6 +45,7 @@ export function createCalls(admin: Admin, control: ServerControl): Calls {
     explain: (params, signal) => admin.explain(textOf(params, 'image'), signal),
     ls: (params) => refusalsAsLast(admin.ls(optionalTextOf(params, 'pattern'))),
     refresh: (params) => admin.refresh(textOf(params, 'image')),
+    disown: (params) => admin.disown(textOf(params, 'repository')),
     tail: (_params, signal) => admin.tail(signal),
     clients: async () => admin.clients(),
     async reload() {

@@ -11,11 +11,20 @@ export interface Explanation {
   readonly reference: string;
   /** `undefined`: no route matches, and a pull is answered 404 without asking anybody. */
   readonly route: ExplainedRoute | undefined;
+  /** Whether the repository is hosted here, and so answered by nobody else; `undefined` where its chain has no `hosted`. */
+  readonly hosted: HostedView | undefined;
   /** What each upstream of the chain says now, in order; empty where nobody was asked. */
   readonly answers: readonly AnswerView[];
   readonly held: HeldImage;
   /** Who may pull it. */
   readonly access: string;
+}
+
+export interface HostedView {
+  /** How it came to be hosted; `undefined`: nothing was pushed under this name. */
+  readonly by: 'push' | 'import' | undefined;
+  /** ISO 8601. */
+  readonly since: string | undefined;
 }
 
 export interface ExplainedRoute {
@@ -24,6 +33,9 @@ export interface ExplainedRoute {
   readonly deny: boolean;
   /** Nobody is asked: what is held is served, and nothing else. */
   readonly offline: boolean;
+  /** Takes pushes. */
+  readonly push: boolean;
+  /** As it is written, `hosted` among it. */
   readonly chain: readonly string[];
 }
 
@@ -32,8 +44,11 @@ type ExplainOptions = Pick<AdminOptions, 'resolve' | 'routeOf' | 'records' | 'bl
 export async function explain(options: ExplainOptions, image: string, signal: AbortSignal): Promise<Explanation> {
   const { steps, registry, repository, reference } = options.resolve(image);
   const route = options.routeOf({ registry, repository });
-  const chain = route === undefined || route.deny ? [] : route.chain;
-  const tagttlMs = route?.offline === true ? undefined : route?.tagttlMs;
+  const hosted = route?.hosted === true ? await hostedView(options, `${registry}/${repository}`) : undefined;
+  const isHosted = route?.alone === true || hosted?.by !== undefined;
+  // An upstream need not even hear the name of what is hosted.
+  const chain = route === undefined || route.deny || isHosted ? [] : route.chain;
+  const tagttlMs = route?.offline === true || isHosted ? undefined : route?.tagttlMs;
   const [answers, held] = await Promise.all([
     askEach(options.clock, chain, { registry, repository, reference }, signal),
     inspectHeld(options, { repository: `${registry}/${repository}`, reference, tagttlMs }),
@@ -49,8 +64,10 @@ export async function explain(options: ExplainOptions, image: string, signal: Ab
       at: route.at,
       deny: route.deny,
       offline: route.offline,
-      chain: route.chain.map(({ name }) => name),
+      push: route.push,
+      chain: route.names,
     },
+    hosted,
     answers,
     held,
     access:
@@ -60,4 +77,9 @@ export async function explain(options: ExplainOptions, image: string, signal: Ab
           ? 'nobody: the route denies it'
           : 'everybody: no auth is configured',
   };
+}
+
+async function hostedView({ records }: ExplainOptions, holder: string): Promise<HostedView> {
+  const owner = await records.owner(holder);
+  return { by: owner?.by, since: owner && new Date(owner.at).toISOString() };
 }

@@ -24,6 +24,13 @@ export interface RouteView {
   readonly deny: boolean;
   /** Nobody is asked: `chain` is empty. */
   readonly offline: boolean;
+  /** What was pushed here is a member of the chain. */
+  readonly hosted: boolean;
+  /** It is the only one. */
+  readonly alone: boolean;
+  readonly push: boolean;
+  /** The chain as it is written, `hosted` among it. */
+  readonly names: readonly string[];
   readonly chain: readonly Upstream[];
   /** How long a tag is believed, ms. */
   readonly tagttlMs: number;
@@ -37,4 +44,9 @@ export interface RefreshResult {
   readonly before?: Digest | undefined;
   /** Why it failed. */
   readonly message?: string | undefined;
+}
+
+/** Whether an image's name says a tag or a digest. */
+export function isTagged(image: string): boolean {
+  return /[:@][^/]*$/.test(image.replace(/^[^/]*:\d+\//, ''));
 }

@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts';
 import { AdminError } from './admin-error.ts';
 import type { AdminOptions } from './admin.ts';
+import { isTagged } from './image.ts';
 
 /** One tag that is held, as `ls` shows it. Times are ISO 8601. */
 export interface ListedTag {
@@ -8,9 +9,12 @@ export interface ListedTag {
   readonly tag: string;
   readonly digest: Digest;
   readonly mediaType: string;
-  /** When an upstream last said that the tag points there. */
+  /** When an upstream last said that the tag points there, or when it was pushed. */
   readonly checked: string;
+  /** `hosted`: it was pushed here. */
   readonly upstream: string;
+  /** How the repository came to be hosted; `undefined`: its chain answers for it. */
+  readonly owner: 'push' | 'import' | undefined;
   readonly lastUse: string | undefined;
   /** Pulls of the repository by tag. */
   readonly pulls: number;
@@ -45,7 +49,7 @@ async function* listMatching(options: ListOptions, pattern: string | undefined):
 
 async function* listNamed(options: ListOptions, image: string): AsyncGenerator<ListedTag> {
   const { registry, repository, reference } = options.resolve(image);
-  const tagged = /[:@][^/]*$/.test(image.replace(/^[^/]*:\d+\//, ''));
+  const tagged = isTagged(image);
   for await (const listed of tags(options, `${registry}/${repository}`)) {
     if (!tagged || listed.tag === reference || listed.digest === reference) yield listed;
   }
@@ -62,6 +66,7 @@ async function* repositories({ records }: ListOptions): AsyncGenerator<string> {
 
 async function* tags({ records }: ListOptions, repository: string): AsyncGenerator<ListedTag> {
   const pulls = (await records.pulls(repository))?.pulls ?? 0;
+  const owner = (await records.owner(repository))?.by;
   let after: string | undefined;
   do {
     const page = await records.tags(repository, after, PAGE);
@@ -74,6 +79,7 @@ async function* tags({ records }: ListOptions, repository: string): AsyncGenerat
         mediaType: record.mediaType,
         checked: new Date(record.checked).toISOString(),
         upstream: record.upstream,
+        owner,
         lastUse: used === undefined ? undefined : new Date(used).toISOString(),
         pulls,
       };

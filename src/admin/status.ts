@@ -19,6 +19,13 @@ export interface OfflineRoutes {
   readonly routes: readonly string[];
 }
 
+/** A route whose chain holds what was pushed here. */
+export interface HostedRoute {
+  readonly name: string;
+  /** Takes pushes. */
+  readonly push: boolean;
+}
+
 export interface Status {
   readonly version: string;
   /** ISO 8601. */
@@ -30,6 +37,7 @@ export interface Status {
   /** Hits as a share of hits and misses; `undefined` before the first of them. */
   readonly hitRatio: { readonly blob: number | undefined; readonly manifest: number | undefined };
   readonly offline: OfflineRoutes;
+  readonly hosted: readonly HostedRoute[];
   readonly upstreams: readonly UpstreamStatus[];
   readonly fills: readonly RunningFill[];
   readonly partialFills: number;
@@ -53,6 +61,7 @@ export async function status(options: AdminOptions): Promise<Status> {
     requests,
     hitRatio: { blob: hitRatio(requests.blob), manifest: hitRatio(requests.manifest) },
     offline: options.offline(),
+    hosted: options.hosted(),
     upstreams: options.upstreams(),
     fills: options.fills(),
     partialFills: parts?.length ?? 0,

@@ -6,7 +6,6 @@ const NOT_BUILT: ReadonlySet<string> = new Set([
   'pin',
   'unpin',
   'release',
-  'disown',
   'who',
   'warm',
   'export',

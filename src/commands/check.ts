@@ -50,7 +50,7 @@ function asText(config: Config, proofs: readonly Proof[] | undefined): string {
     `${source}${printConfig(config)}`,
     warnings,
     printRoutes(config.routes),
-    proofs === undefined ? '' : printProofs(proofs),
+    proofs === undefined || proofs.length === 0 ? '' : printProofs(proofs),
   ];
   return parts.filter((part) => part !== '').join('\n');
 }

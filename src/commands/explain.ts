@@ -1,6 +1,7 @@
 import type { Explanation } from '../admin/explain.ts';
 import { formatDuration } from '../admin/format.ts';
 import type { HeldImage, HeldTag } from '../admin/held.ts';
+import { HOSTED } from '../metadata/records.ts';
 import { printTable } from './table.ts';
 
 export function printExplanation(explained: Explanation): string {
@@ -10,7 +11,7 @@ export function printExplanation(explained: Explanation): string {
     `${image}\n${explained.steps.map((step) => `  ${step}\n`).join('')}`,
     route === undefined
       ? 'route: none matches: a pull is answered 404, and nobody is asked\n'
-      : `route: ${route.name}${route.at === undefined ? '' : ` (${route.at})`}${whoIsAsked(route)}\n`,
+      : `route: ${route.name}${route.at === undefined ? '' : ` (${route.at})`}${whoIsAsked(route)}\n${printHosted(explained)}`,
     explained.answers.length === 0 ? '' : printAnswers(explained),
     printHeld(explained.held),
     `may pull: ${explained.access}\n`,
@@ -20,7 +21,19 @@ export function printExplanation(explained: Explanation): string {
 
 function whoIsAsked({ deny, offline, chain }: NonNullable<Explanation['route']>): string {
   if (deny) return ', denied';
-  return offline ? ', offline: nobody is asked, and only what is held is served' : `: ${chain.join(', ')}`;
+  if (!offline) return `: ${chain.join(', ')}`;
+  return ', offline: nobody is asked, and only what is held is served';
+}
+
+function printHosted({ hosted, route }: Explanation): string {
+  if (hosted === undefined || route === undefined) return '';
+  const pushes = route.push ? 'takes pushes' : 'takes no pushes';
+  if (hosted.by !== undefined) {
+    const how = hosted.by === 'push' ? 'pushed' : 'imported';
+    return `hosted: ${how} here since ${hosted.since}: nobody else answers for it; ${pushes}\n`;
+  }
+  const others = route.chain.length > 1 ? 'the others of the chain answer for it' : 'nobody answers for it';
+  return `hosted: nothing was pushed under this name: ${others}; ${pushes}\n`;
 }
 
 function printAnswers({ answers }: Explanation): string {
@@ -61,5 +74,6 @@ function tagLine(tag: HeldTag): string {
         : `, stale for ${formatDuration(-tag.ttlMs)}`;
   const failed = tag.failed === undefined ? '' : `, asking failed at ${tag.failed}`;
   const gone = tag.gone === undefined ? '' : `, gone upstream since ${tag.gone}`;
+  if (tag.upstream === HOSTED) return `tag pushed ${formatDuration(tag.ageMs)} ago`;
   return `tag as ${tag.upstream} said ${formatDuration(tag.ageMs)} ago${ttl}${failed}${gone}`;
 }

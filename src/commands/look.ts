@@ -34,7 +34,8 @@ export async function ls(context: CommandContext, pattern: string | undefined, f
   await withAdmin(context, place, async (admin) => {
     for await (const one of admin.ls(pattern)) {
       count += 1;
-      const line = `${one.repository}:${one.tag}  ${one.digest}  checked ${one.checked}  used ${one.lastUse ?? 'never'}\n`;
+      const when = one.owner === undefined ? `checked ${one.checked}` : `hosted since ${one.checked}`;
+      const line = `${one.repository}:${one.tag}  ${one.digest}  ${when}  used ${one.lastUse ?? 'never'}\n`;
       context.terminal.out(flags.json === true ? printJson(one) : line);
     }
   });
@@ -52,6 +53,14 @@ export async function refresh(context: CommandContext, image: string, flags: Loo
   context.terminal.out(
     flags.json === true ? printJson(found, 2) : `${found.image} ${found.outcome} ${found.digest ?? ''}${from}\n`,
   );
+  return 0;
+}
+
+export async function disown(context: CommandContext, repository: string, flags: LookFlags): Promise<ExitCode> {
+  const place = await readPlace(context, flags.config);
+  const found = await withAdmin(context, place, (admin) => admin.disown(repository));
+  const line = `${found.repository} is given back to its chain: ${found.chain.join(', ')}\n`;
+  context.terminal.out(flags.json === true ? printJson(found, 2) : line);
   return 0;
 }
 

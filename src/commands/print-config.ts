@@ -1,5 +1,6 @@
 import type { Config, RouteConfig } from '../config/config.ts';
 import { formatDuration } from '../admin/format.ts';
+import { HOSTED } from '../metadata/records.ts';
 import { printTable } from './table.ts';
 
 /** The configuration as understood, in the words of the file, secrets hidden: `key: value` lines, nested by indentation. */
@@ -43,7 +44,7 @@ export function printRoutes(routes: readonly RouteConfig[]): string {
     shortened(route.match),
     route.name,
     whoIsAsked(route),
-    route.deny || route.policy.offline ? '' : `tags ${formatDuration(route.policy.tagttl)}`,
+    route.deny || route.policy.offline || isHostedAlone(route) ? '' : `tags ${formatDuration(route.policy.tagttl)}`,
     route.at,
   ]);
   const long = routes.filter(({ match }) => match.length > PATTERNS_MAX);
@@ -51,9 +52,16 @@ export function printRoutes(routes: readonly RouteConfig[]): string {
   return `${printTable([['ROUTE', 'NAME', 'UPSTREAMS', 'TTL', 'AT'], ...rows])}${spelt}`;
 }
 
-function whoIsAsked({ deny, policy, upstreams }: RouteConfig): string {
+function whoIsAsked({ deny, policy, upstreams, push, shadow }: RouteConfig): string {
   if (deny) return 'denied';
-  return policy.offline ? 'offline' : upstreams.join(', ');
+  const takes = !push ? '' : shadow ? ' (push, shadow)' : ' (push)';
+  const chain = upstreams.map((name) => (name === HOSTED ? `${HOSTED}${takes}` : name));
+  if (!policy.offline) return chain.join(', ');
+  return [...chain.filter((name) => name.startsWith(HOSTED)), 'offline'].join(', ');
+}
+
+function isHostedAlone({ upstreams }: RouteConfig): boolean {
+  return upstreams.length === 1 && upstreams[0] === HOSTED;
 }
 
 /** In a row of the table. */

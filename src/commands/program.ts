@@ -5,7 +5,7 @@ import { client, type ClientFlags } from './client.ts';
 import type { CommandContext, ExitCode } from './context.ts';
 import { health, reload } from './control.ts';
 import { exitOf, faultText } from './fault.ts';
-import { clients, explain, ls, refresh, status, tail, type LookFlags } from './look.ts';
+import { clients, disown, explain, ls, refresh, status, tail, type LookFlags } from './look.ts';
 import { serve } from './serve.ts';
 import { printJson } from './table.ts';
 
@@ -92,6 +92,9 @@ function addLooking(program: Command, context: CommandContext, finish: Finish): 
   looking(program, 'refresh', 'ask upstream now what a tag points to')
     .argument('<image>')
     .action((image: string, flags: LookFlags) => finish(refresh(context, image, flags)));
+  looking(program, 'disown', 'drop what was pushed to a repository and give its name back to its chain')
+    .argument('<repository>')
+    .action((repository: string, flags: LookFlags) => finish(disown(context, repository, flags)));
   looking(program, 'clients', 'which clients came within the last hour').action((flags: LookFlags) =>
     finish(clients(context, flags)),
   );

@@ -1,4 +1,5 @@
 import type { Admin, RefreshedTag } from '../admin/admin.ts';
+import type { Disowned } from '../admin/disown.ts';
 import type { Explanation } from '../admin/explain.ts';
 import type { ListedTag } from '../admin/ls.ts';
 import type { RecentClient } from '../admin/recent.ts';
@@ -12,6 +13,7 @@ export function remoteAdmin(path: string): Admin {
     explain: async (image, signal) => (await callServer(path, 'explain', { image }, signal)) as Explanation,
     ls: (pattern) => streamServer(path, 'ls', { pattern }) as AsyncGenerator<ListedTag>,
     refresh: async (image) => (await callServer(path, 'refresh', { image })) as RefreshedTag,
+    disown: async (repository) => (await callServer(path, 'disown', { repository })) as Disowned,
     tail: (signal) => streamServer(path, 'tail', {}, signal) as AsyncGenerator<string>,
     clients: async () => (await callServer(path, 'clients', {})) as RecentClient[],
   };

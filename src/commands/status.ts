@@ -5,7 +5,7 @@ import { printTable } from './table.ts';
 
 /** One screen. */
 export function printStatus(status: Status): string {
-  const { disk, hitRatio, offline } = status;
+  const { disk, hitRatio, offline, hosted } = status;
   const head = printTable([
     ['version', status.version],
     ['up', `${formatDuration(status.uptimeMs)}, since ${status.started}`],
@@ -14,6 +14,7 @@ export function printStatus(status: Status): string {
     ...(offline.routes.length === 0
       ? []
       : [['offline', offline.all ? 'every route: nobody is asked' : offline.routes.join(', ')]]),
+    ...(hosted.length === 0 ? [] : [['hosted', hosted.map(({ name, push }) => (push ? `${name} (push)` : name)).join(', ')]]),
     ['fills', `${status.fills.length} running, ${status.partialFills} parts on disk`],
   ]);
   const parts = [

@@ -2,8 +2,9 @@ import { AdminError } from '../admin/admin-error.ts';
 import type { AdminOptions } from '../admin/admin.ts';
 import type { Resolution, RefreshResult } from '../admin/image.ts';
 import type { Recent } from '../admin/recent.ts';
-import type { OfflineRoutes } from '../admin/status.ts';
+import type { HostedRoute, OfflineRoutes } from '../admin/status.ts';
 import type { Config } from '../config/config.ts';
+import { HOSTED } from '../metadata/records.ts';
 import type { Log } from '../observe/log.ts';
 import { RegistryError } from '../oci/errors.ts';
 import { referenceText } from '../oci/reference.ts';
@@ -51,6 +52,7 @@ export function adminOptions(parts: AdministrationParts): Omit<AdminOptions, 'st
         upstream: upstream === '' ? undefined : upstream,
       })),
     offline: () => offlineRoutes(chains().config),
+    hosted: () => hostedRoutes(chains().config),
     upstreams: () => chains().upstreams.statuses(),
     warnings: () => [
       ...condition.degraded().map((part) => `${part} is in trouble: pulls pass through uncached`),
@@ -64,6 +66,10 @@ function offlineRoutes({ routes }: Config): OfflineRoutes {
   const asked = routes.filter(({ deny }) => !deny);
   const offline = asked.filter(({ policy }) => policy.offline);
   return { all: offline.length === asked.length, routes: offline.map(({ name }) => name) };
+}
+
+function hostedRoutes({ routes }: Config): HostedRoute[] {
+  return routes.filter(({ upstreams }) => upstreams.includes(HOSTED)).map(({ name, push }) => ({ name, push }));
 }
 
 /** An image as a person writes it, `ubuntu`, `quay.io/org/x:1`, `x@sha256:…`, by the same parser as a request's name. */

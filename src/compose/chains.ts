@@ -72,8 +72,23 @@ function toRoute(route: RouteConfig, upstreams: UpstreamSet): RouteOptions {
 }
 
 /** The chain as it is written, empty where nobody is asked: without those that are only asked again when they refuse our credentials. */
-function toView(route: RouteConfig, { name, deny, policy }: RouteOptions, { byName }: UpstreamSet): RouteView {
+function toView(
+  route: RouteConfig,
+  { name, deny, hosted, alone, push, policy }: RouteOptions,
+  { byName }: UpstreamSet,
+): RouteView {
   const names = policy.offline ? [] : route.upstreams;
   const chain = names.map((upstream) => byName.get(upstream)).filter((upstream) => upstream !== undefined);
-  return { name, at: route.at, deny, offline: policy.offline, chain, tagttlMs: policy.tagTtlMs };
+  return {
+    name,
+    at: route.at,
+    deny,
+    offline: policy.offline,
+    hosted,
+    alone,
+    push,
+    names: route.upstreams,
+    chain,
+    tagttlMs: policy.tagTtlMs,
+  };
 }

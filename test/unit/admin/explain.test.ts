@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { createAdmin } from '../../../src/admin/admin.ts';
+import { printExplanation } from '../../../src/commands/explain.ts';
 import type { Digest } from '../../../src/oci/digest.ts';
-import { UpstreamError } from '../../../src/upstream/upstream.ts';
-import { house, scripted, type House } from './house.ts';
+import { UpstreamError, type Upstream } from '../../../src/upstream/upstream.ts';
+import { house, scripted, UNHOSTED, type House } from './house.ts';
 
 const INDEX = 'application/vnd.oci.image.index.v1+json';
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
@@ -44,7 +45,7 @@ describe('explain', () => {
       repository: 'library/alpine',
       access: 'everybody: no auth is configured',
     });
-    expect(route).toEqual({ name: 'hub', at: 'config.yml:12', deny: false, offline: false, chain: [] });
+    expect(route).toEqual({ name: 'hub', at: 'config.yml:12', deny: false, offline: false, push: false, chain: ['hub-a'] });
     expect(held).toMatchObject({
       digest: index,
       manifestHeld: true,
@@ -70,7 +71,7 @@ describe('explain', () => {
       scripted('limited', () => Promise.resolve({ kind: 'limited', retryAfterSeconds: 60 })),
       scripted('empty', () => Promise.resolve({ kind: 'absent', hint: 'signing in may be needed' })),
     ];
-    const at = house({ routeOf: () => ({ name: 'hub', at: undefined, deny: false, offline: false, chain, tagttlMs: 1 }) });
+    const at = house({ routeOf: () => ({ name: 'hub', at: undefined, deny: false, ...UNHOSTED, chain, tagttlMs: 1 }) });
     const { answers } = await createAdmin(at).explain('alpine', NOBODY);
     expect(answers.map(({ upstream, answer, message }) => [upstream, answer, message])).toEqual([
       ['down', 'failed', 'connect: down: connection refused'],
@@ -85,7 +86,7 @@ describe('explain', () => {
       (_request, signal) => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('cut')))),
     );
     const at = house({
-      routeOf: () => ({ name: 'hub', at: undefined, deny: false, offline: false, chain: [silent], tagttlMs: 1 }),
+      routeOf: () => ({ name: 'hub', at: undefined, deny: false, ...UNHOSTED, chain: [silent], tagttlMs: 1 }),
     });
     const explained = createAdmin(at).explain('alpine', NOBODY);
     await at.clock.advance(10_000);
@@ -95,10 +96,96 @@ describe('explain', () => {
 
   test('a route that denies asks nobody', async () => {
     const never = scripted('never', () => expect.unreachable());
-    const at = house({ routeOf: () => ({ name: 'evil', at: 'c:1', deny: true, offline: false, chain: [never], tagttlMs: 1 }) });
+    const at = house({ routeOf: () => ({ name: 'evil', at: 'c:1', deny: true, ...UNHOSTED, chain: [never], tagttlMs: 1 }) });
     expect(await createAdmin(at).explain('alpine', NOBODY)).toMatchObject({
       answers: [],
       access: 'nobody: the route denies it',
+    });
+  });
+});
+
+describe('hosted', () => {
+  const hosted = { ...UNHOSTED, name: 'mixed', at: 'c:1', deny: false, hosted: true, push: true, tagttlMs: 1 };
+  const routeOf = (chain: readonly Upstream[]) => () => ({ ...hosted, chain, names: ['hosted', 'hub-a'] });
+  const never = scripted('never', () => expect.unreachable());
+  const absent = scripted('hub-a', () => Promise.resolve({ kind: 'absent' }));
+
+  test('of what is hosted no upstream hears, and no tag of it ages', async () => {
+    const at = house({ routeOf: routeOf([never]) });
+    holdAlpine(at);
+    at.names.owned.add('docker.io/library/alpine');
+    const found = await createAdmin(at).explain('alpine', NOBODY);
+    expect(found).toMatchObject({
+      hosted: { by: 'push', since: '1970-01-01T00:08:20.000Z' },
+      route: { chain: ['hosted', 'hub-a'], push: true },
+      answers: [],
+      held: { tag: { ttlMs: undefined } },
+    });
+    expect(printExplanation(found)).toContain(
+      'hosted: pushed here since 1970-01-01T00:08:20.000Z: nobody else answers for it; takes pushes\n',
+    );
+  });
+
+  test('of a mixed chain the others answer for what was not pushed, and are asked', async () => {
+    const found = await createAdmin(house({ routeOf: routeOf([absent]) })).explain('alpine', NOBODY);
+    expect(found).toMatchObject({ hosted: { by: undefined }, answers: [{ upstream: 'hub-a' }] });
+    expect(printExplanation(found)).toContain(
+      'hosted: nothing was pushed under this name: the others of the chain answer for it',
+    );
+  });
+
+  test('nobody does where it is alone', async () => {
+    const at = house({ routeOf: () => ({ ...hosted, alone: true, push: false, chain: [], names: ['hosted'] }) });
+    expect(printExplanation(await createAdmin(at).explain('alpine', NOBODY))).toContain(
+      'hosted: nothing was pushed under this name: nobody answers for it; takes no pushes\n',
+    );
+  });
+
+  test('ls says whose a repository is', async () => {
+    const at = house();
+    holdAlpine(at);
+    const owners = async (): Promise<unknown[]> => {
+      const found: unknown[] = [];
+      for await (const { owner } of createAdmin(at).ls(undefined)) found.push(owner);
+      return found;
+    };
+    expect(await owners()).toEqual([undefined]);
+    at.names.owned.add('docker.io/library/alpine');
+    expect(await owners()).toEqual(['push']);
+  });
+
+  describe('disown', () => {
+    const refused = (at: House, name: string): Promise<string> =>
+      createAdmin(at)
+        .disown(name)
+        .then(
+          () => 'disowned',
+          (error: Error) => error.message,
+        );
+
+    test('gives a repository back to the rest of its chain, once', async () => {
+      const at = house({ routeOf: routeOf([absent]) });
+      at.names.owned.add('docker.io/library/alpine');
+      expect(await createAdmin(at).disown('alpine')).toEqual({ repository: 'docker.io/library/alpine', chain: ['hub-a'] });
+      expect(await refused(at, 'alpine')).toContain('docker.io/library/alpine is not hosted here');
+    });
+
+    test('destroys nothing for which nobody would answer then', async () => {
+      const alone = () => ({ ...hosted, alone: true, chain: [], names: ['hosted'] });
+      for (const route of [alone, () => undefined]) {
+        const at = house({ routeOf: route });
+        at.names.owned.add('docker.io/library/alpine');
+        expect(await refused(at, 'alpine')).toContain('nobody else would answer for docker.io/library/alpine');
+        expect(at.names.owned.size).toBe(1);
+      }
+    });
+
+    test('is of whole repositories', async () => {
+      const at = house({ routeOf: routeOf([absent]) });
+      at.names.owned.add('docker.io/library/alpine');
+      expect(await refused(at, 'alpine:3')).toContain('a repository is given back whole');
+      expect(await refused(at, `alpine@sha256:${'a'.repeat(64)}`)).toContain('a repository is given back whole');
+      expect(at.names.owned.size).toBe(1);
     });
   });
 });

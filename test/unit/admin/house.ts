@@ -37,10 +37,12 @@ export class HeldBlobs {
 export interface HeldNames {
   readonly tags: Map<string, Map<string, TagRecord>>;
   readonly links: Set<string>;
+  /** Repositories that are hosted. */
+  readonly owned: Set<string>;
 }
 
 /** Tags and links in memory, as the records have them. */
-export function recordsOf({ tags, links }: HeldNames): Records {
+export function recordsOf({ tags, links, owned }: HeldNames): Records {
   const page = <T>(items: readonly T[], key: (item: T) => string, after: string | undefined, limit: number): T[] =>
     items.filter((item) => after === undefined || key(item) > after).slice(0, limit);
   return {
@@ -57,6 +59,8 @@ export function recordsOf({ tags, links }: HeldNames): Records {
     repositories: (after: string | undefined, limit: number) => page([...tags.keys()].sort(), (name) => name, after, limit),
     pulls: () => ({ pulls: 3, last: 0 }),
     lastUse: () => 0,
+    owner: (repository: string) => (owned.has(repository) ? { by: 'push', at: 500_000 } : undefined),
+    disown: (repository: string) => Promise.resolve(owned.delete(repository)),
     ping: () => Promise.resolve(),
   } as unknown as Records;
 }
@@ -67,10 +71,13 @@ export interface House extends AdminOptions {
   readonly names: HeldNames;
 }
 
+/** Of a route that is online, and whose chain holds nothing that was pushed here. */
+export const UNHOSTED = { offline: false, hosted: false, alone: false, push: false, names: ['hub-a'] };
+
 export function house(changes: Partial<AdminOptions> = {}): House {
   const clock = createFakeClock(1_000_000);
   const held = new HeldBlobs();
-  const names: HeldNames = { tags: new Map(), links: new Set() };
+  const names: HeldNames = { tags: new Map(), links: new Set(), owned: new Set() };
   return {
     version: '1.2.3',
     started: 400_000,
@@ -86,7 +93,7 @@ export function house(changes: Partial<AdminOptions> = {}): House {
         reference,
       };
     },
-    routeOf: () => ({ name: 'hub', at: 'config.yml:12', deny: false, offline: false, chain: [], tagttlMs: 300_000 }),
+    routeOf: () => ({ name: 'hub', at: 'config.yml:12', deny: false, ...UNHOSTED, chain: [], tagttlMs: 300_000 }),
     match: (pattern) => {
       const expression = new RegExp(`^${pattern.replaceAll('**', '.+').replaceAll(/(?<!\.)\*/g, '[^/]*')}$`);
       return (text) => expression.test(text);
@@ -95,6 +102,7 @@ export function house(changes: Partial<AdminOptions> = {}): House {
     fills: () => [],
     upstreams: () => [],
     offline: () => ({ all: false, routes: [] }),
+    hosted: () => [],
     warnings: () => [],
     logDropped: () => 0,
     ...changes,

@@ -8,7 +8,6 @@ const LATER = [
   'pin',
   'unpin',
   'release',
-  'disown',
   'who',
   'warm',
   'export',

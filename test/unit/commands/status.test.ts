@@ -32,6 +32,10 @@ test('the budget of each upstream is shown, and for how long a 429 is waited out
       upstream('free', {}),
     ],
     offline: { all: false, routes: [] },
+    hosted: [
+      { name: 'own', push: true },
+      { name: 'mixed', push: false },
+    ],
     fills: [],
     partialFills: 0,
     warnings: [],
@@ -41,5 +45,6 @@ test('the budget of each upstream is shown, and for how long a 429 is waited out
   expect(row('plenty')).toMatch(/ 12 ms +76 of 100 +-/);
   expect(row('spent')).toMatch(/ 0 of 100, asked again in 1m 1s +-/);
   expect(row('unsaid')).toMatch(/ -, asked again in 2s +-/);
+  expect(row('hosted')).toMatch(/ own \(push\), mixed$/);
   expect(row('free')).toMatch(/ 12 ms +- +-/);
 });
