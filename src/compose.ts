@@ -10,6 +10,7 @@ import { listen, type Edge } from './compose/edge.ts';
 import { createPulling, type Pulling } from './compose/pulling.ts';
 import { adminOptions } from './compose/administration.ts';
 import { provable } from './compose/proofs.ts';
+import { createNotifier, type Notifier } from './compose/notifications.ts';
 import { mirrorPseudonym } from './compose/pseudonym.ts';
 import { openStorage, type Storage } from './compose/storage.ts';
 import { recordedMemory } from './compose/upstreams.ts';
@@ -45,6 +46,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
   try {
     // Log, metrics and whoever else listens: every room reports through this one function.
     let chains: Chains | undefined;
+    let notifier: Notifier | undefined;
     const recent = createRecent(clock);
     const observe: Report = createReporter({
       log,
@@ -55,7 +57,10 @@ export async function startServer(config: Config, options: StartOptions): Promis
       },
       reserveOf: (upstream) => chains?.upstreams.reserveOf(upstream) ?? 0,
       accesslog: () => (chains?.config ?? config).log.accesslog,
-      onRequest: (event) => recent.onRequest(event),
+      onRequest(event) {
+        recent.onRequest(event);
+        notifier?.onRequest(event);
+      },
     });
     const report = (event: HouseEvent): void => {
       if (event.kind === 'bypass' || event.kind === 'kept') condition.note(event);
@@ -85,6 +90,8 @@ export async function startServer(config: Config, options: StartOptions): Promis
     let current = createChains(config, chainDeps);
     chains = current;
     const pulling = createPulling(system, storage, () => current, report);
+    const notifications = createNotifier({ system, storage, chains: () => current, report });
+    notifier = notifications;
 
     const admin = createAdmin({
       ...adminOptions({ system, storage, pulling, recent, log, version, condition, chains: () => current }),
@@ -112,9 +119,11 @@ export async function startServer(config: Config, options: StartOptions): Promis
       clients: () => recent.clientCounts(),
       buffersBytes: () => edge.buffersBytes(),
       metadataUp: () => condition.isUp('metadata'),
+      notifications: () => notifications.pending(),
     });
     await condition.start();
     pulling.sweep();
+    await notifications.apply(config);
 
     return {
       addresses: edge.addresses,
@@ -129,9 +138,10 @@ export async function startServer(config: Config, options: StartOptions): Promis
         chains = current;
         pulling.rerouted();
         previous.upstreams.retire(current.upstreams);
+        await notifications.apply(config);
         return restart;
       },
-      drain: () => drain({ edge, condition, pulling, storage, chains: () => current, report }),
+      drain: () => drain({ edge, condition, pulling, notifications, storage, chains: () => current, report }),
     };
   } catch (error) {
     await storage.close();
@@ -155,18 +165,20 @@ interface Draining {
   readonly edge: Edge;
   readonly condition: Condition;
   readonly pulling: Pulling;
+  readonly notifications: Notifier;
   readonly storage: Storage;
   readonly chains: () => Chains;
   readonly report: (event: HouseEvent) => void;
 }
 
 /** Unready first, then no new connections; what runs may end; fills stop so that they can go on after a restart. */
-async function drain({ edge, condition, pulling, storage, chains, report }: Draining): Promise<void> {
+async function drain({ edge, condition, pulling, notifications, storage, chains, report }: Draining): Promise<void> {
   condition.drain();
   report({ kind: 'draining', requests: edge.connections() });
   pulling.quiet();
   await edge.drain(chains().config.http.draintimeout);
   await pulling.park();
+  await notifications.stop();
   await chains().upstreams.close();
   await storage.close();
 }

@@ -29,6 +29,10 @@ export interface RequestEnded {
   readonly client: string;
   readonly clientKind: string;
   readonly userAgent: string | undefined;
+  /** As the client sent it. */
+  readonly host: string | undefined;
+  /** The address by which the client reached us; worked out for who asks. `undefined` where its Host is no authority. */
+  readonly publicAddress: () => string | undefined;
   /** The answer did not leave whole: the client left, or we cut it. */
   readonly aborted: boolean;
 }

@@ -9,6 +9,7 @@ import type { Report } from './events.ts';
 import { pathOf, type Exchange } from './exchange.ts';
 import { announcesBody, objection, requestIdOf } from './guard.ts';
 import type { EdgeClock } from './ports.ts';
+import { publicAddress } from './public-address.ts';
 import { cut } from './send.ts';
 import type { Sender } from './sender.ts';
 import { discardBody } from './unread.ts';
@@ -39,7 +40,7 @@ export interface HandlerOptions {
 export type Handler = (incoming: IncomingMessage, outgoing: ServerResponse, connection: Connection) => void;
 
 export function createHandler(options: HandlerOptions): Handler {
-  const { clock, report } = options;
+  const { report } = options;
   const configured = checkHeaders(options.headers);
   const listen = createListen(options);
 
@@ -54,7 +55,7 @@ export function createHandler(options: HandlerOptions): Handler {
       connection.leave();
       if (!outgoing.writableFinished) controller.abort(new Error('the client has gone'));
       if (exchange.handler === undefined) report({ kind: 'request started', handler: 'other' });
-      report(toRecord(exchange, clock));
+      report(toRecord(exchange, options));
     };
     // Errors of the response say that the connection is gone, which its close says too.
     outgoing.on('error', () => undefined);
@@ -160,8 +161,8 @@ function toExchange(
   };
 }
 
-function toRecord(exchange: Exchange, clock: EdgeClock): Parameters<Report>[0] {
-  const { trace, method, path, bytes, firstByteMs, client, clientKind, userAgent, outgoing } = exchange;
+function toRecord(exchange: Exchange, { clock, addresses }: HandlerOptions): Parameters<Report>[0] {
+  const { trace, method, path, bytes, firstByteMs, client, clientKind, userAgent, incoming, outgoing } = exchange;
   return {
     kind: 'request',
     trace,
@@ -175,6 +176,8 @@ function toRecord(exchange: Exchange, clock: EdgeClock): Parameters<Report>[0] {
     client,
     clientKind,
     userAgent,
+    host: incoming.headers.host,
+    publicAddress: () => publicAddress(incoming, undefined, addresses),
     aborted: !outgoing.writableFinished,
   };
 }

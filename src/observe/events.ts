@@ -2,7 +2,7 @@
  * What the rooms report, as this room reads it: declared by shape, since `observe` imports nobody. compose.ts hands every
  * room's `report` the one function of report.ts, and the compiler holds the two together.
  */
-export type HouseEvent = HttpEvent | PullEvent | UpstreamEvent | ServerEvent;
+export type HouseEvent = HttpEvent | PullEvent | UpstreamEvent | NotificationEvent | ServerEvent;
 
 /** The shape of `http/events.ts`. */
 export type HttpEvent = RequestStarted | RequestEvent | RequestFault | RequestUnreadable;
@@ -41,6 +41,9 @@ export interface RequestEvent {
   /** One of a fixed list: `docker`, `containerd` … */
   readonly clientKind: string;
   readonly userAgent: string | undefined;
+  /** As the client sent it. */
+  readonly host: string | undefined;
+  readonly publicAddress: () => string | undefined;
   readonly method: string;
   /** Without the query. */
   readonly path: string;
@@ -155,6 +158,14 @@ export type UpstreamEvent =
     };
 
 export type UpstreamExchange = 'manifest' | 'blob' | 'tags' | 'referrers' | 'token' | 'ping';
+
+/** The shape of `events/events.ts`. */
+export type NotificationEvent =
+  | { readonly kind: 'notifications-taken'; readonly endpoint: string; readonly count: number }
+  | { readonly kind: 'notifications-dropped'; readonly endpoint: string; readonly count: number }
+  | { readonly kind: 'notification-answered'; readonly endpoint: string; readonly status: number; readonly accepted: boolean }
+  | { readonly kind: 'notification-unanswered'; readonly endpoint: string; readonly error: unknown }
+  | { readonly kind: 'notifications-unreachable'; readonly error: unknown };
 
 /** What happens to the process as a whole. */
 export type ServerEvent =

@@ -24,6 +24,12 @@ const OFFICIAL = {
   registry_http_in_flight_requests: gauge('HTTP requests being answered now.', ['handler']),
   registry_http_request_duration_seconds: histogram('Time to the end of the answer.', ['handler', 'method'], SECONDS),
   registry_http_response_size_bytes: histogram('Size of the answers.', ['handler'], BYTES),
+  registry_notifications_events_total: counter(
+    'Notifications: `Events` taken up, `Successes`, `Failures` by an answer, `Errors` without one, and `Dropped`.',
+    ['type', 'endpoint'],
+  ),
+  registry_notifications_status_total: counter('Answers of receivers of notifications.', ['code', 'endpoint']),
+  registry_notifications_pending_total: gauge('Notifications that wait to be delivered.', ['endpoint']),
   registry_storage_action_seconds: histogram('Time of one action on the blob store.', ['driver', 'action'], SECONDS),
 } as const satisfies Readonly<Record<string, MetricDeclaration>>;
 

@@ -2,6 +2,7 @@ import type { HouseEvent, RequestEvent } from './events.ts';
 import { createLabels, type KnownNames } from './labels.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import { reportNotifications } from './report-notifications.ts';
 import { reportPull } from './report-pull.ts';
 import { reportRequest } from './report-request.ts';
 import { reportServer } from './report-server.ts';
@@ -30,6 +31,7 @@ export function createReporter(options: ReporterOptions): Report {
   const states = createStates();
   const pull = reportPull(log, metrics, labels, states);
   const upstream = reportUpstream({ log, metrics, labels, states, reserveOf: options.reserveOf ?? (() => 0) });
+  const notifications = reportNotifications(log, metrics, states);
   const server = reportServer(log, metrics, states);
   const request = reportRequest({ log, metrics, labels, accesslog: options.accesslog });
   return (event) => {
@@ -46,6 +48,12 @@ export function createReporter(options: ReporterOptions): Report {
       case 'reload-failed':
       case 'draining':
         return server(event);
+      case 'notifications-taken':
+      case 'notifications-dropped':
+      case 'notification-answered':
+      case 'notification-unanswered':
+      case 'notifications-unreachable':
+        return notifications(event);
       case 'fill-started':
       case 'fill-ended':
       case 'fill-followers':

@@ -12,6 +12,8 @@ export interface MetricSources {
   readonly clients?: () => ReadonlyMap<string, number>;
   readonly buffersBytes?: () => number;
   readonly metadataUp?: () => boolean;
+  /** Notifications that wait, by endpoint. */
+  readonly notifications?: () => MaybePromise<ReadonlyMap<string, number>>;
 }
 
 type MaybePromise<T> = T | Promise<T>;
@@ -33,7 +35,7 @@ export interface UpstreamSample {
 
 /** Reads every source into its gauges. `reset` empties a gauge first, so that what has gone is not shown for ever. */
 export async function sampleSources(sources: MetricSources, metrics: Metrics, reset: (name: GaugeName) => void): Promise<void> {
-  const { diskFreeBytes, storage, upstreams, clients, buffersBytes, metadataUp } = sources;
+  const { diskFreeBytes, storage, upstreams, clients, buffersBytes, metadataUp, notifications } = sources;
   await sample(['entrepot_disk_free_bytes'], reset, diskFreeBytes, (bytes) => {
     metrics.set('entrepot_disk_free_bytes', {}, bytes);
   });
@@ -51,6 +53,9 @@ export async function sampleSources(sources: MetricSources, metrics: Metrics, re
   });
   await sample(['entrepot_buffers_bytes'], reset, buffersBytes, (bytes) => metrics.set('entrepot_buffers_bytes', {}, bytes));
   await sample(['entrepot_metadata_up'], reset, metadataUp, (up) => metrics.set('entrepot_metadata_up', {}, up ? 1 : 0));
+  await sample(['registry_notifications_pending_total'], reset, notifications, (counts) => {
+    for (const [endpoint, count] of counts) metrics.set('registry_notifications_pending_total', { endpoint }, count);
+  });
 }
 
 const UPSTREAM_GAUGES = [

@@ -37,6 +37,8 @@ export function requestEvent(changes: Partial<RequestEvent> = {}, trace: Partial
     client: '10.0.0.7',
     clientKind: 'docker',
     userAgent: 'docker/29.0.0 go/go1.25',
+    host: 'mirror.test',
+    publicAddress: () => 'https://mirror.test',
     method: 'GET',
     path: '/v2/library/alpine/manifests/latest',
     status: 200,
