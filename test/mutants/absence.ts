@@ -130,8 +130,8 @@ export const mutants: readonly Mutant[] = [
     name: 'an upstream that refuses to show a tag has it dropped',
     guards: ['contract, ondelete'],
     file: 'src/pull/absences.ts',
-    find: '  return hint === undefined;\n',
-    replace: '  return hint === undefined || true;\n',
+    find: 'return hint === undefined && looped !== true;',
+    replace: 'return looped !== true;',
     test: [ABSENCE],
   },
   {

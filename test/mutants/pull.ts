@@ -46,7 +46,7 @@ export const mutants: readonly Mutant[] = [
     name: 'each client of a refused fill asks again',
     guards: ['promise 2', 'R05'],
     file: 'src/pull/fill.ts',
-    find: '(!joined || fill.holder === holder)',
+    find: "!joined || (fill.holder === holder && first.kind === 'refused' && !isLooped(first.refusal))",
     replace: '!joined',
     test: ['test/unit/pull/fills.test.ts'],
   },
@@ -526,8 +526,9 @@ export const mutants: readonly Mutant[] = [
     name: 'fifty who ask are fifty questions',
     guards: ['P42', 'promise 2'],
     file: 'src/pull/collapse.ts',
-    find: '    if (running !== undefined) return { value: await running, joined: true };\n',
-    replace: '',
+    find: '    if (running === undefined) return { value: await this.#run(key, run), joined: false };\n    const',
+    replace:
+      '    if (running === undefined || via.length === 0) return { value: await this.#run(key, run), joined: false };\n    const',
     test: ['test/unit/pull/tags.test.ts'],
   },
   {

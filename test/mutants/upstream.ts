@@ -230,7 +230,7 @@ export const mutants = [
     name: 'an unknown status is an absence',
     guards: ['promise 4', 'R64', 'R11'],
     file: 'src/upstream/ask.ts',
-    find: "  throw fault(options.upstream, response, 'status', `answered ${response.status}`);",
+    find: "  throw fault(options.upstream, response, 'status', said);",
     replace: "  return { kind: 'absent' };",
     test: unit('client'),
   },
