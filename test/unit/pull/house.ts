@@ -16,8 +16,9 @@ import { Prover } from '../../../src/pull/prove.ts';
 import { createUnrecordedFills } from '../../../src/pull/fill/unrecorded.ts';
 import { createPull, type PullTarget } from '../../../src/pull/pull.ts';
 import type { Reply } from '../../../src/pull/reply.ts';
-import { createRouter, type RoutePolicy } from '../../../src/pull/route.ts';
+import { createRouter, type Route, type RoutePolicy } from '../../../src/pull/route.ts';
 import { Store } from '../../../src/pull/store.ts';
+import { createAskTaken } from '../../../src/pull/taken.ts';
 import { newTrace, type Trace } from '../../../src/pull/trace.ts';
 import type { Upstream } from '../../../src/upstream/upstream.ts';
 import { createFakeClock, type FakeClock } from '../../fakes/fake-clock.ts';
@@ -28,6 +29,8 @@ import { createSeededRandom } from '../../fakes/seeded-random.ts';
 export interface HouseOptions {
   readonly chain: readonly Upstream[];
   readonly policy?: Partial<RoutePolicy>;
+  /** What is hosted, and how it may be pushed; default: nothing. */
+  readonly route?: Partial<Pick<Route, 'hosted' | 'alone' | 'push' | 'shadow'>>;
   /** Pulls of the rate limit that are kept for what is not held. */
   readonly reserve?: number;
   readonly disk?: MemoryDisk;
@@ -104,10 +107,19 @@ export async function createHouse(options: HouseOptions) {
     absences: new Absences(clock),
     router: createRouter([
       { name: 'denied', match: ['docker.io/evil/**'], deny: true, ...CLOSED, order: () => [], policy },
-      { name: 'all', match: ['docker.io/**', 'quay.io/**'], deny: false, ...CLOSED, order: () => options.chain, policy },
+      {
+        name: 'all',
+        match: ['docker.io/**', 'quay.io/**'],
+        deny: false,
+        ...CLOSED,
+        ...options.route,
+        order: () => options.chain,
+        policy,
+      },
     ]),
   };
   const pulls = createPull(deps);
+  const askTaken = createAskTaken(deps);
   const lists = createLists({ ...deps, fallbackTag: (name, tag, trace) => tagBytes(pulls.manifest, name, tag, trace) });
   const parse = createNameParser({
     default: 'docker.io',
@@ -134,6 +146,7 @@ export async function createHouse(options: HouseOptions) {
     parse,
     lists,
     pulls,
+    askTaken,
     ask,
     blob: (repository: string, digest: Digest, asked?: Asked) => ask(`/v2/${repository}/blobs/${digest}`, asked),
     manifest: (repository: string, reference: string, asked?: Asked) => ask(`/v2/${repository}/manifests/${reference}`, asked),
