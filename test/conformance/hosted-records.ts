@@ -303,6 +303,15 @@ export function hostedRecordsConformance(name: string, make: () => Promise<Store
       await mustBeWhole(records, disk, [APP]);
     });
 
+    test('what is marked is listed until it is forgotten, whoever brought it', async () => {
+      await records.putBlob(digest('x'), { size: 1, public: true, state: 'held', at: 1 });
+      expect(await records.hostedDigests(undefined, 9)).toEqual([]);
+      expect(await records.markDeleting(digest('x'), await records.blob(digest('x')))).toBe(true);
+      expect(await others.hostedDigests(undefined, 9)).toEqual([digest('x')]);
+      expect(await records.forget(digest('x'))).toBe(true);
+      expect(await others.hostedDigests(undefined, 9)).toEqual([]);
+    });
+
     test('[R28] pushes that race collection lose nothing', async () => {
       for (let at = 0; at < 20; at++) {
         clock.jump(HOLD_MS);
