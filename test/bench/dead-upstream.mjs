@@ -32,7 +32,7 @@ const hub = createServer((incoming, outgoing) => {
 try {
   const hubUrl = await listening(hub);
   const alone = await serve({ hub: { url: hubUrl } });
-  await timed(alone, 20); // Until it has warmed up.
+  await timed(alone, 2 * requests); // Until it has warmed up.
   const without = median(await timed(alone, requests));
   console.log(`median of ${requests} cold blobs of 1 KiB, in ms; limits: connect ${LIMITS.connect}, headers ${LIMITS.headers}`);
   console.log(`without a dead upstream        ${without.toFixed(2)}`);
