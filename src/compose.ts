@@ -8,6 +8,7 @@ import { createChains, type Chains } from './compose/chains.ts';
 import { Condition } from './compose/condition.ts';
 import { listen, type Edge } from './compose/edge.ts';
 import { createPulling, type Pulling } from './compose/pulling.ts';
+import { createPushing, type Pushing } from './compose/pushing.ts';
 import { adminOptions } from './compose/administration.ts';
 import { provable } from './compose/proofs.ts';
 import { createNotifier, type Notifier } from './compose/notifications.ts';
@@ -15,6 +16,7 @@ import { mirrorPseudonym } from './compose/pseudonym.ts';
 import { openStorage, type Storage } from './compose/storage.ts';
 import { recordedMemory } from './compose/upstreams.ts';
 import type { Config } from './config/config.ts';
+import { HOSTED } from './metadata/records.ts';
 import { needsRestart, withFixed } from './config/reload.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { createReporter, type Report } from './observe/report.ts';
@@ -63,7 +65,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       },
     });
     const report = (event: HouseEvent): void => {
-      if (event.kind === 'bypass' || event.kind === 'kept') condition.note(event);
+      if (event.kind === 'bypass' || event.kind === 'push-failed' || event.kind === 'kept') condition.note(event);
       observe(event);
     };
     const condition = new Condition({
@@ -92,6 +94,14 @@ export async function startServer(config: Config, options: StartOptions): Promis
     const pulling = createPulling(system, storage, () => current, report);
     const notifications = createNotifier({ system, storage, chains: () => current, report });
     notifier = notifications;
+    const pushing = createPushing({
+      system,
+      storage,
+      chains: () => current,
+      pulling,
+      report,
+      notify: (change) => notifications.notify(change),
+    });
 
     const admin = createAdmin({
       ...adminOptions({ system, storage, pulling, recent, log, version, condition, chains: () => current }),
@@ -103,6 +113,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       report,
       chains: () => current,
       pulling,
+      push: pushing.push,
       pseudonym,
       condition,
       metrics,
@@ -123,6 +134,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     });
     await condition.start();
     pulling.sweep();
+    pushing.purge();
     await notifications.apply(config);
 
     return {
@@ -141,7 +153,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
         await notifications.apply(config);
         return restart;
       },
-      drain: () => drain({ edge, condition, pulling, notifications, storage, chains: () => current, report }),
+      drain: () => drain({ edge, condition, pulling, pushing, notifications, storage, chains: () => current, report }),
     };
   } catch (error) {
     await storage.close();
@@ -153,7 +165,9 @@ export async function startServer(config: Config, options: StartOptions): Promis
 function anyUpstreamUp({ config, upstreams }: Chains): boolean {
   const statuses = upstreams.statuses();
   if (statuses.length > 0) return statuses.some(({ up }) => up);
-  return config.routes.some(({ deny, policy }) => !deny && !policy.offline);
+  return config.routes.some(
+    ({ deny, policy, upstreams }) => !deny && !policy.offline && upstreams.some((name) => name !== HOSTED),
+  );
 }
 
 /** What unfinished fills hold. What is held whole is not counted yet: that comes with the size limit. */
@@ -165,6 +179,7 @@ interface Draining {
   readonly edge: Edge;
   readonly condition: Condition;
   readonly pulling: Pulling;
+  readonly pushing: Pushing;
   readonly notifications: Notifier;
   readonly storage: Storage;
   readonly chains: () => Chains;
@@ -172,10 +187,11 @@ interface Draining {
 }
 
 /** Unready first, then no new connections; what runs may end; fills stop so that they can go on after a restart. */
-async function drain({ edge, condition, pulling, notifications, storage, chains, report }: Draining): Promise<void> {
+async function drain({ edge, condition, pulling, pushing, notifications, storage, chains, report }: Draining): Promise<void> {
   condition.drain();
   report({ kind: 'draining', requests: edge.connections() });
   pulling.quiet();
+  pushing.stop();
   await edge.drain(chains().config.http.draintimeout);
   await pulling.park();
   await notifications.stop();

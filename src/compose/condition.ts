@@ -16,7 +16,9 @@ export interface ConditionOptions {
 export type Part = 'storage' | 'metadata';
 
 /** What the rooms report that says how a part does. */
-export type Noted = { readonly kind: 'bypass'; readonly reason: Part; readonly error: unknown } | { readonly kind: 'kept' };
+export type Noted =
+  | { readonly kind: 'bypass' | 'push-failed'; readonly reason: Part; readonly error: unknown }
+  | { readonly kind: 'kept' };
 
 /** What works and what does not, kept up to date by what the house reports and by one timer. */
 export class Condition {
@@ -41,9 +43,9 @@ export class Condition {
   }
 
   note(event: Noted): void {
-    if (event.kind === 'bypass') this.#set(event.reason, true, event.error);
+    if (event.kind !== 'kept') this.#set(event.reason, true, event.error);
     // What was kept went through both.
-    if (event.kind === 'kept') for (const part of ['storage', 'metadata'] as const) this.#set(part, false, undefined);
+    else for (const part of ['storage', 'metadata'] as const) this.#set(part, false, undefined);
   }
 
   degraded(): readonly Part[] {

@@ -26,6 +26,7 @@ import type { Chains } from './chains.ts';
 import { healthChecks } from './checks.ts';
 import type { Condition } from './condition.ts';
 import type { Pulling } from './pulling.ts';
+import type { Push } from '../push/push.ts';
 
 /** Bytes of the buffers that fast bodies share; slow ones have a small one each. */
 const BUFFER_BYTES_MAX = 32 * 1024 * 1024;
@@ -36,6 +37,7 @@ export interface EdgeOptions {
   readonly report: (event: HouseEvent) => void;
   readonly chains: () => Chains;
   readonly pulling: Pulling;
+  readonly push: Push;
   /** As which this mirror signs what it asks of others. */
   readonly pseudonym: Pseudonym;
   readonly condition: Condition;
@@ -152,6 +154,7 @@ function createFront(
       newId: () => randomId(system.random),
       newTrace,
       clientKind,
+      stallMs: config.http.stalltimeout,
       headers: Object.fromEntries(config.http.headers),
     });
   return {
@@ -162,7 +165,7 @@ function createFront(
 }
 
 function mainApp(
-  { report, chains, pulling, condition, pseudonym }: EdgeOptions,
+  { report, chains, pulling, push, condition, pseudonym }: EdgeOptions,
   config: Config,
   send: Sender,
   addresses: ClientAddresses,
@@ -176,6 +179,7 @@ function mainApp(
     showName: (host) => chains().showName(host),
     pull: pulling.pull,
     lists: pulling.lists,
+    push,
     readiness: () => condition.readiness(),
     pathPrefix: config.http.prefix,
     publicUrl: config.http.host,

@@ -70,6 +70,15 @@ export interface DebugConfig {
 export interface StorageConfig {
   /** Absolute. */
   readonly rootdirectory: string;
+  /** Clients may delete. */
+  readonly delete: { readonly enabled: boolean };
+  /** Uploads that nobody goes on with. */
+  readonly uploadpurging: {
+    readonly enabled: boolean;
+    readonly age: number;
+    readonly interval: number;
+    readonly dryrun: boolean;
+  };
 }
 
 export type MetadataConfig =

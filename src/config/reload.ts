@@ -31,7 +31,7 @@ export function withFixed(running: Config, next: Config): Config {
   return {
     ...next,
     http: { ...next.http, addr, debug: nextDebug },
-    storage: running.storage,
+    storage: { ...next.storage, rootdirectory: running.storage.rootdirectory },
     metadata: running.metadata,
     workers: running.workers,
   };

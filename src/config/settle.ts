@@ -28,7 +28,11 @@ export async function settle(
     file,
     directory: work.directory,
     http: settleHttp(written.http),
-    storage: { rootdirectory: work.absolute(written.storage.filesystem.rootdirectory) },
+    storage: {
+      rootdirectory: work.absolute(written.storage.filesystem.rootdirectory),
+      delete: written.storage.delete,
+      uploadpurging: written.storage.maintenance.uploadpurging,
+    },
     metadata: await settleMetadata(written, work),
     credentials: await settleCredentials(written.credentials, work),
     registries: registriesOf(settled, written),

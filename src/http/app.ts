@@ -3,6 +3,7 @@ import { parseVia, type Pseudonym } from '../oci/via.ts';
 import type { Lists, ShowName } from '../pull/lists.ts';
 import type { NameParser, Target } from '../pull/name.ts';
 import type { Pull } from '../pull/pull.ts';
+import type { Push, PushMethod, PushName, PushRequest, PushTarget } from '../push/push.ts';
 import type { Reply } from '../pull/reply.ts';
 import type { ClientAddresses } from './client-address.ts';
 import type { Report } from './events.ts';
@@ -23,10 +24,16 @@ export const ROUTES = [
   { path: '/v2/', access: 'open', name: 'base' },
   { path: '/v2/_catalog', access: 'pull', name: 'catalog' },
   { path: '/v2/:name{.+}/manifests/:reference', access: 'pull', name: 'manifest' },
-  { path: '/v2/:name{.+}/blobs/uploads', access: 'pull', name: 'upload' },
-  { path: '/v2/:name{.+}/blobs/uploads/', access: 'pull', name: 'upload' },
-  { path: '/v2/:name{.+}/blobs/uploads/:session', access: 'pull', name: 'upload' },
+  { method: 'PUT', path: '/v2/:name{.+}/manifests/:reference', access: 'push', name: 'manifest' },
+  { method: 'DELETE', path: '/v2/:name{.+}/manifests/:reference', access: 'delete', name: 'manifest' },
+  { method: 'POST', path: '/v2/:name{.+}/blobs/uploads', access: 'push', name: 'upload' },
+  { method: 'POST', path: '/v2/:name{.+}/blobs/uploads/', access: 'push', name: 'upload' },
+  { path: '/v2/:name{.+}/blobs/uploads/:session', access: 'push', name: 'upload' },
+  { method: 'PATCH', path: '/v2/:name{.+}/blobs/uploads/:session', access: 'push', name: 'upload' },
+  { method: 'PUT', path: '/v2/:name{.+}/blobs/uploads/:session', access: 'push', name: 'upload' },
+  { method: 'DELETE', path: '/v2/:name{.+}/blobs/uploads/:session', access: 'push', name: 'upload' },
   { path: '/v2/:name{.+}/blobs/:digest', access: 'pull', name: 'blob' },
+  { method: 'DELETE', path: '/v2/:name{.+}/blobs/:digest', access: 'delete', name: 'blob' },
   { path: '/v2/:name{.+}/tags/list', access: 'pull', name: 'tags' },
   { path: '/v2/:name{.+}/referrers/:digest', access: 'pull', name: 'referrers' },
   { path: '/v1/_ping', access: 'open', name: 'ping' },
@@ -38,6 +45,9 @@ export const ROUTES = [
 
 type RouteName = (typeof ROUTES)[number]['name'];
 
+/** What a push, a deletion, or a question about an upload may go to. */
+const WRITABLE = ['manifest', 'blob', 'upload'] as const satisfies readonly RouteName[];
+
 /** More mirrors in a row than this are one that goes round without telling its name. */
 const HOPS_MAX = 20;
 
@@ -48,6 +58,7 @@ export interface AppOptions {
   readonly report: Report;
   readonly parseName: NameParser;
   readonly pull: Pull;
+  readonly push: Push;
   readonly lists: Lists;
   /** The names by which this Host can pull what is held. */
   readonly showName: (host: string | undefined) => ShowName;
@@ -63,8 +74,11 @@ export interface AppOptions {
 
 export function createApp(options: AppOptions): Fetch {
   const answers = createAnswers(options);
+  const writes = createWrites(options);
+  const answerOf = (route: (typeof ROUTES)[number]): Answer =>
+    'method' in route || route.name === 'upload' ? writes[route.name] : answers[route.name];
   const routes = ROUTES.flatMap((route) =>
-    spellings(route.path, options.pathPrefix).map((path) => ({ ...route, path, answer: answers[route.name] })),
+    spellings(route.path, options.pathPrefix).map((path) => ({ ...route, path, answer: answerOf(route) })),
   );
   return createRoutes({
     send: options.send,
@@ -80,7 +94,7 @@ function spellings(path: string, prefix: string): string[] {
   return prefix === '' || !path.endsWith('z') ? [`${prefix}${path}`] : [path, `${prefix}${path}`];
 }
 
-function createAnswers(options: AppOptions): Readonly<Record<RouteName, Answer>> {
+function createAnswers(options: AppOptions): Readonly<Record<Exclude<RouteName, 'upload'>, Answer>> {
   const { pull, lists } = options;
   const named = <K extends Target['kind']>(kind: K, answer: NamedAnswer<K>): Answer => {
     return (exchange) => {
@@ -100,9 +114,6 @@ function createAnswers(options: AppOptions): Readonly<Record<RouteName, Answer>>
     catalog: named('catalog', (exchange, { base }) =>
       lists.catalog(queryOf(exchange.target), options.showName(hostOf(exchange)), base),
     ),
-    upload: named('upload', () => {
-      throw new RegistryError('BLOB_UPLOAD_UNKNOWN', 'there is no such upload: this mirror takes no pushes');
-    }),
     // `docker search` asks whether this is a registry of the first version that can search (protocol.md 3.2).
     ping: () => withHeaders(jsonReply(200, true), { 'x-docker-registry-standalone': 'true' }),
     search: (exchange) => lists.search(queryOf(exchange.target), options.showName(hostOf(exchange))),
@@ -110,6 +121,15 @@ function createAnswers(options: AppOptions): Readonly<Record<RouteName, Answer>>
     livez: () => emptyReply(200),
     readyz: () => statusOnly(options.readiness()),
   };
+}
+
+/** Everything that changes what is kept, and questions about uploads. */
+function createWrites(options: AppOptions): Readonly<Record<(typeof WRITABLE)[number], Answer>> {
+  const write =
+    (kind: (typeof WRITABLE)[number]): Answer =>
+    (exchange) =>
+      options.push(toPushRequest(exchange, confirm(options, exchange, kind), options));
+  return { manifest: write('manifest'), blob: write('blob'), upload: write('upload') };
 }
 
 type NamedAnswer<K extends Target['kind']> = (
@@ -154,10 +174,42 @@ function toPullRequest(exchange: Exchange, target: PullTarget): Parameters<Pull>
   };
 }
 
+function toPushRequest(exchange: Exchange, target: PushTarget, options: AppOptions): PushRequest {
+  const { method, requestId, client, userAgent, body, signal, trace } = exchange;
+  const { 'content-type': contentType, 'content-range': contentRange } = exchange.incoming.headers;
+  const url = publicAddress(exchange.incoming, options.publicUrl, options.addresses);
+  return {
+    method: method as PushMethod,
+    target,
+    query: queryOf(exchange.target),
+    contentType,
+    contentRange: typeof contentRange === 'string' ? contentRange : undefined,
+    body,
+    nameOf: (text) => nameAs(exchange, target.name, text, options),
+    requester: { id: requestId, addr: client, host: hostOf(exchange), method, useragent: userAgent },
+    address: url === undefined ? undefined : `${url}${options.pathPrefix}`,
+    signal,
+    trace,
+  };
+}
+
+/** Another repository, spelt as the one that the request is for: behind the same prefix, under the same `ns`. */
+function nameAs(exchange: Exchange, { ns }: PushName, text: string, options: AppOptions): PushName | undefined {
+  const at = exchange.path.indexOf('/v2/', options.pathPrefix.length);
+  const query = ns === undefined ? '' : `?ns=${encodeURIComponent(ns)}`;
+  try {
+    const target = options.parseName(`${exchange.path.slice(0, at)}/v2/${text}/tags/list${query}`, hostOf(exchange));
+    return target.kind === 'tags' ? target.name : undefined;
+  } catch (error) {
+    if (error instanceof RegistryError) return undefined;
+    throw error;
+  }
+}
+
 /** No route: a method that is not taken, a name that breaks the grammar, or nothing that we have. */
 function refuse(exchange: Exchange, options: AppOptions): never {
   if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
-    throw new RegistryError('UNSUPPORTED', `this mirror takes no pushes: ${exchange.method} is not supported`, {
+    throw new RegistryError('UNSUPPORTED', `${exchange.method} is not supported here`, {
       headers: { allow: 'GET, HEAD' },
     });
   }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Trace } from '../pull/trace.ts';
 import type { Connection } from './connection.ts';
+import type { RequestBody } from './request-body.ts';
 
 /** One request and its answer, with what the edge knows about both. */
 export interface Exchange {
@@ -18,6 +19,8 @@ export interface Exchange {
   readonly clientKind: string;
   readonly userAgent: string | undefined;
   readonly trace: Trace;
+  /** Of the request. What nobody took of it is thrown away when the answer leaves. */
+  readonly body: RequestBody;
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
   /** Monotonic, ms. */

@@ -7,12 +7,12 @@ import { onTurn, type Connection } from './connection.ts';
 import { errorReply, unexpected } from './errors.ts';
 import type { Report } from './events.ts';
 import { pathOf, type Exchange } from './exchange.ts';
-import { announcesBody, objection, requestIdOf } from './guard.ts';
+import { objection, requestIdOf } from './guard.ts';
 import type { EdgeClock } from './ports.ts';
 import { publicAddress } from './public-address.ts';
 import { cut } from './send.ts';
 import type { Sender } from './sender.ts';
-import { discardBody } from './unread.ts';
+import { createRequestBody } from './request-body.ts';
 
 /** What the routes get from Hono as their environment. */
 export interface Env {
@@ -32,6 +32,8 @@ export interface HandlerOptions {
   readonly newTrace: (requestId: string) => Trace;
   /** The kind of client that a User-Agent belongs to, of a small closed set. */
   readonly clientKind: (userAgent: string | undefined) => string;
+  /** `http.stalltimeout`: how long a body may bring nothing. */
+  readonly stallMs: number;
   /** `http.headers`: sent with every answer. Throws Error at once for those that frame the message. */
   readonly headers: Readonly<Record<string, readonly string[]>>;
 }
@@ -67,6 +69,9 @@ export function createHandler(options: HandlerOptions): Handler {
   };
 }
 
+/** Methods whose body somebody may want. */
+const MAY_HAVE_BODY: ReadonlySet<string> = new Set(['POST', 'PATCH', 'PUT']);
+
 /** The exchanges whose request is with Hono, by the only thing that node-server hands through. */
 function createListen(options: HandlerOptions): (exchange: Exchange) => Promise<void> {
   const exchanges = new WeakMap<object, Exchange>();
@@ -86,7 +91,7 @@ function createListen(options: HandlerOptions): (exchange: Exchange) => Promise<
     const { incoming, outgoing } = exchange;
     const refuse = (error: unknown): Promise<void> => answerError(options, exchange, error);
     try {
-      if (announcesBody(incoming)) discardBody(exchange, options.clock);
+      if (!MAY_HAVE_BODY.has(exchange.method)) exchange.body.discard();
       const error = objection(incoming);
       if (error !== undefined) return await refuse(error);
       exchanges.set(incoming, exchange);
@@ -134,6 +139,7 @@ function toExchange(
   of: Pick<Exchange, 'incoming' | 'outgoing' | 'connection' | 'signal'>,
 ): Exchange {
   const { incoming } = of;
+  const { clock, stallMs } = options;
   const requestId = requestIdOf(incoming) ?? options.newId();
   const target = incoming.url ?? '';
   const path = pathOf(target);
@@ -147,6 +153,7 @@ function toExchange(
     client: options.addresses.clientOf(incoming),
     clientKind: options.clientKind(userAgent),
     userAgent,
+    body: createRequestBody({ ...of, clock, stallMs }),
     trace: options.newTrace(requestId),
     startedMs: options.clock.monotonic(),
     commonHeaders: {

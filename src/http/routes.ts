@@ -12,13 +12,18 @@ import type { Sender } from './sender.ts';
 export type Answer = (exchange: Exchange) => Promise<Reply> | Reply;
 
 /**
- * Who may use a route: `open`, anybody; `pull`, whoever may read the object that the path names, or the list; `debug`,
- * whoever reaches the debug listener, which alone has it.
+ * Who may use a route: `open`, anybody; `pull`, whoever may read the object that the path names, or the list; `push` and
+ * `delete`, whoever may write it, or do away with it; `debug`, whoever reaches the debug listener, which alone has it.
  */
-export type Access = 'open' | 'pull' | 'debug';
+export type Access = 'open' | 'pull' | 'push' | 'delete' | 'debug';
+
+/** `GET` is HEAD besides. */
+export type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
 
 export interface Route {
-  /** Hono's pattern. GET, and by it HEAD. */
+  /** GET unless it is said. */
+  readonly method?: Method;
+  /** Hono's pattern. */
   readonly path: string;
   readonly access: Access;
   /** The label `handler`, and the key of its answer. */
@@ -44,7 +49,7 @@ export function createRoutes(options: RoutesOptions): Fetch {
       await run(options, env.exchange, name, answer);
       return SENT;
     };
-  for (const { path, name, answer } of options.routes) app.get(path, through(name, answer));
+  for (const { method = 'GET', path, name, answer } of options.routes) app.on(method, path, through(name, answer));
   app.all('*', through('other', options.otherwise));
   app.onError(async (error, { env }) => {
     await answerError(options, env.exchange, error);

@@ -24,6 +24,7 @@ export type Sender = (exchange: Exchange, reply: Reply) => Promise<void>;
 
 export function createSender(options: SenderOptions): Sender {
   return async (exchange, reply) => {
+    exchange.body.discard();
     const borrowed = lease(exchange.connection, options.buffers);
     try {
       await sendBody({ exchange, reply, lease: borrowed, outlet: options.stalls.open(exchange), clock: options.clock });

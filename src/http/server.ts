@@ -99,7 +99,7 @@ export async function createListener(options: ListenerOptions): Promise<Listener
 function createAnyServer({ tls }: ListenerOptions, limits: Limits): Server {
   const settings: ServerOptions = {
     headersTimeout: limits.headersTimeoutMs,
-    // It would end a body that is long in coming (R51); nobody here reads bodies.
+    // It would end a body that is long in coming (R51); request-body.ts has limits of its own.
     requestTimeout: 0,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     connectionsCheckingInterval: limits.checkingIntervalMs,
@@ -154,11 +154,8 @@ function serve(server: Server, options: ListenerOptions, connections: Tracked): 
     options.handle(incoming, outgoing, connections.of(incoming.socket));
   };
   server.on('request', answer);
-  // No body is wanted, so no 100 is sent; the client keeps its body, and Node would wait for it on a kept connection.
-  server.on('checkContinue', (incoming: IncomingMessage, outgoing: ServerResponse) => {
-    outgoing.shouldKeepAlive = false;
-    answer(incoming, outgoing);
-  });
+  // 100 is sent by whoever wants the body, once it does (request-body.ts).
+  server.on('checkContinue', answer);
   // RFC 9110 10.1.1 allows an unknown expectation to be ignored.
   server.on('checkExpectation', answer);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {

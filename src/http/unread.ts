@@ -9,7 +9,7 @@ const DISCARD_MS_MAX = 10_000;
  * A request body that nobody reads: dropped as it comes, never held, and cut when it goes on for too long. Closing at once
  * instead would be a reset, in which the client may lose the answer that it is owed.
  */
-export function discardBody(exchange: Exchange, clock: EdgeClock): void {
+export function discardBody(exchange: Pick<Exchange, 'incoming' | 'outgoing' | 'connection'>, clock: EdgeClock): void {
   const { incoming, outgoing, connection } = exchange;
   let discarded = 0;
   let stopping = false;
@@ -25,6 +25,8 @@ export function discardBody(exchange: Exchange, clock: EdgeClock): void {
     if (outgoing.writableFinished) stop();
     else outgoing.once('finish', stop);
   });
+  // Whoever read the beginning may have stopped it.
+  incoming.resume();
   incoming.once('close', finish);
   incoming.once('end', finish);
   connection.onGone(finish);

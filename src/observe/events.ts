@@ -2,7 +2,7 @@
  * What the rooms report, as this room reads it: declared by shape, since `observe` imports nobody. compose.ts hands every
  * room's `report` the one function of report.ts, and the compiler holds the two together.
  */
-export type HouseEvent = HttpEvent | PullEvent | UpstreamEvent | NotificationEvent | ServerEvent;
+export type HouseEvent = HttpEvent | PullEvent | PushEvent | UpstreamEvent | NotificationEvent | ServerEvent;
 
 /** The shape of `http/events.ts`. */
 export type HttpEvent = RequestStarted | RequestEvent | RequestFault | RequestUnreadable;
@@ -116,6 +116,11 @@ export type PullEvent =
   /** Trouble that a look found, without a request that suffered. */
   | { readonly kind: 'degraded'; readonly reason: 'storage' | 'metadata'; readonly error: unknown }
   | { readonly kind: 'recovered'; readonly reason: 'storage' | 'metadata' };
+
+/** What `push/events.ts` tells beside what pulls tell too. */
+export type PushEvent =
+  | { readonly kind: 'push-failed'; readonly reason: 'storage' | 'metadata'; readonly error: unknown }
+  | { readonly kind: 'uploads-purged'; readonly uploads: number; readonly bytes: number; readonly dryRun: boolean };
 
 /** The shape of `upstream/events.ts`. */
 export type UpstreamEvent =

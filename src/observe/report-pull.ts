@@ -1,10 +1,12 @@
-import type { PullEvent } from './events.ts';
+import type { PullEvent, PushEvent } from './events.ts';
 import type { Labels } from './labels.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { States } from './states.ts';
 
-export function reportPull(log: Log, metrics: Metrics, labels: Labels, states: States): (event: PullEvent) => void {
+type ReportPull = (event: PullEvent | Extract<PushEvent, { kind: 'push-failed' }>) => void;
+
+export function reportPull(log: Log, metrics: Metrics, labels: Labels, states: States): ReportPull {
   const trouble = createTrouble(log, metrics, states);
   return (event) => {
     switch (event.kind) {
@@ -49,6 +51,7 @@ export function reportPull(log: Log, metrics: Metrics, labels: Labels, states: S
       case 'bypass':
         metrics.count('entrepot_bypass_total', { reason: event.reason });
         return trouble.met(event.reason, event.error);
+      case 'push-failed':
       case 'degraded':
         return trouble.met(event.reason, event.error);
       case 'recovered':

@@ -1,9 +1,13 @@
-import type { ServerEvent } from './events.ts';
+import type { PushEvent, ServerEvent } from './events.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { States } from './states.ts';
 
-export function reportServer(log: Log, metrics: Metrics, states: States): (event: ServerEvent) => void {
+export function reportServer(
+  log: Log,
+  metrics: Metrics,
+  states: States,
+): (event: ServerEvent | Extract<PushEvent, { kind: 'uploads-purged' }>) => void {
   return (event) => {
     switch (event.kind) {
       case 'listening': {
@@ -22,6 +26,10 @@ export function reportServer(log: Log, metrics: Metrics, states: States): (event
         // The file is looked at until it is right: the same fault is said once.
         if (!states.change('reload', event.message, '')) return;
         return log.error('reload failed', { config: event.config, error: event.message });
+      case 'uploads-purged': {
+        const { uploads, bytes, dryRun } = event;
+        return log.info('uploads purged', { uploads, bytes, ...(dryRun ? { dryrun: true } : {}) });
+      }
       default:
         return log.info('draining', { requests: event.requests });
     }

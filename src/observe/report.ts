@@ -47,6 +47,7 @@ export function createReporter(options: ReporterOptions): Report {
       case 'reloaded':
       case 'reload-failed':
       case 'draining':
+      case 'uploads-purged':
         return server(event);
       case 'notifications-taken':
       case 'notifications-dropped':
@@ -62,6 +63,7 @@ export function createReporter(options: ReporterOptions): Report {
       case 'quarantined':
       case 'tag-moved':
       case 'bypass':
+      case 'push-failed':
       case 'kept':
       case 'degraded':
       case 'recovered':

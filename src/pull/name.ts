@@ -28,7 +28,8 @@ export type Target =
   | { readonly kind: 'referrers'; readonly name: Name; readonly digest: Digest }
   /** `base`: the path that was asked, for links to further pages. */
   | { readonly kind: 'catalog'; readonly base: string }
-  | { readonly kind: 'upload'; readonly name: Name };
+  /** `session`: which of them; `undefined` where one is to begin. */
+  | { readonly kind: 'upload'; readonly name: Name; readonly session: string | undefined };
 
 /**
  * Reads a request target as it stood in the request line, and the Host header. Throws RegistryError: 400 for what breaks
@@ -89,8 +90,10 @@ function toTarget(endpoint: Exclude<Endpoint, { kind: 'base' | 'catalog' }>, nam
       if (digest !== undefined) return { kind: endpoint.kind, name, digest };
       throw new RegistryError('DIGEST_INVALID', `"${endpoint.last}" is no sha256 or sha512 digest`);
     }
-    default:
-      return { kind: endpoint.kind, name };
+    case 'upload':
+      return { kind: 'upload', name, session: endpoint.session };
+    case 'tags':
+      return { kind: 'tags', name };
   }
 }
 

@@ -13,7 +13,8 @@ export interface SplitTarget {
 export type Endpoint =
   | { readonly kind: 'base' }
   | { readonly kind: 'catalog' }
-  | { readonly kind: 'tags' | 'upload'; readonly path: string }
+  | { readonly kind: 'tags'; readonly path: string }
+  | { readonly kind: 'upload'; readonly path: string; readonly session: string | undefined }
   | { readonly kind: 'manifest' | 'blob' | 'referrers'; readonly path: string; readonly last: string };
 
 /** Longer targets are no names: 255 of a repository, 137 of a digest, and room for a query. */
@@ -61,8 +62,8 @@ function endpointOf(rest: string): Endpoint {
   if (rest === '_catalog') return { kind: 'catalog' };
   const tags = /^(.+)\/tags\/list$/.exec(rest);
   if (tags?.[1] !== undefined) return { kind: 'tags', path: tags[1] };
-  const upload = /^(.+)\/blobs\/uploads(?:\/[^/]*)?$/.exec(rest);
-  if (upload?.[1] !== undefined) return { kind: 'upload', path: upload[1] };
+  const upload = /^(.+)\/blobs\/uploads(?:\/([^/]*))?$/.exec(rest);
+  if (upload?.[1] !== undefined) return { kind: 'upload', path: upload[1], session: upload[2] || undefined };
   const object = /^(.+)\/(manifests|blobs|referrers)\/([^/]+)$/.exec(rest);
   const [, path, kind, last] = object ?? [];
   if (path === undefined || last === undefined) throw unknownEndpoint();

@@ -13,7 +13,7 @@ export type PushEvent =
   /** Something was kept: what was degraded works again. */
   | { readonly kind: 'kept'; readonly digest: Digest; readonly bytes: number }
   /** Disk or metadata failed a push, which the client was told as 503 or 507. */
-  | { readonly kind: 'push-trouble'; readonly reason: 'storage' | 'metadata'; readonly error: unknown }
+  | { readonly kind: 'push-failed'; readonly reason: 'storage' | 'metadata'; readonly error: unknown }
   /** Uploads that nobody went on with; with `dryRun` they only would have gone. */
   | { readonly kind: 'uploads-purged'; readonly uploads: number; readonly bytes: number; readonly dryRun: boolean };
 

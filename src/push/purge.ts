@@ -38,7 +38,7 @@ export function purgeUploads(deps: PurgeDeps, options: () => PurgeOptions): { st
     try {
       if (now.enabled) await purgeOnce(deps, now);
     } catch (error) {
-      deps.report({ kind: 'push-trouble', reason: 'metadata', error });
+      deps.report({ kind: 'push-failed', reason: 'metadata', error });
     }
     wait(now.interval);
   }

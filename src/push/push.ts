@@ -9,7 +9,7 @@ import type { PushMethod, PushReply, PushRequest, Pushing } from './request.ts';
 import { diskFull } from './room.ts';
 import { digestParameter, unknownUpload, Uploads } from './uploads.ts';
 
-export type { PushName, PushReply, PushRequest, PushTarget, PushTrace, Requester } from './request.ts';
+export type { PushMethod, PushName, PushReply, PushRequest, PushTarget, PushTrace, Requester } from './request.ts';
 export { BodyCut, type PushBody } from './body.ts';
 export type { PushDeps } from './deps.ts';
 
@@ -45,7 +45,10 @@ function startPushing(deps: PushDeps, request: PushRequest): Pushing {
   const takesPushes = route.hosted && route.push;
   if (isDeletion(request)) {
     if (!deps.mayDelete()) throw notAllowed(method, 'deleting is not enabled here (storage.delete.enabled)', takesPushes);
-  } else if (!takesPushes) throw notAllowed(method, `the route ${route.name} takes no pushes`, false);
+  } else if (!takesPushes) {
+    if (method === 'GET' || method === 'HEAD') throw unknownUpload();
+    throw notAllowed(method, `the route ${route.name} takes no pushes`, false);
+  }
   return { request, name, route, holder };
 }
 
@@ -112,7 +115,7 @@ function asRefusal({ report }: PushDeps, error: unknown): unknown {
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
   const isMetadata = error instanceof Error && error.name.startsWith('Metadata');
   if (code === undefined && !isMetadata) return error;
-  report({ kind: 'push-trouble', reason: isMetadata ? 'metadata' : 'storage', error });
+  report({ kind: 'push-failed', reason: isMetadata ? 'metadata' : 'storage', error });
   if (code === 'ENOSPC' || code === 'EDQUOT') return diskFull(error);
   const message = `the ${isMetadata ? 'metadata' : 'storage'} of this registry cannot be written now`;
   return new RegistryError('UNAVAILABLE', message, { status: 503, headers: { 'retry-after': '5' }, cause: error });

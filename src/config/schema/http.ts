@@ -38,5 +38,7 @@ export const http = z.strictObject({
   headers: mapOf(listOf(headerValue()), headerName).prefault({}).describe('Headers that are set on every answer.'),
   debug: debug.prefault({}),
   draintimeout: limit(0).prefault('25s').describe('How long running requests may take after SIGTERM.'),
-  stalltimeout: limit().prefault('60s').describe('How long a client may take no byte of a body before its connection is cut.'),
+  stalltimeout: limit()
+    .prefault('60s')
+    .describe('How long a client may take no byte of a body, or bring none, before its connection is cut.'),
 });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, flag, listOf, path, secret, target, text } from '../forms.ts';
+import { count, duration, flag, listOf, path, secret, target, text } from '../forms.ts';
 
 export const storage = z.strictObject({
   filesystem: z
@@ -7,6 +7,25 @@ export const storage = z.strictObject({
       rootdirectory: path()
         .prefault('/var/lib/registry')
         .describe('The directory that holds everything; relative to the configuration file.'),
+    })
+    .prefault({}),
+  delete: z
+    .strictObject({
+      enabled: flag()
+        .prefault('false')
+        .describe('Clients may delete what was pushed here, and let go of what is cached: tags, manifests, and blobs.'),
+    })
+    .prefault({}),
+  maintenance: z
+    .strictObject({
+      uploadpurging: z
+        .strictObject({
+          enabled: flag().prefault('true').describe('Uploads that nobody goes on with are dropped.'),
+          age: duration().prefault('168h').describe('After so long without a byte.'),
+          interval: duration().prefault('24h').describe('How often they are looked for.'),
+          dryrun: flag().prefault('false').describe('Only logs what would go.'),
+        })
+        .prefault({}),
     })
     .prefault({}),
 });

@@ -9,8 +9,8 @@ const ABANDONED_MS = 24 * 3600_000;
 export interface SweepDeps {
   readonly clock: Clock;
   readonly blobs: BlobStore;
-  /** Parts that are being filled here, whatever their age. */
-  readonly running: () => readonly (string | undefined)[];
+  /** Parts that are being filled, or uploaded to, whatever their age. */
+  readonly running: () => Promise<readonly (string | undefined)[]> | readonly (string | undefined)[];
 }
 
 /** Drops what crashes and given-up fills left behind, now and every hour (reliability.md, R41). */
@@ -36,9 +36,10 @@ export function sweepParts(deps: SweepDeps): { start(): void; stop(): void } {
 
 /** One pass; yields how many parts went. */
 export async function sweepOnce({ clock, blobs, running }: SweepDeps): Promise<number> {
-  const inUse = new Set(running());
+  const parts = await blobs.parts();
+  const inUse = new Set(await running());
   let removed = 0;
-  for (const { id, modified } of await blobs.parts()) {
+  for (const { id, modified } of parts) {
     if (inUse.has(id) || clock.now() - modified < ABANDONED_MS) continue;
     if (await blobs.removePart(id)) removed += 1;
   }

@@ -123,8 +123,6 @@ describe("the official registry's configuration", () => {
     });
     expect(config.warnings.map((warning) => warning.split(' ')[0])).toEqual([
       'storage.cache',
-      'storage.delete',
-      'storage.maintenance.uploadpurging',
       'http.secret',
       'redis',
       'proxy.ttl',
@@ -140,7 +138,6 @@ describe("the official registry's configuration", () => {
       'storage.filesystem.maxthreads',
       'storage.cache',
       'storage.tag',
-      'storage.delete',
       'redis',
       'proxy.ttl',
     ]);

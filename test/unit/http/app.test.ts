@@ -114,7 +114,9 @@ describe('routes', () => {
   });
 
   test('every route is listed beside the access it needs', () => {
-    expect(ROUTES.map(({ path, access }) => `${access} ${path}`)).toMatchSnapshot();
+    expect(
+      ROUTES.map((route) => `${route.access} ${'method' in route ? route.method : 'GET'} ${route.path}`),
+    ).toMatchSnapshot();
   });
 
   test('/readyz says no more than its status; /livez lives while it drains', async () => {
@@ -206,7 +208,7 @@ describe('errors', () => {
 
   test.each(['POST', 'PATCH', 'PUT', 'DELETE'])('[P13] %s under /v2/ is 405 with Allow', async (method) => {
     const edge = await startEdge();
-    for (const path of ['/v2/a/blobs/uploads/', '/v2/a/manifests/x', BLOB_PATH]) {
+    for (const path of ['/v2/a/blobs/uploads/', '/v2/a/manifests/x', BLOB_PATH, '/v2/a/tags/list', '/v2/']) {
       const reply = await edge.get(path, { method });
       expect([reply.status, reply.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
       expect(await reply.json()).toMatchObject({ errors: [{ code: 'UNSUPPORTED' }] });

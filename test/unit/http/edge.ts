@@ -6,6 +6,7 @@ import { parseDigest } from '../../../src/oci/digest.ts';
 import type { Lists } from '../../../src/pull/lists.ts';
 import { createNameParser } from '../../../src/pull/name.ts';
 import type { Pull } from '../../../src/pull/pull.ts';
+import type { Push } from '../../../src/push/push.ts';
 import type { Reply } from '../../../src/pull/reply.ts';
 import { newTrace } from '../../../src/pull/trace.ts';
 import { createApp, type AppOptions } from '../../../src/http/app.ts';
@@ -21,6 +22,12 @@ import { createFakeClock, type FakeClock } from '../../fakes/fake-clock.ts';
 export const DIGEST = parseDigest(`sha256:${'a'.repeat(64)}`)!;
 export const BLOB_PATH = `/v2/library/ubuntu/blobs/${DIGEST}`;
 export const STALL_MS = 60_000;
+
+/** What a mirror answers. */
+const refusingPush: Push = async ({ method }) => {
+  if (method === 'GET') throw new RegistryError('BLOB_UPLOAD_UNKNOWN', 'there is no such upload');
+  throw new RegistryError('UNSUPPORTED', 'nothing can be pushed here', { headers: { allow: 'GET, HEAD' } });
+};
 
 export interface EdgeOptions {
   readonly pull?: Pull;
@@ -78,6 +85,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
       pathPrefix: options.app?.pathPrefix ?? '',
     }),
     pull: options.pull ?? (() => Promise.reject(new RegistryError('BLOB_UNKNOWN', 'there is no such blob'))),
+    push: refusingPush,
     lists: { ...refusingLists, ...options.lists },
     showName: () => (holder) => holder,
     readiness: () => ({ ready: true, degraded: [] }),
@@ -95,6 +103,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
     newId,
     newTrace,
     clientKind: () => 'other',
+    stallMs: STALL_MS,
     headers: {},
     ...options.handler,
   });

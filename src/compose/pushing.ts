@@ -1,0 +1,62 @@
+import type { Notify } from '../push/events.ts';
+import { createPush, type Push } from '../push/push.ts';
+import { purgeUploads } from '../push/purge.ts';
+import type { HouseEvent } from '../observe/events.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Random } from '../system/random.ts';
+import { createAdmission } from './admission.ts';
+import type { Chains } from './chains.ts';
+import type { Pulling } from './pulling.ts';
+import { holderName, isDeadHolder, type Storage } from './storage.ts';
+
+export interface PushingDeps {
+  readonly system: { readonly clock: Clock; readonly random: Random };
+  readonly storage: Storage;
+  readonly chains: () => Chains;
+  readonly pulling: Pick<Pulling, 'askTaken'>;
+  readonly report: (event: HouseEvent) => void;
+  readonly notify: Notify;
+}
+
+export interface Pushing {
+  readonly push: Push;
+  /** Drops uploads that nobody goes on with, at intervals. */
+  purge(): void;
+  stop(): void;
+}
+
+/** The write path, wired. */
+export function createPushing({ system, storage, chains, pulling, report, notify }: PushingDeps): Pushing {
+  const { blobs, records } = storage;
+  const holder = holderName(system.random);
+  const router: Chains['router'] = (name) => chains().router(name);
+  const purging = purgeUploads({ clock: system.clock, blobs, records, report }, () => {
+    const { dryrun, ...purge } = chains().config.storage.uploadpurging;
+    return { ...purge, dryRun: dryrun };
+  });
+  return {
+    push: createPush({
+      ...system,
+      blobs,
+      records,
+      report,
+      notify,
+      holder,
+      isDead: isDeadHolder(holder),
+      router,
+      mayDelete: () => chains().config.storage.delete.enabled,
+      mayRead: (repository) => mayRead(chains(), repository),
+      admit: createAdmission({ records, router, askTaken: pulling.askTaken }),
+      adopt: () => Promise.resolve(),
+    }),
+    purge: () => purging.start(),
+    stop: () => purging.stop(),
+  };
+}
+
+/** Until access rules are built, whoever reaches this server may pull whatever a route leads to. */
+function mayRead({ router }: Chains, holder: string): boolean {
+  const slash = holder.indexOf('/');
+  const route = router({ registry: holder.slice(0, slash), repository: holder.slice(slash + 1) });
+  return route !== undefined && !route.deny && route.policy.open;
+}
