@@ -3,6 +3,7 @@ import { createLeases } from '../pull/fill/lease.ts';
 import { Blame } from '../pull/fill/sources.ts';
 import { Fills } from '../pull/fills.ts';
 import { Absences } from '../pull/absences.ts';
+import type { Adopt } from '../pull/adopt.ts';
 import { createLists, type Lists } from '../pull/lists.ts';
 import { Prover } from '../pull/prove.ts';
 import { createPull, type Pull, type PullRequest } from '../pull/pull.ts';
@@ -27,6 +28,8 @@ export interface Pulling {
   readonly lists: Lists;
   /** Whether an upstream answers a name that is to be pushed. */
   readonly askTaken: AskTaken;
+  /** Fetches what a pushed manifest needs and its chain has. */
+  readonly adopt: Adopt;
   readonly fills: Fills;
   /** Drops parts that nobody goes on with, now and every hour. */
   sweep(): void;
@@ -75,7 +78,7 @@ export function createPulling(
     absences,
     router: (name: { readonly registry: string; readonly repository: string }) => chains().router(name),
   };
-  const { pull, refresh, manifest, prefetch } = createPull(deps);
+  const { pull, refresh, manifest, adopt, prefetch } = createPull(deps);
   const lists = createLists({
     ...deps,
     fallbackTag: (name, tag, trace) => tagBytes(manifest, name, tag, trace),
@@ -93,6 +96,7 @@ export function createPulling(
     refresh,
     lists,
     askTaken: createAskTaken(deps),
+    adopt,
     fills,
     sweep: () => sweeping.start(),
     rerouted() {

@@ -13,7 +13,7 @@ export interface PushingDeps {
   readonly system: { readonly clock: Clock; readonly random: Random };
   readonly storage: Storage;
   readonly chains: () => Chains;
-  readonly pulling: Pick<Pulling, 'askTaken'>;
+  readonly pulling: Pick<Pulling, 'askTaken' | 'adopt'>;
   readonly report: (event: HouseEvent) => void;
   readonly notify: Notify;
 }
@@ -47,7 +47,7 @@ export function createPushing({ system, storage, chains, pulling, report, notify
       mayDelete: () => chains().config.storage.delete.enabled,
       mayRead: (repository) => mayRead(chains(), repository),
       admit: createAdmission({ records, router, askTaken: pulling.askTaken }),
-      adopt: () => Promise.resolve(),
+      adopt: ({ name, request }, needs) => pulling.adopt(name, needs, request.signal),
     }),
     purge: () => purging.start(),
     stop: () => purging.stop(),

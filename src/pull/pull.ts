@@ -2,6 +2,7 @@ import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
 import { referenceText } from '../oci/reference.ts';
 import { UpstreamError } from '../upstream/upstream.ts';
+import { createAdopt, type Adopt } from './adopt.ts';
 import { blobAnswer, blobUncached, blobUnrecorded, type BlobAnswer } from './blob.ts';
 import { missStatus, type Source } from './cache-status.ts';
 import { CHAIN_DEADLINE_MS } from './chain.ts';
@@ -46,6 +47,8 @@ export interface Pulls {
   readonly manifest: (request: PullRequest) => Promise<ManifestAnswer | ManifestRefusal>;
   /** Asks upstream for a tag, whatever its age. */
   readonly refresh: (request: PullRequest) => Promise<ManifestAnswer>;
+  /** Fetches what a pushed manifest needs and its chain has. */
+  readonly adopt: Adopt;
   /** What is filled before anybody asks for it. */
   readonly prefetch: Pick<Prefetch, 'clear' | 'stop'>;
 }
@@ -53,7 +56,9 @@ export interface Pulls {
 export function createPull(deps: PullDeps): Pulls {
   const fetches: Manifests = new Collapse(deps.clock);
   const tags = new Tags(deps, fetches);
-  const prefetch = new Prefetch(deps, (pulling, digest) => manifestByDigest(deps, fetches, pulling, digest));
+  const byDigest = (pulling: Pulling, digest: Digest): Promise<ManifestAnswer | ManifestRefusal> =>
+    manifestByDigest(deps, fetches, pulling, digest);
+  const prefetch = new Prefetch(deps, byDigest);
   const byChain = (pulling: Pulling, { reference }: ManifestTarget): Promise<ManifestAnswer | ManifestRefusal> =>
     pulling.route.policy.offline
       ? manifestOffline(deps, pulling, reference)
@@ -75,6 +80,7 @@ export function createPull(deps: PullDeps): Pulls {
 
   return {
     prefetch,
+    adopt: createAdopt(deps, byDigest),
     async pull(request) {
       const { target } = request;
       const pulling = startPulling(deps, request);

@@ -408,3 +408,56 @@ describe('whether a name is taken', () => {
     expect(await offline.askTaken(name)).toBe('unknown');
   });
 });
+
+describe('[decision 11] what a pushed manifest needs and its chain has', () => {
+  const [registry, repository] = ['docker.io', 'acme/app'];
+  const name = { registry, repository };
+  const layer = theirs.layers[0]!;
+  const needOf = ({ digest, size }: typeof layer, mediaType = 'application/octet-stream') => ({ digest, size, mediaType });
+  const { signal } = new AbortController();
+
+  test('is fetched, so that it is held and linked: blobs and manifests', async () => {
+    const { house } = await houseOf(MIXED);
+    await house.pulls.adopt(name, [needOf(layer), needOf(theirs.top, theirs.top.mediaType)], signal);
+    for (const digest of [layer.digest, theirs.top.digest]) {
+      expect(await house.records.link(HOLDER, digest)).toMatchObject({ by: 'upstream' });
+      expect((await house.records.blob(digest))?.state).toBe('held');
+    }
+    await pushManifest(house, HOLDER, ['1'], theirs.top, [layer.digest]);
+    expect(await house.records.link(HOLDER, layer.digest)).toMatchObject({ by: 'push' });
+  });
+
+  test('is proven where another repository has brought the bytes, or is bringing them', async () => {
+    const { house } = await houseOf(MIXED);
+    await bytesOf(await house.blob('other/app', layer.digest));
+    await settle(60);
+    await house.pulls.adopt(name, [needOf(layer)], signal);
+    expect(await house.records.link(HOLDER, layer.digest)).toMatchObject({ by: 'upstream' });
+    const running = (await houseOf(MIXED)).house;
+    const reply = running.blob('other/app', layer.digest);
+    await running.pulls.adopt(name, [needOf(layer)], signal);
+    expect(await running.records.link(HOLDER, layer.digest)).toMatchObject({ by: 'upstream' });
+    await bytesOf(await reply);
+  });
+
+  test('is left out where nobody has it; trouble is told', async () => {
+    const { house, hub } = await houseOf(MIXED);
+    const none = randomBlob(10);
+    await house.pulls.adopt(name, [needOf(none)], signal);
+    expect(await house.records.link(HOLDER, none.digest)).toBeUndefined();
+    hub.say(() => trouble('hub'));
+    expect(await refusalOf(house.pulls.adopt(name, [needOf(layer)], signal))).toBe('502 UNAVAILABLE');
+    expect(await refusalOf(house.pulls.adopt(name, [needOf(theirs.top, theirs.top.mediaType)], signal))).toBe(
+      '502 UNAVAILABLE',
+    );
+  });
+
+  test('is not asked for once the repository is ours, or where there is nobody to ask', async () => {
+    const { house, hub } = await pushed(MIXED);
+    await house.pulls.adopt(name, [needOf(layer)], signal);
+    expect(hub.asked).toEqual([]);
+    const alone = await houseOf(ALONE);
+    await alone.house.pulls.adopt(name, [needOf(layer)], signal);
+    expect(await alone.house.records.link(HOLDER, layer.digest)).toBeUndefined();
+  });
+});
