@@ -12,6 +12,9 @@ export const LOOK_MS = 1_000;
 /** Between two tries below the threshold, on average. */
 const AGAIN_MS = 100;
 
+/** How long a place may lead to no event before it is given up: its writer may be at work, or have died. */
+const EMPTY_MS = 5_000;
+
 /** How long a delivery that runs may go on once delivering is to stop. */
 const STOP_MS = 2_000;
 
@@ -43,6 +46,8 @@ export class Delivery {
   #told: Waiting | undefined;
   /** Monotonic: the endpoint is left alone until then. */
   #notBefore = 0;
+  /** The place that leads to no event, and since when, monotonic. */
+  #empty: { readonly number: number; readonly since: number } | undefined;
   #woken = false;
   #wake: () => void = () => undefined;
   #running: Promise<void> | undefined;
@@ -88,7 +93,7 @@ export class Delivery {
       const leftMs = this.#notBefore - clock.monotonic();
       if (leftMs > 0) return Math.min(leftMs, LOOK_MS);
       const head = await outbox.head(endpoint.name);
-      if (head === undefined) return LOOK_MS;
+      if (head === undefined || this.#isBeingWritten(head)) return LOOK_MS;
       if (!this.#isTold(head) && !(await this.#tell(head))) return 0;
       await outbox.remove(endpoint.name, head);
       this.#told = undefined;
@@ -97,6 +102,13 @@ export class Delivery {
       report({ kind: 'notifications-unreachable', error });
       return LOOK_MS;
     }
+  }
+
+  #isBeingWritten({ number, event }: Waiting): boolean {
+    if (event !== undefined) return false;
+    const now = this.#options.clock.monotonic();
+    if (this.#empty?.number !== number) this.#empty = { number, since: now };
+    return now - this.#empty.since < EMPTY_MS;
   }
 
   #isTold({ repository, event }: Waiting): boolean {
