@@ -29,6 +29,7 @@ export const ROUTES = [
   { method: 'POST', path: '/v2/:name{.+}/blobs/uploads', access: 'push', name: 'upload' },
   { method: 'POST', path: '/v2/:name{.+}/blobs/uploads/', access: 'push', name: 'upload' },
   { path: '/v2/:name{.+}/blobs/uploads/:session', access: 'push', name: 'upload' },
+  { method: 'POST', path: '/v2/:name{.+}/blobs/uploads/:session', access: 'push', name: 'upload' },
   { method: 'PATCH', path: '/v2/:name{.+}/blobs/uploads/:session', access: 'push', name: 'upload' },
   { method: 'PUT', path: '/v2/:name{.+}/blobs/uploads/:session', access: 'push', name: 'upload' },
   { method: 'DELETE', path: '/v2/:name{.+}/blobs/uploads/:session', access: 'push', name: 'upload' },

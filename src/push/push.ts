@@ -44,10 +44,15 @@ function startPushing(deps: PushDeps, request: PushRequest): Pushing {
   if (route.deny) throw new RegistryError('DENIED', `${holder} is denied here by the route ${route.name}`);
   const takesPushes = route.hosted && route.push;
   if (isDeletion(request)) {
-    if (!deps.mayDelete()) throw notAllowed(method, 'deleting is not enabled here (storage.delete.enabled)', takesPushes);
+    if (!deps.mayDelete())
+      throw notAllowed(
+        method,
+        'deleting is not enabled here (storage.delete.enabled)',
+        takesPushes && request.target.kind === 'manifest' ? 'GET, HEAD, PUT' : undefined,
+      );
   } else if (!takesPushes) {
     if (method === 'GET' || method === 'HEAD') throw unknownUpload();
-    throw notAllowed(method, `the route ${route.name} takes no pushes`, false);
+    throw notAllowed(method, `the route ${route.name} takes no pushes`);
   }
   return { request, name, route, holder };
 }
@@ -71,9 +76,7 @@ async function answer(deps: PushDeps, uploads: Uploads, pushing: Pushing): Promi
 
 /** A mount that is not made is an upload that begins (OCI distribution-spec, "Mounting a blob from another repository"). */
 async function begin(deps: PushDeps, uploads: Uploads, pushing: Pushing): Promise<PushReply> {
-  const { method, query } = pushing.request;
-  if (method === 'GET' || method === 'HEAD') throw unknownUpload();
-  if (method !== 'POST') throw notAllowed(method, 'an upload begins with POST', true, 'POST');
+  const { query } = pushing.request;
   const digest = digestParameter(query, 'mount');
   const mounted = digest === undefined ? undefined : await mountBlob(deps, pushing, digest, query.get('from') ?? undefined);
   return mounted ?? uploads.begin(pushing);
@@ -96,13 +99,13 @@ async function goOn(uploads: Uploads, pushing: Pushing, session: string): Promis
     case 'DELETE':
       return uploads.cancel(pushing, session);
     case 'POST':
-      throw notAllowed(method, 'an upload goes on with PATCH or PUT', true, UPLOAD_METHODS);
+      throw notAllowed(method, 'an upload goes on with PATCH or PUT', UPLOAD_METHODS);
   }
 }
 
 /** RFC 9110 15.5.6: with what is allowed here. */
-function notAllowed(method: PushMethod, why: string, writes: boolean, allow?: string): RegistryError {
-  const headers = { allow: allow ?? (writes ? 'GET, HEAD, PUT' : 'GET, HEAD') };
+function notAllowed(method: PushMethod, why: string, allow = 'GET, HEAD'): RegistryError {
+  const headers = { allow };
   return new RegistryError('UNSUPPORTED', `${method} is not supported: ${why}`, { headers });
 }
 
