@@ -68,6 +68,10 @@ export function askHedged<T>(
   };
 
   return new Promise((resolve, reject) => {
+    const giveUp = (error: unknown): void => {
+      timer?.cancel();
+      reject(error as Error);
+    };
     const start = (upstream: Upstream): void => {
       running.add(upstream);
       question(upstream).then((outcome) => {
@@ -76,7 +80,7 @@ export function askHedged<T>(
         if (outcome?.said.kind !== 'found' && running.size > 0) return;
         timer?.cancel();
         resolve({ outcomes: [...outcomes], lost: [...running][0] });
-      }, reject);
+      }, giveUp);
     };
     const timer = second === undefined ? undefined : clock.after(patienceMs(first, request), () => start(second));
     start(first);

@@ -153,9 +153,15 @@ export class Breaker {
       if (this.#state.kind === 'half-open' && this.#state.trying) return this.#probeLater(); // The trial tells more.
       if (error === undefined) return isOpen ? this.#vouched() : this.#closeOnProbation();
       // One that answers, if only with errors, may fail at this question alone: a request a minute finds out.
-      if (isOpen && error.status !== undefined && this.#openedFor === OPEN_MS_MAX) return this.#change(HALF_OPEN());
+      if (error.status !== undefined && this.#openedFor === OPEN_MS_MAX) return this.#onTrial();
       this.#open(error);
     });
+  }
+
+  /** A spare one gets no request to find out, so it is asked on as well. */
+  #onTrial(): void {
+    if (this.#state.kind === 'open') this.#change(HALF_OPEN());
+    this.#later(this.#jittered(this.#openedFor), () => (this.#isIdle() ? undefined : this.#probe()));
   }
 
   #vouched(): void {

@@ -1,5 +1,6 @@
 import type { Ask } from './ask.ts';
 import type { Breaker } from './breaker.ts';
+import { CredentialsRefused } from './refusals.ts';
 import { UpstreamError, type UpstreamErrorReason } from './upstream.ts';
 
 /** Only trouble in getting an answer counts: a body that breaks later is resumed, and says nothing of the next request. */
@@ -11,8 +12,9 @@ export function withBreaker(ask: Ask, breaker: Breaker): Ask {
       attempt.succeeded();
       return answer;
     } catch (error) {
-      // Our own queue, or the caller's leaving, says nothing of the upstream.
-      if (!(error instanceof UpstreamError) || error.reason === 'ratelimit') attempt.abandoned();
+      // What is known of a secret, our own queue, or the caller's leaving says nothing of the upstream: nobody asked it.
+      if (error instanceof CredentialsRefused) attempt.abandoned();
+      else if (!(error instanceof UpstreamError) || error.reason === 'ratelimit') attempt.abandoned();
       else if (isTrouble(error)) attempt.failed(error);
       else attempt.succeeded();
       throw error;
@@ -20,7 +22,7 @@ export function withBreaker(ask: Ask, breaker: Breaker): Ask {
   };
 }
 
-/** A wrong answer shows that the upstream is there; so does the refusal of our password. */
+/** A wrong answer shows that the upstream is there; so does a challenge that cannot be met. */
 const HARMLESS: ReadonlySet<UpstreamErrorReason> = new Set(['auth', 'verify']);
 
 /** 508: it is well, and asks us in turn (RFC 5842 7.2). */

@@ -141,10 +141,17 @@ export function unlessPaused(ask: Ask, pause: Pause): Ask {
 
 /** After a 429, questions of that kind wait; whoever hears it is told how long. */
 export function withPause(ask: Ask, pause: Pause): Ask {
+  /** What a GET was refused. HEADs are free at such a registry, and that one is answered does not say that there is more. */
+  const spent = new Set<Kind>();
   return unlessPaused(async (request, signal) => {
     const answer = await ask(request, signal);
-    if (answer.kind === 'limited') return { ...answer, retryAfterSeconds: pause.begin(request.kind, answer.retryAfterSeconds) };
-    pause.end(request.kind);
+    const { kind, method } = request;
+    if (answer.kind === 'limited') {
+      if (method === 'GET') spent.add(kind);
+      return { ...answer, retryAfterSeconds: pause.begin(kind, answer.retryAfterSeconds) };
+    }
+    if (method === 'GET') spent.delete(kind);
+    if (!spent.has(kind)) pause.end(kind);
     return answer;
   }, pause);
 }

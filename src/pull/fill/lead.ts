@@ -122,7 +122,8 @@ export class Lead {
       const own = pieces?.take(this.#growing.written);
       const second = this.#job.hedge ? sources.following() : undefined;
       const { supplied, refused } = await this.#asker.ask(upstream, second, own);
-      for (const each of refused) sources.refused(each);
+      // In the order of their turns, whoever was the first to say so: else it is the second's turn again, and not the third's.
+      for (const each of [upstream, second]) if (each !== undefined && refused.includes(each)) sources.refused(each);
       if (supplied === undefined) continue;
       sources.supplied(supplied.upstream);
       // Whoever ignores ranges sends everything: then that is how it comes.

@@ -81,6 +81,17 @@ describe('[hedge] the next upstream is asked beside a slow one', () => {
     expect(await ask()).toEqual({ said: ['a absent 10'], lost: undefined, asked: [1, 0] });
   });
 
+  test('who leaves takes the question to the second along', async () => {
+    const { clock, a, b } = world({ afterMs: 0, said: 'hang' }, { afterMs: 0, said: FOUND });
+    const leaving = new AbortController();
+    const hedged = { first: a, second: b, request: REQUEST, signal: leaving.signal, remainingMs: () => 10_000 };
+    const asking = askHedged(clock, hedged, async () => 'x');
+    leaving.abort(new Error('left'));
+    await expect(asking).rejects.toThrow('left');
+    await clock.advance(1000);
+    expect([b.asked.length, clock.pending()]).toEqual([0, 0]);
+  });
+
   test('one that never answers is a time-out of its own', async () => {
     const { ask } = world({ afterMs: 0, said: 'hang' }, { afterMs: 5, said: ABSENT });
     expect(await ask()).toMatchObject({ said: ['b absent 5', 'a failed 10000'] });
@@ -116,6 +127,19 @@ describe('[hedge] on the request path', () => {
     expect(fast.asked).toEqual([]);
     await house.clock.advance(30_000);
     expect(await refused).toMatchObject({ status: 504 });
+  });
+
+  test('a refusal of the second that overtakes the first one’s does not hide the third', async () => {
+    const slow = createScriptedPort('slow', async () => (await sleep(house.clock, 400), ABSENT));
+    slow.stand({ usualMs: 50 });
+    const [fast, last] = [createScriptedPort('fast', () => ABSENT), createScriptedPort('last', () => ({ bytes }))];
+    const house = await createHouse({ chain: [slow, fast, last], policy: { hedge: true } });
+    const pulling = house.blob('a/b', digest);
+    await settle();
+    await house.clock.advance(60);
+    await house.clock.advance(400);
+    expect(Buffer.compare(await bytesOf(await pulling), bytes)).toBe(0);
+    expect([slow, fast, last].map((port) => port.asked.length)).toEqual([1, 1, 1]);
   });
 
   test('a body of the second that breaks goes on there, and at the first when it breaks in vain', async () => {

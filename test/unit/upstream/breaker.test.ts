@@ -5,6 +5,7 @@ import { createFakeClock } from '../../fakes/fake-clock.ts';
 import { createSeededRandom } from '../../fakes/seeded-random.ts';
 import { Breaker, type Attempt } from '../../../src/upstream/breaker.ts';
 import type { UpstreamEvent } from '../../../src/upstream/events.ts';
+import { CredentialsRefused } from '../../../src/upstream/refusals.ts';
 import { UpstreamError, type UpstreamAnswer } from '../../../src/upstream/upstream.ts';
 import { withBreaker } from '../../../src/upstream/with-breaker.ts';
 import { never, wantManifest } from './servers.ts';
@@ -188,6 +189,20 @@ describe('the breaker', () => {
     expect(breaker.isClosed()).toBe(true);
   });
 
+  test.each([
+    ['while it is checked', 10_000, 24 * 60],
+    ['while somebody may have a use for it', undefined, 5],
+  ])('one that answered with errors for long is found again without a request, %s', async (_when, checkMs, minutes) => {
+    const { clock, breaker, breakIt, probed } = breakerWith({ fraction: 0.5, ...(checkMs === undefined ? {} : { checkMs }) });
+    probed.there = failure('status', 503);
+    await breakIt();
+    await clock.advance(minutes * 60_000);
+    expect(breaker.isClosed()).toBe(false);
+    probed.there = undefined;
+    await clock.advance(3 * 60_000);
+    expect(breaker.isClosed()).toBe(true);
+  });
+
   test('one that nobody has a use for is not probed for ever: the next request is its trial', async () => {
     const { clock, breakIt, probed, attempt, breaker } = breakerWith();
     probed.there = failure('connect');
@@ -210,6 +225,19 @@ describe('the breaker', () => {
       await attempt(failure('status', 508));
     }
     expect(breaker.isClosed()).toBe(true);
+  });
+
+  test('a secret that is known to be refused says nothing of the upstream, which nobody asked', async () => {
+    const { clock, breaker, attempt } = breakerWith();
+    const refused = new CredentialsRefused('hub', 'auth', 'hub refused our credentials (401)', { status: 401 });
+    for (let turn = 0; turn < 5; turn++) {
+      await attempt(refused);
+      await attempt(failure('connect'));
+    }
+    expect(breaker.isClosed()).toBe(false);
+    await clock.advance(6001);
+    await attempt(refused);
+    expect(breaker.isClosed()).toBe(false);
   });
 
   test('one that is not used any more is neither probed nor passed over for ever', async () => {

@@ -74,6 +74,36 @@ describe('[R11] after a 429', () => {
     expect(await manifest()).toEqual(limited(60));
   });
 
+  test('a HEAD that costs nothing does not make a spent limit be looked at each minute', async () => {
+    const clock = createFakeClock();
+    const pause = createPause({ clock, memory: createProcessMemory(), key: 'hub' });
+    const ask = withPause(async ({ method }) => (method === 'GET' ? limited(6 * 3600) : ABSENT), pause);
+    const waits: number[] = [];
+    for (let turn = 0; turn < 5; turn++) {
+      expect(await ask(wantManifest({ method: 'HEAD' }), never)).toEqual(ABSENT);
+      const { retryAfterSeconds } = (await ask(wantManifest(), never)) as { retryAfterSeconds: number };
+      waits.push(retryAfterSeconds);
+      await clock.advance(retryAfterSeconds * 1000);
+    }
+    expect(waits).toEqual([60, 120, 240, 480, 900]);
+  });
+
+  test('one to HEADs is over with the first HEAD that is answered', async () => {
+    const clock = createFakeClock();
+    const pause = createPause({ clock, memory: createProcessMemory(), key: 'hub' });
+    let said: UpstreamAnswer = limited(3600);
+    const ask = withPause(async () => said, pause);
+    const head = (): Promise<UpstreamAnswer> => ask(wantManifest({ method: 'HEAD' }), never);
+    for (const wait of [60, 120]) {
+      expect(await head()).toEqual(limited(wait));
+      await clock.advance(wait * 1000);
+    }
+    said = ABSENT;
+    await head();
+    said = limited(3600);
+    expect(await head()).toEqual(limited(60));
+  });
+
   test('a Retry-After of 0 still is a pause', async () => {
     const { say, manifest, asked } = paused();
     say(limited(0));
