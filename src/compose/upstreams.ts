@@ -135,7 +135,7 @@ function common(config: Config, { version, pseudonym, use = 'quota' }: UpstreamS
 /** The shortest `authttl` of the routes that lead there. */
 function proofMsOf(config: Config, name: string): number {
   const ttls = config.routes.filter(({ upstreams }) => upstreams.includes(name)).map(({ policy }) => policy.authttl);
-  return Math.min(15 * 60_000, ...ttls);
+  return ttls.length === 0 ? 15 * 60_000 : Math.min(...ttls);
 }
 
 function upstreamOptions(upstream: UpstreamConfig, deps: UpstreamSetDeps) {

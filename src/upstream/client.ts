@@ -30,7 +30,7 @@ import { withBreaker } from './with-breaker.ts';
 import { withLatency } from './with-latency.ts';
 import { orLimited, withConcurrency } from './with-concurrency.ts';
 import { createPause, unlessPaused, withPause } from './with-pause.ts';
-import { createProcessMemory, withQuota, type Memory } from './with-quota.ts';
+import { createProcessMemory, memoryOf, withQuota, type Memory } from './with-quota.ts';
 
 /** One upstream of the configuration. Everything but name and url has the contract's default. */
 export interface UpstreamOptions {
@@ -172,7 +172,8 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
   };
 
   const isQuota = options.credentials !== undefined && options.use !== 'all';
-  const memory = deps.memory ?? createProcessMemory();
+  // The name may be given to another address, of which nothing is known then: neither who may read there, nor what is spent.
+  const memory = memoryOf(`${options.url.href} ${options.path ?? ''}`, deps.memory ?? createProcessMemory());
   const budgets = deps.budgets ?? createBudgets(clock);
   const face = (who: string, credentials: CredentialsProvider, isShown: () => boolean): Face => ({
     signIn: signInWith(credentials),

@@ -9,7 +9,8 @@ export interface Refusals {
   check(credentials: Credentials, scopes: readonly string[], asker: AbortSignal): void;
   /** Whether {@link check} threw, or would, with these: for these scopes, or at all. */
   isRefused(credentials: Credentials, scopes?: readonly string[]): boolean;
-  accepted(who: Signer): void;
+  /** `scopes`: what it got, where that was a token. */
+  accepted(who: Signer, scopes?: readonly string[]): void;
   /** Yields what to throw. `scopes`: what was asked for, where a token was. */
   refused(who: Signer, scopes: readonly string[] | undefined, status: number): CredentialsRefused;
   /** No credentials were to be had at all, which is no better. Yields what to throw. */
@@ -83,8 +84,9 @@ export function createRefusals({ upstream, clock, report }: RefusalsOptions): Re
       const print = fingerprint(credentials);
       return refused.has(print) || refused.has(scopedKey(print, scopes));
     },
-    accepted({ fingerprint: print, account }) {
+    accepted({ fingerprint: print, account }, scopes = []) {
       refused.delete(print);
+      refused.delete(scopedKey(print, scopes));
       judge(account, print, true, '');
     },
     refused(who, scopes, status) {

@@ -128,7 +128,7 @@ export function createSignIn(options: SignInOptions): SignIn {
     const answer = await options.tokens.get(request, signal);
     switch (answer.kind) {
       case 'token':
-        if (credentials !== undefined && !isHeld) refusals.accepted(signerOf(credentials));
+        if (credentials !== undefined && !isHeld) refusals.accepted(signerOf(credentials), want.scopes);
         return {
           kind: 'pass',
           authorization: `Bearer ${answer.token}`,

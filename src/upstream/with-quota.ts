@@ -87,7 +87,9 @@ function asPublic(answer: UpstreamAnswer): UpstreamAnswer {
 async function isProven(options: QuotaOptions, key: string): Promise<boolean> {
   try {
     const record = await options.memory.recall(key);
-    return record !== undefined && record.until > options.clock.now();
+    const leftMs = (record?.until ?? 0) - options.clock.now();
+    // More is left than any proof lasts: a clock has jumped, or proofs lasted for longer then.
+    return leftMs > 0 && leftMs <= options.proofMs;
   } catch {
     // Not to be found out: prove it again.
     return false;
@@ -100,6 +102,14 @@ async function keep(options: QuotaOptions, key: string): Promise<void> {
   } catch {
     // The next request proves it again.
   }
+}
+
+/** What is remembered of one place, told apart from what is remembered of others. */
+export function memoryOf(place: string, memory: Memory): Memory {
+  return {
+    recall: (key) => memory.recall(`${key} at ${place}`),
+    keep: (key, record) => memory.keep(`${key} at ${place}`, record),
+  };
 }
 
 /** For as long as the process lives, for so many keys. */

@@ -8,18 +8,22 @@ import { systemClock } from '../../src/system/clock.ts';
 import { nodeDisk } from '../../src/system/node-disk.ts';
 import { systemRandom } from '../../src/system/random.ts';
 import { runProgram } from '../../src/system/run-program.ts';
+import { createFakeClock } from '../fakes/fake-clock.ts';
 import { createScriptedUpstream, type ScriptedUpstream } from '../fakes/scripted-upstream.ts';
 
 let upstream: ScriptedUpstream;
 afterEach(() => upstream.close());
 
 /** One upstream, signed in to as `me`, or otherwise. */
-async function configWith(account: string | Readonly<Record<string, unknown>>): Promise<Config> {
+async function configWith(
+  account: string | Readonly<Record<string, unknown>>,
+  policy: Readonly<Record<string, unknown>> = {},
+): Promise<Config> {
   const settings = {
     upstreams: {
       corp: { url: upstream.url, ...(typeof account === 'string' ? { username: 'me', password: account } : account) },
     },
-    routes: [{ match: 'docker.io/**', upstreams: ['corp'] }],
+    routes: [{ match: 'docker.io/**', upstreams: ['corp'], ...policy }],
   };
   const readConfig = (path: string): Promise<string> =>
     path === '/c.yml' ? Promise.resolve(JSON.stringify(settings)) : readFile(path, 'utf8');
@@ -68,3 +72,32 @@ test('explain asks each upstream of the chain once, as it is written: not again 
   expect(view?.chain.map(({ name }) => name)).toEqual(['corp']);
   await chains.upstreams.close();
 });
+
+test.each([
+  ['1m', 2, 2],
+  ['2h', 119, 1],
+])(
+  'authttl: %s is how long it is believed that what the account pays for can be read without',
+  async (authttl, later, proofs) => {
+    upstream = await createScriptedUpstream();
+    upstream.image('library/alpine', '1');
+    const clock = createFakeClock();
+    const system = { clock, random: systemRandom, disk: nodeDisk, run: runProgram };
+    const deps = { ...system, report: () => undefined, memoryOf: () => undefined };
+    const { upstreams } = createChains(await configWith('p', { authttl }), { ...deps, env: {}, version: 'test' });
+    const ask = {
+      kind: 'manifest',
+      method: 'GET',
+      registry: 'docker.io',
+      repository: 'library/alpine',
+      reference: '1',
+    } as const;
+    for (const minutes of [0, later]) {
+      await clock.advance(minutes * 60_000);
+      const answer = await upstreams.byName.get('corp')?.ask(ask, new AbortController().signal);
+      if (answer?.kind === 'found') answer.body?.close();
+    }
+    expect(upstream.seen('manifest').filter(({ method }) => method === 'HEAD').length).toBe(proofs);
+    await upstreams.close();
+  },
+);

@@ -148,6 +148,24 @@ test('a token that outlives the secret goes on serving, and proves nothing of th
   expect([server.signIns(), upstream.status().credentialsValid]).toEqual([2, false]);
 });
 
+test('what a secret was refused for once is forgotten when it gets it: later sign-ins refuse nobody meanwhile', async () => {
+  const clock = createFakeClock();
+  const server = await registry();
+  server.good.set('ann', 'pw');
+  const upstream = upstreamOf(server, { credentials: async () => account('ann', 'pw'), use: 'all' }, { clock });
+  const ask = (repository = 'acme/r'): Promise<string> =>
+    outcome(upstream.ask(wantManifest({ repository }), new AbortController().signal));
+  expect(await ask('acme/known')).toBe('found');
+  server.answerWith = (response) => json(response, 403, {});
+  expect(await ask()).toBe('hub refused our credentials (403)');
+  server.answerWith = undefined;
+  await clock.advance(5 * MINUTES);
+  expect(await ask()).toBe('found');
+  // Tokens live for a minute here.
+  await clock.advance(5 * MINUTES);
+  expect(await Promise.all([ask(), ask(), ask()])).toEqual(['found', 'found', 'found']);
+});
+
 describe('of two accounts of one registry', () => {
   const either: CredentialsProvider = async (repository) =>
     repository.startsWith('library/b') ? account('ben', 'good') : account('ann', 'bad');

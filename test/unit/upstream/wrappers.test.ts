@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { createFakeClock } from '../../fakes/fake-clock.ts';
+import type { CredentialsProvider } from '../../../src/upstream/credentials.ts';
 import { UpstreamError, type UpstreamAnswer } from '../../../src/upstream/upstream.ts';
 import { createProcessMemory, withQuota, type Memory } from '../../../src/upstream/with-quota.ts';
 import {
@@ -10,6 +11,7 @@ import {
   notFound,
   readAll,
   sendBlob,
+  sendManifest,
   serve,
   upstreamOf,
   wantBlob,
@@ -75,6 +77,30 @@ describe('use: quota', () => {
     await clock.advance(900_001);
     await ask(wantBlob(), never);
     expect(asked.slice(3)).toEqual(['anonymous HEAD blob', 'signed GET blob']);
+  });
+
+  test('a clock that jumped back makes no proof last longer', async () => {
+    const { ask, asked, clock } = quota(async () => FOUND);
+    await ask(wantManifest(), never);
+    clock.jump(-10 * 365 * 86_400_000);
+    await ask(wantManifest(), never);
+    expect(asked.filter((line) => line.startsWith('anonymous')).length).toBe(2);
+  });
+
+  test('what one address shows to anybody proves nothing of another to which the upstream’s name is given', async () => {
+    const memory = createProcessMemory();
+    const credentials: CredentialsProvider = async () => ({ kind: 'password', username: 'ann', password: 'pw' });
+    const open = await serve((_request, response) => sendManifest(response));
+    const closed = await serve((request, response) =>
+      request.headers.authorization === undefined
+        ? void response.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end()
+        : sendManifest(response),
+    );
+    expectFound(await upstreamOf(open, { credentials }, { memory }).ask(wantManifest(), never)).body?.close();
+    expect(await upstreamOf(closed, { credentials }, { memory }).ask(wantManifest(), never)).toMatchObject({ kind: 'absent' });
+    const below = { credentials, path: 'project' };
+    await upstreamOf(open, below, { memory }).ask(wantManifest(), never);
+    expect(open.hits('HEAD /v2/project/')).toBe(1);
   });
 
   test('what cannot is not asked for with them', async () => {
