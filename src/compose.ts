@@ -45,10 +45,10 @@ export async function startServer(config: Config, options: StartOptions): Promis
     onBlobs: (action, seconds) => metrics.record('registry_storage_action_seconds', { driver: 'filesystem', action }, seconds),
     onMetadata: (op, seconds) => metrics.record('entrepot_metadata_seconds', { op }, seconds),
   });
+  let notifier: Notifier | undefined;
   try {
     // Log, metrics and whoever else listens: every room reports through this one function.
     let chains: Chains | undefined;
-    let notifier: Notifier | undefined;
     const recent = createRecent(clock);
     const observe: Report = createReporter({
       log,
@@ -94,6 +94,8 @@ export async function startServer(config: Config, options: StartOptions): Promis
     const pulling = createPulling(system, storage, () => current, report);
     const notifications = createNotifier({ system, storage, chains: () => current, report });
     notifier = notifications;
+    // Before the doors open: whatever comes in by them is told.
+    await notifications.apply(config);
     const pushing = createPushing({
       system,
       storage,
@@ -135,7 +137,6 @@ export async function startServer(config: Config, options: StartOptions): Promis
     await condition.start();
     pulling.sweep();
     pushing.purge();
-    await notifications.apply(config);
 
     return {
       addresses: edge.addresses,
@@ -156,6 +157,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       drain: () => drain({ edge, condition, pulling, pushing, notifications, storage, chains: () => current, report }),
     };
   } catch (error) {
+    await notifier?.stop();
     await storage.close();
     throw error;
   }

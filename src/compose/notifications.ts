@@ -14,8 +14,6 @@ import { holderName, isDeadHolder, type Storage } from './storage.ts';
 
 /** Pulls that may wait to be looked up; a store that hangs must not make them pile up. */
 const PULLS_WAITING_MAX = 10_000;
-/** As the official registry names the type of blobs, of which it knows no other. */
-const BLOB_TYPE = 'application/octet-stream';
 
 export interface NotifierDeps {
   readonly system: { readonly clock: Clock; readonly random: Random };
@@ -92,7 +90,7 @@ export function createNotifier({ system, storage, chains, report }: NotifierDeps
       ...pull,
       action: 'pull',
       repository: showName(event.host)(pull.holder) ?? pull.holder,
-      mediaType: pull.kind === 'blob' ? BLOB_TYPE : link?.mediaType,
+      mediaType: link?.mediaType,
       references,
       address: address && `${address}${config.http.prefix}`,
       request: {

@@ -9,8 +9,9 @@ export interface Change {
   readonly holder: string;
   /** The repository by the name under which the client's Host can pull it. */
   readonly repository: string;
-  /** `undefined` where a tag alone was deleted. */
+  /** Of a deleted tag: what it pointed to, where that is known; it is not told. */
   readonly digest?: Digest | undefined;
+  /** Of a blob it may be left out. */
   readonly mediaType?: string | undefined;
   /** Bytes. */
   readonly size?: number | undefined;

@@ -31,7 +31,8 @@ export function eventText(change: Change, making: EventMaking): string {
 }
 
 function eventOf(change: Change, { id, at, source }: EventMaking, references: readonly Reference[] | undefined): unknown {
-  const { action, digest, mediaType, size, repository, fromRepository, tag, request, actor } = change;
+  const { action, repository, fromRepository, tag, request, actor } = change;
+  const { digest, mediaType, size } = descriptorOf(change);
   const descriptors = references?.map((one) => ({ mediaType: one.mediaType, digest: one.digest, size: one.size }));
   const target = {
     mediaType,
@@ -59,6 +60,12 @@ function eventOf(change: Change, { id, at, source }: EventMaking, references: re
     actor: actor === undefined ? {} : { name: actor },
     source,
   };
+}
+
+/** A deleted tag is told without what it pointed to, which still stands: who reads a digest takes that for deleted. */
+function descriptorOf(change: Change): Pick<Change, 'digest' | 'mediaType' | 'size'> {
+  if (change.action !== 'delete') return change;
+  return change.tag === undefined ? { digest: change.digest } : {};
 }
 
 /** Of what is there: a deleted thing has none. */

@@ -56,7 +56,8 @@ export function createNotifications(options: NotificationsOptions): Notification
   const writer = new OutboxWriter({ records, clock, eventsMax, report, onWritten: wake });
   for (const delivery of deliveries) delivery.start();
 
-  function entriesOf(change: Change): readonly OutboxEntry[] {
+  function entriesOf(happened: Change): readonly OutboxEntry[] {
+    const change = typed(happened);
     const told = endpoints.filter((endpoint) => wants(endpoint, change));
     if (told.length === 0) return [];
     const event = eventText(change, { id: uuid(random), at: clock.now(), source, includeReferences });
@@ -82,6 +83,13 @@ export function createNotifications(options: NotificationsOptions): Notification
       await Promise.all(deliveries.map((delivery) => delivery.stop()));
     },
   };
+}
+
+/** As the official registry tells of blobs, of which it knows no other type; receivers ignore layers by it. */
+const BLOB_TYPE = 'application/octet-stream';
+
+function typed(change: Change): Change {
+  return change.kind === 'blob' ? { ...change, mediaType: change.mediaType ?? BLOB_TYPE } : change;
 }
 
 /** As the official registry's ids look (RFC 9562, version 4). */

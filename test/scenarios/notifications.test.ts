@@ -1,9 +1,11 @@
 import { createHmac } from 'node:crypto';
 import { hostname } from 'node:os';
 import { describe, expect } from 'vitest';
+import { buildImage } from '../fakes/images.ts';
 import { createReceiver, type Receiver } from '../fakes/receiver.ts';
 import { scenario, type Stage } from './harness.ts';
 import { readMetrics } from './metrics.ts';
+import { pushBlob, pushImage, pushManifest } from './push.ts';
 import { ALPINE, blobPath, manifestPath } from './paths.ts';
 import { routesTo, type Settings } from './settings.ts';
 
@@ -177,6 +179,64 @@ describe('notifications', () => {
       await one.until(before + 1);
       expect(new Set(one.received.map(({ event }) => event.id)).size).toBe(1);
       expect(two.received).toHaveLength(1);
+    },
+    { settings: null },
+  );
+
+  scenario(
+    'pushes, mounts and deletions are told in their order, and what is told can be pulled',
+    async (stage) => {
+      const receiver = await receiverOf(stage);
+      const image = buildImage();
+      const server = await stage.start({
+        ...told(receiver, { ignore: { actions: ['pull'] } }),
+        storage: { filesystem: { rootdirectory: stage.directory }, delete: { enabled: true } },
+      });
+      const [layer, config] = [image.layers[0]!, image.configs[0]!];
+      expect((await pushImage(server, '/v2/team/app', 'live', image)).status).toBe(201);
+      const mount = `/v2/team/other/blobs/uploads/?mount=${layer.digest}&from=team/app`;
+      expect((await server.get(mount, { method: 'POST' })).status).toBe(201);
+      for (const reference of ['live', image.top.digest]) {
+        expect((await server.get(`/v2/team/app/manifests/${reference}`, { method: 'DELETE' })).status).toBe(202);
+      }
+      expect((await server.get(`/v2/team/app/blobs/${config.digest}`, { method: 'DELETE' })).status).toBe(202);
+      const events = (await receiver.until(7)).map(({ event: { action, target } }) => [action, target] as const);
+      const app = 'team/app';
+      expect(events).toMatchObject([
+        ['push', { repository: app, digest: layer.digest, size: layer.bytes.length, mediaType: 'application/octet-stream' }],
+        ['push', { repository: app, digest: config.digest }],
+        ['push', { repository: app, digest: image.top.digest, tag: 'live', mediaType: image.top.mediaType }],
+        ['mount', { repository: 'team/other', digest: layer.digest, fromRepository: app }],
+        ['delete', { repository: app, tag: 'live' }],
+        ['delete', { repository: app, digest: image.top.digest }],
+        ['delete', { repository: app, digest: config.digest }],
+      ]);
+      expect(events[4]?.[1]).not.toHaveProperty('digest');
+      const url = new URL(events[0]?.[1]['url'] as string);
+      expect(url.origin).toBe(server.url);
+      expect(await (await server.get(url.pathname)).sha256()).toBe(layer.digest);
+    },
+    { settings: null },
+  );
+
+  scenario(
+    'a push that is answered is told, though the server dies before anybody could be told',
+    async (stage) => {
+      const receiver = await receiverOf(stage);
+      receiver.answers(503);
+      const image = buildImage();
+      const settings = told(receiver, { ignore: { mediatypes: ['application/octet-stream'] } });
+      const first = await stage.startProcess(settings);
+      for (const blob of [...image.layers, ...image.configs]) await pushBlob(first, '/v2/team/app', blob);
+      for (const tag of ['1', '2', '3']) {
+        expect((await pushManifest(first, '/v2/team/app', tag, image.top)).status).toBe(201);
+      }
+      await first.kill('SIGKILL');
+      const before = receiver.received.length;
+      receiver.answers(200);
+      await stage.startProcess(settings);
+      const after = (await receiver.until(before + 3)).slice(before);
+      expect(after.map(({ event }) => event.target['tag'])).toEqual(['1', '2', '3']);
     },
     { settings: null },
   );

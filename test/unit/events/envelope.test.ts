@@ -41,7 +41,9 @@ describe('an event', () => {
     });
     const deleted = event('x', { action: 'delete', digest: undefined, mediaType: undefined, size: undefined });
     expect(deleted.target).toEqual({ repository: 'team/app', tag: 'x' });
-    expect(event('x', { action: 'delete', tag: undefined }).target).not.toHaveProperty('url');
+    expect(event('x', { action: 'delete' }).target).toEqual({ repository: 'team/app', tag: 'x' });
+    const gone = event('x', { action: 'delete', tag: undefined });
+    expect(gone.target).toEqual({ repository: 'team/app', digest: digestOf(Buffer.from('x')) });
   });
 
   test('tells references where they are asked for, as far as there is room', () => {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -61,6 +61,7 @@ describe('deploy', () => {
     ['deploy/image/config.yml', {}],
     ['deploy/image/proxy.yml', { REGISTRY_PROXY_REMOTEURL: 'https://registry-1.docker.io' }],
     ['deploy/entrepot.yml', {}],
+    ['deploy/trigger/entrepot.yml', { HOOK_SECRET: 'x' }],
   ])('%s is a configuration without a warning', async (path, env) => {
     const readFile = (asked: string): Promise<string> => Promise.resolve(readFileSync(asked, 'utf8'));
     const config = await loadConfig({ argument: path, env, directory: ROOT, readFile });
@@ -74,6 +75,14 @@ describe('deploy', () => {
     const readFile = (): Promise<string | undefined> => Promise.resolve(map.data['config.yml']);
     const config = await loadConfig({ argument: 'config.yml', env: {}, directory: ROOT, readFile });
     expect(config.warnings).toEqual([]);
+  });
+
+  test.each(['deploy/compose.yml', 'deploy/trigger/compose.yml'])('%s mounts files that are there', (path) => {
+    const { services } = parse(read(path)) as { services: Readonly<Record<string, { readonly volumes?: readonly string[] }>> };
+    const mounted = Object.values(services).flatMap(({ volumes = [] }) => volumes.map((volume) => volume.split(':')[0] ?? ''));
+    const files = mounted.filter((file) => file.startsWith('./'));
+    expect(files.length).toBeGreaterThan(0);
+    for (const file of files) expect(existsSync(join(ROOT, path, '..', file)), file).toBe(true);
   });
 
   test('every file that the image copies is there', () => {
