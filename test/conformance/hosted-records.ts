@@ -303,6 +303,14 @@ export function hostedRecordsConformance(name: string, make: () => Promise<Store
       await mustBeWhole(records, disk, [APP]);
     });
 
+    test('[R28] what an upstream grants and loses takes no hold from a push', async () => {
+      await records.putBlob(digest('x'), { size: 1, public: true, state: 'held', at: 1 });
+      await records.hold(APP, digest('x'), { kind: 'blob', by: 'push' });
+      await others.putLink(APP, digest('x'), linkRecord());
+      expect(await others.dropLink(APP, digest('x'))).toBe(true);
+      expect(await others.markDeleting(digest('x'), await others.blob(digest('x')))).toBe(false);
+    });
+
     test('what is marked is listed until it is forgotten, whoever brought it', async () => {
       await records.putBlob(digest('x'), { size: 1, public: true, state: 'held', at: 1 });
       expect(await records.hostedDigests(undefined, 9)).toEqual([]);

@@ -295,7 +295,8 @@ export const mutants = [
     file: 'src/metadata/records-holders.ts',
     find: "blob.record?.state === 'deleting' || ",
     replace: '',
-    test: ['test/unit/metadata/hosted-crossing.test.ts'],
+    test: ['test/conformance/records.test.ts'],
+    testName: 'pushed content over memory',
   },
   {
     name: 'a push linked whose bytes are not held',
@@ -336,7 +337,8 @@ export const mutants = [
     file: 'src/metadata/records-holders.ts',
     find: 'isHosted(before.record) && !isHosted(next) ? before.record : next',
     replace: 'isHosted(before.record) && !isHosted(next) ? next : next',
-    test: ['test/unit/metadata/hosted-crossing.test.ts'],
+    test: ['test/conformance/records.test.ts'],
+    testName: 'pushed content over memory',
   },
   {
     name: 'a pushed link replaced by an upstream’s',
@@ -378,8 +380,14 @@ export const mutants = [
     name: 'an upstream moves a tag of an owned repository',
     guards: ['S14', 'decision 11'],
     file: 'src/metadata/records-tags.ts',
-    find: 'if ((await store.get(slot, OWNER_KEY)) !== undefined) return [record.digest];',
-    replace: '',
+    find: `    if ((await store.get(slot, OWNER_KEY)) !== undefined) return [record.digest];
+    const before = await table.getStored(slot, tagKey(tag), tagForm);
+    const changes: Change[] = [{ key: tagKey(tag), value: tagForm.encode(record) }];
+    const conditions = [
+      { key: OWNER_KEY, value: undefined },`,
+    replace: `    const before = await table.getStored(slot, tagKey(tag), tagForm);
+    const changes: Change[] = [{ key: tagKey(tag), value: tagForm.encode(record) }];
+    const conditions = [`,
     test: ['test/conformance/records.test.ts'],
     testName: 'pushed content over memory',
   },

@@ -24,6 +24,7 @@ const STEPS: Readonly<Record<string, Step>> = {
   'a push': pushImage,
   'a push of another image under the same tag': async (records, disk) =>
     (await pushBlob(records, disk, A, 'layer')) && push(records, disk, A, 'n', { ...IMAGE, subject: digest('t') }),
+  'a push under a new tag': (records, disk) => push(records, disk, A, 'n', { tags: ['9'] }),
   'a push of the layer elsewhere': (records, disk) => pushBlob(records, disk, B, 'layer'),
   'a deletion': (records) => records.dropHosted(A, digest('m')),
   'the deletion of a tag': (records) => records.dropHostedTag(A, '1'),
@@ -139,6 +140,40 @@ describe('pushed content, where steps cross', () => {
     expect(left).toEqual([]);
     expect(await others.repositories(undefined, 9)).toEqual([]);
   }
+
+  /** Runs `act` before each nth commit of `first`, and checks what is left. */
+  async function cross(first: () => Promise<unknown>, act: () => Promise<unknown>, check: () => Promise<void>): Promise<void> {
+    await atEveryCommit(async (nth) => {
+      await BEFORE['what was left to collect long ago']!(records, disk, clock);
+      let left = nth;
+      store.beforeCommit(async () => {
+        if (--left !== 0) return;
+        store.beforeCommit(undefined);
+        await act();
+      });
+      await first();
+      store.beforeCommit(undefined);
+      await check();
+      return left <= 0;
+    });
+  }
+
+  test('what is held while it is collected is listed, even if nothing comes after', () =>
+    cross(
+      () => records.hold(B, digest('layer'), { kind: 'blob', by: 'push' }),
+      () => sweep(others, disk),
+      async () => expect(await others.hostedDigests(undefined, 9)).toContain(digest('layer')),
+    ));
+
+  test('[S14] no tag of an upstream that answers during the first push is left', () =>
+    cross(
+      () => records.putTag(A, '3', tagRecord('u')),
+      () => push(others, disk, A, 'n', { tags: ['9'] }),
+      async () => {
+        const tags = (await others.tags(A, undefined, 9)).map(({ tag }) => tag);
+        expect(tags).toEqual((await others.owner(A)) === undefined ? ['3'] : ['9']);
+      },
+    ));
 
   test('many that do all of it at once, in any order, leave it whole', async () => {
     for (let seed = 1; seed <= 150; seed++) {
