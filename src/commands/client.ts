@@ -6,6 +6,7 @@ import {
 } from '../admin/client/client-configuration.ts';
 import { routedRegistries } from '../admin/client/registries.ts';
 import type { Config } from '../config/config.ts';
+import { HOSTED } from '../metadata/records.ts';
 import type { CommandContext, ExitCode } from './context.ts';
 import { CommandFault } from './fault.ts';
 import { readConfig } from './settings.ts';
@@ -30,9 +31,14 @@ export async function client(context: CommandContext, kind: string, flags: Clien
   return 0;
 }
 
-/** Those that routes name; where no route names one, what a name without a registry means. */
+/**
+ * Those that routes name; where no route names one, what a name without a registry means. None where everything is hosted
+ * here: clients then ask this server by its own name.
+ */
 export function clientRegistries(config: Config): readonly string[] {
-  const routed = routedRegistries(config.routes);
+  const mirrored = config.routes.filter(({ upstreams }) => upstreams.length !== 1 || upstreams[0] !== HOSTED);
+  if (mirrored.every(({ deny }) => deny)) return [];
+  const routed = routedRegistries(mirrored);
   return routed.length > 0 ? routed : [config.names.default];
 }
 

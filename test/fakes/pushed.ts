@@ -3,12 +3,14 @@ import type { Records, ReferrerRecord } from '../../src/metadata/records.ts';
 import type { Digest } from '../../src/oci/digest.ts';
 import { MEDIA_TYPE, manifestBlob, descriptorOf, blobOf, type Blob, type Image, type ManifestBlob } from './images.ts';
 import { createSeededRandom } from './seeded-random.ts';
+import type { Clock } from '../../src/system/clock.ts';
 import { randomId } from '../../src/system/random.ts';
 
 /** Where pushes are kept. */
 export interface PushedTo {
   readonly records: Records;
   readonly blobs: BlobStore;
+  readonly clock: Pick<Clock, 'now'>;
 }
 
 const random = createSeededRandom(77);
@@ -29,7 +31,8 @@ export async function pushImage(to: PushedTo, repository: string, tags: readonly
     );
 }
 
-export async function pushBlob(to: PushedTo, repository: string, blob: Blob, at = 5): Promise<void> {
+export async function pushBlob(to: PushedTo, repository: string, blob: Blob): Promise<void> {
+  const at = to.clock.now();
   await write(to, repository, blob, 'blob', at);
   const linked = await to.records.putHostedLink(repository, blob.digest, { kind: 'blob', size: blob.size, by: 'push', at });
   if (!linked) throw new Error('the bytes of a blob that was pushed are not held');
@@ -43,7 +46,7 @@ export async function pushManifest(
   needs: readonly Digest[],
   about?: { readonly subject: Digest; readonly referrer: ReferrerRecord },
 ): Promise<void> {
-  const at = 5;
+  const at = to.clock.now();
   await write(to, repository, { digest, size, bytes }, 'manifest', at);
   const put = await to.records.putHosted(repository, {
     digest,

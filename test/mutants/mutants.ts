@@ -3,6 +3,7 @@ import { mutants as blobs } from './blobs.ts';
 import { mutants as config } from './config.ts';
 import { mutants as credentials } from './credentials.ts';
 import { mutants as health } from './health.ts';
+import { mutants as hosted } from './hosted.ts';
 import { mutants as http } from './http.ts';
 import { mutants as metadata } from './metadata.ts';
 import type { Mutant } from './mutant.ts';
@@ -26,6 +27,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   observe,
   absence,
   prefetch,
+  hosted,
 };
 
 /** With the room before the name, as it is called when it runs. */

@@ -870,9 +870,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'referrers are called JSON',
     guards: ['P94'],
-    file: 'src/pull/lists/referrers.ts',
-    find: "'content-type': OCI_INDEX,",
-    replace: "'content-type': 'application/json',",
+    file: 'src/pull/lists/reply.ts',
+    find: 'return list(OCI_INDEX, bytes,',
+    replace: "return list('application/json', bytes,",
     test: ['test/scenarios/lists.test.ts'],
   },
   {

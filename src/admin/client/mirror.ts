@@ -18,6 +18,10 @@ export interface Mirror {
 export function readMirror(options: ClientOptions): Mirror {
   const url = parseUrl(options.url);
   const path = url.pathname.replace(/\/+$/, '');
+  if (options.registries.length === 0) {
+    const example = `docker pull ${url.host}/NAME`;
+    throw new ClientConfigurationError(`this server mirrors nothing, so that no client need know it as a mirror: ${example}`);
+  }
   return {
     url: `${url.protocol}//${url.host}${path}`,
     authority: url.host,

@@ -54,8 +54,8 @@ export async function tagsHosted(
   );
 }
 
-/** Clients take no more than 4 MiB of an index; annotations are theirs to write. */
-const INDEX_LENGTH_MAX = 3 * 1024 * 1024;
+/** Bytes of a page. Clients take no more than 4 MiB of an index, and annotations are theirs to write. */
+const INDEX_BYTES_MAX = 3 * 1024 * 1024;
 
 /** Referrers that are looked at for one page, whatever the filter leaves of them. */
 const LOOKED_AT_MAX = 10_000;
@@ -103,18 +103,17 @@ async function collect(
   { holder, subject, artifactType, limit, after }: Wanted,
 ): Promise<{ readonly manifests: readonly string[]; readonly last: Digest | undefined }> {
   const manifests: string[] = [];
-  let length = 0;
+  let bytes = 0;
   let last = after;
   for (let lookedAt = 0; lookedAt < LOOKED_AT_MAX; lookedAt += LOOK) {
     const found = await records.referrers(holder, subject, last, LOOK);
     for (const { digest, record } of found) {
       if (artifactType === undefined || record.artifactType === artifactType) {
         const descriptor = JSON.stringify({ ...record, digest });
+        bytes += Buffer.byteLength(descriptor);
         // One that is too long by itself is a page of its own.
-        if (manifests.length === limit || (length > 0 && length + descriptor.length > INDEX_LENGTH_MAX))
-          return { manifests, last };
+        if (manifests.length === limit || (manifests.length > 0 && bytes > INDEX_BYTES_MAX)) return { manifests, last };
         manifests.push(descriptor);
-        length += Buffer.byteLength(descriptor);
       }
       last = digest;
     }

@@ -194,6 +194,27 @@ describe('client', () => {
     expect(exit).toBe(1);
     expect(err).toContain('docker pull 127.0.0.1:5000/docker.io/library/alpine');
   });
+
+  test('where everything is hosted here there is no mirror to tell a client of', async () => {
+    const at = await scene();
+    await at.write('/work/plain.yml', 'version: 0.1\n');
+    await at.write('/work/own.yml', 'routes: [{ match: "a.test/**", upstreams: [hosted] }]\n');
+    for (const file of ['plain.yml', 'own.yml'])
+      for (const kind of ['docker', 'containerd', 'podman', 'buildkit', 'k3s', 'crio']) {
+        const { exit, err } = await at.command('client', kind, '--config', file);
+        expect([exit, err]).toEqual([1, expect.stringContaining('this server mirrors nothing')]);
+      }
+  });
+});
+
+describe('disown', () => {
+  test('tells who answers from then on', async () => {
+    const disown = (repository: string) => Promise.resolve({ repository: `docker.io/${repository}`, chain: ['hub', 'origin'] });
+    const at = await scene({ admin: { disown } });
+    expect((await at.command('disown', 'acme/app')).out).toBe('docker.io/acme/app is given back to its chain: hub, origin\n');
+    const { out } = await at.command('disown', 'acme/app', '--json');
+    expect(JSON.parse(out)).toEqual({ repository: 'docker.io/acme/app', chain: ['hub', 'origin'] });
+  });
 });
 
 describe('without a server', () => {
