@@ -50,7 +50,8 @@ export interface HostedRecords {
 
   /**
    * Writes the digest's reverse entry right before its bytes are published (not when their upload begins), so that it cannot
-   * be marked for deletion from here on: for an hour, within which it must be linked or held again. False while it is being deleted: wait until `blob` is gone, and try again.
+   * be marked for deletion from here on: for an hour, within which it must be linked or held again. False while it is being
+   * deleted: wait until `blob` is gone, and try again.
    */
   hold(repository: string, digest: Digest, hold: Pick<HostedLink, 'kind' | 'by'>): Promise<boolean>;
   /**
@@ -167,7 +168,8 @@ export interface HostedPush {
 /**
  * `done`: with the tags that did not point here before, in the order of the push. `immutable`: this tag points elsewhere.
  * `missing`: this child is not linked here. `unheld`: the manifest's own bytes are not held, or were deleted since: `hold`
- * them and write them again. But for `done` nothing changed.
+ * them and write them again. But for `done` nothing changed, except where this process stood still for an hour in the middle
+ * of the push: then all of it may stand without bytes, and `unheld` is what the pusher must hear.
  */
 export type HostedResult =
   | { readonly kind: 'done'; readonly moved: readonly { readonly tag: string; readonly from: Digest | undefined }[] }
