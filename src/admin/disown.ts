@@ -1,3 +1,4 @@
+import { HOSTED } from '../metadata/records.ts';
 import { AdminError } from './admin-error.ts';
 import type { AdminOptions } from './admin.ts';
 import { isTagged } from './image.ts';
@@ -21,7 +22,7 @@ export async function disown({ records, resolve, routeOf }: DisownOptions, name:
   const holder = `${registry}/${repository}`;
   if ((await records.owner(holder)) === undefined)
     throw new AdminError(`${holder} is not hosted here: its chain answers for it`);
-  const chain = (routeOf({ registry, repository })?.names ?? []).filter((upstream) => upstream !== 'hosted');
+  const chain = (routeOf({ registry, repository })?.names ?? []).filter((upstream) => upstream !== HOSTED);
   if (chain.length === 0)
     throw new AdminError(`nobody else would answer for ${holder}: delete its images instead, or write a chain for it first`);
   await records.disown(holder);

@@ -1,3 +1,4 @@
+import { HOSTED } from '../metadata/records.ts';
 import type { AdminOptions } from './admin.ts';
 import { askEach, type AnswerView } from './ask.ts';
 import { inspectHeld, type HeldImage } from './held.ts';
@@ -35,7 +36,7 @@ export interface ExplainedRoute {
   readonly offline: boolean;
   /** Takes pushes. */
   readonly push: boolean;
-  /** As it is written, `hosted` among it. */
+  /** As it is written, `hosted` among it; without those that are not asked because it is offline. */
   readonly chain: readonly string[];
 }
 
@@ -65,7 +66,7 @@ export async function explain(options: ExplainOptions, image: string, signal: Ab
       deny: route.deny,
       offline: route.offline,
       push: route.push,
-      chain: route.names,
+      chain: route.offline ? route.names.filter((upstream) => upstream === HOSTED) : route.names,
     },
     hosted,
     answers,
