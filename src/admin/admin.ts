@@ -42,6 +42,8 @@ export interface AdminOptions {
   readonly recent: Recent;
   readonly resolve: Resolve;
   readonly routeOf: RouteOf;
+  /** The name by which a person can ask for what is held under `registry/repository`. */
+  readonly shown: (holder: string) => string;
   /** Compiles a pattern over `registry/repository`. */
   readonly match: (pattern: string) => (text: string) => boolean;
   readonly refresh: (name: { registry: string; repository: string }, tag: string) => Promise<RefreshResult>;

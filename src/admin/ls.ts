@@ -5,6 +5,7 @@ import { isTagged } from './image.ts';
 
 /** One tag that is held, as `ls` shows it. Times are ISO 8601. */
 export interface ListedTag {
+  /** As a person can ask for it: with its registry, but for a plain one's. */
   readonly repository: string;
   readonly tag: string;
   readonly digest: Digest;
@@ -20,7 +21,7 @@ export interface ListedTag {
   readonly pulls: number;
 }
 
-type ListOptions = Pick<AdminOptions, 'records' | 'resolve' | 'match'>;
+type ListOptions = Pick<AdminOptions, 'records' | 'resolve' | 'match' | 'shown'>;
 
 /** Read page by page, so that ten million names cost no memory. */
 const PAGE = 500;
@@ -40,9 +41,10 @@ export async function* listHeld(options: ListOptions, pattern: string | undefine
 async function* listMatching(options: ListOptions, pattern: string | undefined): AsyncGenerator<ListedTag> {
   const matches = pattern === undefined ? () => true : options.match(pattern);
   for await (const repository of repositories(options)) {
-    const whole = matches(repository);
+    const names = [repository, options.shown(repository)];
+    const whole = names.some(matches);
     for await (const listed of tags(options, repository)) {
-      if (whole || matches(`${repository}:${listed.tag}`)) yield listed;
+      if (whole || names.some((name) => matches(`${name}:${listed.tag}`))) yield listed;
     }
   }
 }
@@ -64,7 +66,7 @@ async function* repositories({ records }: ListOptions): AsyncGenerator<string> {
   } while (after !== undefined);
 }
 
-async function* tags({ records }: ListOptions, repository: string): AsyncGenerator<ListedTag> {
+async function* tags({ records, shown }: ListOptions, repository: string): AsyncGenerator<ListedTag> {
   const pulls = (await records.pulls(repository))?.pulls ?? 0;
   const owner = (await records.owner(repository))?.by;
   let after: string | undefined;
@@ -73,7 +75,7 @@ async function* tags({ records }: ListOptions, repository: string): AsyncGenerat
     for (const { tag, record } of page) {
       const used = await records.lastUse(record.digest);
       yield {
-        repository,
+        repository: shown(repository),
         tag,
         digest: record.digest,
         mediaType: record.mediaType,

@@ -41,6 +41,7 @@ export function adminOptions(parts: AdministrationParts): Omit<AdminOptions, 'st
     recent,
     resolve: (image) => resolveImage(chains(), image),
     routeOf: (name) => chains().routeOf(name),
+    shown: (holder) => (chains().config.mode === 'plain' ? (chains().showName(undefined)(holder) ?? holder) : holder),
     match: (pattern) => compilePatterns([pattern]),
     refresh: (name, tag) => refresh(parts, name, tag),
     fills: () =>

@@ -79,6 +79,12 @@ describe('a plain registry', () => {
         expect(await listOf(await server.get('/v2/_catalog'))).toEqual({
           repositories: ['docker.io/library/ubuntu', 'ubuntu'],
         });
+        const admin = remoteAdmin(join(directory, 'entrepot.sock'));
+        for (const pattern of [undefined, 'ubuntu', 'ubuntu:1', 'ubu*']) {
+          const names: string[] = [];
+          for await (const { repository, tag } of admin.ls(pattern)) names.push(`${repository}:${tag}`);
+          expect(names).toEqual([...(pattern === undefined ? ['docker.io/library/ubuntu:1'] : []), 'ubuntu:1']);
+        }
         expect((await server.metrics()).sum('entrepot_requests_total', { registry: 'local', outcome: 'hit' })).toBeGreaterThan(
           0,
         );

@@ -103,6 +103,7 @@ export function house(changes: Partial<AdminOptions> = {}): House {
     upstreams: () => [],
     offline: () => ({ all: false, routes: [] }),
     hosted: () => [],
+    shown: (holder) => holder,
     warnings: () => [],
     logDropped: () => 0,
     ...changes,
