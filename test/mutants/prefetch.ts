@@ -150,4 +150,20 @@ export const mutants: readonly Mutant[] = [
     replace: 'fillOrder(pulling, digest, size)',
     test: [FRONT],
   },
+  {
+    name: 'pieces write over what has been hashed already',
+    guards: ['promise 1', 'parallel'],
+    file: 'src/pull/fill/pieces.ts',
+    find: '    this.#next = this.#isWhole ? index + 1 : Math.max(this.#next, index + 1);\n',
+    replace: '    this.#next += 0;\n',
+    test: ['test/unit/pull/pieces.test.ts'],
+  },
+  {
+    name: 'a body that ignores ranges and a piece write the same bytes of the part',
+    guards: ['promise 1', 'parallel'],
+    file: 'src/pull/fill/pieces.ts',
+    find: '    if (index + 1 < this.#next) return this.#pieces.get(index)?.to;\n',
+    replace: '',
+    test: ['test/unit/pull/pieces.test.ts'],
+  },
 ];

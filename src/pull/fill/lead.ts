@@ -4,6 +4,7 @@ import { PIECE_BYTES, Pieces, type Piece } from './pieces.ts';
 import { FillAsker, type OnAnswer } from './asker.ts';
 import type { FillDeps, FillJob, LeadEnd } from './job.ts';
 import { Sources } from './sources.ts';
+import { upTo } from './up-to.ts';
 import { FillWriter } from './writer.ts';
 import type { Growing } from './growing.ts';
 
@@ -126,11 +127,12 @@ export class Lead {
       for (const each of [upstream, second]) if (each !== undefined && refused.includes(each)) sources.refused(each);
       if (supplied === undefined) continue;
       sources.supplied(supplied.upstream);
-      // Whoever ignores ranges sends everything: then that is how it comes.
-      if (supplied.isRange) pieces?.start();
-      const to = supplied.isRange ? own?.to : undefined;
       const before = this.#growing.written;
-      const end = await this.#pump(supplied.body, to);
+      // Whoever ignores ranges sends everything: then that is how it comes, up to what is fetched ahead already.
+      if (supplied.isRange) pieces?.start();
+      const to = supplied.isRange ? own?.to : pieces?.takeOn(before);
+      const body = supplied.isRange || to === undefined ? supplied.body : upTo(supplied.body, to - before);
+      const end = await this.#pump(body, to);
       if (typeof end === 'object') return end;
       if (end === 'overrun' || end === 'ended') return this.#verify();
       if (this.#complete() || this.#stop.aborted || this.#growing.written === to) continue;

@@ -41,7 +41,13 @@ export interface PiecesOptions {
 export class Pieces {
   readonly #options: PiecesOptions;
   readonly #begin: number;
-  readonly #pieces: Mutable<Piece>[] = [];
+  readonly #size: number;
+  /** By number, made when somebody takes them: a size is only what somebody says. */
+  readonly #pieces = new Map<number, Mutable<Piece>>();
+  /** The first that nobody has taken yet; none before it is `open`. */
+  #next = 0;
+  /** One body brings all that nobody has taken. */
+  #isWhole = false;
   readonly #stop = new AbortController();
   readonly #unlink: () => void;
   #working: Promise<unknown> | undefined;
@@ -52,8 +58,7 @@ export class Pieces {
     this.#options = options;
     const { growing, stop } = options;
     this.#begin = growing.written;
-    for (let from = this.#begin; from < (growing.size ?? 0); from += PIECE_BYTES)
-      this.#pieces.push({ from, to: Math.min(from + PIECE_BYTES, growing.size ?? 0), written: from, state: 'open' });
+    this.#size = growing.size ?? 0;
     const onStop = (): void => this.#stop.abort(stop.reason);
     stop.addEventListener('abort', onStop, { once: true });
     this.#unlink = () => stop.removeEventListener('abort', onStop);
@@ -66,17 +71,32 @@ export class Pieces {
 
   /** The piece in which this byte is, if it is or was fetched here and has more than that. */
   ahead(position: number): Piece | undefined {
-    const piece = this.#at(position);
+    const piece = this.#pieces.get(this.#indexOf(position));
     return piece?.state === 'running' || (piece !== undefined && piece.written > position) ? piece : undefined;
   }
 
   /** The fill fetches from here to `to`; `planned`: because it is its turn, and not since a body broke. */
   take(position: number): { readonly to: number; readonly planned: boolean } | undefined {
-    const piece = this.#at(position);
+    const index = this.#indexOf(position);
+    const piece = this.#piece(index);
     if (piece === undefined) return undefined;
-    const planned = piece.state === 'open' && position > this.#begin;
+    const planned = piece.state === 'open' && position === piece.from && position > this.#begin;
     piece.state = 'own';
+    // What lies behind has been hashed: whoever wrote there would change what was verified.
+    this.#next = this.#isWhole ? index + 1 : Math.max(this.#next, index + 1);
+    this.#isWhole = false;
     return { to: piece.to, planned };
+  }
+
+  /**
+   * What the fill has taken at `position` comes in a body that does not end there. Where that is to stop all the same, since
+   * what follows is fetched here; `undefined`: nobody else has taken any of the rest, or will.
+   */
+  takeOn(position: number): number | undefined {
+    const index = this.#indexOf(position);
+    if (index + 1 < this.#next) return this.#pieces.get(index)?.to;
+    this.#isWhole = true;
+    return undefined;
   }
 
   /** Resolves when a piece has more bytes, or another state. */
@@ -91,14 +111,28 @@ export class Pieces {
     await this.#working;
   }
 
-  #at(position: number): Mutable<Piece> | undefined {
-    return this.#pieces[Math.floor((position - this.#begin) / PIECE_BYTES)];
+  #indexOf(position: number): number {
+    return Math.floor((position - this.#begin) / PIECE_BYTES);
+  }
+
+  #piece(index: number): Mutable<Piece> | undefined {
+    const from = this.#begin + index * PIECE_BYTES;
+    if (from >= this.#size) return undefined;
+    const piece = this.#pieces.get(index) ?? {
+      from,
+      to: Math.min(from + PIECE_BYTES, this.#size),
+      written: from,
+      state: 'open',
+    };
+    this.#pieces.set(index, piece);
+    return piece;
   }
 
   async #work(): Promise<void> {
     for (;;) {
-      const piece = this.#pieces.find(({ state }) => state === 'open');
-      if (piece === undefined || this.#stop.signal.aborted) return;
+      const piece = this.#isWhole || this.#stop.signal.aborted ? undefined : this.#piece(this.#next);
+      if (piece === undefined) return;
+      this.#next += 1;
       piece.state = 'running';
       piece.state = (await this.#fetch(piece).catch(() => false)) ? 'done' : 'failed';
       this.#wake();

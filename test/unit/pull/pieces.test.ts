@@ -116,6 +116,58 @@ describe('[parallel] a large blob in several ranges', () => {
     await expectNothingRuns(house, [bad, good]);
   });
 
+  test('a size that somebody only says takes no memory', async () => {
+    const hub = createScriptedPort('hub', () => ({ bytes: huge.bytes }));
+    const house = await createHouse({ chain: [hub], policy: { parallel: 4 } });
+    const record = { size: Number.MAX_SAFE_INTEGER, mediaType: 'x/y', public: true };
+    await house.records.putDescribed('docker.io/a/b', [{ digest: huge.digest, record }]);
+    await expect(house.blob('a/b', huge.digest)).rejects.toMatchObject({ status: 502 });
+    await expectNothingRuns(house, [hub]);
+  });
+
+  test('nothing is fetched behind the frontier, and what was hashed there is not written over', async () => {
+    const wrong = Buffer.from(huge.bytes);
+    wrong[PIECE_BYTES + 5]! ^= 1;
+    const whole = createScriptedPort('whole', (_request, at) =>
+      at === 0 ? { bytes: huge.bytes, chunkBytes: 1_000_000, ignoreRange: true, breakAfter: 50_000_000 } : ABSENT,
+    );
+    const hub = createScriptedPort('hub', () => ({ bytes: wrong, chunkBytes: 1_000_000 }));
+    const house = await houseOf([whole, hub], 4);
+    expect((await drain(await house.blob('a/b', huge.digest))).broken).toBeUndefined();
+    await settle(200);
+    expect(sha256(await bytesOf(await house.blob('a/b', huge.digest)))).toBe(huge.digest);
+    expect([Math.min(...hub.starts()), house.counted('resumed')]).toEqual([50_000_000, 1]);
+    expect(whole.sent() + hub.sent()).toBe(huge.size);
+    await expectNothingRuns(house, [whole, hub]);
+  });
+
+  test('a body that ignores ranges writes nothing over what pieces fetch, nor they over it', async () => {
+    const wrong = Buffer.from(huge.bytes);
+    wrong[PIECE_BYTES + 5_000_000]! ^= 1;
+    const [pieces, end] = [gate(), gate()];
+    const odd = createScriptedPort('odd', ({ range }, at) => {
+      if (at === 0) return { bytes: huge.bytes, chunkBytes: 1_000_000, breakAfter: 1_000_000 };
+      if (range === undefined || range.from < PIECE_BYTES) return ABSENT;
+      return { bytes: wrong, chunkBytes: 1_000_000, hold: { after: 1_000_000, until: pieces.opened } };
+    });
+    const whole = createScriptedPort('whole', () => ({
+      bytes: huge.bytes,
+      chunkBytes: 1_000_000,
+      ignoreRange: true,
+      hold: { after: huge.size - 1000, until: end.opened },
+    }));
+    const house = await houseOf([odd, whole], 2);
+    const reading = drain(await house.blob('a/b', huge.digest));
+    await settle(300);
+    pieces.open();
+    await settle(300);
+    end.open();
+    await reading;
+    await settle(200);
+    expect(sha256(await bytesOf(await house.blob('a/b', huge.digest)))).toBe(huge.digest);
+    await expectNothingRuns(house, [odd, whole]);
+  });
+
   test('a piece that nobody supplies fails the fill with what they said, and leaves nothing running', async () => {
     const never = { after: 1_000_000, until: gate().opened };
     const hub = createScriptedPort('hub', ({ range }) => {
