@@ -268,8 +268,8 @@ export const mutants = [
     name: 'a repository has one segment',
     guards: ['P6'],
     file: 'src/http/app.ts',
-    find: "'/v2/:name{.+}/manifests/:reference'",
-    replace: "'/v2/:name/manifests/:reference'",
+    find: "{ path: '/v2/:name{.+}/manifests/:reference'",
+    replace: "{ path: '/v2/:name/manifests/:reference'",
     test: ['test/unit/http/app.test.ts'],
   },
   {
