@@ -2,6 +2,7 @@ import { mutants as absence } from './absence.ts';
 import { mutants as blobs } from './blobs.ts';
 import { mutants as config } from './config.ts';
 import { mutants as credentials } from './credentials.ts';
+import { mutants as events } from './events.ts';
 import { mutants as health } from './health.ts';
 import { mutants as hosted } from './hosted.ts';
 import { mutants as http } from './http.ts';
@@ -28,6 +29,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   absence,
   prefetch,
   hosted,
+  events,
 };
 
 /** With the room before the name, as it is called when it runs. */

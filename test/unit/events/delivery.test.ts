@@ -121,7 +121,7 @@ describe('queueing', () => {
     store.crash();
     expect(await notifications.pending()).toEqual(new Map([['ci', 1]]));
     store.setDown(true);
-    await expect(notifications.notify(change('2'))).rejects.toThrow();
+    await expect(notifications.notify(change('2'))).rejects.toThrow('switched off');
     store.setDown(false);
     receiver.answers(() => 200);
     await until(clock, () => receiver.told.length === 1);

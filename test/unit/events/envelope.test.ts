@@ -63,7 +63,8 @@ describe('an event', () => {
       change('x', { request: { id: 'r', method: 'GET', useragent: `"}]}\n\u001B[2J${'x'.repeat(100_000)}` } }),
       making,
     );
-    expect(text).not.toMatch(/[\n\u001B]/);
+    expect(text).not.toContain('\n');
+    expect(text).not.toContain('\u001B');
     expect(text.length).toBeLessThan(3_000);
   });
 });
