@@ -56,7 +56,7 @@ export function adminOptions(parts: AdministrationParts): Omit<AdminOptions, 'st
     hosted: () => hostedRoutes(chains().config),
     upstreams: () => chains().upstreams.statuses(),
     warnings: () => [
-      ...condition.degraded().map((part) => `${part} is in trouble: pulls pass through uncached`),
+      ...condition.degraded().map((part) => `${part} is in trouble: ${whatThen(chains().config)}`),
       ...chains().config.warnings,
     ],
     logDropped: () => log?.dropped() ?? 0,
@@ -67,6 +67,13 @@ function offlineRoutes({ routes }: Config): OfflineRoutes {
   const asked = routes.filter(({ deny }) => !deny);
   const offline = asked.filter(({ policy }) => policy.offline);
   return { all: offline.length === asked.length, routes: offline.map(({ name }) => name) };
+}
+
+/** Of a disk or metadata that cannot be asked. */
+function whatThen(config: Config): string {
+  return hostedRoutes(config).length === 0
+    ? 'pulls pass through uncached'
+    : 'mirrored pulls pass through uncached, and routes with hosted answer 503';
 }
 
 function hostedRoutes({ routes }: Config): HostedRoute[] {

@@ -204,6 +204,35 @@ describe('one server, registry and mirror', () => {
   );
 
   scenario(
+    'by its own Host the names are its own, by any other those that it mirrors',
+    async (stage) => {
+      const { upstream } = stage;
+      upstream.image('library/alpine', '3');
+      const server = await stage.start({ ...mixed(upstream), names: { self: ['registry.acme.test'] } });
+      const as = (host: string): PushedTo => {
+        const at = { headers: { host } };
+        const also = (options: { readonly headers?: object } = {}) => ({
+          ...options,
+          headers: { ...options.headers, ...at.headers },
+        });
+        return { get: (path, options) => server.get(path, also(options)), head: (path) => server.head(path, at) };
+      };
+      await pushes(as('registry.acme.test'), '/v2/team/app', '1', app);
+      await pushes(as('mirror.acme.test'), '/v2/acme/base', '1', other);
+      await pulls(as('registry.acme.test:443'), '/v2/team/app', '1', app);
+      await pulls(as('mirror.acme.test'), mine, '1', app);
+      await pulls(as('mirror.acme.test'), '/v2/docker.io/acme/base', '1', other);
+      expect((await as('mirror.acme.test').get('/v2/alpine/manifests/3')).status).toBe(200);
+      const catalogue = async (host: string): Promise<unknown> => (await as(host).get('/v2/_catalog')).json();
+      expect(await catalogue('registry.acme.test')).toEqual({ repositories: ['team/app'] });
+      expect(await catalogue('mirror.acme.test')).toEqual({
+        repositories: ['acme/base', 'library/alpine', 'registry.acme.test/team/app'],
+      });
+    },
+    own,
+  );
+
+  scenario(
     'the catalogue holds what is hosted and what is mirrored, in stable pages',
     async (stage) => {
       const { upstream } = stage;
