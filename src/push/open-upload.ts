@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { BlobStore, Part } from '../blobs/blob-store.ts';
 import { finishDigest, type Algorithm, type Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
+import { busyUpload } from './upload-refusals.ts';
 import { randomId, type Random } from '../system/random.ts';
 import { BodyCut, type PushBody } from './body.ts';
 import type { Claim } from './claim.ts';
@@ -34,7 +35,10 @@ export async function openUpload(deps: OpenUploadDeps, claim: Claim, fenced: boo
 }
 
 async function openPart(blobs: BlobStore, id: string, offset: number): Promise<Part | undefined> {
-  const part = await blobs.part(id, true);
+  const part = await blobs.part(id, true).catch((error: unknown) => {
+    // It is open here: by a request that lost its claim, and does not know it yet.
+    throw error instanceof Error && 'code' in error ? error : busyUpload();
+  });
   try {
     if (part.resumedSize > offset) await part.truncate(offset);
     if (part.resumedSize >= offset) return part;
@@ -86,6 +90,7 @@ export class OpenUpload {
   /** Behind the last byte that is durable. */
   durable: number;
   #running: { readonly algorithm: Algorithm; readonly hash: Hash } | undefined;
+  #closed = false;
 
   constructor(claim: Claim, part: Part) {
     this.claim = claim;
@@ -157,10 +162,14 @@ export class OpenUpload {
    */
   async keepWhatCame(error: unknown): Promise<void> {
     if (error instanceof BodyCut || error instanceof RegistryError) await this.sync().catch(() => undefined); // Less is kept.
+    this.close();
     await this.claim.abandon(this.durable);
   }
 
+  /** Before the claim is given back: whoever takes it next opens the part. Idempotent. */
   close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
     this.part.release();
   }
 }

@@ -7,7 +7,8 @@ import { putManifest } from './manifests.ts';
 import { mountBlob } from './mount.ts';
 import type { PushMethod, PushReply, PushRequest, Pushing } from './request.ts';
 import { diskFull } from './room.ts';
-import { digestParameter, unknownUpload, Uploads } from './uploads.ts';
+import { unknownUpload } from './upload-refusals.ts';
+import { digestParameter, Uploads } from './uploads.ts';
 
 export type { PushMethod, PushName, PushReply, PushRequest, PushTarget, PushTrace, Requester } from './request.ts';
 export { BodyCut, type PushBody } from './body.ts';

@@ -12,6 +12,7 @@ import { openUpload, type OpenUpload } from './open-upload.ts';
 import type { PushReply, Pushing } from './request.ts';
 import { checkRoom } from './room.ts';
 import { UploadHashes } from './upload-hashes.ts';
+import { busyUpload, unknownUpload } from './upload-refusals.ts';
 
 /** Uploads of blobs, in one request or in many (OCI distribution-spec, "Pushing blobs"). All throw RegistryError. */
 export class Uploads {
@@ -55,6 +56,7 @@ export class Uploads {
     return this.#write(pushing, session, 'sha256', async (upload) => {
       await this.#appendBody(pushing, upload);
       await upload.sync();
+      upload.close();
       await upload.claim.release(upload.durable);
       if (upload.running !== undefined) this.#hashes.keep(session, upload.running);
       await this.#deps.records.flushed();
@@ -201,19 +203,4 @@ function uuid(random: Random): string {
   return [hex.slice(0, 8), hex.slice(8, 12), `4${hex.slice(13, 16)}`, `${variant}${hex.slice(17, 20)}`, hex.slice(20)].join(
     '-',
   );
-}
-
-export function unknownUpload(): RegistryError {
-  return new RegistryError(
-    'BLOB_UPLOAD_UNKNOWN',
-    'there is no such upload here: it was finished, cancelled, or left alone for too long',
-  );
-}
-
-/** The specification has no code for it; clients that meet it are two that share one upload. */
-function busyUpload(): RegistryError {
-  return new RegistryError('BLOB_UPLOAD_INVALID', 'another request writes to this upload now', {
-    status: 409,
-    headers: { 'retry-after': '1' },
-  });
 }
