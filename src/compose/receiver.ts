@@ -19,7 +19,8 @@ export const sendNotification: Send = async (url, { headers, body }, signal) => 
       signal,
       headers: { ...sent, 'content-length': String(body.byteLength) },
     });
-    request.on('response', resolve).on('error', reject);
+    // Node's own word for it does not say that time was over.
+    request.on('response', resolve).on('error', (error) => reject(signal.aborted ? (signal.reason as Error) : error));
     request.end(body);
   });
   await discarded(response);

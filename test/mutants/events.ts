@@ -183,4 +183,13 @@ export const mutants = [
     test: SCENARIOS,
     testName: 'what is no pull',
   },
+  {
+    name: 'a receiver makes us read an answer without end',
+    guards: ['S44', 'promise 7'],
+    file: 'src/compose/receiver.ts',
+    find: 'if (bytes > ANSWER_BYTES_MAX) response.destroy();',
+    replace: '',
+    test: ['test/unit/compose/receiver.test.ts'],
+    testName: 'without end',
+  },
 ] as const satisfies readonly Mutant[];

@@ -70,6 +70,9 @@ const LABELS: Readonly<Record<string, readonly string[]>> = {
   entrepot_storage_bytes: ['kind'],
   entrepot_denied_total: ['action', 'reason'],
   registry_proxy_requests_total: ['type'],
+  registry_notifications_events_total: ['type', 'endpoint'],
+  registry_notifications_pending_total: ['endpoint'],
+  registry_notifications_status_total: ['code', 'endpoint'],
 };
 
 const SOURCES = { version: '1.2.3', processMetrics: false };
