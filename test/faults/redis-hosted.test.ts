@@ -1,0 +1,59 @@
+import { describe, expect } from 'vitest';
+import { buildImage } from '../fakes/images.ts';
+import { redisMissing, startRedis } from '../fakes/redis-server.ts';
+import { scenario } from '../scenarios/harness.ts';
+import { refusalOf } from '../scenarios/paths.ts';
+import { pushImage } from '../scenarios/push.ts';
+
+const ours = buildImage({ label: 'ours' });
+
+describe.skipIf(redisMissing !== undefined)(
+  `[S14] hosted repositories and a Redis in trouble${redisMissing === undefined ? '' : `: ${redisMissing}`}`,
+  () => {
+    scenario(
+      'while it does not answer, what is hosted is a 503 and never a squatter’s; routes without hosted pass it by',
+      async (stage) => {
+        const { upstream } = stage;
+        const redis = await startRedis();
+        stage.defer(() => redis.clean());
+        const server = await stage.start({
+          metadata: 'redis',
+          redis: { addrs: [redis.address] },
+          upstreams: { hub: { url: upstream.url } },
+          routes: [
+            { match: 'docker.io/acme/**', name: 'mixed', upstreams: ['hosted', 'hub'], push: true },
+            { match: 'docker.io/**', name: 'hub', upstreams: ['hub'] },
+          ],
+        });
+        const path = '/v2/docker.io/acme/app';
+        expect((await pushImage(server, path, '1', ours)).status).toBe(201);
+        upstream.image('acme/app', '1', { label: 'evil' });
+        upstream.image('library/alpine', '3');
+        upstream.forget();
+        const questions = [
+          `${path}/manifests/1`,
+          `${path}/manifests/evil`,
+          `${path}/blobs/${ours.config.digest}`,
+          `${path}/tags/list`,
+        ];
+
+        redis.signal('SIGSTOP');
+        for (const question of questions)
+          expect([question, await refusalOf(await server.get(question))]).toEqual([question, '503 UNAVAILABLE']);
+        const pushed = await pushImage(server, '/v2/docker.io/acme/new', '1', ours);
+        expect(pushed.status).toBeGreaterThanOrEqual(500);
+        expect(upstream.requests).toEqual([]);
+        expect((await server.get('/v2/docker.io/library/alpine/manifests/3')).status).toBe(200);
+
+        redis.signal('SIGCONT');
+        const degraded = async (): Promise<number> => (await server.metrics()).sum('entrepot_degraded', { reason: 'metadata' });
+        await expect.poll(degraded, { timeout: 15_000, interval: 100 }).toBe(0);
+        upstream.forget();
+        expect(await (await server.get(`${path}/manifests/1`)).sha256()).toBe(ours.top.digest);
+        expect(await refusalOf(await server.get(`${path}/manifests/evil`))).toBe('404 MANIFEST_UNKNOWN');
+        expect(upstream.requests).toEqual([]);
+      },
+      { settings: null, timeoutMs: 60_000 },
+    );
+  },
+);
