@@ -17,13 +17,15 @@ const PAGE = 200;
  */
 export async function deleteManifest(deps: PushDeps, pushing: Pushing, reference: Reference): Promise<PushReply> {
   const { records } = deps;
-  const done =
-    reference.kind === 'tag' ? await dropTag(deps, pushing, reference.tag) : await dropDigest(deps, pushing, reference.digest);
-  if (!done) {
-    const message = `${pushing.holder} has no manifest ${referenceText(reference)} here`;
-    throw new RegistryError('MANIFEST_UNKNOWN', message);
+  const dropped =
+    reference.kind === 'tag'
+      ? await dropTag(records, pushing.holder, reference.tag)
+      : await dropDigest(records, pushing.holder, reference.digest);
+  if (dropped === undefined) {
+    throw new RegistryError('MANIFEST_UNKNOWN', `${pushing.holder} has no manifest ${referenceText(reference)} here`);
   }
   await records.flushed();
+  if (dropped !== 'cached') await tell(deps, pushing, { action: 'delete', kind: 'manifest', ...dropped });
   return empty(202, {});
 }
 
@@ -41,24 +43,18 @@ export async function deleteBlob(deps: PushDeps, pushing: Pushing, digest: Diges
   return empty(202, {});
 }
 
-async function dropTag(deps: PushDeps, pushing: Pushing, tag: string): Promise<boolean> {
-  const { records } = deps;
-  const digest = await records.dropHostedTag(pushing.holder, tag);
-  if (digest === undefined) return records.dropTag(pushing.holder, tag);
-  await records.flushed();
-  await tell(deps, pushing, { action: 'delete', kind: 'manifest', digest, tag });
-  return true;
+/** What was pushed and is gone; `cached`: it came from an upstream; `undefined`: there was none. */
+type Dropped = { readonly digest: Digest; readonly tag?: string } | 'cached' | undefined;
+
+async function dropTag(records: Records, holder: string, tag: string): Promise<Dropped> {
+  const digest = await records.dropHostedTag(holder, tag);
+  if (digest !== undefined) return { digest, tag };
+  return (await records.dropTag(holder, tag)) ? 'cached' : undefined;
 }
 
-async function dropDigest(deps: PushDeps, pushing: Pushing, digest: Digest): Promise<boolean> {
-  const { records } = deps;
-  const { holder, request } = pushing;
-  request.trace.digest = digest;
-  const dropped = await records.dropHosted(holder, digest);
-  if (dropped === undefined) return dropCached(records, holder, digest);
-  await records.flushed();
-  await tell(deps, pushing, { action: 'delete', kind: 'manifest', digest });
-  return true;
+async function dropDigest(records: Records, holder: string, digest: Digest): Promise<Dropped> {
+  if ((await records.dropHosted(holder, digest)) !== undefined) return { digest };
+  return (await dropCached(records, holder, digest)) ? 'cached' : undefined;
 }
 
 /** Tags first: one that points to what is not granted any more would cost an upstream question that it need not. */

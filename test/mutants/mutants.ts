@@ -12,6 +12,7 @@ import { mutants as observe } from './observe.ts';
 import { mutants as oci } from './oci.ts';
 import { mutants as prefetch } from './prefetch.ts';
 import { mutants as pull } from './pull.ts';
+import { mutants as push } from './push.ts';
 import { mutants as upstream } from './upstream.ts';
 
 /** Every mutant of the house, by room: each room keeps a file of its own. */
@@ -24,6 +25,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   health,
   http,
   pull,
+  push,
   config,
   observe,
   absence,

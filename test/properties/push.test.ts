@@ -63,8 +63,7 @@ describe('an upload', () => {
               const headers = ranged && size > 0 ? { contentRange: `${offset}-${end - 1}` } : {};
               const body = cutBody(bytes, piece, left ?? bytes.length);
               const reply = await houses[house]!.ask('PATCH', at, body, headers).catch((error: unknown) => error);
-              if (left === undefined) expect(reply).toMatchObject({ status: 202 });
-              else expect(reply).toBeInstanceOf(RegistryError);
+              expect(reply).toMatchObject({ status: left === undefined ? 202 : 400 });
               offset = left === undefined ? end : offset + left;
               left = undefined;
               const status = await houses[(house + 1) % 3]!.ask('GET', at);
@@ -126,9 +125,9 @@ describe('an upload', () => {
         await Promise.all(running);
         for (const blob of contents) {
           const held = await heldBytes(houses[0]!.blobs, blob.digest);
-          if (held !== undefined) expect(digestOf(held)).toBe(blob.digest);
-          if (acknowledged.has(blob)) expect(await houses[1]!.records.link(HOLDER, blob.digest)).toBeDefined();
-          if (acknowledged.has(blob)) expect(held).toBeDefined();
+          const link = await houses[1]!.records.link(HOLDER, blob.digest);
+          expect(held === undefined || digestOf(held) === blob.digest).toBe(true);
+          expect(!acknowledged.has(blob) || (held !== undefined && link !== undefined)).toBe(true);
         }
         const listed = await houses[0]!.records.uploads(undefined, 100);
         expect((await houses[0]!.blobs.parts()).every(({ id }) => listed.some(({ record }) => record?.part === id))).toBe(true);
@@ -138,20 +137,28 @@ describe('an upload', () => {
   });
 });
 
+function told(read: () => unknown): unknown {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof RegistryError) return 'refused';
+    throw error;
+  }
+}
+
 describe('what clients write', () => {
   test('Content-Range is a place of the body’s size, or refused', () => {
     fc.assert(
       fc.property(fc.nat(1e9), fc.nat(1e9), fc.option(fc.nat(1e9)), (from, last, length) => {
         const read = (): unknown => parseContentRange(`${from}-${last}`, length ?? undefined);
         const sound = last >= from && (length === null || length === last - from + 1);
-        if (sound) expect(read()).toEqual({ from, to: last + 1 });
-        else expect(read).toThrow(RegistryError);
+        expect(told(read)).toEqual(sound ? { from, to: last + 1 } : 'refused');
       }),
     );
     fc.assert(
       fc.property(fc.string(), (text) => {
         if (/^(?:bytes )?\d{1,15}-\d{1,15}(?:\/(?:\d+|\*))?$/.test(text)) return;
-        expect(() => parseContentRange(text, undefined)).toThrow(RegistryError);
+        expect(told(() => parseContentRange(text, undefined))).toBe('refused');
       }),
     );
   });
@@ -160,12 +167,10 @@ describe('what clients write', () => {
     const key = fc.oneof(fc.string(), fc.constantFrom('layers', 'config', '"', '\\', '{', '}', ','));
     fc.assert(
       fc.property(fc.array(fc.tuple(key, fc.jsonValue({ maxDepth: 3 })), { maxLength: 8 }), fc.boolean(), (entries, escape) => {
-        const spelt = (text: string): string =>
-          escape
-            ? `"${[...text].map((_, at) => `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`).join('')}"`
-            : JSON.stringify(text);
-        const keys = entries.map(([name]) => (escape ? name.slice(0, [...name].length) : name));
-        const text = `{ ${entries.map(([, value], at) => `${spelt(keys[at]!)} : ${JSON.stringify(value)}`).join(' , ')} }`;
+        const escaped = (text: string): string =>
+          Array.from({ length: text.length }, (_, at) => `\\u${text.charCodeAt(at).toString(16).padStart(4, '0')}`).join('');
+        const spelt = (text: string): string => (escape ? `"${escaped(text)}"` : JSON.stringify(text));
+        const text = `{ ${entries.map(([name, value]) => `${spelt(name)} : ${JSON.stringify(value)}`).join(' , ')} }`;
         const twice = Object.keys(JSON.parse(text) as object).length < entries.length;
         expect(duplicateKey(new TextEncoder().encode(text)) !== undefined).toBe(twice);
       }),

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readdir } from 'node:fs/promises';
+import { readdir, utimes, writeFile } from 'node:fs/promises';
 import { describe, expect } from 'vitest';
 import type { Reply } from '../fakes/http-client.ts';
 import { blobOf, randomBlob, type Blob } from '../fakes/images.ts';
@@ -138,6 +138,26 @@ describe('a blob is pushed', () => {
       expect([status.status, status.headers.range, status.headers.location]).toEqual([204, '0-19999', at]);
       await finished(second, await put(second, at, blob.digest, blob.bytes.subarray(20_000), '20000-49999'), blob);
       expect(await parts(stage)).toEqual([]);
+    },
+    own,
+  );
+
+  scenario(
+    'days after its first bytes, which no sweep of leftovers takes',
+    async (stage) => {
+      const blob = randomBlob(5000);
+      const first = await start(stage);
+      const at = await begin(first);
+      await accepted(await patch(first, at, blob.bytes.subarray(0, 2000)), 2000);
+      await first.stop();
+      const directory = join(stage.directory, 'data', 'entrepot/parts');
+      const leftover = join(directory, '0'.repeat(32));
+      await writeFile(leftover, 'x');
+      const long = new Date('2026-01-01');
+      for (const name of await readdir(directory)) await utimes(join(directory, name), long, long);
+      const second = await start(stage);
+      while ((await readdir(directory)).length > 1) await second.get('/livez');
+      await finished(second, await put(second, at, blob.digest, blob.bytes.subarray(2000)), blob);
     },
     own,
   );

@@ -104,6 +104,18 @@ describe('[S41] one request at a time writes to an upload', () => {
     expect((await heldBytes(houses[0]!.blobs, digest))?.equals(bytes)).toBe(true);
   });
 
+  test('what a dead writer left behind the acknowledged bytes is cut off', async () => {
+    const house = await createHouse();
+    const at = await house.begin();
+    await house.ask('PATCH', at, blob.bytes.subarray(0, 400));
+    const { part: id } = (await house.records.upload(HOLDER, sessionOf(at)))!;
+    const part = await house.blobs.part(id, true);
+    await part.write(Buffer.alloc(5000, 'x'), 400);
+    part.release();
+    await house.ask('PUT', `${at}?digest=${blob.digest}`, blob.bytes.subarray(400));
+    expect((await heldBytes(house.blobs, blob.digest))?.equals(blob.bytes)).toBe(true);
+  });
+
   test('a hash that has not seen every byte is not believed', async () => {
     const [one, other] = await processes(2);
     const at = await one!.begin();
@@ -233,7 +245,9 @@ describe('cancelling', () => {
       body.send(blob.bytes);
       await turns();
       expect((await house.ask('DELETE', at)).status).toBe(204);
-      body.end();
+      // It hears of it when it next says that it lives, and reads no more then.
+      await one!.clock.advance(RENEW_MS);
+      body.send(blob.bytes);
       expect(await writing).toBe('404 BLOB_UPLOAD_UNKNOWN');
       expect(await one!.blobs.parts()).toEqual([]);
       await one!.clock.advance(RENEW_MS * 3);
