@@ -320,3 +320,42 @@ describe('what is deleted', () => {
     own,
   );
 });
+
+describe('on a chain that is shared', () => {
+  const mixed = (stage: Stage, more: Settings = {}): Settings => ({
+    upstreams: { hub: { url: stage.upstream.url } },
+    routes: [{ match: 'docker.io/**', upstreams: ['hosted', 'hub'], push: true, shadow: true, negativettl: '0s', ...more }],
+  });
+
+  scenario(
+    'the first manifest takes along what the rest of the chain told its client to be there',
+    async (stage) => {
+      const base = stage.upstream.image('acme/app', 'base');
+      const server = await start(stage, mixed(stage));
+      const path = '/v2/docker.io/acme/app';
+      const [layer] = base.layers;
+      expect((await server.head(`${path}/blobs/${layer!.digest}`)).status).toBe(200);
+      await pushBlob(server, path, config);
+      const manifest = artifact({ layers: [descriptorOf(layer!, MEDIA_TYPE.ociLayer)] });
+      await created(await pushManifest(server, path, 'ours', manifest), manifest, path);
+      // From here on it is ours, whole, whatever becomes of the upstream.
+      await stage.upstream.close();
+      expect(await (await server.get(`${path}/manifests/ours`)).sha256()).toBe(manifest.digest);
+      expect(await (await server.get(`${path}/blobs/${layer!.digest}`)).sha256()).toBe(layer!.digest);
+      expect((await server.get(`${path}/manifests/base`)).status).toBe(404);
+    },
+    own,
+  );
+
+  scenario(
+    'what nobody has is missing all the same',
+    async (stage) => {
+      const server = await start(stage, mixed(stage));
+      const path = '/v2/docker.io/acme/new';
+      await pushBlob(server, path, config);
+      const manifest = artifact({ layers: [descriptorOf(randomBlob(50, 123), MEDIA_TYPE.ociLayer)] });
+      expect(await refusalOf(await pushManifest(server, path, '1', manifest))).toBe('400 MANIFEST_BLOB_UNKNOWN');
+    },
+    own,
+  );
+});
