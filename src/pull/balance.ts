@@ -74,13 +74,16 @@ function weighted(chain: readonly Upstream[], weights: NonNullable<BalanceOption
 /** One question in so many goes to another than the fastest, so that one which has recovered is found again. */
 const EXPLORE_EVERY = 16;
 
-/** The fastest first, and who was never measured before all; now and then the one that was first longest ago. */
+/** The fastest first, and who was never measured before all, if not again at once; now and then who was first longest ago. */
 function leastLatency(chain: readonly Upstream[]): Spread {
   const firstAt = new Map<Upstream, number>();
   let asked = 0;
   return (registry) => {
     asked += 1;
-    const order = descending(chain, (upstream) => -(upstream.standing(registry).latencyMs ?? -Infinity));
+    // One that cannot be measured, since it fails at whatever it is asked, has a turn as often as the others are explored.
+    const unmeasured = (upstream: Upstream): number =>
+      asked - (firstAt.get(upstream) ?? -Infinity) >= EXPLORE_EVERY ? 0 : Infinity;
+    const order = descending(chain, (upstream) => -(upstream.standing(registry).latencyMs ?? unmeasured(upstream)));
     const others = order.slice(1).filter((upstream) => upstream.standing(registry).up);
     const explored = asked % EXPLORE_EVERY === 0 ? oldest(others, firstAt) : undefined;
     const first = explored ?? order[0];

@@ -270,4 +270,12 @@ export const mutants = [
     replace: 'pause.end(kind);',
     test: unit('pause'),
   },
+  {
+    name: 'one that only fails is first for ever where the fastest should be',
+    guards: ['balance'],
+    file: 'src/pull/balance.ts',
+    find: '>= EXPLORE_EVERY ? 0 : Infinity',
+    replace: '>= 1 ? 0 : Infinity',
+    test: ['test/unit/pull/balance.test.ts'],
+  },
 ] as const satisfies readonly Mutant[];

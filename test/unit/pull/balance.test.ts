@@ -89,6 +89,19 @@ describe('least-latency', () => {
     expect(tally(ask, 100)['a']).toBeGreaterThanOrEqual(90);
   });
 
+  test('one that only fails, and is never measured, is not first for ever', () => {
+    const { chain, order } = world({ kind: 'least-latency' });
+    const ask = asking(chain, order, { a: 50, b: 5, c: 200 });
+    const askAndFail = (): string => {
+      const first = ask();
+      if (first === 'a') chain[0]!.stand({ latencyMs: undefined });
+      return first;
+    };
+    const counts = tally(askAndFail, 160);
+    expect(counts['a']).toBeLessThanOrEqual(11);
+    expect(counts['b']).toBeGreaterThanOrEqual(130);
+  });
+
   test('one slow answer among many moves nobody for long', () => {
     const { chain, order } = world({ kind: 'least-latency' });
     const times = { a: 5, b: 50, c: 200 };
