@@ -235,4 +235,52 @@ describe('[parallel] a large blob in several ranges', () => {
       { numRuns: 12 },
     );
   });
+
+  test('whatever is sent: never a complete wrong body, and nothing wrong is kept', async () => {
+    const fault = fc.oneof(
+      { weight: 3, arbitrary: fc.record({}) },
+      fc.record({ ignoreRange: fc.constant(true), breakAfter: fc.integer({ min: 1_000_000, max: huge.size }) }),
+      fc.record({ ignoreRange: fc.constant(true) }),
+      fc.record({
+        breakAfter: fc.integer({ min: 0, max: PIECE_BYTES }),
+        breakAs: fc.constantFrom('cut' as const, 'stall' as const),
+      }),
+      fc.record({ wrongAt: fc.integer({ min: 0, max: huge.size - 1 }), ignoreRange: fc.boolean() }),
+      fc.record({ endAfter: fc.integer({ min: 0, max: PIECE_BYTES }) }),
+      fc.constant('absent' as const),
+    );
+    const script = fc.array(fault, { minLength: 1, maxLength: 8 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 2, max: 5 }),
+        fc.boolean(),
+        fc.array(script, { minLength: 1, maxLength: 3 }),
+        async (parallel, hedge, scripts) => {
+          const chain = scripts.map((faults, name) =>
+            createScriptedPort(`u${name}`, (_request, at): Supply | typeof ABSENT => {
+              const now = faults[at % faults.length]!;
+              if (now === 'absent') return ABSENT;
+              const { wrongAt, ...rest } = now as { wrongAt?: number };
+              const bytes = wrongAt === undefined ? huge.bytes : Buffer.from(huge.bytes);
+              if (wrongAt !== undefined) bytes[wrongAt]! ^= 1;
+              return { bytes, chunkBytes: 1_000_000, ...rest };
+            }),
+          );
+          const house = await createHouse({ chain, policy: { parallel, hedge } });
+          const record = { size: huge.size, mediaType: 'x/y', public: true };
+          await house.records.putDescribed('docker.io/a/b', [{ digest: huge.digest, record }]);
+          for (let turn = 0; turn < 2; turn++) {
+            const reply = await house.blob('a/b', huge.digest).catch(() => undefined);
+            if (reply === undefined) continue;
+            const { bytes, broken } = await drain(reply);
+            if (broken === undefined) expect(sha256(bytes)).toBe(huge.digest);
+            else expect(bytes.length).toBeLessThan(huge.size);
+            await settle(50);
+          }
+          await expectNothingRuns(house, chain);
+        },
+      ),
+      { numRuns: 10 },
+    );
+  });
 });
