@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Account, SecretText } from '../config/config.ts';
 import { accountOf, serverOf, type DockerAccount } from '../config/docker-config.ts';
 import { Secret } from '../config/secret.ts';
@@ -47,6 +48,11 @@ export function credentialsOf(account: Account, registry: URL, deps: AccountDeps
     case 'acr':
       return kept(acrSource({ identity: azureIdentity(account, deps), authority: authorityOf(account, deps), registry }, deps));
   }
+}
+
+/** Names an account by all that is written of it but its secrets, which hide themselves: one that is rotated is the same. */
+export function payerOf(account: Account): string {
+  return createHash('sha256').update(JSON.stringify(account)).digest('hex').slice(0, 16);
 }
 
 /** Tells the accounts of one registry apart. */

@@ -10,7 +10,7 @@ import { longestPrefix, type CredentialsProvider } from '../upstream/credentials
 import { createOrigin, type Origin } from '../upstream/origin.ts';
 import type { UpstreamStatus } from '../upstream/upstream.ts';
 import type { Memory } from '../upstream/with-quota.ts';
-import { credentialsOf, named, type AccountDeps } from './accounts.ts';
+import { credentialsOf, named, payerOf, type AccountDeps } from './accounts.ts';
 
 export interface UpstreamSet {
   /** By the name in the configuration, `origin` among them where a route uses it. */
@@ -157,7 +157,7 @@ function upstreamOptions(upstream: UpstreamConfig, deps: UpstreamSetDeps) {
     redirectHosts: redirecthosts,
     proxy: proxy === undefined ? ('environment' as const) : proxy === 'none' ? proxy : new URL(proxy.reveal()),
     ...(tls === undefined ? {} : { tls: tlsOptions(tls) }),
-    ...(account === undefined ? {} : { credentials: credentialsOf(account, new URL(url), deps) }),
+    ...(account === undefined ? {} : { credentials: credentialsOf(account, new URL(url), deps), payer: payerOf(account) }),
   };
 }
 

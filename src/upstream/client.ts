@@ -42,6 +42,8 @@ export interface UpstreamOptions {
   /** Sends `?ns=REGISTRY`. */
   readonly ns?: boolean;
   readonly credentials?: CredentialsProvider;
+  /** Tells their account from another that the upstream had before, which has spent what it had. No secret: it is kept. */
+  readonly payer?: string;
   /** `quota`, the default: credentials pay and unlock nothing. */
   readonly use?: 'quota' | 'all';
   /** Added to every request to the upstream's own origin, by lower-case name. What they unlock counts as private. */
@@ -184,7 +186,7 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
   // An account that is refused pays for nothing any more: then what counts is what the address has left.
   const isPaying = (): boolean => signIn.valid() !== false || !isQuota;
   const account = face(
-    options.credentials === undefined ? 'anonymous' : 'account',
+    options.credentials === undefined ? 'anonymous' : `account ${options.payer ?? ''}`,
     options.credentials ?? anonymously,
     isPaying,
   );

@@ -268,4 +268,12 @@ export const mutants = [
     replace: 'Math.min(15 * 60_000, ...ttls)',
     test: ['test/scenarios/check.test.ts'],
   },
+  {
+    name: 'another account waits for what the one before it has spent',
+    guards: ['R11'],
+    file: 'src/upstream/client.ts',
+    find: "`account ${options.payer ?? ''}`",
+    replace: "'account'",
+    test: ['test/scenarios/check.test.ts'],
+  },
 ];

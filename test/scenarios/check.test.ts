@@ -8,6 +8,7 @@ import { systemClock } from '../../src/system/clock.ts';
 import { nodeDisk } from '../../src/system/node-disk.ts';
 import { systemRandom } from '../../src/system/random.ts';
 import { runProgram } from '../../src/system/run-program.ts';
+import { createProcessMemory } from '../../src/upstream/with-quota.ts';
 import { createFakeClock } from '../fakes/fake-clock.ts';
 import { createScriptedUpstream, type ScriptedUpstream } from '../fakes/scripted-upstream.ts';
 
@@ -101,3 +102,22 @@ test.each([
     await upstreams.close();
   },
 );
+
+test('another account need not wait for what the one before it has spent; a rotated password is no other', async () => {
+  upstream = await createScriptedUpstream();
+  upstream.all.status(429, { 'retry-after': '600' });
+  const memory = createProcessMemory();
+  const system = { clock: systemClock, random: systemRandom, disk: nodeDisk, run: runProgram };
+  const deps = { ...system, report: () => undefined, memoryOf: () => memory, env: {}, version: 'test' };
+  const ask = { kind: 'tags', method: 'GET', registry: 'docker.io', repository: 'a/b', reference: '' } as const;
+  await memory.keep(`public docker.io/a/b at ${upstream.url}/ `, { value: 'yes', until: Date.now() + 600_000 });
+  const asked: number[] = [];
+  for (const account of [{ username: 'ann' }, { username: 'ann' }, { username: 'ben' }]) {
+    const password = `password ${asked.length}`;
+    const { upstreams } = createChains(await configWith({ ...account, password }), deps);
+    expect(await upstreams.byName.get('corp')?.ask(ask, new AbortController().signal)).toMatchObject({ kind: 'limited' });
+    asked.push(upstream.seen('tags').length);
+    await upstreams.close();
+  }
+  expect(asked).toEqual([1, 1, 2]);
+});
