@@ -59,6 +59,11 @@ export interface HostedRecords {
    * since): upload them again. Replaces an upstream's link; a manifest's stays one, since it grants its bytes as a blob too.
    */
   putHostedLink(repository: string, digest: Digest, record: HostedLink): Promise<boolean>;
+  /**
+   * Moves a link's `at` on, so that collect sees it needed: for whoever was told that the digest is here, and will not bring
+   * it again. False where it stands otherwise than `before`, or is gone.
+   */
+  renewLink(repository: string, digest: Digest, before: LinkRecord, at: number): Promise<boolean>;
   /** See {@link HostedPush}. All of it in one commit, or nothing. */
   putHosted(repository: string, push: HostedPush): Promise<HostedResult>;
   /**

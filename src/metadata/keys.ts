@@ -29,6 +29,7 @@ import type { Key } from './metadata-store.ts';
  *     receiver/ci                     = waiting     00000000002a              a repository whose outbox holds one for ci, oldest first
  *                                       waiting-ends it                       the numbers of the first and of the next
  *                                       lease       it                        LeaseRecord: who delivers to ci
+ *     task/collect                      lease       it                        LeaseRecord: who does it now
  *     catalogue                       = repositories docker.io/library/a      its name
  *     uploads                         = uploads     repository id             where an upload is, and since when
  *     hosted                          = digests     sha256:…                  a digest that collect has to look at
@@ -65,6 +66,7 @@ export const LAYOUT_SLOT = 'layout';
 export const repositorySlot = (repository: string): string => bounded(`repository/${repository}`);
 export const digestSlot = (digest: Digest): string => `digest/${digest}`;
 export const upstreamSlot = (upstream: string): string => bounded(`upstream/${upstream}`);
+export const taskSlot = (task: string): string => bounded(`task/${task}`);
 export const receiverSlot = (receiver: string): string => bounded(`receiver/${receiver}`);
 
 export const tagKey = (tag: string): Key => ['tags', bounded(tag)];

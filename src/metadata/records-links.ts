@@ -9,7 +9,17 @@ import { untilMade, type Table } from './table.ts';
 
 type Links = Pick<
   Records,
-  'link' | 'putLink' | 'dropLink' | 'links' | 'holders' | 'hold' | 'putHostedLink' | 'dropHolder' | 'described' | 'putDescribed'
+  | 'link'
+  | 'putLink'
+  | 'renewLink'
+  | 'dropLink'
+  | 'links'
+  | 'holders'
+  | 'hold'
+  | 'putHostedLink'
+  | 'dropHolder'
+  | 'described'
+  | 'putDescribed'
 >;
 
 /**
@@ -67,6 +77,16 @@ export function createLinks(table: Table, catalogue: Catalogue, holders: Holders
       await writeLink(repository, digest, record);
       const [stands] = await Promise.all([holders.restore(repository, digest, record), catalogue.enlist(repository)]);
       return stands;
+    },
+    renewLink(repository, digest, before, at) {
+      const [slot, key] = [repositorySlot(repository), linkKey(digest)];
+      return untilMade(async () => {
+        const { bytes, record } = await table.getStored(slot, key, linkForm);
+        if (!linkForm.same(record, before)) return false;
+        return (
+          (await store.commit(slot, [{ key, value: linkForm.encode({ ...before, at }) }], [{ key, value: bytes }])) || undefined
+        );
+      });
     },
     async dropLink(repository, digest, before) {
       const removed = await removeLink(repository, digest, before);

@@ -19,7 +19,7 @@ interface Use {
   readonly bytes?: number;
 }
 
-type Uses = Pick<Records, 'used' | 'lastUse' | 'pulls'> & {
+type Uses = Pick<Records, 'used' | 'lastUse' | 'pulls' | 'tagPulls'> & {
   /** Writes what waits; never rejects: what could not be written waits on, and is reported. */
   write(): Promise<void>;
   /** Writes for the last time. */
@@ -128,6 +128,7 @@ export function createUses(table: Table, { clock, batchIntervalMs, report }: Use
       arm();
     },
     lastUse: (digest) => andThen(table.get(digestSlot(digest), USE_KEY, useForm), (use) => use?.at),
+    tagPulls: (repository, tag) => table.get(repositorySlot(repository), pullsKey(tag), pullsForm),
     pulls: (repository) => table.get(repositorySlot(repository), ALL_PULLS_KEY, pullsForm),
     write,
     async stop() {

@@ -2,6 +2,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import type { ReportMetadata } from './events.ts';
 import type { HostedRecords } from './hosted.ts';
+import { taskSlot } from './keys.ts';
 import { withLayout } from './layout.ts';
 import type { MaybePromise, MetadataStore } from './metadata-store.ts';
 import { createBlobs } from './records-blobs.ts';
@@ -10,7 +11,7 @@ import { createCollect } from './records-collect.ts';
 import { createDeletions } from './records-deletions.ts';
 import { createHolders } from './records-holders.ts';
 import { createHosted } from './records-hosted.ts';
-import { createLeases } from './records-leases.ts';
+import { createLeases, createLeasesOf, type LeasesOf } from './records-leases.ts';
 import { createLinks } from './records-links.ts';
 import { createListings } from './records-listings.ts';
 import { createOutbox, type Outbox } from './records-outbox.ts';
@@ -102,6 +103,8 @@ export interface Records extends HostedRecords {
   used(repository: string, use: { tag?: string; digest: Digest; bytes: boolean }): void;
   lastUse(digest: Digest): MaybePromise<number | undefined>;
   pulls(repository: string): MaybePromise<PullCount | undefined>;
+  /** Of one tag; what was pulled within the last batch may be missing. */
+  tagPulls(repository: string, tag: string): MaybePromise<PullCount | undefined>;
 
   /** Names with their registries, in byte order. */
   repositories(after: string | undefined, limit: number): MaybePromise<readonly string[]>;
@@ -109,6 +112,9 @@ export interface Records extends HostedRecords {
   /** Small things an upstream wants remembered across restarts: back-offs, proofs that a repository is public. */
   remembered(upstream: string, key: string): MaybePromise<MemoryRecord | undefined>;
   remember(upstream: string, key: string, record: MemoryRecord): Promise<void>;
+
+  /** The right to do a task that one process does at a time, by the task's name; as the leases of digests. */
+  readonly tasks: LeasesOf<string>;
 
   /** Events that receivers of notifications are still to be told. */
   readonly outbox: Outbox;
@@ -240,6 +246,7 @@ export function createRecords(store: MetadataStore, options: RecordsOptions): Re
     ...createBlobs(table),
     ...createLeases(table, clock),
     ...createListings(table),
+    tasks: createLeasesOf<string>(table, clock, taskSlot),
     outbox: createOutbox(table, clock),
     ...uses,
     repositories: catalogue.repositories,

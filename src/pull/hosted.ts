@@ -98,10 +98,31 @@ async function manifestLink(deps: PullDeps, pulling: Pulling, reference: Referen
 }
 
 /** What came by itself from a chain that is no more grants nothing, unless a push has taken the repository over. */
-async function hostedLink({ records }: PullDeps, { route, holder }: Pulling, digest: Digest): Promise<LinkRecord | undefined> {
+async function hostedLink(deps: PullDeps, pulling: Pulling, digest: Digest): Promise<LinkRecord | undefined> {
+  const { records } = deps;
+  const { route, holder } = pulling;
   const link = await records.link(holder, digest);
-  if (link === undefined || !route.alone || (link.by !== 'upstream' && link.by !== 'public')) return link;
-  return (await records.owner(holder)) === undefined ? undefined : link;
+  if (link === undefined) return undefined;
+  if (link.by !== 'upstream' && link.by !== 'public') return promised(deps, pulling, digest, link);
+  return route.alone && (await records.owner(holder)) === undefined ? undefined : link;
+}
+
+/** Half of what collection spares: a push has the other half for what comes after its question. */
+const RENEW_MS = 1_800_000;
+
+/**
+ * A client asks by HEAD what it need not push, and then pushes what needs that: what it is told to be here, collection may
+ * not take in between (reliability.md, R28). A link is renewed at most every half hour; one that was taken meanwhile is
+ * not here.
+ */
+async function promised(
+  { records, clock }: PullDeps,
+  { method, holder, route }: Pulling,
+  digest: Digest,
+  link: LinkRecord,
+): Promise<LinkRecord | undefined> {
+  if (method !== 'HEAD' || !route.push || link.at + RENEW_MS > clock.now()) return link;
+  return (await records.renewLink(holder, digest, link, clock.now())) ? link : records.link(holder, digest);
 }
 
 function unknown({ trace }: Pulling, code: 'MANIFEST_UNKNOWN' | 'BLOB_UNKNOWN', message: string): RegistryError {

@@ -25,10 +25,11 @@ export async function mountBlob(
   if (source === undefined) return undefined;
   request.trace.digest = digest;
   request.trace.size = source.size;
+  const link = { kind: 'blob', size: source.size, by: 'mount', at: clock.now() } as const;
+  // Also where it was linked: who is told that it is here relies on it, and collection must see that.
+  if (!(await records.putHostedLink(holder, digest, link))) return undefined;
+  await records.flushed();
   if (!source.linked) {
-    const link = { kind: 'blob', size: source.size, by: 'mount', at: clock.now() } as const;
-    if (!(await records.putHostedLink(holder, digest, link))) return undefined;
-    await records.flushed();
     await tell(deps, pushing, { action: 'mount', kind: 'blob', digest, size: source.size, fromRepository: source.shown });
   }
   return created(name, 'blobs', digest);

@@ -1,0 +1,85 @@
+import type { LeaseRecord, Records } from '../metadata/records.ts';
+import { RegistryError } from '../oci/errors.ts';
+import type { Clock, Timer } from '../system/clock.ts';
+
+const TASK = 'collect';
+/** How long a collector may be silent before another may begin. */
+export const TURN_MS = 60_000;
+/** How often it says that it lives. */
+export const RENEW_MS = 10_000;
+/** It stops by itself so long before another may begin: what it had begun is done by then. */
+const MARGIN_MS = 20_000;
+
+export interface TurnDeps {
+  readonly clock: Clock;
+  readonly records: Pick<Records, 'tasks'>;
+  /** Names this process among all that share the store, and each collection in it. */
+  readonly holder: string;
+  /** True for a holder that is known to run no more, so that a restart need not wait for its own ghost. */
+  readonly isDead: (holder: string) => boolean;
+}
+
+/** The right to collect, which one process has at a time: two would remove what was pushed again between their steps. */
+export interface CollectTurn {
+  /** Throws RegistryError when the right was lost, or soon may be: nothing may be removed then. */
+  check(): void;
+  end(): Promise<void>;
+  /** Lets it run out instead, as a crash would: {@link wasLeft} then tells that something may be half done. */
+  leave(): void;
+}
+
+/** Whether a collector ended without having said so. */
+export async function wasLeft({ clock, records, isDead }: Omit<TurnDeps, 'holder'>): Promise<boolean> {
+  const lease = await records.tasks.lease(TASK);
+  return lease !== undefined && (lease.until <= clock.now() || isDead(lease.holder));
+}
+
+/** Throws RegistryError where another collects. */
+export async function takeTurn({ clock, records: { tasks }, holder, isDead }: TurnDeps): Promise<CollectTurn> {
+  const since = clock.monotonic();
+  const until = (): number => clock.now() + TURN_MS;
+  let { taken, lease } = await tasks.takeLease(TASK, holder, clock.now(), until());
+  if (!taken && isDead(lease.holder)) ({ taken, lease } = await tasks.takeLease(TASK, holder, lease.until, until()));
+  if (!taken) throw new RegistryError('UNAVAILABLE', 'another collection is running: wait for its end', { status: 503 });
+  return keepTurn(clock, tasks, lease, since);
+}
+
+function keepTurn(clock: Clock, tasks: Records['tasks'], lease: LeaseRecord, since: number): CollectTurn {
+  let [renewed, lost, ended] = [since, false, false];
+  let timer: Timer | undefined;
+  let renewing: Promise<void> = Promise.resolve();
+
+  async function renew(): Promise<void> {
+    const at = clock.monotonic();
+    try {
+      if (await tasks.renewLease(TASK, lease, { until: clock.now() + TURN_MS })) renewed = at;
+      else lost = true;
+    } catch {
+      // The store cannot be asked: `check` tells when that has lasted for too long.
+    }
+  }
+  function schedule(): void {
+    if (ended || lost) return;
+    timer = clock.after(RENEW_MS, () => {
+      renewing = renew().then(schedule);
+    });
+  }
+  function leave(): void {
+    ended = true;
+    timer?.cancel();
+  }
+  schedule();
+
+  return {
+    check() {
+      if (!lost && clock.monotonic() - renewed < TURN_MS - MARGIN_MS) return;
+      throw new RegistryError('UNAVAILABLE', 'the right to collect could not be renewed: begin again', { status: 503 });
+    },
+    leave,
+    async end() {
+      leave();
+      await renewing;
+      await tasks.dropLease(TASK, lease);
+    },
+  };
+}

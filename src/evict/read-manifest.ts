@@ -1,0 +1,42 @@
+import type { BlobStore } from '../blobs/blob-store.ts';
+import type { LinkRecord } from '../metadata/records.ts';
+import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts';
+import { readManifest } from '../oci/manifest.ts';
+import { isManifestType, isSchema1Type } from '../oci/media-types.ts';
+
+/** Larger ones were never taken (push and pull refuse them). */
+const BYTES_MAX = 16 * 1024 * 1024;
+
+/**
+ * What a held manifest needs: an index's manifests, or config and layers. `undefined` where that cannot be told: its bytes
+ * are lost or damaged, or of a type whose content is not known here.
+ */
+export async function needsOf(
+  blobs: BlobStore,
+  digest: Digest,
+  { mediaType, size }: LinkRecord,
+): Promise<readonly Digest[] | undefined> {
+  if (mediaType === undefined || !isManifestType(mediaType) || isSchema1Type(mediaType) || size > BYTES_MAX) return undefined;
+  const bytes = await readWhole(blobs, digest, size);
+  if (bytes === undefined || digestOf(bytes, algorithmOf(digest)) !== digest) return undefined;
+  const manifest = readManifest(bytes, mediaType);
+  if (manifest.kind === 'fault') return undefined;
+  return [...manifest.children, ...manifest.blobs].map((need) => need.digest);
+}
+
+async function readWhole(blobs: BlobStore, digest: Digest, size: number): Promise<Uint8Array | undefined> {
+  const file = await blobs.open(digest);
+  if (file === undefined) return undefined;
+  try {
+    if (file.size !== size) return undefined;
+    const bytes = new Uint8Array(size);
+    for (let at = 0; at < size;) {
+      const count = await file.read(bytes.subarray(at), at);
+      if (count === 0) return undefined;
+      at += count;
+    }
+    return bytes;
+  } finally {
+    file.close();
+  }
+}
