@@ -195,6 +195,7 @@ async function drain({ edge, condition, pulling, pushing, notifications, storage
   pulling.quiet();
   pushing.stop();
   await edge.drain(chains().config.http.draintimeout);
+  await pushing.settled();
   await pulling.park();
   await notifications.stop();
   await chains().upstreams.close();

@@ -23,6 +23,8 @@ export interface Pushing {
   /** Drops uploads that nobody goes on with, at intervals. */
   purge(): void;
   stop(): void;
+  /** Resolves when what runs has ended: after the last connection, so that what was cut off is kept. */
+  settled(): Promise<void>;
 }
 
 /** The write path, wired. */
@@ -34,23 +36,38 @@ export function createPushing({ system, storage, chains, pulling, report, notify
     const { dryrun, ...purge } = chains().config.storage.uploadpurging;
     return { ...purge, dryRun: dryrun };
   });
+  const running = new Set<Promise<unknown>>();
+  const push = createPush({
+    ...system,
+    blobs,
+    records,
+    report,
+    notify,
+    holder,
+    isDead: isDeadHolder(holder),
+    router,
+    mayDelete: () => chains().config.storage.delete.enabled,
+    mayRead: (repository) => mayRead(chains(), repository),
+    admit: createAdmission({ records, router, askTaken: pulling.askTaken }),
+    adopt: ({ name, request }, needs) => pulling.adopt(name, needs, request.signal),
+  });
   return {
-    push: createPush({
-      ...system,
-      blobs,
-      records,
-      report,
-      notify,
-      holder,
-      isDead: isDeadHolder(holder),
-      router,
-      mayDelete: () => chains().config.storage.delete.enabled,
-      mayRead: (repository) => mayRead(chains(), repository),
-      admit: createAdmission({ records, router, askTaken: pulling.askTaken }),
-      adopt: ({ name, request }, needs) => pulling.adopt(name, needs, request.signal),
-    }),
+    push(request) {
+      const pushed = push(request);
+      const ended = pushed
+        .then(
+          () => undefined,
+          () => undefined,
+        )
+        .finally(() => running.delete(ended));
+      running.add(ended);
+      return pushed;
+    },
     purge: () => purging.start(),
     stop: () => purging.stop(),
+    async settled() {
+      await Promise.all(running);
+    },
   };
 }
 

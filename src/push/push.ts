@@ -6,7 +6,7 @@ import type { PushDeps } from './deps.ts';
 import { putManifest } from './manifests.ts';
 import { mountBlob } from './mount.ts';
 import type { PushMethod, PushReply, PushRequest, Pushing } from './request.ts';
-import { diskFull } from './room.ts';
+import { checkRoom, diskFull } from './room.ts';
 import { unknownUpload } from './upload-refusals.ts';
 import { digestParameter, Uploads } from './uploads.ts';
 
@@ -77,8 +77,10 @@ async function answer(deps: PushDeps, uploads: Uploads, pushing: Pushing): Promi
 
 /** A mount that is not made is an upload that begins (OCI distribution-spec, "Mounting a blob from another repository"). */
 async function begin(deps: PushDeps, uploads: Uploads, pushing: Pushing): Promise<PushReply> {
-  const { query } = pushing.request;
+  const { query, body } = pushing.request;
   const digest = digestParameter(query, 'mount');
+  await checkRoom(deps, body.length);
+  await deps.admit(pushing, body.length);
   const mounted = digest === undefined ? undefined : await mountBlob(deps, pushing, digest, query.get('from') ?? undefined);
   return mounted ?? uploads.begin(pushing);
 }

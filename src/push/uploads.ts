@@ -28,11 +28,9 @@ export class Uploads {
    * power loss before its first byte: the client that then finds nothing begins again.
    */
   async begin(pushing: Pushing): Promise<PushReply> {
-    const { body, query } = pushing.request;
+    const { query } = pushing.request;
     const digest = digestParameter(query);
     const algorithm = digest === undefined ? algorithmParameter(query) : algorithmOf(digest);
-    await checkRoom(this.#deps, body.length);
-    await this.#deps.admit(pushing, body.length);
     const session = await this.#create(pushing, algorithm);
     if (digest === undefined) return empty(202, uploadHeaders(pushing.name, session, 0));
     try {
@@ -53,7 +51,7 @@ export class Uploads {
 
   /** 202: a chunk, or a stream without length, behind what is there. Acknowledged is what is durable. */
   async append(pushing: Pushing, session: string): Promise<PushReply> {
-    return this.#write(pushing, session, 'sha256', async (upload) => {
+    return this.#write(pushing, session, undefined, async (upload) => {
       await this.#appendBody(pushing, upload);
       await upload.sync();
       upload.close();
@@ -124,7 +122,7 @@ export class Uploads {
   async #write(
     pushing: Pushing,
     session: string,
-    algorithm: Algorithm,
+    algorithm: Algorithm | undefined,
     work: (upload: OpenUpload) => Promise<PushReply>,
   ): Promise<PushReply> {
     await checkRoom(this.#deps, pushing.request.body.length);
@@ -157,12 +155,12 @@ export class Uploads {
     }
   }
 
-  #resumeHash(upload: OpenUpload, algorithm: Algorithm): void {
+  /** `algorithm`: that of the digest, where it is known: before the first byte it says better than the beginning did. */
+  #resumeHash(upload: OpenUpload, algorithm: Algorithm | undefined): void {
     const { claim, part, offset } = upload;
     const running = this.#hashes.take(claim.id, part.id, offset);
-    // Nothing was written yet: the digest that is asked for says better than the beginning did what to hash by.
-    if (running !== undefined && (offset > 0 || running.algorithm === algorithm)) upload.hashOn(running);
-    else if (offset === 0) upload.hashFrom(algorithm);
+    if (offset === 0) upload.hashFrom(algorithm ?? running?.algorithm ?? 'sha256');
+    else if (running !== undefined) upload.hashOn(running);
   }
 
   /** Whoever cancelled could not remove the part, since it was open here. */

@@ -89,14 +89,6 @@ export const mutants = [
     test: ['test/unit/push/uploads.test.ts'],
   },
   {
-    name: 'a claim is given back while the part is open',
-    guards: ['S41'],
-    file: 'src/push/uploads.ts',
-    find: '      upload.close();\n      await upload.claim.release',
-    replace: '      await upload.claim.release',
-    test: ['test/properties/push.test.ts'],
-  },
-  {
     name: 'what was left behind the acknowledged bytes stays',
     guards: ['S41', 'decision 5'],
     file: 'src/push/open-upload.ts',

@@ -69,7 +69,9 @@ describe('the base of the API', () => {
   scenario('[P13] other methods are 405, and their bodies are not taken', async ({ upstream, server }) => {
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
       for (const path of [manifestPath('1'), `/v2/docker.io/${ALPINE}/blobs/uploads/`]) {
-        const reply = await server.get(path, { method, body: 'x'.repeat(1000) });
+        // Node frames no body of a DELETE by itself: what follows would be no request.
+        const headers = { 'content-length': '1000' };
+        const reply = await server.get(path, { method, headers, body: 'x'.repeat(1000) });
         expect(`${method} ${await refusalOf(reply)}`).toBe(`${method} 405 UNSUPPORTED`);
         expect(reply.headers.allow).toBe('GET, HEAD');
       }

@@ -132,6 +132,22 @@ describe('a body that is wanted', () => {
     await until('HTTP/1.1 202');
   });
 
+  test('that the client broke off before anybody read it is a failure, not an end', async () => {
+    const failed: unknown[] = [];
+    const push: Push = async (request) => {
+      await new Promise((resolve) => request.signal.addEventListener('abort', resolve));
+      return reads(request).catch((error: unknown) => (failed.push(error), Promise.reject(error)));
+    };
+    const edge = await startEdge({ app: { push } });
+    const { socket } = await talk(edge);
+    socket.write(head('Content-Length: 10\r\n') + 'abc');
+    while (!edge.events.some(({ kind }) => kind === 'request started')) await edge.get('/livez');
+    for (let turn = 0; turn < 5; turn += 1) await edge.get('/livez');
+    socket.destroy();
+    while (failed.length === 0) await edge.get('/livez');
+    expect(String(failed[0])).toContain('BodyCut');
+  });
+
   test('that the client breaks off is a failure, not an end', async () => {
     const failed: unknown[] = [];
     const edge = await startEdge({
@@ -158,7 +174,7 @@ describe('a body that is not wanted', () => {
     expect(text).not.toContain('100 Continue');
   });
 
-  test('is thrown away, and the next request on the connection is answered', async () => {
+  test('[P13] is thrown away, and the next request on the connection is answered', async () => {
     const partly: Push = async (request) => {
       await request.body.next();
       return refuses(request);
