@@ -26,6 +26,8 @@ export function settleRoutes(
     checkPush(route, index, work);
     if (policy.prefetch === 'none' && (route.platforms ?? []).length > 0)
       work.warnings.push(`routes[${index}].platforms has no effect here: nothing is filled in the background without prefetch`);
+    if (route.hedge === true && (route.upstreams ?? []).filter((name) => name !== HOSTED).length < 2)
+      work.warnings.push(`routes[${index}].hedge has no effect here: there is no other upstream to ask`);
     const at = placeAt(work.tree, ['routes', index]);
     return {
       name: route.name ?? route.match[0] ?? '',

@@ -43,3 +43,12 @@ describe("what keeps to an upstream's measure", () => {
     expect(await refusal(upstream(written))).toContain(`upstreams.a.${fault}`);
   });
 });
+
+test('hedge where nobody else could be asked is told of: it would do nothing', async () => {
+  const routed = (keys: string): Promise<readonly string[]> =>
+    load(`upstreams: { a: { url: "https://x.test" } }\nroutes: [{ match: "**", ${keys} }]`).then(({ warnings }) => warnings);
+  const NONE = ['routes[0].hedge has no effect here: there is no other upstream to ask'];
+  expect(await routed('hedge: true, upstreams: [a]')).toEqual(NONE);
+  expect(await routed('hedge: true, upstreams: [hosted, a]')).toEqual(NONE);
+  expect(await routed('hedge: true, upstreams: [a, origin]')).toEqual([]);
+});
