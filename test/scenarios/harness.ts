@@ -34,12 +34,14 @@ export interface ScenarioOptions {
   readonly timeoutMs?: number;
   /** Why it cannot run on this machine: it is skipped, with the reason, unless all must run. */
   readonly whyNot?: string;
+  /** It is skipped even where all must run. */
+  readonly optional?: boolean;
 }
 
 /** A black-box test: scripted upstream, our server, a real client. */
 export function scenario(title: string, play: (stage: Stage) => Promise<void>, options: ScenarioOptions = {}): void {
-  const { whyNot } = options;
-  const skip = whyNot !== undefined && process.env['ENTREPOT_REQUIRE_ALL'] !== '1';
+  const { whyNot, optional = false } = options;
+  const skip = whyNot !== undefined && (optional || process.env['ENTREPOT_REQUIRE_ALL'] !== '1');
   test.skipIf(skip)(
     skip ? `${title} (skipped: ${whyNot})` : title,
     async () => {
