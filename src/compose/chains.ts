@@ -58,6 +58,7 @@ function toRoute(route: RouteConfig, upstreams: UpstreamSet): RouteOptions {
       retryMs: policy.retry,
       negativeTtlMs: policy.negativettl,
       hedge: policy.hedge,
+      hedgeTags: policy.hedge && policy.replicas,
       limits: upstreams.limitsOf(route),
       parallel: policy.parallel,
       immutable: compilePatterns(policy.immutable),

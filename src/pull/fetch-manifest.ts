@@ -38,7 +38,8 @@ export async function fetchManifest(
   // Belongs to nobody's request: others may be waiting for the same answer.
   const signal = new AbortController().signal;
   const chain = route.order(registry, reference.kind === 'tag' ? 'tag' : 'content');
-  return askChain(deps.clock, { chain, request, signal, deadlineMs, hedge: route.policy.hedge }, async (answer, upstream) =>
+  const hedge = reference.kind === 'tag' ? route.policy.hedgeTags : route.policy.hedge;
+  return askChain(deps.clock, { chain, request, signal, deadlineMs, hedge }, async (answer, upstream) =>
     verify(deps.report, await readAll(answer, upstream), answer, upstream, reference),
   );
 }

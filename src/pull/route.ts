@@ -31,6 +31,8 @@ export interface RoutePolicy extends FreshnessPolicy {
   readonly immutable: (tag: string) => boolean;
   /** The next upstream is asked beside one that is slower than it usually is. */
   readonly hedge: boolean;
+  /** For tags too: only where the upstreams hold the same ones, since a slow first one may be the one that is up to date. */
+  readonly hedgeTags: boolean;
   /** Ranges of a large blob that are fetched at once, from 1. */
   readonly parallel: number;
   /** Whether a question may be asked that need not be. */

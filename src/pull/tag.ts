@@ -228,7 +228,7 @@ export class Tags {
         request,
         signal,
         deadlineMs: CHAIN_DEADLINE_MS,
-        hedge: route.policy.hedge,
+        hedge: route.policy.hedgeTags,
       };
       const result = await askChain(this.#deps.clock, asked, async (answer) => {
         answer.body?.close();

@@ -9,7 +9,7 @@ const policy = {
     "The upstreams hold the same tags, so that tags too are asked by the balance and not in the chain's order.",
   ),
   hedge: flag().describe(
-    'Asks the next upstream beside one that is slower than 95 in a hundred of its answers were; who answers first is taken. It adds load just when an upstream is slow.',
+    'Asks the next upstream beside one that is slower than 95 in a hundred of its answers were; who answers first is taken; tags only where `replicas` is true. It adds load just when an upstream is slow.',
   ),
   ratelimit: z.strictObject({
     reserve: count(0, 1_000_000_000).describe(

@@ -113,7 +113,7 @@ export class Listings {
         request,
         signal,
         deadlineMs: CHAIN_DEADLINE_MS,
-        hedge: route.policy.hedge,
+        hedge: route.policy.hedgeTags,
       },
       async (answer, upstream) => ({ text: await readText(answer, upstream.name), answer }),
     );

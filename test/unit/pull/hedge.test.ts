@@ -120,6 +120,25 @@ describe('[hedge] on the request path', () => {
     expect(slow.openBodies()).toBe(0);
   });
 
+  test.each([
+    ['waits for the first, which may be the one that is up to date', false, 'slow'],
+    ['goes to the next where both hold the same tags', true, 'fast'],
+  ])('a tag %s', async (_, hedgeTags, answers) => {
+    const manifest = Buffer.from('{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}');
+    const said: Said = { bytes: manifest, mediaType: 'application/vnd.oci.image.index.v1+json' };
+    const slow = createScriptedPort('slow', async () => {
+      await sleep(house.clock, 200);
+      return said;
+    });
+    slow.stand({ usualMs: 50 });
+    const fast = createScriptedPort('fast', () => said);
+    const house = await createHouse({ chain: [slow, fast], policy: { hedge: true, hedgeTags } });
+    const pulling = house.manifest('a/b', 'latest');
+    await settle();
+    await house.clock.advance(1000);
+    expect((await pulling).headers['cache-status']).toContain(`detail=${answers}`);
+  });
+
   test('without the key the first one has all of its time', async () => {
     const { fast, house, pulling } = await slowThenFast(false);
     const refused = pulling.catch((error: unknown) => error);

@@ -58,6 +58,7 @@ const POLICY: Omit<RoutePolicy, 'limits'> = {
   retryMs: 10_000,
   negativeTtlMs: 30_000,
   hedge: false,
+  hedgeTags: false,
   parallel: 1,
   immutable: (tag) => tag.startsWith('v'),
   offline: false,
