@@ -8,6 +8,7 @@ import { createChains, type Chains } from './compose/chains.ts';
 import { Condition } from './compose/condition.ts';
 import { listen, type Edge } from './compose/edge.ts';
 import { createPulling, type Pulling } from './compose/pulling.ts';
+import { createCollecting, type Collecting } from './compose/collecting.ts';
 import { createPushing, type Pushing } from './compose/pushing.ts';
 import { adminOptions } from './compose/administration.ts';
 import { provable } from './compose/proofs.ts';
@@ -105,8 +106,9 @@ export async function startServer(config: Config, options: StartOptions): Promis
       notify: (change) => notifications.notify(change),
     });
 
+    const collecting = createCollecting({ system, storage, chains: () => current, report });
     const admin = createAdmin({
-      ...adminOptions({ system, storage, pulling, recent, log, version, condition, chains: () => current }),
+      ...adminOptions({ system, storage, pulling, collecting, recent, log, version, condition, chains: () => current }),
       started: clock.now(),
     });
     const edge = await listen({
@@ -137,6 +139,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     await condition.start();
     pulling.sweep();
     pushing.purge();
+    collecting.start();
 
     return {
       addresses: edge.addresses,
@@ -154,7 +157,8 @@ export async function startServer(config: Config, options: StartOptions): Promis
         await notifications.apply(config);
         return restart;
       },
-      drain: () => drain({ edge, condition, pulling, pushing, notifications, storage, chains: () => current, report }),
+      drain: () =>
+        drain({ edge, condition, pulling, pushing, collecting, notifications, storage, chains: () => current, report }),
     };
   } catch (error) {
     await notifier?.stop();
@@ -182,6 +186,7 @@ interface Draining {
   readonly condition: Condition;
   readonly pulling: Pulling;
   readonly pushing: Pushing;
+  readonly collecting: Collecting;
   readonly notifications: Notifier;
   readonly storage: Storage;
   readonly chains: () => Chains;
@@ -189,11 +194,22 @@ interface Draining {
 }
 
 /** Unready first, then no new connections; what runs may end; fills stop so that they can go on after a restart. */
-async function drain({ edge, condition, pulling, pushing, notifications, storage, chains, report }: Draining): Promise<void> {
+async function drain({
+  edge,
+  condition,
+  pulling,
+  pushing,
+  collecting,
+  notifications,
+  storage,
+  chains,
+  report,
+}: Draining): Promise<void> {
   condition.drain();
   report({ kind: 'draining', requests: edge.connections() });
   pulling.quiet();
   pushing.stop();
+  collecting.stop();
   await edge.drain(chains().config.http.draintimeout);
   await pushing.settled();
   await pulling.park();
@@ -225,8 +241,9 @@ export const openStore: OpenStore = async (config) => {
     anyUpstreamUp: () => true,
     onChange: () => undefined,
   });
+  const collecting = createCollecting({ system, storage, chains: () => chains, report });
   const admin: Admin = createAdmin({
-    ...adminOptions({ system, storage, pulling, recent, log: undefined, version, condition, chains: () => chains }),
+    ...adminOptions({ system, storage, pulling, collecting, recent, log: undefined, version, condition, chains: () => chains }),
     started: system.clock.now(),
   });
   return {

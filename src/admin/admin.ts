@@ -4,6 +4,7 @@ import type { Records } from '../metadata/records.ts';
 import type { Clock } from '../system/clock.ts';
 import type { UpstreamStatus } from '../upstream/upstream.ts';
 import { AdminError } from './admin-error.ts';
+import type { Collect } from './collect.ts';
 import { explain, type Explanation } from './explain.ts';
 import type { RefreshResult, Resolve, RouteOf } from './image.ts';
 import { listHeld, type ListedTag } from './ls.ts';
@@ -22,6 +23,8 @@ export interface Admin {
   refresh(image: string): Promise<RefreshedTag>;
   /** Gives a hosted repository back to its chain, with all that was pushed. Throws AdminError where that cannot be. */
   disown(repository: string): Promise<Disowned>;
+  /** Removes what was pushed and nothing needs. Throws RegistryError where another collects. */
+  collect: Collect;
   /** One readable line a request from now on, until the signal. */
   tail(signal: AbortSignal): AsyncIterable<string>;
   clients(): MaybePromise<readonly RecentClient[]>;
@@ -47,6 +50,7 @@ export interface AdminOptions {
   /** Compiles a pattern over `registry/repository`. */
   readonly match: (pattern: string) => (text: string) => boolean;
   readonly refresh: (name: { registry: string; repository: string }, tag: string) => Promise<RefreshResult>;
+  readonly collect: Collect;
   readonly fills: () => readonly RunningFill[];
   readonly upstreams: () => readonly UpstreamStatus[];
   readonly offline: () => OfflineRoutes;
@@ -69,6 +73,7 @@ export function createAdmin(options: AdminOptions): Admin {
       return { ...result, image: `${registry}/${repository}:${reference}` };
     },
     disown: (repository) => disown(options, repository),
+    collect: (request) => options.collect(request),
     tail: (signal) => options.recent.tail(signal),
     clients: () => options.recent.clients(),
   };

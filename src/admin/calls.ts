@@ -37,7 +37,17 @@ export type Call = (
 /** Every call, by name. */
 export type Calls = Readonly<Record<CallName, Call>>;
 
-export type CallName = 'status' | 'explain' | 'ls' | 'refresh' | 'disown' | 'tail' | 'clients' | 'reload' | 'health';
+export type CallName =
+  | 'status'
+  | 'explain'
+  | 'ls'
+  | 'refresh'
+  | 'disown'
+  | 'collect'
+  | 'tail'
+  | 'clients'
+  | 'reload'
+  | 'health';
 
 export function createCalls(admin: Admin, control: ServerControl): Calls {
   return {
@@ -46,6 +56,8 @@ export function createCalls(admin: Admin, control: ServerControl): Calls {
     ls: (params) => refusalsAsLast(admin.ls(optionalTextOf(params, 'pattern'))),
     refresh: (params) => admin.refresh(textOf(params, 'image')),
     disown: (params) => admin.disown(textOf(params, 'repository')),
+    collect: (params) =>
+      refusalsAsLast(admin.collect({ dryRun: flagOf(params, 'dryRun'), deleteUntagged: flagOf(params, 'deleteUntagged') })),
     tail: (_params, signal) => admin.tail(signal),
     clients: async () => admin.clients(),
     async reload() {
@@ -68,6 +80,12 @@ async function* refusalsAsLast(values: AsyncIterable<unknown>): AsyncGenerator<u
     if (!(error instanceof RegistryError)) throw error;
     yield { error: error.message };
   }
+}
+
+function flagOf(params: Readonly<Record<string, unknown>>, name: string): boolean {
+  const found = params[name] ?? false;
+  if (typeof found !== 'boolean') throw new AdminError(`the parameter ${name} is neither true nor false`);
+  return found;
 }
 
 function textOf(params: Readonly<Record<string, unknown>>, name: string): string {

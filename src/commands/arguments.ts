@@ -10,13 +10,11 @@ const NOT_BUILT: ReadonlySet<string> = new Set([
   'warm',
   'export',
   'import',
-  'collect',
   'scrub',
   'backup',
   'restore',
   'htpasswd',
   'token',
-  'garbage-collect',
 ]);
 
 /**

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { normalizeArguments } from './arguments.ts';
 import { check, type CheckFlags } from './check.ts';
 import { client, type ClientFlags } from './client.ts';
+import { collect, type CollectFlags } from './collect.ts';
 import type { CommandContext, ExitCode } from './context.ts';
 import { health, reload } from './control.ts';
 import { exitOf, faultText } from './fault.ts';
@@ -95,6 +96,19 @@ function addLooking(program: Command, context: CommandContext, finish: Finish): 
   looking(program, 'disown', 'drop what was pushed to a repository and give its name back to its chain')
     .argument('<repository>')
     .action((repository: string, flags: LookFlags) => finish(disown(context, repository, flags)));
+  looking(program, 'collect', 'remove what was pushed and nothing needs any more')
+    .option('-d, --dry-run', 'only tell what would go')
+    .option('-m, --delete-untagged', 'manifests without a tag go too')
+    .action((flags: CollectFlags) => finish(collect(context, flags)));
+  looking(program, 'garbage-collect', 'the same, as the official image has it')
+    .argument('[config]', 'the configuration')
+    .option('-d, --dry-run', 'only tell what would go')
+    .option('-m, --delete-untagged', 'manifests without a tag go too')
+    .option('-q, --quiet', 'print nothing')
+    .action((config: string | undefined, { config: named, ...flags }: CollectFlags) => {
+      const file = config ?? named;
+      return finish(collect(context, file === undefined ? flags : { ...flags, config: file }));
+    });
   looking(program, 'clients', 'which clients came within the last hour').action((flags: LookFlags) =>
     finish(clients(context, flags)),
   );

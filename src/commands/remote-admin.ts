@@ -1,4 +1,5 @@
 import type { Admin, RefreshedTag } from '../admin/admin.ts';
+import type { CollectStep } from '../admin/collect.ts';
 import type { Disowned } from '../admin/disown.ts';
 import type { Explanation } from '../admin/explain.ts';
 import type { ListedTag } from '../admin/ls.ts';
@@ -14,6 +15,7 @@ export function remoteAdmin(path: string): Admin {
     ls: (pattern) => streamServer(path, 'ls', { pattern }) as AsyncGenerator<ListedTag>,
     refresh: async (image) => (await callServer(path, 'refresh', { image })) as RefreshedTag,
     disown: async (repository) => (await callServer(path, 'disown', { repository })) as Disowned,
+    collect: (request) => streamServer(path, 'collect', request) as AsyncGenerator<CollectStep>,
     tail: (signal) => streamServer(path, 'tail', {}, signal) as AsyncGenerator<string>,
     clients: async () => (await callServer(path, 'clients', {})) as RecentClient[],
   };

@@ -14,6 +14,7 @@ import { newTrace } from '../pull/trace.ts';
 import type { Clock } from '../system/clock.ts';
 import { randomId, type Random } from '../system/random.ts';
 import type { Chains } from './chains.ts';
+import type { Collecting } from './collecting.ts';
 import type { Condition } from './condition.ts';
 import type { Pulling } from './pulling.ts';
 import type { Storage } from './storage.ts';
@@ -22,6 +23,7 @@ export interface AdministrationParts {
   readonly system: { readonly clock: Clock; readonly random: Random };
   readonly storage: Storage;
   readonly pulling: Pulling;
+  readonly collecting: Pick<Collecting, 'collect'>;
   readonly recent: Recent;
   /** `undefined` where no server runs. */
   readonly log: Log | undefined;
@@ -32,7 +34,7 @@ export interface AdministrationParts {
 
 /** What `status`, `explain`, `ls` and `refresh` answer from. */
 export function adminOptions(parts: AdministrationParts): Omit<AdminOptions, 'started'> {
-  const { system, storage, pulling, recent, log, version, condition, chains } = parts;
+  const { system, storage, pulling, collecting, recent, log, version, condition, chains } = parts;
   return {
     version,
     clock: system.clock,
@@ -44,6 +46,7 @@ export function adminOptions(parts: AdministrationParts): Omit<AdminOptions, 'st
     shown: (holder) => (chains().config.mode === 'plain' ? (chains().showName(undefined)(holder) ?? holder) : holder),
     match: (pattern) => compilePatterns([pattern]),
     refresh: (name, tag) => refresh(parts, name, tag),
+    collect: collecting.collect,
     fills: () =>
       pulling.fills.running().map(({ digest, size, frontier, readers, upstream }) => ({
         digest,

@@ -73,7 +73,7 @@ async function* run(deps: CollectDeps, options: CollectOptions, turn: CollectTur
     count(totals, step);
     yield step;
   }
-  const done = { kind: 'collected', dryRun, ms: Math.round(clock.monotonic() - started), ...totals } as const;
+  const done = { kind: 'collected', dryRun, at: clock.now(), ms: Math.round(clock.monotonic() - started), ...totals } as const;
   report(done);
   yield done;
 }

@@ -1,5 +1,11 @@
 /** What this room tells the rest of the house; compose.ts hands in who listens (log, metrics). */
-export type CollectEvent = { readonly kind: 'collected'; readonly dryRun: boolean; readonly ms: number } & CollectTotals;
+export interface CollectEvent extends CollectTotals {
+  readonly kind: 'collected';
+  readonly dryRun: boolean;
+  /** When it ended, ms since the epoch. */
+  readonly at: number;
+  readonly ms: number;
+}
 
 export type ReportCollect = (event: CollectEvent) => void;
 

@@ -1,3 +1,4 @@
+import { RegistryError } from '../oci/errors.ts';
 import type { Timer } from '../system/clock.ts';
 import { takeTurn, wasLeft, type TurnDeps } from './collect-turn.ts';
 import { endDeletions, type SweepDeps } from './sweep.ts';
@@ -18,7 +19,8 @@ export function finishCollections(deps: FinishDeps): { start(): void; stop(): vo
     try {
       await finishOnce(deps);
     } catch (error) {
-      deps.onError(error);
+      // Another was quicker.
+      if (!(error instanceof RegistryError)) deps.onError(error);
     }
     if (!stopped) timer = deps.clock.after(LOOK_MS, () => void look());
   }

@@ -2,7 +2,7 @@
  * What the rooms report, as this room reads it: declared by shape, since `observe` imports nobody. compose.ts hands every
  * room's `report` the one function of report.ts, and the compiler holds the two together.
  */
-export type HouseEvent = HttpEvent | PullEvent | PushEvent | UpstreamEvent | NotificationEvent | ServerEvent;
+export type HouseEvent = HttpEvent | PullEvent | PushEvent | UpstreamEvent | NotificationEvent | CollectEvent | ServerEvent;
 
 /** The shape of `http/events.ts`. */
 export type HttpEvent = RequestStarted | RequestEvent | RequestFault | RequestUnreadable;
@@ -171,6 +171,23 @@ export type NotificationEvent =
   | { readonly kind: 'notification-answered'; readonly endpoint: string; readonly status: number; readonly accepted: boolean }
   | { readonly kind: 'notification-unanswered'; readonly endpoint: string; readonly error: unknown }
   | { readonly kind: 'notifications-unreachable'; readonly error: unknown };
+
+/** The shape of `evict/events.ts`: a collection has ended. With `dryRun` all of it only would have gone. */
+export interface CollectEvent {
+  readonly kind: 'collected';
+  readonly dryRun: boolean;
+  /** When it ended, ms since the epoch. */
+  readonly at: number;
+  readonly ms: number;
+  readonly repositories: number;
+  readonly unreadable: number;
+  readonly tags: number;
+  readonly manifests: number;
+  readonly links: number;
+  readonly blobs: number;
+  readonly bytes: number;
+  readonly uploads: number;
+}
 
 /** What happens to the process as a whole. */
 export type ServerEvent =

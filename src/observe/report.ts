@@ -2,6 +2,7 @@ import type { HouseEvent, RequestEvent } from './events.ts';
 import { createLabels, type KnownNames } from './labels.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import { reportCollect } from './report-collect.ts';
 import { reportNotifications } from './report-notifications.ts';
 import { reportPull } from './report-pull.ts';
 import { reportRequest } from './report-request.ts';
@@ -32,6 +33,7 @@ export function createReporter(options: ReporterOptions): Report {
   const pull = reportPull(log, metrics, labels, states);
   const upstream = reportUpstream({ log, metrics, labels, states, reserveOf: options.reserveOf ?? (() => 0) });
   const notifications = reportNotifications(log, metrics, states);
+  const collect = reportCollect(log, metrics);
   const server = reportServer(log, metrics, states);
   const request = reportRequest({ log, metrics, labels, accesslog: options.accesslog });
   return (event) => {
@@ -49,6 +51,8 @@ export function createReporter(options: ReporterOptions): Report {
       case 'draining':
       case 'uploads-purged':
         return server(event);
+      case 'collected':
+        return collect(event);
       case 'notifications-taken':
       case 'notifications-dropped':
       case 'notification-answered':

@@ -99,6 +99,7 @@ export function house(changes: Partial<AdminOptions> = {}): House {
       return (text) => expression.test(text);
     },
     refresh: () => Promise.resolve({ outcome: 'unchanged' }),
+    collect: () => collected(),
     fills: () => [],
     upstreams: () => [],
     offline: () => ({ all: false, routes: [] }),
@@ -126,4 +127,10 @@ export function scripted(name: string, ask: Upstream['ask']): Upstream {
     running: 0,
   };
   return { name, ask, status: () => status, standing: () => UNKNOWN, close: () => Promise.resolve() };
+}
+
+/** Found nothing to take. */
+async function* collected() {
+  const none = { repositories: 0, unreadable: 0, tags: 0, manifests: 0, links: 0, blobs: 0, bytes: 0, uploads: 0 };
+  yield await Promise.resolve({ kind: 'collected', dryRun: false, at: 0, ms: 1, ...none } as const);
 }

@@ -42,6 +42,7 @@ const CONTRACT = [
   'entrepot_metadata_up',
   'entrepot_metadata_seconds',
   'entrepot_denied_total',
+  'entrepot_task_last_success_timestamp_seconds',
   'entrepot_config_last_reload_successful',
   'entrepot_clients',
   'entrepot_buffers_bytes',
@@ -55,7 +56,6 @@ const LATER = [
   'entrepot_evicted_bytes_total',
   'entrepot_eviction_age_seconds',
   'entrepot_auth_total',
-  'entrepot_task_last_success_timestamp_seconds',
   'entrepot_certificate_expiry_timestamp_seconds',
 ];
 

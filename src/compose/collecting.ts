@@ -1,0 +1,51 @@
+import type { Collect } from '../admin/collect.ts';
+import { collect } from '../evict/collect.ts';
+import { finishCollections } from '../evict/finish.ts';
+import type { HouseEvent } from '../observe/events.ts';
+import { purgeOnce } from '../push/purge.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Random } from '../system/random.ts';
+import type { Chains } from './chains.ts';
+import { holderName, isDeadHolder, type Storage } from './storage.ts';
+
+export interface CollectingDeps {
+  readonly system: { readonly clock: Clock; readonly random: Random };
+  readonly storage: Storage;
+  readonly chains: () => Chains;
+  readonly report: (event: HouseEvent) => void;
+}
+
+export interface Collecting {
+  readonly collect: Collect;
+  /** Ends what a collection that died left in the middle. */
+  start(): void;
+  stop(): void;
+}
+
+/** Collection of what was pushed, wired. */
+export function createCollecting({ system, storage, chains, report }: CollectingDeps): Collecting {
+  const { blobs, records } = storage;
+  const { clock } = system;
+  const holder = holderName(system.random);
+  const parts = { clock, blobs, records, holder, isDead: isDeadHolder(holder), report };
+  const finishing = finishCollections({
+    ...parts,
+    onError: (error) => report({ kind: 'push-failed', reason: 'metadata', error }),
+  });
+  return {
+    collect: (request) =>
+      collect(
+        {
+          ...parts,
+          retention: () => [],
+          async purge(dryRun) {
+            const { enabled, age, interval } = chains().config.storage.uploadpurging;
+            return enabled ? purgeOnce({ clock, blobs, records, report }, { enabled, age, interval, dryRun }) : { uploads: 0 };
+          },
+        },
+        request,
+      ),
+    start: finishing.start,
+    stop: finishing.stop,
+  };
+}
