@@ -85,8 +85,8 @@ export const mutants: readonly Mutant[] = [
     name: 'what an earlier chain left is served as if it had been pushed',
     guards: ['decision 11'],
     file,
-    find: "  if (link === undefined || !route.alone || (link.by !== 'upstream' && link.by !== 'public')) return link;\n",
-    replace: '  if (link === undefined || route.hosted) return link;\n',
+    find: '  return route.alone && (await records.owner(holder)) === undefined ? undefined : link;',
+    replace: '  return link;',
     test: [UNIT],
   },
   {
