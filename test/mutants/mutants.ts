@@ -3,6 +3,7 @@ import { mutants as blobs } from './blobs.ts';
 import { mutants as config } from './config.ts';
 import { mutants as credentials } from './credentials.ts';
 import { mutants as events } from './events.ts';
+import { mutants as evict } from './evict.ts';
 import { mutants as health } from './health.ts';
 import { mutants as hosted } from './hosted.ts';
 import { mutants as http } from './http.ts';
@@ -32,6 +33,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   prefetch,
   hosted,
   events,
+  evict,
 };
 
 /** With the room before the name, as it is called when it runs. */

@@ -275,6 +275,37 @@ describe('decision 10: what a hit asks of the metadata', () => {
   });
 });
 
+describe('[R28] who asks by HEAD what it need not push', () => {
+  const HALF_HOUR = 1_800_000;
+  const layer = ours.layers[0]!;
+  const paths = [`/blobs/${layer.digest}`, `/manifests/${ours.top.digest}`].map((path) => `${own}${path}`);
+
+  test.each(paths)('%s is spared by collection from then on', async (path) => {
+    const { house } = await pushed(ALONE);
+    const digest = path.endsWith(layer.digest) ? layer.digest : ours.top.digest;
+    const at = async () => (await house.records.link(HOLDER, digest))!.at;
+    const before = await at();
+    house.clock.jump(HALF_HOUR - 1);
+    await house.ask(path, { method: 'HEAD' });
+    expect(await at()).toBe(before);
+    house.clock.jump(1);
+    await bytesOf(await house.ask(path));
+    expect(await at()).toBe(before);
+    await house.ask(path, { method: 'HEAD' });
+    expect(await at()).toBe(before + HALF_HOUR);
+  });
+
+  test('and is not told of what collection takes at that moment', async () => {
+    const { house, metadata } = await pushed(ALONE);
+    house.clock.jump(2 * HALF_HOUR);
+    metadata.beforeCommit(async () => {
+      metadata.beforeCommit(undefined);
+      await house.records.dropLink(HOLDER, layer.digest);
+    });
+    expect(await refusalOf(house.ask(paths[0]!, { method: 'HEAD' }))).toBe('404 BLOB_UNKNOWN');
+  });
+});
+
 describe('lists of what was pushed', () => {
   test('[P86] [P87] [P88] [P89] [P90] tags come in pages', async () => {
     const { house } = await pushed(ALONE);
