@@ -1,7 +1,9 @@
 import type { Collect } from '../admin/collect.ts';
 import { collect } from '../evict/collect.ts';
 import { finishCollections } from '../evict/finish.ts';
+import type { RetentionLine } from '../evict/retention.ts';
 import type { HouseEvent } from '../observe/events.ts';
+import { compilePatterns } from '../pull/route.ts';
 import { purgeOnce } from '../push/purge.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
@@ -37,7 +39,7 @@ export function createCollecting({ system, storage, chains, report }: Collecting
       collect(
         {
           ...parts,
-          retention: () => [],
+          retention: (repository) => retentionOf(chains(), repository),
           async purge(dryRun) {
             const { enabled, age, interval } = chains().config.storage.uploadpurging;
             return enabled ? purgeOnce({ clock, blobs, records, report }, { enabled, age, interval, dryRun }) : { uploads: 0 };
@@ -48,4 +50,20 @@ export function createCollecting({ system, storage, chains, report }: Collecting
     start: finishing.start,
     stop: finishing.stop,
   };
+}
+
+/** Of the route that answers for the repository, where it holds what was pushed. */
+function retentionOf({ config, routeOf }: Chains, holder: string): readonly RetentionLine[] {
+  const slash = holder.indexOf('/');
+  const view = routeOf({ registry: holder.slice(0, slash), repository: holder.slice(slash + 1) });
+  const route = config.routes.find(({ name }) => name === view?.name);
+  return (route?.policy.retention ?? []).map(({ match, keep, unpulled, newest }) => ({
+    matches: compilePatterns(match),
+    rule:
+      keep !== undefined
+        ? { kind: 'forever' }
+        : unpulled !== undefined
+          ? { kind: 'unpulled', ms: unpulled }
+          : { kind: 'newest', count: newest ?? Infinity },
+  }));
 }

@@ -199,6 +199,14 @@ export interface RouteConfig {
   readonly at: string;
 }
 
+/** Exactly one of `keep`, `unpulled` (ms) and `newest` is there. */
+export interface RetentionConfig {
+  readonly match: readonly string[];
+  readonly keep?: 'forever' | undefined;
+  readonly unpulled?: number | undefined;
+  readonly newest?: number | undefined;
+}
+
 export interface RoutePolicyConfig {
   readonly balance: 'failover' | 'round-robin' | 'weighted' | 'least-latency' | 'budget';
   /** Its upstreams hold the same tags. */
@@ -211,6 +219,8 @@ export interface RoutePolicyConfig {
   readonly parallel: number;
   /** Patterns of tags that never move. */
   readonly immutable: readonly string[];
+  /** The first line that matches a tag decides whether a collection takes it. */
+  readonly retention: readonly RetentionConfig[];
   readonly tagttl: number;
   readonly stale: number;
   readonly negativettl: number;

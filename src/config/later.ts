@@ -14,7 +14,7 @@ const policy = 'is not built yet: leave it out';
 const routeKeys: readonly Omit<Row, 'verdict'>[] = [
   { key: 'maxage', why: evict },
   ...['pin', 'quota'].map((key) => ({ key, why: policy })),
-  ...['retention', 'passthrough', 'admit', 'cooldown', 'signed', 'asof'].map((key) => ({ key, why: policy })),
+  ...['passthrough', 'admit', 'cooldown', 'signed', 'asof'].map((key) => ({ key, why: policy })),
 ];
 
 const refused: readonly Omit<Row, 'verdict'>[] = [

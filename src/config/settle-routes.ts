@@ -1,4 +1,4 @@
-import type { RouteConfig, RoutePolicyConfig } from './config.ts';
+import type { RetentionConfig, RouteConfig, RoutePolicyConfig } from './config.ts';
 import { nearest } from './nearest.ts';
 import { covers } from './pattern.ts';
 import type { Written } from './schema.ts';
@@ -19,11 +19,13 @@ export function settleRoutes(
   names: readonly string[],
   work: Settling,
 ): RouteConfig[] {
+  checkRetention(defaults.retention, ['defaults', 'retention'], work);
   if (written.length === 0) work.fault(['routes'], 'expected at least one route');
   const routes = written.map((route, index) => {
     const policy = policyOf(route, defaults);
     checkChain(route, index, names, policy.offline, work);
     checkPush(route, index, work);
+    checkRetention(route.retention ?? [], ['routes', index, 'retention'], work);
     if (policy.prefetch === 'none' && (route.platforms ?? []).length > 0)
       work.warnings.push(`routes[${index}].platforms has no effect here: nothing is filled in the background without prefetch`);
     if (route.hedge === true && (route.upstreams ?? []).filter((name) => name !== HOSTED).length < 2)
@@ -60,6 +62,7 @@ function policyOf(
     ratelimit: route.ratelimit ?? defaults.ratelimit,
     parallel: route.parallel ?? defaults.parallel,
     immutable: route.immutable ?? defaults.immutable,
+    retention: route.retention ?? defaults.retention,
     tagttl: route.tagttl ?? defaults.tagttl,
     stale: route.stale ?? defaults.stale,
     negativettl: route.negativettl ?? defaults.negativettl,
@@ -96,8 +99,19 @@ function checkPush(route: WrittenRoute, index: number, work: Settling): void {
       work.warnings.push(`routes[${index}].shadow has no effect here: the chain has nobody whose names could be shadowed`);
     return;
   }
+  if (route.retention !== undefined)
+    work.fault([...path, 'retention'], 'expected hosted among the upstreams: only what was pushed here is collected');
   if (route.push === true) work.fault([...path, 'push'], 'expected hosted among the upstreams: what is pushed is kept there');
   if (route.shadow) work.fault([...path, 'shadow'], 'expected hosted among the upstreams: nothing else can shadow a name');
+}
+
+/** A line that said two things, or nothing, would take or keep tags by surprise. */
+function checkRetention(lines: readonly RetentionConfig[], path: readonly (string | number)[], work: Settling): void {
+  for (const [index, { match, keep, unpulled, newest }] of lines.entries()) {
+    if (match.length === 0) work.fault([...path, index, 'match'], 'expected at least one pattern of tags');
+    if ([keep, unpulled, newest].filter((rule) => rule !== undefined).length !== 1)
+      work.fault([...path, index], 'expected one of keep: forever, unpulled: 14d and newest: 50');
+  }
 }
 
 function isHostedAlone(chain: readonly string[]): boolean {

@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { count, duration, durationOrForever, flag, form, listOf, pattern, platform, tagPattern, text, word } from '../forms.ts';
 
+const retentionLine = z.strictObject({
+  match: listOf(tagPattern()).describe('Patterns of tags.'),
+  keep: word('forever').optional().describe('`forever`: these tags stay.'),
+  unpulled: duration().optional().describe('Tags go that were neither pulled nor pushed for so long.'),
+  newest: count(1, 1_000_000).optional().describe('Tags go but for so many, by when they were pushed last.'),
+});
+
 const policy = {
   balance: word('failover', 'round-robin', 'weighted', 'least-latency', 'budget').describe(
     'Who of the chain is asked first: `failover`, as written; `round-robin` and `weighted` in turn; `least-latency` the fastest lately; `budget` where the published rate limit has most left.',
@@ -20,6 +27,11 @@ const policy = {
     'Ranges of a large blob that are fetched at once, from one or several upstreams; 1 fetches it in one piece.',
   ),
   immutable: listOf(tagPattern()).describe('Patterns of tags that never move: asked once.'),
+  retention: z
+    .array(retentionLine)
+    .describe(
+      'Which tags of what was pushed here `entrepot collect` takes: the first line that matches a tag decides, with one of `keep`, `unpulled` and `newest`; what none matches stays.',
+    ),
   tagttl: duration().describe('How long a tag is believed before it is asked again.'),
   stale: durationOrForever().describe('How long past that it may be served when the chain fails.'),
   negativettl: duration().describe('How long a 404 is remembered.'),
@@ -44,6 +56,7 @@ export const defaults = z.strictObject({
   ratelimit: policy.ratelimit.extend({ reserve: policy.ratelimit.shape.reserve.prefault('0') }).prefault({}),
   parallel: policy.parallel.prefault('1'),
   immutable: policy.immutable.prefault([]),
+  retention: policy.retention.prefault([]),
   tagttl: policy.tagttl.prefault('5m'),
   stale: policy.stale.prefault('forever'),
   negativettl: policy.negativettl.prefault('30s'),

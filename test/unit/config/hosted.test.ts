@@ -31,6 +31,30 @@ describe('hosted in a chain', () => {
     expect(await refusal(route(written))).toContain(message);
   });
 
+  test.each([
+    ['{ match: "v*", keep: forever }', { match: ['v*'], keep: 'forever' }],
+    ['{ match: [a, "b*"], unpulled: 14d }', { match: ['a', 'b*'], unpulled: 14 * 86_400_000 }],
+    ['{ match: "*", newest: 50 }', { match: ['*'], newest: 50 }],
+  ])('retention: [%s]', async (line, expected) => {
+    const [written] = (await load(route(`upstreams: [hosted], retention: [${line}]`))).routes;
+    expect(written?.policy.retention).toEqual([expected]);
+    const [inherited] = (await load(`defaults: { retention: [${line}] }\n${route('upstreams: [hosted]')}`)).routes;
+    expect(inherited?.policy.retention).toEqual([expected]);
+  });
+
+  test.each([
+    ['upstreams: [hosted], retention: [{ match: "v*" }]', 'routes[0].retention[0]: expected one of keep: forever'],
+    ['upstreams: [hosted], retention: [{ match: a, newest: 1, unpulled: 1d }]', 'retention[0]: expected one of keep: forever'],
+    ['upstreams: [hosted], retention: [{ match: [], newest: 1 }]', 'retention[0].match: expected at least one pattern'],
+    ['upstreams: [hosted], retention: [{ match: a, newest: 0 }]', 'routes[0].retention[0].newest: expected'],
+    ['upstreams: [hosted], retention: [{ match: a, keep: 3 }]', 'routes[0].retention[0].keep: expected'],
+    ['upstreams: [hosted], retention: [{ newest: 3 }]', 'routes[0].retention[0].match'],
+    ['upstreams: [hosted], retention: [{ match: "!a", newest: 3 }]', 'routes[0].retention[0].match'],
+    ['upstreams: [hub], retention: [{ match: a, newest: 3 }]', 'routes[0].retention: expected hosted among the upstreams'],
+  ])('%s is refused', async (written, message) => {
+    expect(await refusal(route(written))).toContain(message);
+  });
+
   test('shadow: true where nobody could be shadowed is told', async () => {
     const { warnings } = await load('routes: [{ match: "**", upstreams: [hosted], shadow: true }]');
     expect(warnings).toEqual([expect.stringContaining('routes[0].shadow has no effect here')]);

@@ -21,7 +21,6 @@ const LATER: readonly (readonly [yaml: string, place: string])[] = [
     'maxage: 30d',
     'pin: true',
     'quota: 1GiB',
-    'retention: { keep: 3 }',
     'passthrough: true',
     'admit: x',
     'cooldown: 1d',
