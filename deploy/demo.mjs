@@ -61,6 +61,7 @@ async function demo() {
   );
   const asked = await upstreamRequests(mirror);
   note(`the mirror asked the origin ${asked} times`);
+  await settled(mirror);
 
   say('second pull through the mirror: all of it a hit, from its own disk');
   const second = await pull(mirror, image);
@@ -142,6 +143,11 @@ async function get(server, path, { digest, mediaType }) {
 async function metrics({ debugUrl }) {
   const text = await (await fetch(`${debugUrl}/metrics`)).text();
   return text.split('\n');
+}
+
+/** A client has its last byte a moment before that is safe on disk, and a second one would still read along: a collapsed miss. */
+async function settled(server) {
+  while (!(await metrics(server)).includes('entrepot_fills_running 0')) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 async function upstreamRequests(server) {

@@ -52,6 +52,17 @@ async function nothingIsLeft({ ports, left, during }: Awaited<ReturnType<typeof 
   expect(await Promise.all(ports.map(isOpen))).toEqual(ports.map(() => false));
 }
 
+/** A program that says that it listens, and does this with whatever it is asked. */
+const answering = (what: string): string => `{
+  const { createServer } = await import('node:http');
+  const server = createServer((request, response) => ${what});
+  server.listen(0, '127.0.0.1', () => {
+    const main = '127.0.0.1:' + server.address().port;
+    console.log(JSON.stringify({ msg: 'listening', addresses: { main, debug: main } }));
+  });
+}`;
+const SILENT = answering('undefined');
+
 const own = { settings: null, timeoutMs: 60_000 };
 
 describe('the demo', () => {
@@ -75,11 +86,19 @@ describe('the demo', () => {
   );
 
   scenario(
-    'is stopped by Ctrl-C at any step, and leaves nothing behind',
+    'is stopped by Ctrl-C in the midst of a pull or of a start, and leaves nothing behind',
     async (stage) => {
-      for (const step of [1, 2, 3, 5]) {
-        const shown = await runDemo(stage, MAIN, (line, kill) => {
-          if (line.startsWith(`${step}. `)) kill('SIGINT');
+      for (const [at, mirror] of [
+        ['4. ', SILENT],
+        ['     PUT', 'setInterval(() => {}, 1000);'],
+      ] as const) {
+        const program = join(stage.directory, 'origin-only.mjs');
+        await writeFile(
+          program,
+          `if (process.cwd().endsWith('origin')) await import(${JSON.stringify(MAIN)});\nelse ${mirror}`,
+        );
+        const shown = await runDemo(stage, program, (line, kill) => {
+          if (line.startsWith(at)) kill('SIGINT');
         });
         expect(shown.code, shown.text).toBe(130);
         expect(shown.text).toContain('stopped by SIGINT');
@@ -93,15 +112,7 @@ describe('the demo', () => {
     'fails where what it shows is not so, and leaves nothing behind',
     async (stage) => {
       const program = join(stage.directory, 'broken.mjs');
-      await writeFile(
-        program,
-        `import { createServer } from 'node:http';
-        const server = createServer((request, response) => response.writeHead(500).end('broken'));
-        server.listen(0, '127.0.0.1', () => {
-          const main = '127.0.0.1:' + server.address().port;
-          console.log(JSON.stringify({ msg: 'listening', addresses: { main, debug: main } }));
-        });`,
-      );
+      await writeFile(program, answering(`response.writeHead(500).end('broken')`));
       const shown = await runDemo(stage, program, () => undefined);
       expect(shown.code, shown.text).toBe(1);
       expect(shown.text).toMatch(/failed: POST .*: 500 broken/);
