@@ -1,13 +1,15 @@
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import type { CollectStep } from '../../src/admin/collect.ts';
 import { remoteAdmin } from '../../src/commands/remote-admin.ts';
 import type { Digest } from '../../src/oci/digest.ts';
 import type { Reply } from '../fakes/http-client.ts';
 import { descriptorOf, manifestBlob, MEDIA_TYPE, randomBlob, type Blob, type ManifestBlob } from '../fakes/images.ts';
-import { startProcess, type RunningProcess } from '../scenarios/process.ts';
+import { MAIN, startProcess, type RunningProcess } from '../scenarios/process.ts';
 import { baseSettings } from '../scenarios/settings.ts';
 
 const CLOCK = fileURLToPath(new URL('fast-clock.mjs', import.meta.url));
@@ -17,22 +19,30 @@ export interface Place {
   readonly directory: string;
   /** The program on this directory, again and again; its hours last `hourMs`. */
   start(): Promise<RunningProcess>;
+  /** A command in a process of its own; yields what it wrote, and rejects unless it exits 0. */
+  command(...args: readonly string[]): Promise<string>;
   /** One collection through the running server. */
   collect(deleteUntagged: boolean): Promise<readonly CollectStep[]>;
   remove(): void;
 }
 
-export function createPlace(hourMs: number): Place {
+/** `more`: keys of the configuration. */
+export function createPlace(hourMs: number, more: Readonly<Record<string, unknown>> = {}): Place {
   const directory = mkdtempSync(join(tmpdir(), 'entrepot-collect-'));
   const env = { FAST_CLOCK: String(HOUR_MS / hourMs), FAST_CLOCK_SINCE: String(Date.now()) };
   const settings = {
     ...baseSettings(directory, {}),
+    ...more,
     log: { accesslog: { disabled: true } },
     storage: { filesystem: { rootdirectory: directory }, delete: { enabled: true } },
   };
   return {
     directory,
     start: () => startProcess(settings, directory, { env, execArgv: ['--import', CLOCK] }),
+    async command(...args) {
+      const found = await promisify(execFile)(process.execPath, ['--import', CLOCK, MAIN, ...args], { env, cwd: directory });
+      return found.stdout;
+    },
     async collect(deleteUntagged) {
       const steps: CollectStep[] = [];
       const admin = remoteAdmin(join(directory, 'entrepot.sock'));
