@@ -1,5 +1,5 @@
 import type { Collect } from '../admin/collect.ts';
-import { collect } from '../evict/collect.ts';
+import { collect, type CollectDeps } from '../evict/collect.ts';
 import { finishCollections } from '../evict/finish.ts';
 import type { RetentionLine } from '../evict/retention.ts';
 import type { HouseEvent } from '../observe/events.ts';
@@ -30,23 +30,29 @@ export function createCollecting({ system, storage, chains, report }: Collecting
   const { clock } = system;
   const holder = holderName(system.random);
   const parts = { clock, blobs, records, holder, isDead: isDeadHolder(holder), report };
+  let running = 0;
   const finishing = finishCollections({
     ...parts,
+    isBusy: () => running > 0,
     onError: (error) => report({ kind: 'push-failed', reason: 'metadata', error }),
   });
+  const deps: CollectDeps = {
+    ...parts,
+    retention: (repository) => retentionOf(chains(), repository),
+    async purge(dryRun) {
+      const { enabled, age, interval } = chains().config.storage.uploadpurging;
+      return enabled ? purgeOnce({ clock, blobs, records, report }, { enabled, age, interval, dryRun }) : { uploads: 0 };
+    },
+  };
   return {
-    collect: (request) =>
-      collect(
-        {
-          ...parts,
-          retention: (repository) => retentionOf(chains(), repository),
-          async purge(dryRun) {
-            const { enabled, age, interval } = chains().config.storage.uploadpurging;
-            return enabled ? purgeOnce({ clock, blobs, records, report }, { enabled, age, interval, dryRun }) : { uploads: 0 };
-          },
-        },
-        request,
-      ),
+    async *collect(request) {
+      running += 1;
+      try {
+        yield* collect(deps, request);
+      } finally {
+        running -= 1;
+      }
+    },
     start: finishing.start,
     stop: finishing.stop,
   };

@@ -21,8 +21,11 @@ export interface TurnDeps {
 
 /** The right to collect, which one process has at a time: two would remove what was pushed again between their steps. */
 export interface CollectTurn {
-  /** Throws RegistryError when the right was lost, or soon may be: nothing may be removed then. */
-  check(): void;
+  /**
+   * Rejects with RegistryError when the right was lost, or soon may be: nothing may be removed then. Asks the store each time:
+   * a wall clock that jumps gives another the right long before this one's timer could tell.
+   */
+  check(): Promise<void>;
   end(): Promise<void>;
   /** Lets it run out instead, as a crash would: {@link wasLeft} then tells that something may be half done. */
   leave(): void;
@@ -45,7 +48,7 @@ export async function takeTurn({ clock, records: { tasks }, holder, isDead }: Tu
 }
 
 function keepTurn(clock: Clock, tasks: Records['tasks'], lease: LeaseRecord, since: number): CollectTurn {
-  let [renewed, lost, ended] = [since, false, false];
+  let [renewed, ended] = [since, false];
   let timer: Timer | undefined;
   let renewing: Promise<void> = Promise.resolve();
 
@@ -53,13 +56,12 @@ function keepTurn(clock: Clock, tasks: Records['tasks'], lease: LeaseRecord, sin
     const at = clock.monotonic();
     try {
       if (await tasks.renewLease(TASK, lease, { until: clock.now() + TURN_MS })) renewed = at;
-      else lost = true;
     } catch {
       // The store cannot be asked: `check` tells when that has lasted for too long.
     }
   }
   function schedule(): void {
-    if (ended || lost) return;
+    if (ended) return;
     timer = clock.after(RENEW_MS, () => {
       renewing = renew().then(schedule);
     });
@@ -71,8 +73,10 @@ function keepTurn(clock: Clock, tasks: Records['tasks'], lease: LeaseRecord, sin
   schedule();
 
   return {
-    check() {
-      if (!lost && clock.monotonic() - renewed < TURN_MS - MARGIN_MS) return;
+    async check() {
+      const now = await tasks.lease(TASK);
+      const isOurs = now?.holder === lease.holder && now.fence === lease.fence;
+      if (isOurs && clock.monotonic() - renewed < TURN_MS - MARGIN_MS) return;
       throw new RegistryError('UNAVAILABLE', 'the right to collect could not be renewed: begin again', { status: 503 });
     },
     leave,

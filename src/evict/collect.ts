@@ -103,7 +103,7 @@ async function* clearRepository(deps: CollectDeps, options: CollectOptions, clea
   const { repository, before, turn } = clearing;
   const withoutTags = new Set<string>();
   for (const { tag, record, why } of await expiredTags(records, repository, deps.retention(repository), clock.now())) {
-    turn.check();
+    await turn.check();
     if (dryRun) withoutTags.add(tag);
     else if ((await records.dropHostedTag(repository, tag, record)) === undefined) continue;
     yield { kind: 'tag', repository, tag, why };
@@ -112,7 +112,7 @@ async function* clearRepository(deps: CollectDeps, options: CollectOptions, clea
   if (marked.kind === 'unreadable') return yield { kind: 'unreadable', repository, digest: marked.digest };
   // Manifests first: after a crash no manifest is there without what it needs.
   for (const link of [...marked.manifests, ...marked.blobs]) {
-    turn.check();
+    await turn.check();
     if (dryRun) noteUnlinked(clearing, link);
     else if (!(await drop(records, repository, link))) continue;
     yield { kind: link.record.kind === 'manifest' ? 'manifest' : 'link', repository, digest: link.digest };

@@ -6,7 +6,12 @@ import { endDeletions, type SweepDeps } from './sweep.ts';
 /** How often it is looked whether a collector died: one read. */
 export const LOOK_MS = 60_000;
 
-export type FinishDeps = TurnDeps & SweepDeps & { readonly onError: (error: unknown) => void };
+export type FinishDeps = TurnDeps &
+  SweepDeps & {
+    readonly onError: (error: unknown) => void;
+    /** This very process collects now: it has not died, whatever the wall clock says of its lease. */
+    readonly isBusy: () => boolean;
+  };
 
 /**
  * Ends what a collector that died left in the middle, at the start and while the server runs: until then what was marked can
@@ -35,7 +40,7 @@ export function finishCollections(deps: FinishDeps): { start(): void; stop(): vo
 
 /** Yields how many deletions it ended. Rejects where it could not end them: they are tried again. */
 export async function finishOnce(deps: FinishDeps): Promise<number> {
-  if (!(await wasLeft(deps))) return 0;
+  if (deps.isBusy() || !(await wasLeft(deps))) return 0;
   const turn = await takeTurn(deps);
   try {
     const ended = await endDeletions(deps, turn);

@@ -34,7 +34,7 @@ const PAGE = 100;
 export async function* sweep(deps: SweepDeps, options: SweepOptions, turn: CollectTurn): AsyncGenerator<Swept> {
   let batch: Swept[] = [];
   for await (const digest of digestsOf(deps)) {
-    turn.check();
+    await turn.check();
     const marked = await mark(deps, digest, options);
     if (marked !== undefined) batch.push(marked);
     if (batch.length < BATCH) continue;
@@ -92,7 +92,7 @@ async function remove({ blobs, records }: SweepDeps, batch: readonly Swept[], tu
   if (batch.length > 0) await records.flushed();
   for (const { digest } of batch) {
     // Whoever collects after us may have ended it, and a push have brought the bytes again.
-    turn.check();
+    await turn.check();
     await blobs.remove(digest);
     await records.forget(digest);
   }

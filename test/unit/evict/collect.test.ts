@@ -218,7 +218,6 @@ describe('one collects at a time', () => {
     await steps.next();
     at.clock.jump(TURN_MS);
     await takeTurn({ ...at.deps, holder: 'other' });
-    await at.clock.advance(11_000);
     await expect(steps.next()).rejects.toThrow('begin again');
   });
 
@@ -235,7 +234,7 @@ describe('one collects at a time', () => {
     await pushBlob(at, HOLDER, loose);
     await at.records.dropLink(HOLDER, loose.digest);
     at.clock.jump(GRACE_MS);
-    const finish = { ...at.deps, onError: () => undefined };
+    const finish = { ...at.deps, onError: () => undefined, isBusy: () => false };
     expect(await finishOnce(finish)).toBe(0);
     const broken = { ...at.blobs, remove: () => Promise.reject(new Error('disk')) };
     await expect(at.collect({}, { blobs: broken })).rejects.toThrow('disk');
@@ -243,6 +242,7 @@ describe('one collects at a time', () => {
     at.clock.jump(TURN_MS);
     await expect(finishOnce({ ...finish, blobs: broken })).rejects.toThrow('disk');
     at.clock.jump(TURN_MS);
+    expect(await finishOnce({ ...finish, isBusy: () => true })).toBe(0);
     expect(await finishOnce(finish)).toBe(1);
     await mustBeGone([loose.digest]);
     expect(await finishOnce(finish)).toBe(0);

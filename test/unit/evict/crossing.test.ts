@@ -104,7 +104,7 @@ describe('[R28] while it is collected', () => {
       metadata.beforeCommit(undefined);
       reached = left <= 0;
       clock.jump(TURN_MS);
-      await finishOnce({ ...pusher.deps, onError: () => undefined });
+      await finishOnce({ ...pusher.deps, onError: () => undefined, isBusy: () => false });
       await mustBeWhole(pusher, shared, 'kept');
       await push(pusher, image, 'new');
       await mustBeWhole(pusher, image, 'new');

@@ -6,7 +6,7 @@ import { pushBlob } from '../../fakes/pushed.ts';
 import { HOLDER } from '../push/house.ts';
 import { createCollectHouse } from './house.ts';
 
-const TURN = { check: () => undefined, end: () => Promise.resolve(), leave: () => undefined };
+const TURN = { check: () => Promise.resolve(), end: () => Promise.resolve(), leave: () => undefined };
 
 test('bytes that were written after the given time stay, though nobody holds them', async () => {
   const at = await createCollectHouse();
