@@ -106,10 +106,15 @@ describe('[R53] a client that takes nothing more', () => {
         async () => (await server.metrics()).sum('entrepot_upstream_bytes_total'),
         (bytes) => bytes === blobs.length * 16 * MIB,
       );
-      const during = await held(server, stage.upstream);
       expect(stage.upstream.hits('GET blob')).toBe(blobs.length);
-      expect(during.sockets).toBeGreaterThanOrEqual(before.sockets + raws.length);
-      expect(during.memory - before.memory).toBeLessThan(64 * MIB);
+      expect((await server.descriptors()).sockets).toBeGreaterThanOrEqual(before.sockets + raws.length);
+      // What the fills themselves needed is given back over some collections.
+      const grown = async (): Promise<number> => {
+        server.signal('SIGUSR2');
+        await (await server.debug('/livez')).bytes();
+        return (await server.memory()) - before.memory;
+      };
+      await until(grown, (bytes) => bytes < 64 * MIB, 20_000);
       for (const raw of raws) raw.close();
     },
     own,
