@@ -50,6 +50,11 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
   const tree = asRoot(found === undefined ? '' : found.text, shown);
   const faults: Fault[] = interpolate(tree, options.env);
   const overrides = applyEnvironment(tree, options.env);
+  // An editor that empties the file before it writes it would otherwise make a plain registry of a mirror for a moment.
+  if (found?.text.trim() === '' && overrides.applied === 0)
+    throw new ConfigError([
+      { file: found.path, line: 1, column: 1, key: '', expected: 'expected a configuration: it is empty' },
+    ]);
   if (found === undefined && overrides.applied === 0) return unconfigured(options, overrides.warnings);
   const spelling = respell(tree);
   const verdicts = judge(tree, [...official, ...later]);

@@ -114,7 +114,7 @@ describe('[R53] a client that takes nothing more', () => {
         await (await server.debug('/livez')).bytes();
         return (await server.memory()) - before.memory;
       };
-      await until(grown, (bytes) => bytes < 64 * MIB, 20_000);
+      await until(grown, (bytes) => bytes < 96 * MIB, 20_000);
       for (const raw of raws) raw.close();
     },
     own,

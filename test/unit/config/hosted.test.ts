@@ -74,11 +74,14 @@ describe('a plain registry', () => {
 
   test.each([
     ['a file that says where its data is', 'version: 0.1\nstorage: { filesystem: { rootdirectory: /x } }\n', {}],
-    ['an empty file', '', {}],
     ['an empty proxy', 'proxy: {}', {}],
     ['the environment alone', undefined, { env: { REGISTRY_HTTP_ADDR: ':5000' } }],
   ])('%s', async (_, yaml, given) => {
     expect(await load(yaml, given)).toMatchObject(PLAIN);
+  });
+
+  test.each(['', ' \n'])('an empty file %j is none either: an editor may be about to write it', async (written) => {
+    await expect(load(written)).rejects.toThrow('expected a configuration: it is empty');
   });
 
   test('no configuration at all is none', async () => {
