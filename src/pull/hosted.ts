@@ -11,7 +11,7 @@ import { isHeld, type ManifestLink } from './lookup.ts';
 import { readHeld, type ManifestAnswer } from './manifest.ts';
 import type { Target } from './name.ts';
 import type { Route } from './route.ts';
-import { troubleOf } from './trouble.ts';
+import { readOr } from './trouble.ts';
 
 type ManifestTarget = Extract<Target, { kind: 'manifest' }>;
 type BlobTarget = Extract<Target, { kind: 'blob' }>;
@@ -73,16 +73,11 @@ export async function ownerOf(
 }
 
 /** What cannot be told is neither "not here" nor anybody else's to answer: 503. */
-export async function unlessTrouble<T>(report: ReportPull, read: () => Promise<T>): Promise<T> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof RegistryError) throw error;
-    const reason = troubleOf(error);
-    report({ kind: 'bypass', reason, error });
+export function unlessTrouble<T>(report: ReportPull, read: () => Promise<T>): Promise<T> {
+  return readOr(report, read, (reason, cause) => {
     const message = `the ${reason} of this registry cannot be asked now, and nobody else may answer for what is hosted here`;
-    throw new RegistryError('UNAVAILABLE', message, { status: 503, headers: { 'retry-after': '5' }, cause: error });
-  }
+    return new RegistryError('UNAVAILABLE', message, { status: 503, headers: { 'retry-after': '5' }, cause });
+  });
 }
 
 /** Where nobody else is in the chain it need not be asked whose the repository is: a hit costs one read (decision 10). */

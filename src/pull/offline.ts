@@ -10,7 +10,7 @@ import { lookupBlob, lookupManifest, type ManifestLink } from './lookup.ts';
 import { readHeld, type ManifestAnswer, type ManifestRefusal } from './manifest.ts';
 import type { Refusal } from './refusal.ts';
 import { ageMs } from './freshness.ts';
-import { troubleOf } from './trouble.ts';
+import { readOr } from './trouble.ts';
 
 /** Not held, and nobody is asked: no upstream said anything, so that nothing is remembered as absent. */
 export const OFFLINE: Refusal = { kind: 'offline', tried: [] };
@@ -54,17 +54,9 @@ export async function blobOffline(deps: PullDeps, pulling: Pulling, digest: Dige
 }
 
 /** What cannot be looked up is not "not there", and offline there is no way past the trouble. */
-export async function readable<T>(report: ReportPull, read: () => Promise<T>): Promise<T> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof RegistryError) throw error;
-    const reason = troubleOf(error);
-    report({ kind: 'bypass', reason, error });
-    throw new RegistryError('UNAVAILABLE', `this mirror is offline, and its ${reason} cannot be asked now`, {
-      status: 503,
-      detail: { offline: true },
-      cause: error,
-    });
-  }
+export function readable<T>(report: ReportPull, read: () => Promise<T>): Promise<T> {
+  return readOr(report, read, (reason, cause) => {
+    const message = `this mirror is offline, and its ${reason} cannot be asked now`;
+    return new RegistryError('UNAVAILABLE', message, { status: 503, detail: { offline: true }, cause });
+  });
 }

@@ -1,6 +1,26 @@
-import type { BypassReason } from './events.ts';
+import { RegistryError } from '../oci/errors.ts';
+import type { BypassReason, ReportPull } from './events.ts';
 
 /** Which part could not be asked: a disk's errors carry Node's `code` (`ENOSPC`, `EIO` …), those of the records none. */
 export function troubleOf(error: unknown): BypassReason {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? 'storage' : 'metadata';
+}
+
+/**
+ * Reads where nobody can be asked instead: trouble is reported and becomes the refusal, never "not there". What the reading
+ * itself refuses stays as it is.
+ */
+export async function readOr<T>(
+  report: ReportPull,
+  read: () => Promise<T>,
+  refusal: (reason: BypassReason, cause: unknown) => RegistryError,
+): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof RegistryError) throw error;
+    const reason = troubleOf(error);
+    report({ kind: 'bypass', reason, error });
+    throw refusal(reason, error);
+  }
 }

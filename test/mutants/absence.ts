@@ -42,8 +42,8 @@ export const mutants: readonly Mutant[] = [
     name: 'offline, a metadata store that is down makes what is held absent',
     guards: ['promise 5', 'contract, offline'],
     file: 'src/pull/offline.ts',
-    find: "    throw new RegistryError('UNAVAILABLE',",
-    replace: "    throw new RegistryError('MANIFEST_UNKNOWN',",
+    find: "    return new RegistryError('UNAVAILABLE',",
+    replace: "    return new RegistryError('MANIFEST_UNKNOWN',",
     test: ['test/unit/pull/offline.test.ts'],
   },
   {

@@ -44,7 +44,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'trouble here leads to an upstream',
     guards: ['S14'],
-    file,
+    file: 'src/pull/trouble.ts',
     find: '    if (error instanceof RegistryError) throw error;\n    const reason',
     replace: '    if (error instanceof Error) throw error;\n    const reason',
     test: [UNIT, FRONT],
@@ -53,8 +53,8 @@ export const mutants: readonly Mutant[] = [
     name: 'trouble here is told as absence',
     guards: ['S14'],
     file,
-    find: "throw new RegistryError('UNAVAILABLE', message, { status: 503,",
-    replace: "throw new RegistryError('MANIFEST_UNKNOWN', message, { status: 404,",
+    find: "return new RegistryError('UNAVAILABLE', message, { status: 503,",
+    replace: "return new RegistryError('MANIFEST_UNKNOWN', message, { status: 404,",
     test: [UNIT, FRONT],
   },
   {
