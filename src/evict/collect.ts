@@ -3,7 +3,7 @@ import type { Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import { nextTurn } from '../system/turn.ts';
-import { takeTurn, type CollectTurn, type TurnDeps } from './collect-turn.ts';
+import { takeTurn, type Turn, type TurnDeps } from './turn.ts';
 import type { CollectStep, CollectTotals, ReportCollect } from './events.ts';
 import { foresee } from './foresee.ts';
 import { markRepository, type HeldLink } from './mark.ts';
@@ -41,7 +41,7 @@ type Counts = { -readonly [Key in keyof CollectTotals]: number };
  * last; ends early, with nothing half done, when its reader does. Throws RegistryError where another collects.
  */
 export async function* collect(deps: CollectDeps, options: CollectOptions): AsyncGenerator<CollectStep> {
-  const turn = await takeTurn(deps);
+  const turn = await takeTurn('collect', deps);
   let failed = false;
   try {
     yield* run(deps, options, turn);
@@ -54,7 +54,7 @@ export async function* collect(deps: CollectDeps, options: CollectOptions): Asyn
   }
 }
 
-async function* run(deps: CollectDeps, options: CollectOptions, turn: CollectTurn): AsyncGenerator<CollectStep> {
+async function* run(deps: CollectDeps, options: CollectOptions, turn: Turn): AsyncGenerator<CollectStep> {
   const { clock, report } = deps;
   const { dryRun } = options;
   const [started, before] = [clock.monotonic(), clock.now() - GRACE_MS];
@@ -92,7 +92,7 @@ async function* repositoriesOf(records: Records): AsyncGenerator<string> {
 interface Clearing {
   readonly repository: string;
   readonly before: number;
-  readonly turn: CollectTurn;
+  readonly turn: Turn;
   /** Of a dry run: filled with what would go. */
   readonly unlinked: Map<Digest, Set<string>>;
 }

@@ -1,6 +1,6 @@
 import { RegistryError } from '../oci/errors.ts';
 import type { Timer } from '../system/clock.ts';
-import { takeTurn, wasLeft, type TurnDeps } from './collect-turn.ts';
+import { takeTurn, wasLeft, type TurnDeps } from './turn.ts';
 import { endDeletions, type SweepDeps } from './sweep.ts';
 
 /** How often it is looked whether a collector died: one read. */
@@ -40,8 +40,8 @@ export function finishCollections(deps: FinishDeps): { start(): void; stop(): vo
 
 /** Yields how many deletions it ended. Rejects where it could not end them: they are tried again. */
 export async function finishOnce(deps: FinishDeps): Promise<number> {
-  if (deps.isBusy() || !(await wasLeft(deps))) return 0;
-  const turn = await takeTurn(deps);
+  if (deps.isBusy() || !(await wasLeft('collect', deps))) return 0;
+  const turn = await takeTurn('collect', deps);
   try {
     const ended = await endDeletions(deps, turn);
     await turn.end();

@@ -2,7 +2,7 @@ import type { BlobStore } from '../blobs/blob-store.ts';
 import type { Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { nextTurn } from '../system/turn.ts';
-import type { CollectTurn } from './collect-turn.ts';
+import type { Turn } from './turn.ts';
 
 export interface SweepDeps {
   readonly blobs: BlobStore;
@@ -31,7 +31,7 @@ const PAGE = 100;
  * nobody can link it; then the bytes; then what is known of it (architecture.md, decision 9). What a crash left marked goes
  * the same way. Yields what is gone.
  */
-export async function* sweep(deps: SweepDeps, options: SweepOptions, turn: CollectTurn): AsyncGenerator<Swept> {
+export async function* sweep(deps: SweepDeps, options: SweepOptions, turn: Turn): AsyncGenerator<Swept> {
   let batch: Swept[] = [];
   for await (const digest of digestsOf(deps)) {
     await turn.check();
@@ -45,7 +45,7 @@ export async function* sweep(deps: SweepDeps, options: SweepOptions, turn: Colle
 }
 
 /** Ends the deletions that a crash or a disk left in the middle: pushes of those digests wait for it. */
-export async function endDeletions(deps: SweepDeps, turn: CollectTurn): Promise<number> {
+export async function endDeletions(deps: SweepDeps, turn: Turn): Promise<number> {
   let ended = 0;
   for await (const digest of digestsOf(deps)) {
     if ((await deps.records.blob(digest))?.state !== 'deleting') continue;
@@ -88,7 +88,7 @@ async function isHeldAnywhere(records: SweepDeps['records'], digest: Digest): Pr
 }
 
 /** A batch is never left half done by a reader that goes: pushes of what is marked wait for its end. */
-async function remove({ blobs, records }: SweepDeps, batch: readonly Swept[], turn: CollectTurn): Promise<readonly Swept[]> {
+async function remove({ blobs, records }: SweepDeps, batch: readonly Swept[], turn: Turn): Promise<readonly Swept[]> {
   if (batch.length > 0) await records.flushed();
   for (const { digest } of batch) {
     // Whoever collects after us may have ended it, and a push have brought the bytes again.

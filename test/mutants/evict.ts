@@ -97,15 +97,15 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'two collect at once',
     guards: ['decision 9'],
-    file: 'src/evict/collect-turn.ts',
-    find: "  if (!taken) throw new RegistryError('UNAVAILABLE', 'another",
-    replace: "  if (lease.until < 0) throw new RegistryError('UNAVAILABLE', 'another",
+    file: 'src/evict/turn.ts',
+    find: "  if (!taken) throw new RegistryError('UNAVAILABLE', `another",
+    replace: "  if (lease.until < 0) throw new RegistryError('UNAVAILABLE', `another",
     test: [COLLECT],
   },
   {
     name: 'a collector that cannot renew its right goes on',
     guards: ['decision 9'],
-    file: 'src/evict/collect-turn.ts',
+    file: 'src/evict/turn.ts',
     find: 'isOurs && clock.monotonic() - renewed < TURN_MS - MARGIN_MS',
     replace: 'isOurs',
     test: [COLLECT],
@@ -113,7 +113,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a collector whose right another took goes on',
     guards: ['decision 9'],
-    file: 'src/evict/collect-turn.ts',
+    file: 'src/evict/turn.ts',
     find: 'if (isOurs && clock',
     replace: 'if (clock',
     test: [COLLECT],

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { GRACE_MS, collect } from '../../../src/evict/collect.ts';
-import { TURN_MS, takeTurn } from '../../../src/evict/collect-turn.ts';
+import { TURN_MS, takeTurn } from '../../../src/evict/turn.ts';
 import { finishOnce } from '../../../src/evict/finish.ts';
 import type { Digest } from '../../../src/oci/digest.ts';
 import { buildImage, descriptorOf, manifestBlob, randomBlob, type Image } from '../../fakes/images.ts';
@@ -184,17 +184,17 @@ describe('collection', () => {
 
 describe('one collects at a time', () => {
   test('a second one is refused until the first has ended', async () => {
-    const turn = await takeTurn(at.deps);
+    const turn = await takeTurn('collect', at.deps);
     await expect(at.collect()).rejects.toThrow('another collection is running');
     await turn.end();
     await expect(at.collect()).resolves.toBeDefined();
   });
 
   test('one that died is not waited for, where that is known; else for its time', async () => {
-    await takeTurn({ ...at.deps, holder: 'dead' }).then((turn) => turn.leave());
+    await takeTurn('collect', { ...at.deps, holder: 'dead' }).then((turn) => turn.leave());
     await expect(at.collect()).rejects.toThrow('another');
     await expect(at.collect({}, { isDead: (holder) => holder === 'dead' })).resolves.toBeDefined();
-    await takeTurn({ ...at.deps, holder: 'dead' }).then((turn) => turn.leave());
+    await takeTurn('collect', { ...at.deps, holder: 'dead' }).then((turn) => turn.leave());
     at.clock.jump(TURN_MS);
     await expect(at.collect()).resolves.toBeDefined();
   });
@@ -217,7 +217,7 @@ describe('one collects at a time', () => {
     const steps = collect(at.deps, { dryRun: false, deleteUntagged: false });
     await steps.next();
     at.clock.jump(TURN_MS);
-    await takeTurn({ ...at.deps, holder: 'other' });
+    await takeTurn('collect', { ...at.deps, holder: 'other' });
     await expect(steps.next()).rejects.toThrow('begin again');
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { GRACE_MS } from '../../../src/evict/collect.ts';
 import { finishOnce } from '../../../src/evict/finish.ts';
-import { TURN_MS } from '../../../src/evict/collect-turn.ts';
+import { TURN_MS } from '../../../src/evict/turn.ts';
 import { algorithmOf, digestOf } from '../../../src/oci/digest.ts';
 import { createFakeClock } from '../../fakes/fake-clock.ts';
 import { buildImage, type Image } from '../../fakes/images.ts';

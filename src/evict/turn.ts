@@ -2,8 +2,12 @@ import type { LeaseRecord, Records } from '../metadata/records.ts';
 import { RegistryError } from '../oci/errors.ts';
 import type { Clock, Timer } from '../system/clock.ts';
 
-const TASK = 'collect';
-/** How long a collector may be silent before another may begin. */
+/** What one process at a time does for all that share a store, and what a run of it is called. */
+const RUN_OF = { collect: 'collection', scrub: 'scrub', evict: 'eviction' } as const;
+
+export type Task = keyof typeof RUN_OF;
+
+/** How long whoever has the turn may be silent before another may begin. */
 export const TURN_MS = 60_000;
 /** How often it says that it lives. */
 export const RENEW_MS = 10_000;
@@ -13,14 +17,14 @@ const MARGIN_MS = 20_000;
 export interface TurnDeps {
   readonly clock: Clock;
   readonly records: Pick<Records, 'tasks'>;
-  /** Names this process among all that share the store, and each collection in it. */
+  /** Names this process among all that share the store. */
   readonly holder: string;
   /** True for a holder that is known to run no more, so that a restart need not wait for its own ghost. */
   readonly isDead: (holder: string) => boolean;
 }
 
-/** The right to collect, which one process has at a time: two would remove what was pushed again between their steps. */
-export interface CollectTurn {
+/** The right to a task, which one process has at a time: two collectors would remove what was pushed again between their steps. */
+export interface Turn {
   /**
    * Rejects with RegistryError when the right was lost, or soon may be: nothing may be removed then. Asks the store each time:
    * a wall clock that jumps gives another the right long before this one's timer could tell.
@@ -31,23 +35,23 @@ export interface CollectTurn {
   leave(): void;
 }
 
-/** Whether a collector ended without having said so. */
-export async function wasLeft({ clock, records, isDead }: Omit<TurnDeps, 'holder'>): Promise<boolean> {
-  const lease = await records.tasks.lease(TASK);
+/** Whether whoever had the turn ended without having said so. */
+export async function wasLeft(task: Task, { clock, records, isDead }: Omit<TurnDeps, 'holder'>): Promise<boolean> {
+  const lease = await records.tasks.lease(task);
   return lease !== undefined && (lease.until <= clock.now() || isDead(lease.holder));
 }
 
-/** Throws RegistryError where another collects. */
-export async function takeTurn({ clock, records: { tasks }, holder, isDead }: TurnDeps): Promise<CollectTurn> {
+/** Throws RegistryError where another does it now. */
+export async function takeTurn(task: Task, { clock, records: { tasks }, holder, isDead }: TurnDeps): Promise<Turn> {
   const since = clock.monotonic();
   const until = (): number => clock.now() + TURN_MS;
-  let { taken, lease } = await tasks.takeLease(TASK, holder, clock.now(), until());
-  if (!taken && isDead(lease.holder)) ({ taken, lease } = await tasks.takeLease(TASK, holder, lease.until, until()));
-  if (!taken) throw new RegistryError('UNAVAILABLE', 'another collection is running: wait for its end', { status: 503 });
-  return keepTurn(clock, tasks, lease, since);
+  let { taken, lease } = await tasks.takeLease(task, holder, clock.now(), until());
+  if (!taken && isDead(lease.holder)) ({ taken, lease } = await tasks.takeLease(task, holder, lease.until, until()));
+  if (!taken) throw new RegistryError('UNAVAILABLE', `another ${RUN_OF[task]} is running: wait for its end`, { status: 503 });
+  return keepTurn(task, clock, tasks, lease, since);
 }
 
-function keepTurn(clock: Clock, tasks: Records['tasks'], lease: LeaseRecord, since: number): CollectTurn {
+function keepTurn(task: Task, clock: Clock, tasks: Records['tasks'], lease: LeaseRecord, since: number): Turn {
   let [renewed, ended] = [since, false];
   let timer: Timer | undefined;
   let renewing: Promise<void> = Promise.resolve();
@@ -55,7 +59,7 @@ function keepTurn(clock: Clock, tasks: Records['tasks'], lease: LeaseRecord, sin
   async function renew(): Promise<void> {
     const at = clock.monotonic();
     try {
-      if (await tasks.renewLease(TASK, lease, { until: clock.now() + TURN_MS })) renewed = at;
+      if (await tasks.renewLease(task, lease, { until: clock.now() + TURN_MS })) renewed = at;
     } catch {
       // The store cannot be asked: `check` tells when that has lasted for too long.
     }
@@ -74,16 +78,16 @@ function keepTurn(clock: Clock, tasks: Records['tasks'], lease: LeaseRecord, sin
 
   return {
     async check() {
-      const now = await tasks.lease(TASK);
+      const now = await tasks.lease(task);
       const isOurs = now?.holder === lease.holder && now.fence === lease.fence;
       if (isOurs && clock.monotonic() - renewed < TURN_MS - MARGIN_MS) return;
-      throw new RegistryError('UNAVAILABLE', 'the right to collect could not be renewed: begin again', { status: 503 });
+      throw new RegistryError('UNAVAILABLE', `the right to ${task} could not be renewed: begin again`, { status: 503 });
     },
     leave,
     async end() {
       leave();
       await renewing;
-      await tasks.dropLease(TASK, lease);
+      await tasks.dropLease(task, lease);
     },
   };
 }
