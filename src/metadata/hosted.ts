@@ -106,6 +106,57 @@ export interface HostedRecords {
   forget(digest: Digest): Promise<boolean>;
 }
 
+/**
+ * Bytes that the repositories of a route hold (each digest once in each of them), and what is on its way to them: what `quota`
+ * limits. Routes are named; which repositories are theirs is the caller's to say. Whoever changes what a repository hosts
+ * settles it afterwards; a crash in between is found by settling all.
+ */
+export interface Ledgers {
+  /** Of one repository, exact at any time. */
+  hostedBytes(repository: string): Promise<number>;
+  ledger(route: string): Promise<LedgerRecord>;
+  /**
+   * Sets aside `bytes` in all under an id, more or less than before. `full`: it would be more than before, and with it all
+   * more than `limit`; nothing changed. With the sums after it.
+   */
+  reserve(
+    route: string,
+    id: string,
+    reservation: ReservationRecord,
+    limit: number,
+  ): Promise<LedgerRecord & { readonly kind: 'reserved' | 'full' }>;
+  /** Takes over what the repository holds by now; what was set aside under `id` ends in the same commit. */
+  settle(route: string, repository: string, id?: string): Promise<void>;
+  /** The repository is not the route's. */
+  strike(route: string, repository: string): Promise<void>;
+  release(route: string, id: string): Promise<void>;
+  /** The repositories that are counted, in a stable order; `after` is the last `cursor` seen. */
+  counted(
+    route: string,
+    after: string | undefined,
+    limit: number,
+  ): Promise<readonly { readonly cursor: string; readonly repository: string }[]>;
+  reservations(
+    route: string,
+    after: string | undefined,
+    limit: number,
+  ): Promise<readonly (ReservationRecord & { readonly cursor: string; readonly id: string })[]>;
+}
+
+/** Bytes. */
+export interface LedgerRecord {
+  readonly used: number;
+  readonly reserved: number;
+}
+
+export interface ReservationRecord {
+  readonly repository: string;
+  readonly bytes: number;
+  readonly at: number;
+  /** Its id is an upload's, without which it is nobody's. */
+  readonly upload: boolean;
+}
+
 /** An upload in progress. */
 export interface UploadRecord {
   /** The part that its bytes are written to. */

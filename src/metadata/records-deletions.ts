@@ -10,6 +10,7 @@ import { isHosted } from './records-holders.ts';
 import type { LinkRecord, Records, TagRecord } from './records.ts';
 import { untilMade, type Table } from './table.ts';
 import { nextMove } from './tag-moves.ts';
+import { countUsage } from './usage.ts';
 
 type Deletions = Pick<HostedRecords, 'dropHosted' | 'dropHostedTag' | 'disown'>;
 type Parts = Pick<Records, 'hostedTags' | 'links' | 'dropHolder'>;
@@ -62,13 +63,20 @@ export function createDeletions(table: Table, catalogue: Catalogue, clock: Clock
   ): Promise<{ tags: readonly string[] } | 'none' | undefined> {
     const slot = repositorySlot(repository);
     const revision = await readCounter(table, slot, REVISION_KEY);
-    const { bytes, record } = await table.getStored(slot, linkKey(digest), linkForm);
+    const now = await table.getStored(slot, linkKey(digest), linkForm);
+    const { bytes, record } = now;
     if (!isHosted(record) || record.kind !== 'manifest') return 'none';
     if (before !== undefined && !linkForm.same(record, before)) return 'none';
     const tags = await tagsOf(repository, digest);
     const { changes, conditions } = await withoutTags(slot, tags);
     const link = { key: linkKey(digest), value: bytes };
-    const made = await commit(slot, revision, [...withoutLink(digest, record), ...changes], [link, ...conditions]);
+    const usage = await countUsage(table, slot, [{ before: now, after: undefined }]);
+    const made = await commit(
+      slot,
+      revision,
+      [...withoutLink(digest, record), ...changes, ...usage.changes],
+      [link, ...conditions, ...usage.conditions],
+    );
     return made ? { tags: tags.map(({ tag }) => tag) } : undefined;
   }
 
@@ -95,7 +103,14 @@ export function createDeletions(table: Table, catalogue: Catalogue, clock: Clock
     const links = await hostedLinks(repository);
     if (links.length > 0) {
       const changes = links.flatMap(({ digest, record }) => withoutLink(digest, record));
-      if (!(await commit(slot, revision, changes, []))) return undefined;
+      const stored = await Promise.all(links.map(async ({ digest }) => table.getStored(slot, linkKey(digest), linkForm)));
+      const usage = await countUsage(
+        table,
+        slot,
+        stored.map((before) => ({ before, after: undefined })),
+      );
+      const stand = links.map(({ digest }, at) => ({ key: linkKey(digest), value: stored[at]?.bytes }));
+      if (!(await commit(slot, revision, [...changes, ...usage.changes], [...stand, ...usage.conditions]))) return undefined;
       for (const { digest } of links) await parts.dropHolder(repository, digest);
       return 'some';
     }

@@ -9,11 +9,13 @@ import { isHosted, type Holders } from './records-holders.ts';
 import type { LinkRecord, Records } from './records.ts';
 import { untilMade, type Table } from './table.ts';
 import { nextMove } from './tag-moves.ts';
+import { countUsage, type LinkChange } from './usage.ts';
 
 /** What a commit is made of, gathered step by step. */
 interface Draft {
   readonly changes: Change[];
   readonly conditions: Condition[];
+  readonly links: LinkChange[];
 }
 
 type Moved = Extract<HostedResult, { kind: 'done' }>['moved'];
@@ -61,12 +63,16 @@ export function createHosted(table: Table, catalogue: Catalogue, holders: Holder
       if (!isHosted(record) && !(await holders.put(repository, digest, adopted, 'only-if-held'))) return digest;
       draft.changes.push({ key: linkKey(digest), value: linkForm.encode(adopted) });
       draft.conditions.push({ key: linkKey(digest), value: bytes });
+      draft.links.push({ before: { bytes, record }, after: adopted });
     }
     return undefined;
   }
 
-  function addManifest({ changes }: Draft, push: HostedPush): void {
+  async function addManifest({ changes, conditions, links }: Draft, slot: string, push: HostedPush): Promise<void> {
     const { digest, link, described, subject, referrer } = push;
+    const before = await table.getStored(slot, linkKey(digest), linkForm);
+    conditions.push({ key: linkKey(digest), value: before.bytes });
+    links.push({ before, after: link });
     const named = subject === undefined ? link : { ...link, subject };
     changes.push(...described.map((child) => ({ key: describedKey(child.digest), value: describedForm.encode(child.record) })));
     changes.push({ key: linkKey(digest), value: linkForm.encode(named) });
@@ -78,13 +84,16 @@ export function createHosted(table: Table, catalogue: Catalogue, holders: Holder
   async function tryPut(repository: string, push: HostedPush) {
     const slot = repositorySlot(repository);
     const revision = await readCounter(table, slot, REVISION_KEY);
-    const draft: Draft = { changes: [revision.change], conditions: [revision.condition] };
+    const draft: Draft = { changes: [revision.change], conditions: [revision.condition], links: [] };
     const first = (await store.get(slot, OWNER_KEY)) === undefined;
     const moved = await addTags(draft, slot, push);
     if ('immutable' in moved) return { result: { kind: 'immutable', tag: moved.immutable }, first } as const;
     const missing = await addNeeds(draft, repository, push);
     if (missing !== undefined) return { result: { kind: 'missing', digest: missing }, first } as const;
-    addManifest(draft, push);
+    await addManifest(draft, slot, push);
+    const usage = await countUsage(table, slot, draft.links);
+    draft.changes.push(...usage.changes);
+    draft.conditions.push(...usage.conditions);
     const by = push.link.by === 'import' ? 'import' : 'push';
     if (first) draft.changes.push({ key: OWNER_KEY, value: ownerForm.encode({ by, at: push.at }) });
     const made = await store.commit(slot, draft.changes, draft.conditions);

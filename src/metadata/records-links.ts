@@ -6,6 +6,7 @@ import type { Catalogue } from './records-catalogue.ts';
 import { isHosted, type Holders } from './records-holders.ts';
 import type { LinkRecord, Records } from './records.ts';
 import { untilMade, type Table } from './table.ts';
+import { countUsage } from './usage.ts';
 
 type Links = Pick<
   Records,
@@ -37,8 +38,10 @@ export function createLinks(table: Table, catalogue: Catalogue, holders: Holders
     await untilMade(async () => {
       const before = await table.getStored(slot, key, linkForm);
       if (isHosted(before.record) && !isHosted(record)) return true;
-      const value = linkForm.encode(merged(before.record, record));
-      return (await store.commit(slot, [{ key, value }], [{ key, value: before.bytes }])) || undefined;
+      const after = merged(before.record, record);
+      const usage = await countUsage(table, slot, [{ before, after }]);
+      const changes = [{ key, value: linkForm.encode(after) }, ...usage.changes];
+      return (await store.commit(slot, changes, [{ key, value: before.bytes }, ...usage.conditions])) || undefined;
     });
   }
 
@@ -46,11 +49,14 @@ export function createLinks(table: Table, catalogue: Catalogue, holders: Holders
   async function removeLink(repository: string, digest: Digest, before?: LinkRecord): Promise<'gone' | 'none' | 'stays'> {
     const [slot, key] = [repositorySlot(repository), linkKey(digest)];
     return untilMade(async () => {
-      const { bytes, record } = await table.getStored(slot, key, linkForm);
+      const now = await table.getStored(slot, key, linkForm);
+      const { bytes, record } = now;
       if (bytes === undefined) return 'none';
       if (isHosted(record) && record.kind === 'manifest') return 'stays';
       if (before !== undefined && !linkForm.same(record, before)) return 'stays';
-      return (await store.commit(slot, [{ key, value: undefined }], [{ key, value: bytes }])) ? 'gone' : undefined;
+      const usage = await countUsage(table, slot, [{ before: now, after: undefined }]);
+      const changes = [{ key, value: undefined }, ...usage.changes];
+      return (await store.commit(slot, changes, [{ key, value: bytes }, ...usage.conditions])) ? 'gone' : undefined;
     });
   }
 

@@ -1,7 +1,7 @@
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import type { ReportMetadata } from './events.ts';
-import type { HostedRecords } from './hosted.ts';
+import type { HostedRecords, Ledgers } from './hosted.ts';
 import { taskSlot } from './keys.ts';
 import { withLayout } from './layout.ts';
 import type { MaybePromise, MetadataStore } from './metadata-store.ts';
@@ -16,6 +16,7 @@ import { createLinks } from './records-links.ts';
 import { createListings } from './records-listings.ts';
 import { createOutbox, type Outbox } from './records-outbox.ts';
 import { createOwned } from './records-owned.ts';
+import { createLedgers } from './records-quota.ts';
 import { createTags } from './records-tags.ts';
 import { createUploads } from './records-uploads.ts';
 import { createUses } from './records-uses.ts';
@@ -115,6 +116,9 @@ export interface Records extends HostedRecords {
 
   /** The right to do a task that one process does at a time, by the task's name; as the leases of digests. */
   readonly tasks: LeasesOf<string>;
+
+  /** What routes hold and may hold. */
+  readonly quota: Ledgers;
 
   /** Events that receivers of notifications are still to be told. */
   readonly outbox: Outbox;
@@ -247,6 +251,7 @@ export function createRecords(store: MetadataStore, options: RecordsOptions): Re
     ...createLeases(table, clock),
     ...createListings(table),
     tasks: createLeasesOf<string>(table, clock, taskSlot),
+    quota: createLedgers(table),
     outbox: createOutbox(table, clock),
     ...uses,
     repositories: catalogue.repositories,

@@ -80,6 +80,8 @@ export async function mustBeWhole(records: Records, bytes: Bytes, repositories: 
       const referrers = await records.referrers(repository, link.subject, undefined, 1000);
       expect(referrers.map((each) => each.digest)).toContain(of);
     }
+    const hosted = [...links.values()].filter(({ by }) => by === 'push' || by === 'mount' || by === 'import');
+    expect(await records.quota.hostedBytes(repository), 'hosted bytes').toBe(hosted.reduce((sum, { size }) => sum + size, 0));
     const tags = await records.hostedTags(repository, undefined, 1000);
     for (const { record } of tags) expect([...links.keys()]).toContain(record.digest);
     if (tags.length > 0) expect(await records.owner(repository)).toBeDefined();
