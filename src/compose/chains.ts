@@ -19,7 +19,11 @@ export interface Chains {
 }
 
 export function createChains(config: Config, deps: UpstreamSetDeps, previous?: Chains): Chains {
-  const upstreams = createUpstreamSet(config, deps, previous?.upstreams);
+  return chainsOver(config, createUpstreamSet(config, deps, previous?.upstreams));
+}
+
+/** The same over upstreams that are there already, whatever stands behind them. */
+export function chainsOver(config: Config, upstreams: UpstreamSet): Chains {
   const { only, allow: _allow, ...names } = config.names;
   const plain = config.mode === 'plain' ? { plain: names.default } : {};
   const nameOptions = { ...names, pathPrefix: config.http.prefix, ...(only === undefined ? {} : { only }), ...plain };
