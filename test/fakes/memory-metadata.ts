@@ -1,11 +1,15 @@
 import { checkKeyPart, checkOrdered } from '../../src/metadata/keys.ts';
-import type { Entry, Key, MetadataStore } from '../../src/metadata/metadata-store.ts';
+import type { Change, Entry, Key, MetadataStore } from '../../src/metadata/metadata-store.ts';
 import { MetadataUnavailable } from '../../src/metadata/unavailable.ts';
+import type { Random } from '../../src/system/random.ts';
 
 /** Metadata in memory, with the power switch of a real store. */
 export interface MemoryMetadata extends MetadataStore {
-  /** Back to what was last made durable by `flushed` (or `close`), as after power loss. Usable at once, also after `close`. */
-  crash(): void;
+  /**
+   * Back to what was last made durable by `flushed` (or `close`), as after power loss; with `random` to some commit since, as
+   * a store that writes in the background may have come to. Usable at once, also after `close`.
+   */
+  crash(random?: Random): void;
   /** While true, every call fails as a store that is down does. */
   setDown(down: boolean): void;
   /** Runs before each commit is applied, and may await; to place another's step between two of ours. */
@@ -23,15 +27,15 @@ type Collections = Map<string, Map<string, Uint8Array>>;
 
 export function createMemoryMetadata(options: MemoryMetadataOptions = {}): MemoryMetadata {
   let visible: Collections = new Map();
-  let durable: Collections = new Map();
+  const durable: Collections = new Map();
+  /** In order, since `durable`. */
+  let unflushed: { readonly slot: string; readonly changes: readonly Change[] }[] = [];
   let down = false;
   let hook: ((slot: string) => Promise<void> | void) | undefined;
 
-  const collectionOf = (slot: string, collection: string): Map<string, Uint8Array> => {
-    const name = `${slot}\0${collection}`;
-    const found = visible.get(name) ?? new Map<string, Uint8Array>();
-    visible.set(name, found);
-    return found;
+  const collectionOf = (slot: string, collection: string): Map<string, Uint8Array> => collectionIn(visible, slot, collection);
+  const flush = (count: number): void => {
+    for (const { slot, changes } of unflushed.splice(0, count)) apply(durable, slot, changes);
   };
   const answer = <T>(read: () => T): T | Promise<T> => {
     if (options.async === true) return Promise.resolve().then(() => (mustBeUp(), read()));
@@ -61,24 +65,24 @@ export function createMemoryMetadata(options: MemoryMetadataOptions = {}): Memor
       await hook?.(slot);
       mustBeUp();
       if (!conditions.every(({ key, value }) => holds(slot, key, value))) return false;
-      for (const { key, value } of changes) {
-        const collection = collectionOf(slot, key[0]);
-        if (value === undefined) collection.delete(key[1]);
-        else collection.set(key[1], Uint8Array.from(value));
-      }
+      const kept = changes.map(({ key, value }) => ({ key, value: copy(value) }));
+      apply(visible, slot, kept);
+      unflushed.push({ slot, changes: kept });
       return true;
     },
     async flushed() {
       mustBeUp();
-      durable = clone(visible);
+      flush(unflushed.length);
     },
     async ping() {
       mustBeUp();
     },
     async close() {
-      durable = clone(visible);
+      flush(unflushed.length);
     },
-    crash() {
+    crash(random) {
+      if (random !== undefined) flush(Math.floor(random.fraction() * (unflushed.length + 1)));
+      unflushed = [];
       visible = clone(durable);
     },
     setDown(next) {
@@ -92,6 +96,21 @@ export function createMemoryMetadata(options: MemoryMetadataOptions = {}): Memor
       return all.flat().sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     },
   };
+}
+
+function collectionIn(all: Collections, slot: string, collection: string): Map<string, Uint8Array> {
+  const name = `${slot}\0${collection}`;
+  const found = all.get(name) ?? new Map<string, Uint8Array>();
+  all.set(name, found);
+  return found;
+}
+
+function apply(all: Collections, slot: string, changes: readonly Change[]): void {
+  for (const { key, value } of changes) {
+    const collection = collectionIn(all, slot, key[0]);
+    if (value === undefined) collection.delete(key[1]);
+    else collection.set(key[1], value);
+  }
 }
 
 function checkParts(...parts: readonly string[]): void {

@@ -27,6 +27,8 @@ export interface Supply {
   readonly chunkBytes?: number;
   /** The body waits for `until` after so many bytes. */
   readonly hold?: { readonly after: number; readonly until: Promise<void> };
+  /** Awaited before each read. */
+  readonly pause?: () => Promise<void>;
   readonly anonymous?: boolean;
   readonly mediaType?: string;
   readonly digest?: Digest;
@@ -91,6 +93,7 @@ export function createScriptedPort(name: string, script: PortScript): ScriptedPo
     const body: UpstreamBody = {
       async read() {
         if (signal.aborted) throw signal.reason;
+        if (supply.pause !== undefined) await orAborted(supply.pause(), signal);
         if (hold !== undefined && at === hold.after) await orAborted(hold.until, signal);
         if (at >= breakAfter) {
           open.delete(body);

@@ -1,5 +1,5 @@
 import { createCipheriv } from 'node:crypto';
-import type { Random } from '../../../src/system/random.ts';
+import { createDice, type Dice } from '../../fakes/dice.ts';
 import { blobOf, type Blob } from '../../fakes/images.ts';
 import { createSeededRandom } from '../../fakes/seeded-random.ts';
 import type { Answer, Answers } from './answer.ts';
@@ -122,22 +122,4 @@ function drawRounds(dice: Dice, sizeOf: Readonly<Record<ObjectName, number>>): W
   const manifests = dice.times(dice.between(1, 3), (): Wish => ({ object: 'manifest', method: 'GET' }));
   // As clients pull; some have the manifest already, so that nothing is known of the blobs' sizes.
   return dice.chance(0.7) ? [manifests, blobs] : [blobs];
-}
-
-interface Dice {
-  chance(of: number): boolean;
-  /** Both ends included. */
-  between(least: number, most: number): number;
-  pick<T>(from: readonly T[]): T;
-  times<T>(count: number, make: () => T): T[];
-}
-
-function createDice(random: Random): Dice {
-  const between = (least: number, most: number): number => least + Math.floor(random.fraction() * (most - least + 1));
-  return {
-    chance: (of) => random.fraction() < of,
-    between,
-    pick: (from) => from[between(0, from.length - 1)]!,
-    times: (count, make) => Array.from({ length: count }, make),
-  };
 }
