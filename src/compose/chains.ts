@@ -55,6 +55,7 @@ function toRoute(route: RouteConfig, upstreams: UpstreamSet): RouteOptions {
     alone: hosted && route.upstreams.length === 1,
     push,
     shadow,
+    quota: policy.quota,
     order: upstreams.balanceOf(route),
     policy: {
       tagTtlMs: policy.tagttl,

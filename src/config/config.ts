@@ -221,6 +221,8 @@ export interface RoutePolicyConfig {
   readonly immutable: readonly string[];
   /** The first line that matches a tag decides whether a collection takes it. */
   readonly retention: readonly RetentionConfig[];
+  /** Bytes that may be pushed to all repositories of the route together; `undefined`: no limit. */
+  readonly quota?: number | undefined;
   readonly tagttl: number;
   readonly stale: number;
   readonly negativettl: number;

@@ -64,6 +64,12 @@ export const rate = () =>
     return perSecond === 0 ? undefined : perSecond;
   });
 
+/** Bytes. */
+export const size = () =>
+  form('size', 'a size such as 500MB or 50GiB', parseSize, (written) =>
+    /^\d+(?:\.\d+)?$/.test(written) ? `${written}B` : `${written.replace(/\s/g, '').replace(/b$/i, '')}B`,
+  );
+
 /** Less would keep a client waiting between two reads for longer than it has patience. */
 const BANDWIDTH_MIN = 64_000;
 

@@ -13,7 +13,7 @@ const policy = 'is not built yet: leave it out';
 /** Keys of a route, and of `defaults`, that later versions bring. */
 const routeKeys: readonly Omit<Row, 'verdict'>[] = [
   { key: 'maxage', why: evict },
-  ...['pin', 'quota'].map((key) => ({ key, why: policy })),
+  { key: 'pin', why: policy },
   ...['passthrough', 'admit', 'cooldown', 'signed', 'asof'].map((key) => ({ key, why: policy })),
 ];
 

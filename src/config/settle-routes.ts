@@ -63,6 +63,7 @@ function policyOf(
     parallel: route.parallel ?? defaults.parallel,
     immutable: route.immutable ?? defaults.immutable,
     retention: route.retention ?? defaults.retention,
+    quota: route.quota ?? defaults.quota,
     tagttl: route.tagttl ?? defaults.tagttl,
     stale: route.stale ?? defaults.stale,
     negativettl: route.negativettl ?? defaults.negativettl,
@@ -101,6 +102,8 @@ function checkPush(route: WrittenRoute, index: number, work: Settling): void {
   }
   if (route.retention !== undefined)
     work.fault([...path, 'retention'], 'expected hosted among the upstreams: only what was pushed here is collected');
+  if (route.quota !== undefined)
+    work.fault([...path, 'quota'], 'expected hosted among the upstreams: it limits only what is pushed here');
   if (route.push === true) work.fault([...path, 'push'], 'expected hosted among the upstreams: what is pushed is kept there');
   if (route.shadow) work.fault([...path, 'shadow'], 'expected hosted among the upstreams: nothing else can shadow a name');
 }

@@ -29,6 +29,7 @@ const PUBLIC = new Set([
   'platform',
   'rate',
   'bandwidth',
+  'size',
   'metadata',
   'field',
   'helper',

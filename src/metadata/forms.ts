@@ -172,17 +172,17 @@ export const referrerForm = form<records.ReferrerRecord>({
 /** Of `revision` and `holds`. */
 export const counterForm = form<{ readonly count: number }>({ count });
 
-export const usageForm = form<{ readonly bytes: number }>({ bytes: count });
+export const hostedBytesForm = form<{ readonly bytes: number }>({ bytes: count });
 
-export const ledgerForm = form<records.LedgerRecord & { readonly count: number }>({
+export const quotaSumsForm = form<records.QuotaSums & { readonly count: number }>({
   used: count,
   reserved: count,
   count,
 });
 
-export const usageEntryForm = form<{ readonly repository: string; readonly bytes: number }>({ repository: text, bytes: count });
+export const quotaUsageForm = form<{ readonly repository: string; readonly bytes: number }>({ repository: text, bytes: count });
 
-export const reservationForm = form<records.ReservationRecord & { readonly id: string }>({
+export const quotaReservationForm = form<records.QuotaReservation & { readonly id: string }>({
   id: text,
   repository: text,
   bytes: count,

@@ -111,10 +111,10 @@ export interface HostedRecords {
  * limits. Routes are named; which repositories are theirs is the caller's to say. Whoever changes what a repository hosts
  * settles it afterwards; a crash in between is found by settling all.
  */
-export interface Ledgers {
+export interface QuotaRecords {
   /** Of one repository, exact at any time. */
   hostedBytes(repository: string): Promise<number>;
-  ledger(route: string): Promise<LedgerRecord>;
+  sums(route: string): Promise<QuotaSums>;
   /**
    * Sets aside `bytes` in all under an id, more or less than before. `full`: it would be more than before, and with it all
    * more than `limit`; nothing changed. With the sums after it.
@@ -122,9 +122,9 @@ export interface Ledgers {
   reserve(
     route: string,
     id: string,
-    reservation: ReservationRecord,
+    reservation: QuotaReservation,
     limit: number,
-  ): Promise<LedgerRecord & { readonly kind: 'reserved' | 'full' }>;
+  ): Promise<QuotaSums & { readonly kind: 'reserved' | 'full' }>;
   /** Takes over what the repository holds by now; what was set aside under `id` ends in the same commit. */
   settle(route: string, repository: string, id?: string): Promise<void>;
   /** The repository is not the route's. */
@@ -140,16 +140,16 @@ export interface Ledgers {
     route: string,
     after: string | undefined,
     limit: number,
-  ): Promise<readonly (ReservationRecord & { readonly cursor: string; readonly id: string })[]>;
+  ): Promise<readonly (QuotaReservation & { readonly cursor: string; readonly id: string })[]>;
 }
 
 /** Bytes. */
-export interface LedgerRecord {
+export interface QuotaSums {
   readonly used: number;
   readonly reserved: number;
 }
 
-export interface ReservationRecord {
+export interface QuotaReservation {
   readonly repository: string;
   readonly bytes: number;
   readonly at: number;

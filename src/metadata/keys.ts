@@ -15,7 +15,7 @@ import type { Key } from './metadata-store.ts';
  *                                       pulls       12.04, and * for all      PullCount
  *                                       owner       it                        OwnerRecord: what was pushed is here alone
  *                                       revision    it                        counts every change of what is hosted
- *                                       usage       it                        UsageRecord: bytes of what is hosted
+ *                                       hosted-bytes it                       of what is hosted, each digest once
  *                                     = referrers   subject digest            ReferrerRecord
  *                                       upload      its id                    UploadRecord
  *                                     = outbox      ci 00000000002a           an event that receiver ci is still to be told
@@ -31,9 +31,9 @@ import type { Key } from './metadata-store.ts';
  *                                       waiting-ends it                       the numbers of the first and of the next
  *                                       lease       it                        LeaseRecord: who delivers to ci
  *     task/collect                      lease       it                        LeaseRecord: who does it now
- *     quota/hub                         ledger      it                        LedgerRecord: the sums over what stands below
+ *     quota/hub                         sums        it                        QuotaSums: over what stands below
  *                                     = usages      docker.io/corp/app        what a repository of the route holds
- *                                     = reservations its id                   ReservationRecord: what is on its way
+ *                                     = reservations its id                   QuotaReservation: what is on its way
  *     catalogue                       = repositories docker.io/library/a      its name
  *     uploads                         = uploads     repository id             where an upload is, and since when
  *     hosted                          = digests     sha256:…                  a digest that collect has to look at
@@ -86,10 +86,10 @@ export const ALL_PULLS_KEY: Key = ['pulls', '*'];
 export const OWNER_KEY: Key = ['owner', 'it'];
 export const REVISION_KEY: Key = ['revision', 'it'];
 export const referrerKey = (subject: Digest, digest: Digest): Key => ['referrers', `${referrersStart(subject)}${digest}`];
-export const USAGE_KEY: Key = ['usage', 'it'];
-export const LEDGER_KEY: Key = ['ledger', 'it'];
-export const usageKey = (repository: string): Key => ['usages', bounded(repository)];
-export const reservationKey = (id: string): Key => ['reservations', bounded(id)];
+export const HOSTED_BYTES_KEY: Key = ['hosted-bytes', 'it'];
+export const QUOTA_SUMS_KEY: Key = ['sums', 'it'];
+export const quotaUsageKey = (repository: string): Key => ['usages', bounded(repository)];
+export const quotaReservationKey = (id: string): Key => ['reservations', bounded(id)];
 export const uploadKey = (id: string): Key => ['upload', bounded(id)];
 export const BLOB_KEY: Key = ['blob', 'it'];
 export const holderKey = (repository: string): Key => ['holders', bounded(repository)];

@@ -1,6 +1,6 @@
-import { ledgerForm, reservationForm, usageEntryForm, type Form } from './forms.ts';
-import type { LedgerRecord, Ledgers } from './hosted.ts';
-import { LEDGER_KEY, quotaSlot, repositorySlot, reservationKey, usageKey } from './keys.ts';
+import { quotaSumsForm, quotaReservationForm, quotaUsageForm, type Form } from './forms.ts';
+import type { QuotaSums, QuotaRecords } from './hosted.ts';
+import { QUOTA_SUMS_KEY, quotaSlot, repositorySlot, quotaReservationKey, quotaUsageKey } from './keys.ts';
 import type { Change } from './metadata-store.ts';
 import { untilMade, type Table } from './table.ts';
 import { usageOf } from './usage.ts';
@@ -19,7 +19,7 @@ interface Step {
  * with a repository's. The sums are exact for the entries beside them, which are in the same commits. What a repository holds
  * is read after the sums that the commit stands on, so that of two that cross the later one is right.
  */
-export function createLedgers(table: Table): Ledgers {
+export function createQuota(table: Table): QuotaRecords {
   const { store } = table;
 
   async function* all<T>(slot: string, collection: string, form: Form<T>): AsyncGenerator<T> {
@@ -31,62 +31,66 @@ export function createLedgers(table: Table): Ledgers {
     }
   }
 
-  async function sumsOf(slot: string): Promise<LedgerRecord> {
+  async function sumsOf(slot: string): Promise<QuotaSums> {
     let [used, reserved] = [0, 0];
-    for await (const { bytes } of all(slot, 'usages', usageEntryForm)) used += bytes;
-    for await (const { bytes } of all(slot, 'reservations', reservationForm)) reserved += bytes;
+    for await (const { bytes } of all(slot, 'usages', quotaUsageForm)) used += bytes;
+    for await (const { bytes } of all(slot, 'reservations', quotaReservationForm)) reserved += bytes;
     return { used, reserved };
   }
 
   /** Commits what `make` says, if it says anything. Yields the sums then. */
-  function change(route: string, make: (slot: string, now: LedgerRecord) => Promise<Step | undefined>): Promise<LedgerRecord> {
+  function change(route: string, make: (slot: string, now: QuotaSums) => Promise<Step | undefined>): Promise<QuotaSums> {
     const slot = quotaSlot(route);
     return untilMade(async () => {
-      const { bytes, record } = await table.getStored(slot, LEDGER_KEY, ledgerForm);
+      const { bytes, record } = await table.getStored(slot, QUOTA_SUMS_KEY, quotaSumsForm);
       const now = record ?? (await sumsOf(slot));
       const step = await make(slot, now);
       if (step === undefined) return now;
       const next = { used: Math.max(0, now.used + step.used), reserved: Math.max(0, now.reserved + step.reserved) };
       // Counted on, so that sums that come back to what they were are another value.
-      const value = ledgerForm.encode({ ...next, count: (record?.count ?? 0) + 1 });
-      const made = await store.commit(slot, [...step.changes, { key: LEDGER_KEY, value }], [{ key: LEDGER_KEY, value: bytes }]);
+      const value = quotaSumsForm.encode({ ...next, count: (record?.count ?? 0) + 1 });
+      const made = await store.commit(
+        slot,
+        [...step.changes, { key: QUOTA_SUMS_KEY, value }],
+        [{ key: QUOTA_SUMS_KEY, value: bytes }],
+      );
       return made ? next : undefined;
     });
   }
 
   async function end(slot: string, id: string): Promise<Step> {
-    const key = reservationKey(id);
-    const { bytes, record } = await table.getStored(slot, key, reservationForm);
+    const key = quotaReservationKey(id);
+    const { bytes, record } = await table.getStored(slot, key, quotaReservationForm);
     const changes = bytes === undefined ? [] : [{ key, value: undefined }];
     return { changes, used: 0, reserved: -(record?.bytes ?? 0) };
   }
 
   /** The entry of a repository becomes what it holds; 0: there is none. */
   async function enter(slot: string, repository: string, holds: number): Promise<Step> {
-    const key = usageKey(repository);
-    const { bytes, record } = await table.getStored(slot, key, usageEntryForm);
+    const key = quotaUsageKey(repository);
+    const { bytes, record } = await table.getStored(slot, key, quotaUsageForm);
     const stands = holds === 0 ? bytes === undefined : record?.bytes === holds;
-    const value = holds === 0 ? undefined : usageEntryForm.encode({ repository, bytes: holds });
+    const value = holds === 0 ? undefined : quotaUsageForm.encode({ repository, bytes: holds });
     return { changes: stands ? [] : [{ key, value }], used: holds - (record?.bytes ?? 0), reserved: 0 };
   }
 
   return {
     hostedBytes: async (repository) => usageOf(table, repositorySlot(repository)),
-    async ledger(route) {
-      const record = await table.get(quotaSlot(route), LEDGER_KEY, ledgerForm);
+    async sums(route) {
+      const record = await table.get(quotaSlot(route), QUOTA_SUMS_KEY, quotaSumsForm);
       const { used, reserved } = record ?? (await sumsOf(quotaSlot(route)));
       return { used, reserved };
     },
     async reserve(route, id, record, limit) {
       let full = false;
       const { used, reserved } = await change(route, async (slot, now) => {
-        const key = reservationKey(id);
-        const before = await table.getStored(slot, key, reservationForm);
+        const key = quotaReservationKey(id);
+        const before = await table.getStored(slot, key, quotaReservationForm);
         const more = record.bytes - (before.record?.bytes ?? 0);
         // What gives room back is never refused, however full the route is.
         full = more > 0 && now.used + now.reserved + more > limit;
         if (full || more === 0) return undefined;
-        return { changes: [{ key, value: reservationForm.encode({ ...record, id }) }], used: 0, reserved: more };
+        return { changes: [{ key, value: quotaReservationForm.encode({ ...record, id }) }], used: 0, reserved: more };
       });
       return { kind: full ? 'full' : 'reserved', used, reserved };
     },
@@ -111,11 +115,11 @@ export function createLedgers(table: Table): Ledgers {
       });
     },
     async counted(route, after, limit) {
-      const page = await table.list(quotaSlot(route), 'usages', after, limit, usageEntryForm);
+      const page = await table.list(quotaSlot(route), 'usages', after, limit, quotaUsageForm);
       return page.map(({ id: cursor, record: { repository } }) => ({ cursor, repository }));
     },
     async reservations(route, after, limit) {
-      const page = await table.list(quotaSlot(route), 'reservations', after, limit, reservationForm);
+      const page = await table.list(quotaSlot(route), 'reservations', after, limit, quotaReservationForm);
       return page.map(({ id: cursor, record }) => ({ cursor, ...record }));
     },
   };

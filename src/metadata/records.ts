@@ -1,7 +1,8 @@
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import type { ReportMetadata } from './events.ts';
-import type { HostedRecords, Ledgers } from './hosted.ts';
+import type { Evictions } from './evictions.ts';
+import type { HostedRecords, QuotaRecords } from './hosted.ts';
 import { taskSlot } from './keys.ts';
 import { withLayout } from './layout.ts';
 import type { MaybePromise, MetadataStore } from './metadata-store.ts';
@@ -16,7 +17,7 @@ import { createLinks } from './records-links.ts';
 import { createListings } from './records-listings.ts';
 import { createOutbox, type Outbox } from './records-outbox.ts';
 import { createOwned } from './records-owned.ts';
-import { createLedgers } from './records-quota.ts';
+import { createQuota } from './records-quota.ts';
 import { createTags } from './records-tags.ts';
 import { createUploads } from './records-uploads.ts';
 import { createUses } from './records-uses.ts';
@@ -118,7 +119,10 @@ export interface Records extends HostedRecords {
   readonly tasks: LeasesOf<string>;
 
   /** What routes hold and may hold. */
-  readonly quota: Ledgers;
+  readonly quota: QuotaRecords;
+
+  /** What counts against the size of the cache. */
+  readonly inventory: Inventory;
 
   /** Events that receivers of notifications are still to be told. */
   readonly outbox: Outbox;
@@ -251,7 +255,8 @@ export function createRecords(store: MetadataStore, options: RecordsOptions): Re
     ...createLeases(table, clock),
     ...createListings(table),
     tasks: createLeasesOf<string>(table, clock, taskSlot),
-    quota: createLedgers(table),
+    quota: createQuota(table),
+    inventory: createInventory(table),
     outbox: createOutbox(table, clock),
     ...uses,
     repositories: catalogue.repositories,

@@ -1,5 +1,5 @@
-import { linkForm, usageForm } from './forms.ts';
-import { USAGE_KEY } from './keys.ts';
+import { linkForm, hostedBytesForm } from './forms.ts';
+import { HOSTED_BYTES_KEY } from './keys.ts';
 import { andThen } from './maybe-promise.ts';
 import type { Change, Condition, MaybePromise } from './metadata-store.ts';
 import { isHosted } from './records-holders.ts';
@@ -28,15 +28,15 @@ export async function countUsage(
   const added = links.reduce((sum, { before, after }) => sum + sizeOf(after) - sizeOf(before.record), 0);
   const unreadable = links.some(({ before: { bytes, record } }) => bytes !== undefined && record === undefined);
   if (added === 0 && !unreadable) return { changes: [], conditions: [] };
-  const { bytes, record } = await table.getStored(slot, USAGE_KEY, usageForm);
+  const { bytes, record } = await table.getStored(slot, HOSTED_BYTES_KEY, hostedBytesForm);
   const before = record === undefined || unreadable ? await sumOf(table, slot) : record.bytes;
-  const value = usageForm.encode({ bytes: Math.max(0, before + added) });
-  return { changes: [{ key: USAGE_KEY, value }], conditions: [{ key: USAGE_KEY, value: bytes }] };
+  const value = hostedBytesForm.encode({ bytes: Math.max(0, before + added) });
+  return { changes: [{ key: HOSTED_BYTES_KEY, value }], conditions: [{ key: HOSTED_BYTES_KEY, value: bytes }] };
 }
 
 /** Bytes hosted in a repository. */
 export function usageOf(table: Table, slot: string): MaybePromise<number> {
-  return andThen(table.get(slot, USAGE_KEY, usageForm), (record) => record?.bytes ?? sumOf(table, slot));
+  return andThen(table.get(slot, HOSTED_BYTES_KEY, hostedBytesForm), (record) => record?.bytes ?? sumOf(table, slot));
 }
 
 async function sumOf(table: Table, slot: string): Promise<number> {

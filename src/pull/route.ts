@@ -19,6 +19,8 @@ export interface Route {
   readonly push: boolean;
   /** They may push under a name that the rest of the chain answers. */
   readonly shadow: boolean;
+  /** Bytes that may be pushed to all its repositories together. */
+  readonly quota?: number | undefined;
   /** Whom to ask for something of a registry, in order; never what was pushed here. */
   readonly order: Balance;
   readonly policy: RoutePolicy;

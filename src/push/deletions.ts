@@ -4,6 +4,7 @@ import { RegistryError } from '../oci/errors.ts';
 import { referenceText, type Reference } from '../oci/reference.ts';
 import { empty } from './answers.ts';
 import type { PushDeps } from './deps.ts';
+import type { Quotas } from './quota.ts';
 import { tell } from './tell.ts';
 import type { PushReply, Pushing } from './request.ts';
 
@@ -15,7 +16,12 @@ const PAGE = 200;
  * gone; what was cached is only let go of, and a later pull asks upstream again. Throws RegistryError 404 for what is
  * neither.
  */
-export async function deleteManifest(deps: PushDeps, pushing: Pushing, reference: Reference): Promise<PushReply> {
+export async function deleteManifest(
+  deps: PushDeps,
+  quotas: Quotas,
+  pushing: Pushing,
+  reference: Reference,
+): Promise<PushReply> {
   const { records } = deps;
   const dropped =
     reference.kind === 'tag'
@@ -24,13 +30,14 @@ export async function deleteManifest(deps: PushDeps, pushing: Pushing, reference
   if (dropped === undefined) {
     throw new RegistryError('MANIFEST_UNKNOWN', `${pushing.holder} has no manifest ${referenceText(reference)} here`);
   }
+  if (dropped !== 'cached') await quotas.settle(pushing);
   await records.flushed();
   if (dropped !== 'cached') await tell(deps, pushing, { action: 'delete', kind: 'manifest', ...dropped });
   return empty(202, {});
 }
 
 /** 202: the repository holds the blob no more. Whoever deletes a blob that a manifest needs breaks that manifest. */
-export async function deleteBlob(deps: PushDeps, pushing: Pushing, digest: Digest): Promise<PushReply> {
+export async function deleteBlob(deps: PushDeps, quotas: Quotas, pushing: Pushing, digest: Digest): Promise<PushReply> {
   const { records } = deps;
   const { holder, request } = pushing;
   request.trace.digest = digest;
@@ -38,6 +45,7 @@ export async function deleteBlob(deps: PushDeps, pushing: Pushing, digest: Diges
   if (link?.kind !== 'blob' || !(await records.dropLink(holder, digest))) {
     throw new RegistryError('BLOB_UNKNOWN', `${holder} has no blob ${digest} here`);
   }
+  if (isHosted(link.by)) await quotas.settle(pushing);
   await records.flushed();
   if (isHosted(link.by)) await tell(deps, pushing, { action: 'delete', kind: 'blob', digest, size: link.size });
   return empty(202, {});

@@ -26,9 +26,9 @@ export interface PushDeps {
   readonly mayRead: (holder: string) => boolean;
   /**
    * Asked before an upload begins and before a manifest is taken. Throws RegistryError where the push is refused: the name
-   * is an upstream's (`shadow`), or there is no room for it (`quota`). `bytes`: that are about to come, where that is known.
+   * is an upstream's (`shadow`).
    */
-  readonly admit: (pushing: Pushing, bytes: number | undefined) => Promise<void>;
+  readonly admit: (pushing: Pushing) => Promise<void>;
   /**
    * Fetches what a manifest needs and the rest of the chain can supply, so that it is linked and held here (decision 11).
    * What cannot be had is left out; rejects only where that could not be found out.

@@ -9,6 +9,7 @@ import { created } from './answers.ts';
 import { readBody } from './body.ts';
 import type { PushDeps } from './deps.ts';
 import { deletedMeanwhile, holdDigest } from './hold.ts';
+import type { Quotas } from './quota.ts';
 import { tell } from './tell.ts';
 import type { PushReply, Pushing } from './request.ts';
 import { checkRoom } from './room.ts';
@@ -26,11 +27,11 @@ const WRITES_MAX = 3;
  * 201: a manifest, kept byte for byte, with all its tags and its place among the referrers of its subject, in one commit
  * (OCI distribution-spec, "Pushing Manifests"). What it needs must be here; its subject need not. Throws RegistryError.
  */
-export async function putManifest(deps: PushDeps, pushing: Pushing, reference: Reference): Promise<PushReply> {
+export async function putManifest(deps: PushDeps, quotas: Quotas, pushing: Pushing, reference: Reference): Promise<PushReply> {
   const { request } = pushing;
   const added = addedTags(request.query);
   await checkRoom(deps, request.body.length);
-  await deps.admit(pushing, request.body.length);
+  await deps.admit(pushing);
   const bytes = await readManifestBody(pushing);
   const manifest = readPushedManifest(bytes, request.contentType);
   if (manifest.kind === 'fault') throw new RegistryError('MANIFEST_INVALID', `the manifest is refused: ${manifest.reason}`);
@@ -39,7 +40,9 @@ export async function putManifest(deps: PushDeps, pushing: Pushing, reference: R
   request.trace.size = bytes.byteLength;
   const tags = [...new Set([...(reference.kind === 'tag' ? [reference.tag] : []), ...added])];
   const pushed = { manifest, bytes, digest, tags };
-  const moved = await keep(deps, pushing, pushed);
+  const contents = [{ digest, size: bytes.byteLength }, ...needsOf(manifest)];
+  const bytesAdded = (): Promise<number> => quotas.added(pushing, contents);
+  const moved = await quotas.during(pushing, `${pushing.holder} ${digest}`, bytesAdded, () => keep(deps, pushing, pushed));
   await tellAll(deps, pushing, pushed, moved);
   return created(pushing.name, 'manifests', digest, {
     ...(manifest.subject === undefined ? {} : { 'oci-subject': manifest.subject.digest }),

@@ -3,6 +3,7 @@ import type { Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { created } from './answers.ts';
 import type { PushDeps } from './deps.ts';
+import type { Quotas } from './quota.ts';
 import { tell } from './tell.ts';
 import type { PushReply, Pushing } from './request.ts';
 
@@ -15,6 +16,7 @@ const HOLDERS_MAX = 100;
  */
 export async function mountBlob(
   deps: PushDeps,
+  quotas: Quotas,
   pushing: Pushing,
   digest: Digest,
   from: string | undefined,
@@ -27,7 +29,9 @@ export async function mountBlob(
   request.trace.size = source.size;
   const link = { kind: 'blob', size: source.size, by: 'mount', at: clock.now() } as const;
   // Also where it was linked: who is told that it is here relies on it, and collection must see that.
-  if (!(await records.putHostedLink(holder, digest, link))) return undefined;
+  const added = (): Promise<number> => quotas.added(pushing, [{ digest, size: source.size }]);
+  const linked = await quotas.during(pushing, `${holder} ${digest}`, added, () => records.putHostedLink(holder, digest, link));
+  if (!linked) return undefined;
   await records.flushed();
   if (!source.linked) {
     await tell(deps, pushing, { action: 'mount', kind: 'blob', digest, size: source.size, fromRepository: source.shown });

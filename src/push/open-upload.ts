@@ -114,16 +114,18 @@ export class OpenUpload {
   }
 
   /**
-   * Appends a body, at most `bytesMax` of it. Rejects with BodyCut where the client left, with RegistryError SIZE_INVALID
-   * where more came, and with the disk's error. What was written counts in any case, once `sync` has made it durable.
+   * Appends a body, at most `bytesMax` of it; `cover` is asked before each write whether it may come so far. Rejects with
+   * BodyCut where the client left, with RegistryError SIZE_INVALID where more came, with what `cover` rejects with, and with
+   * the disk's error. What was written counts in any case, once `sync` has made it durable.
    */
-  async append(body: PushBody, bytesMax: number): Promise<void> {
+  async append(body: PushBody, bytesMax: number, cover: (end: number) => Promise<void>): Promise<void> {
     const end = this.offset + bytesMax;
     for (let piece = await body.next(); piece !== undefined; piece = await body.next()) {
       this.claim.check();
       if (this.offset + piece.byteLength > end) {
         throw new RegistryError('SIZE_INVALID', `the body has more than the ${bytesMax} bytes that Content-Range names`);
       }
+      await cover(this.offset + piece.byteLength);
       await this.#write(piece);
     }
   }

@@ -4,6 +4,7 @@ import { BodyCut } from './body.ts';
 import { deleteBlob, deleteManifest } from './deletions.ts';
 import type { PushDeps } from './deps.ts';
 import { putManifest } from './manifests.ts';
+import { Quotas } from './quota.ts';
 import { mountBlob } from './mount.ts';
 import type { PushMethod, PushReply, PushRequest, Pushing } from './request.ts';
 import { checkRoom, diskFull } from './room.ts';
@@ -18,11 +19,12 @@ export type { PushDeps } from './deps.ts';
 export type Push = (request: PushRequest) => Promise<PushReply>;
 
 export function createPush(deps: PushDeps): Push {
-  const uploads = new Uploads(deps);
+  const quotas = new Quotas(deps);
+  const uploads = new Uploads(deps, quotas);
   return async (request) => {
     const pushing = startPushing(deps, request);
     try {
-      return withNamespace(pushing, await answer(deps, uploads, pushing));
+      return withNamespace(pushing, await answer(deps, { uploads, quotas }, pushing));
     } catch (error) {
       throw asRefusal(deps, error);
     }
@@ -62,26 +64,33 @@ function isDeletion({ method, target }: PushRequest): boolean {
   return method === 'DELETE' && target.kind !== 'upload';
 }
 
-async function answer(deps: PushDeps, uploads: Uploads, pushing: Pushing): Promise<PushReply> {
+interface Parts {
+  readonly uploads: Uploads;
+  readonly quotas: Quotas;
+}
+
+async function answer(deps: PushDeps, parts: Parts, pushing: Pushing): Promise<PushReply> {
   const { target, method } = pushing.request;
   switch (target.kind) {
     case 'manifest':
-      if (method === 'PUT') return putManifest(deps, pushing, target.reference);
-      return deleteManifest(deps, pushing, target.reference);
+      if (method === 'PUT') return putManifest(deps, parts.quotas, pushing, target.reference);
+      return deleteManifest(deps, parts.quotas, pushing, target.reference);
     case 'blob':
-      return deleteBlob(deps, pushing, target.digest);
+      return deleteBlob(deps, parts.quotas, pushing, target.digest);
     case 'upload':
-      return target.session === undefined ? begin(deps, uploads, pushing) : goOn(uploads, pushing, target.session);
+      return target.session === undefined ? begin(deps, parts, pushing) : goOn(parts.uploads, pushing, target.session);
   }
 }
 
 /** A mount that is not made is an upload that begins (OCI distribution-spec, "Mounting a blob from another repository"). */
-async function begin(deps: PushDeps, uploads: Uploads, pushing: Pushing): Promise<PushReply> {
+async function begin(deps: PushDeps, { uploads, quotas }: Parts, pushing: Pushing): Promise<PushReply> {
   const { query, body } = pushing.request;
   const digest = digestParameter(query, 'mount');
   await checkRoom(deps, body.length);
-  await deps.admit(pushing, body.length);
-  const mounted = digest === undefined ? undefined : await mountBlob(deps, pushing, digest, query.get('from') ?? undefined);
+  await deps.admit(pushing);
+  await quotas.check(pushing, body.length ?? 0, digest ?? digestParameter(query));
+  const from = query.get('from') ?? undefined;
+  const mounted = digest === undefined ? undefined : await mountBlob(deps, quotas, pushing, digest, from);
   return mounted ?? uploads.begin(pushing);
 }
 

@@ -77,6 +77,8 @@ export interface PushRoute {
   readonly hosted: boolean;
   /** Clients may push. */
   readonly push: boolean;
+  /** Bytes that may be pushed to all its repositories together. */
+  readonly quota?: number | undefined;
   readonly policy: {
     /** Tags that cannot be moved once they were pushed. */
     readonly immutable: (tag: string) => boolean;

@@ -7,6 +7,7 @@ import { claimUpload } from './claim.ts';
 import { checkEnd, parseContentRange, rangeRefused, type ContentRange } from './content-range.ts';
 import type { PushDeps } from './deps.ts';
 import { keepBlob } from './keep-blob.ts';
+import { QuotaExceeded, type Quotas, type Room } from './quota.ts';
 import { tell } from './tell.ts';
 import { openUpload, type OpenUpload } from './open-upload.ts';
 import type { PushReply, Pushing } from './request.ts';
@@ -17,10 +18,12 @@ import { busyUpload, unknownUpload } from './upload-refusals.ts';
 /** Uploads of blobs, in one request or in many (OCI distribution-spec, "Pushing blobs"). All throw RegistryError. */
 export class Uploads {
   readonly #deps: PushDeps;
+  readonly #quotas: Quotas;
   readonly #hashes = new UploadHashes();
 
-  constructor(deps: PushDeps) {
+  constructor(deps: PushDeps, quotas: Quotas) {
     this.#deps = deps;
+    this.#quotas = quotas;
   }
 
   /**
@@ -51,10 +54,11 @@ export class Uploads {
 
   /** 202: a chunk, or a stream without length, behind what is there. Acknowledged is what is durable. */
   async append(pushing: Pushing, session: string): Promise<PushReply> {
-    return this.#write(pushing, session, undefined, async (upload) => {
-      await this.#appendBody(pushing, upload);
+    return this.#write(pushing, session, undefined, async (upload, room) => {
+      await this.#appendBody(pushing, upload, room);
       await upload.sync();
       upload.close();
+      await room.shrink(upload.durable);
       await upload.claim.release(upload.durable);
       if (upload.running !== undefined) this.#hashes.keep(session, upload.running);
       await this.#deps.records.flushed();
@@ -70,12 +74,14 @@ export class Uploads {
   }
 
   /** 204: the upload and its bytes are gone. */
-  async cancel({ holder }: Pushing, session: string): Promise<PushReply> {
+  async cancel(pushing: Pushing, session: string): Promise<PushReply> {
     const { records, blobs } = this.#deps;
+    const { holder } = pushing;
     const upload = await records.upload(holder, session);
     if (upload === undefined || !(await records.dropUpload(holder, session))) throw unknownUpload();
     // A request that writes to it now hears of it at its next step, and removes it itself.
     await blobs.removePart(upload.part);
+    await this.#quotas.settle(pushing, session);
     return empty(204, {});
   }
 
@@ -90,11 +96,12 @@ export class Uploads {
   async #finishWith(pushing: Pushing, session: string, digest: Digest): Promise<PushReply> {
     const { trace } = pushing.request;
     trace.digest = digest;
-    return this.#write(pushing, session, algorithmOf(digest), async (upload) => {
-      await this.#appendBody(pushing, upload);
+    return this.#write(pushing, session, digest, async (upload, room) => {
+      await this.#appendBody(pushing, upload, room);
       upload.claim.check();
-      await this.#verify(upload, digest);
+      await this.#verify(upload, room, digest);
       await keepBlob(this.#deps, pushing, upload, digest);
+      await room.settle();
       trace.size = upload.offset;
       await tell(this.#deps, pushing, { action: 'push', kind: 'blob', digest, size: upload.offset });
       return created(pushing.name, 'blobs', digest);
@@ -102,19 +109,25 @@ export class Uploads {
   }
 
   /** Bytes that are not what they were said to be cannot be gone on with: the upload is gone, as at the official registry. */
-  async #verify(upload: OpenUpload, digest: Digest): Promise<void> {
+  async #verify(upload: OpenUpload, room: Room, digest: Digest): Promise<void> {
     const actual = await upload.digest(algorithmOf(digest));
     if (actual === digest) return;
-    await upload.claim.drop();
-    await upload.part.discard();
+    await this.#drop(upload, room);
     throw new RegistryError('DIGEST_INVALID', `the ${upload.offset} bytes uploaded have the digest ${actual}, not ${digest}`);
   }
 
-  async #appendBody({ request, name }: Pushing, upload: OpenUpload): Promise<void> {
+  async #drop(upload: OpenUpload, room: Room): Promise<void> {
+    await upload.claim.drop();
+    await upload.part.discard();
+    await room.settle();
+  }
+
+  async #appendBody({ request, name }: Pushing, upload: OpenUpload, room: Room): Promise<void> {
     const { body, contentRange } = request;
     const range = contentRange === undefined ? undefined : parseContentRange(contentRange, body.length);
     if (range !== undefined && range.from !== upload.offset) throw rangeRefused(name, upload.claim.id, upload.offset, range);
-    await upload.append(body, roomOf(range, body));
+    await room.cover(upload.offset + (body.length ?? 0));
+    await upload.append(body, roomOf(range, body), (end) => room.cover(end));
     if (range !== undefined) checkEnd(range, upload.offset);
   }
 
@@ -122,16 +135,20 @@ export class Uploads {
   async #write(
     pushing: Pushing,
     session: string,
-    algorithm: Algorithm | undefined,
-    work: (upload: OpenUpload) => Promise<PushReply>,
+    digest: Digest | undefined,
+    work: (upload: OpenUpload, room: Room) => Promise<PushReply>,
   ): Promise<PushReply> {
     await checkRoom(this.#deps, pushing.request.body.length);
+    const room = await this.#quotas.room(pushing, session, digest);
     const upload = await this.#open(pushing, session);
     try {
-      this.#resumeHash(upload, algorithm);
-      return await work(upload);
+      this.#resumeHash(upload, digest && algorithmOf(digest));
+      return await work(upload, room);
     } catch (error) {
+      // There is no going on: what came would only stand in the way of others.
+      if (error instanceof QuotaExceeded) await this.#drop(upload, room);
       await upload.keepWhatCame(error);
+      await room.shrink(upload.durable).catch(() => undefined); // It is given back with the upload.
       if (upload.claim.lost) await this.#removeCancelled(pushing, upload);
       throw error;
     } finally {

@@ -1,5 +1,18 @@
 import { z } from 'zod';
-import { count, duration, durationOrForever, flag, form, listOf, pattern, platform, tagPattern, text, word } from '../forms.ts';
+import {
+  count,
+  duration,
+  durationOrForever,
+  flag,
+  form,
+  listOf,
+  pattern,
+  platform,
+  size,
+  tagPattern,
+  text,
+  word,
+} from '../forms.ts';
 
 const retentionLine = z.strictObject({
   match: listOf(tagPattern()).describe('Patterns of tags.'),
@@ -32,6 +45,9 @@ const policy = {
     .describe(
       'Which tags of what was pushed here `entrepot collect` takes: the first line that matches a tag decides, with one of `keep`, `unpulled` and `newest`; what none matches stays.',
     ),
+  quota: size().describe(
+    'How much of what is pushed all repositories of the route may hold together, each blob once in each repository; a push that would pass it is refused before it begins. Without it as much as the disk.',
+  ),
   tagttl: duration().describe('How long a tag is believed before it is asked again.'),
   stale: durationOrForever().describe('How long past that it may be served when the chain fails.'),
   negativettl: duration().describe('How long a 404 is remembered.'),
@@ -57,6 +73,7 @@ export const defaults = z.strictObject({
   parallel: policy.parallel.prefault('1'),
   immutable: policy.immutable.prefault([]),
   retention: policy.retention.prefault([]),
+  quota: policy.quota.optional(),
   tagttl: policy.tagttl.prefault('5m'),
   stale: policy.stale.prefault('forever'),
   negativettl: policy.negativettl.prefault('30s'),

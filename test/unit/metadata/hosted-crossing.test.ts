@@ -134,7 +134,7 @@ describe('pushed content, where steps cross', () => {
     }
     clock.jump(HOLD_MS);
     await sweep(others, disk);
-    const kept = /^layout | (history|revision|usage|described|repositories) /;
+    const kept = /^layout | (history|revision|hosted-bytes|described|repositories) /;
     // What came from an upstream alone is eviction's.
     const left = store.keys().filter((key) => !kept.test(key) && !key.startsWith(`digest/${digest('layer')} `));
     expect(left).toEqual([]);
