@@ -16,6 +16,12 @@ export interface BlobStore {
    * Rejects while this store has a part of the id open.
    */
   part(id: PartId, resume: boolean): Promise<Part>;
+  /**
+   * A part that is another name of the file at `path`, elsewhere on this disk: to be read, verified, and published or
+   * discarded, never written, since the file has other owners. `undefined` where no such name can be made of it (another file
+   * system, no regular file): copy it into a part then. The id as in `part`.
+   */
+  linkedPart(id: PartId, path: string): Promise<Part | undefined>;
   /** Every part on disk, for the sweep of leftovers. */
   parts(): Promise<readonly { readonly id: PartId; readonly size: number; readonly modified: number }[]>;
   /** Drops a part; false where there is none, or where this store has it open. */

@@ -43,11 +43,51 @@ function createDiskBlobStore(disk: Disk, layout: Layout): BlobStore {
     const path = layout.part(id);
     if (!resume) await disk.unlink(path);
     const file = (resume ? await disk.open(path, 'update') : undefined) ?? (await disk.open(path, 'create'));
+  /** The part's name is ours from here on, until the part that is made of it ends. */
+  async function claiming<T extends Part | undefined>(id: PartId, open: () => Promise<T>): Promise<T> {
+    if (!isPartId(id)) throw new RangeError(`a part is named by 32 lower-case hexadecimal digits, not ${JSON.stringify(id)}`);
+    if (openParts.has(id)) throw new Error(`part ${id} is open already`);
+    openParts.add(id);
+    try {
+      const part = await open();
+      if (part === undefined) openParts.delete(id);
+      return part;
+    } catch (error) {
+      openParts.delete(id);
+      throw error;
+    }
+  }
+
     if (file === undefined) throw new Error(`${path} was not created`);
     let named = true;
     const left = (): void => {
       if (named) openParts.delete(id);
       named = false;
+    return toPart(id, file);
+  }
+
+  /** Named among our own before it is looked at: what is verified then is what is published, whatever becomes of `from`. */
+  async function openLinkedPart(id: PartId, from: string): Promise<Part | undefined> {
+    const path = layout.part(id);
+    await disk.unlink(path);
+    if (!(await disk.isFile(from)) || !(await disk.link(from, path))) return undefined;
+    const file = (await disk.isFile(path)) ? await disk.open(path, 'read') : undefined;
+    if (file === undefined) {
+      await disk.unlink(path);
+      return undefined;
+    }
+    const part = await toPart(id, file);
+    return {
+      ...part,
+      async publish(digest) {
+        await part.publish(digest);
+        // A rename onto another name of the same file leaves both (rename(2)).
+        await disk.unlink(path);
+      },
+    };
+  }
+
+  async function toPart(id: PartId, file: OpenFile): Promise<Part> {
     };
     try {
       const resumedSize = await file.size();
@@ -70,17 +110,8 @@ function createDiskBlobStore(disk: Disk, layout: Layout): BlobStore {
 
   return {
     open: held.open,
-    async part(id, resume) {
-      if (!isPartId(id)) throw new RangeError(`a part is named by 32 lower-case hexadecimal digits, not ${JSON.stringify(id)}`);
-      if (openParts.has(id)) throw new Error(`part ${id} is open already`);
-      openParts.add(id);
-      try {
-        return await openPart(id, resume);
-      } catch (error) {
-        openParts.delete(id);
-        throw error;
-      }
-    },
+    part: async (id, resume) => claiming(id, () => openPart(id, resume)),
+    linkedPart: (id, path) => claiming(id, () => openLinkedPart(id, path)),
     parts: () => listParts(disk, layout),
     async removePart(id) {
       return isPartId(id) && !openParts.has(id) && disk.unlink(layout.part(id));

@@ -16,6 +16,14 @@ export interface Disk {
   syncDirectory(path: string): Promise<void>;
   /** Atomic; replaces the target. Durable only after both directories are synced. */
   rename(from: string, to: string): Promise<void>;
+  /**
+   * A second name for a file (a hard link): durable after the new name's directory is synced. False where none can be made of
+   * it: another file system, one without such links, a file that this user may not link, or too many names. EEXIST if `to`
+   * is there, ENOENT if `from` is not. A symbolic link is not followed: see `isFile`.
+   */
+  link(from: string, to: string): Promise<boolean>;
+  /** A regular file under this very name: a symbolic link to one is none. False where nothing is. */
+  isFile(path: string): Promise<boolean>;
   /** False when there was nothing to remove. Open files read on. */
   unlink(path: string): Promise<boolean>;
   /** ENOTEMPTY unless it is empty; no error when nothing is there. */

@@ -1,5 +1,5 @@
 import { constants, type StatsFs } from 'node:fs';
-import { mkdir, open, readdir, rename, rmdir, stat, statfs, unlink, type FileHandle } from 'node:fs/promises';
+import { link, lstat, mkdir, open, readdir, rename, rmdir, stat, statfs, unlink, type FileHandle } from 'node:fs/promises';
 import type { Disk, DiskSpace, OpenFile } from './disk.ts';
 
 /** The machine's own file system. */
@@ -22,6 +22,16 @@ export const nodeDisk: Disk = {
     }
   },
   rename,
+  async link(from, to) {
+    try {
+      await link(from, to);
+      return true;
+    } catch (error) {
+      if (NO_SUCH_LINK.has((error as NodeJS.ErrnoException).code)) return false;
+      throw error;
+    }
+  },
+  isFile: async (path) => (await unlessAbsent(lstat(path), undefined))?.isFile() ?? false,
   unlink: (path) =>
     unlessAbsent(
       unlink(path).then(() => true),
@@ -38,6 +48,9 @@ export const nodeDisk: Disk = {
 
 /** What fsync of a directory says on file systems that have none (some SMB and FUSE mounts): they could never be used. */
 const NO_SUCH_SYNC: ReadonlySet<string | undefined> = new Set(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP']);
+
+/** `fs.protected_hardlinks` says EPERM of other users' files, and so do file systems without hard links. */
+const NO_SUCH_LINK: ReadonlySet<string | undefined> = new Set(['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 
 const FLAGS = {
   read: constants.O_RDONLY,

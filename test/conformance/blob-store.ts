@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BlobStore, Part } from '../../src/blobs/blob-store.ts';
 import { digestOf, type Digest } from '../../src/oci/digest.ts';
@@ -8,6 +9,8 @@ export interface StoreUnderTest {
   readonly store: BlobStore;
   /** A second store over the same data, as after a restart or in another process. */
   again(): Promise<BlobStore>;
+  /** A file beside the store, on its disk; `read` says what stands in it later, `undefined` where it has gone. */
+  place(bytes: Uint8Array): Promise<{ readonly path: string; read(): Promise<Uint8Array | undefined> }>;
   /** How many files the store holds open. */
   openFiles(): Promise<number>;
   clean(): Promise<void>;
@@ -51,6 +54,56 @@ export function blobStoreConformance(name: string, make: () => Promise<StoreUnde
       expect(await readBlob(other, digest)).toEqual(bytes);
       expect(await store.parts()).toEqual([]);
       await other.close();
+    });
+
+    test('a part that is another name of a file is read, published, and never written', async () => {
+      const bytes = random.bytes(5000);
+      const file = await under.place(bytes);
+      const part = await store.linkedPart(randomId(random), file.path);
+      if (part === undefined) throw new Error('this disk has hard links');
+      expect(part.resumedSize).toBe(5000);
+      await expect(part.write(Buffer.from('x'), 0)).rejects.toThrow(Error);
+      await expect(part.truncate(0)).rejects.toThrow(Error);
+      const into = Buffer.alloc(5000);
+      expect(await part.read(into, 0)).toBe(5000);
+      await part.publish(digestOf(into));
+      part.release();
+      expect(await readBlob(store, digestOf(bytes))).toEqual(bytes);
+      expect(await store.parts()).toEqual([]);
+      expect(await store.remove(digestOf(bytes))).toBe(true);
+      expect(await file.read()).toEqual(bytes);
+    });
+
+    test('the same file taken in again leaves no part behind', async () => {
+      const bytes = random.bytes(100);
+      const { path } = await under.place(bytes);
+      for (let round = 0; round < 2; round++) {
+        const part = await store.linkedPart(randomId(random), path);
+        await part?.publish(digestOf(bytes));
+        part?.release();
+      }
+      expect(await store.parts()).toEqual([]);
+      expect(await readBlob(store, digestOf(bytes))).toEqual(bytes);
+    });
+
+    test('a linked part that is discarded takes nothing with it', async () => {
+      const file = await under.place(Buffer.from('wrong'));
+      const part = await store.linkedPart(randomId(random), file.path);
+      await part?.discard();
+      part?.release();
+      expect(await store.parts()).toEqual([]);
+      expect(Buffer.from((await file.read()) ?? []).toString()).toBe('wrong');
+    });
+
+    test('of what is no regular file no part is made', async () => {
+      const { path } = await under.place(Buffer.from('x'));
+      const id = randomId(random);
+      expect(await store.linkedPart(id, `${path}.none`)).toBeUndefined();
+      expect(await store.linkedPart(id, dirname(path))).toBeUndefined();
+      expect(await store.parts()).toEqual([]);
+      const part = await store.part(id, false);
+      await part.discard();
+      part.release();
     });
 
     test('absence is a value', async () => {

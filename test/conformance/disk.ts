@@ -128,6 +128,29 @@ export function diskConformance(name: string, make: () => Promise<DiskUnderTest>
       await held.close();
     });
 
+    test('a second name is the same file, and outlives the first', async () => {
+      await put(at('file'), 'here');
+      expect(await disk.link(at('file'), at('other'))).toBe(true);
+      await expect(disk.link(at('file'), at('other'))).rejects.toMatchObject({ code: 'EEXIST' });
+      await expect(disk.link(at('none'), at('third'))).rejects.toMatchObject({ code: 'ENOENT' });
+      expect(await disk.isFile(at('other'))).toBe(true);
+      await disk.unlink(at('file'));
+      expect(await textOf(at('other'))).toBe('here');
+    });
+
+    test('a rename onto another name of the same file leaves both', async () => {
+      await put(at('file'), 'here');
+      await disk.link(at('file'), at('other'));
+      await disk.rename(at('file'), at('other'));
+      expect(await textOf(at('file'))).toBe('here');
+      expect(await textOf(at('other'))).toBe('here');
+    });
+
+    test('a directory is no regular file, and neither is nothing', async () => {
+      expect(await disk.isFile(under.directory)).toBe(false);
+      expect(await disk.isFile(at('none'))).toBe(false);
+    });
+
     test('an unlinked file reads on', async () => {
       await put(at('file'), 'here');
       const held = must(await disk.open(at('file'), 'read'));

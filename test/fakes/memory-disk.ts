@@ -169,7 +169,23 @@ export function createMemoryDisk(options: MemoryDiskOptions = {}): MemoryDisk {
       if (entry === undefined) throw failure('ENOENT', call);
       if (entry === 'directory' || tree.get(to) === 'directory') throw failure('EISDIR', call);
       parentMustExist(to, call);
-      if (from !== to) tree.change([from, undefined], [to, entry]);
+      // rename(2): two names of one file stay as they are.
+      if (tree.get(to) !== entry) tree.change([from, undefined], [to, entry]);
+    },
+    async link(from, to) {
+      const call = { operation: 'link', path: from, to } as const;
+      await enter(call);
+      const entry = tree.get(from);
+      if (entry === undefined) throw failure('ENOENT', call);
+      if (entry === 'directory') return false;
+      if (tree.get(to) !== undefined) throw failure('EEXIST', call);
+      parentMustExist(to, call);
+      tree.change([to, entry]);
+      return true;
+    },
+    async isFile(path) {
+      await enter({ operation: 'isFile', path });
+      return ![undefined, 'directory'].includes(tree.get(path) as undefined);
     },
     async unlink(path) {
       const call = { operation: 'unlink', path } as const;

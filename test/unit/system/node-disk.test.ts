@@ -1,3 +1,6 @@
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { nodeDisk, toOpenFile, writeAll } from '../../../src/system/node-disk.ts';
 
@@ -51,4 +54,25 @@ test('a descriptor is not given back while a write is under way on it', async ()
 
 test.skipIf(process.platform !== 'linux')('a file system without directory sync is used without it', async () => {
   await expect(nodeDisk.syncDirectory('/proc/self')).resolves.toBeUndefined();
+});
+
+test('a symbolic link is no regular file, wherever it leads', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-link-'));
+  try {
+    await writeFile(join(directory, 'file'), 'x');
+    await symlink('file', join(directory, 'link'));
+    expect(await nodeDisk.isFile(join(directory, 'file'))).toBe(true);
+    expect(await nodeDisk.isFile(join(directory, 'link'))).toBe(false);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});
+
+test.skipIf(process.platform !== 'linux')('what another file system holds is not linked, and says so', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-link-'));
+  try {
+    expect(await nodeDisk.link('/proc/version', join(directory, 'version'))).toBe(false);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 });
