@@ -5,6 +5,7 @@ import { createDiskPart } from './disk-part.ts';
 import { createFanOut } from './fan-out.ts';
 import { createHeldFiles } from './held-files.ts';
 import { openLayout, type Layout, type LayoutOptions } from './layout.ts';
+import { openSteadily } from './steady-file.ts';
 
 /**
  * Blobs as files. Layout 1:
@@ -30,7 +31,7 @@ function createDiskBlobStore(disk: Disk, layout: Layout): BlobStore {
   const closing = new Set<Promise<void>>();
   const openParts = new Set<PartId>();
   const fanOut = createFanOut(disk, layout);
-  const held = createHeldFiles((digest) => disk.open(layout.blob(digest), 'read'), close);
+  const held = createHeldFiles((digest) => openSteadily(disk, layout.blob(digest)), close);
 
   /** Nobody waits for it but `close` of the store; nothing that a close can report is of use, since bytes were synced before. */
   function close(file: OpenFile): void {
@@ -39,10 +40,6 @@ function createDiskBlobStore(disk: Disk, layout: Layout): BlobStore {
     void ending.then(() => closing.delete(ending));
   }
 
-  async function openPart(id: PartId, resume: boolean): Promise<Part> {
-    const path = layout.part(id);
-    if (!resume) await disk.unlink(path);
-    const file = (resume ? await disk.open(path, 'update') : undefined) ?? (await disk.open(path, 'create'));
   /** The part's name is ours from here on, until the part that is made of it ends. */
   async function claiming<T extends Part | undefined>(id: PartId, open: () => Promise<T>): Promise<T> {
     if (!isPartId(id)) throw new RangeError(`a part is named by 32 lower-case hexadecimal digits, not ${JSON.stringify(id)}`);
@@ -58,11 +55,11 @@ function createDiskBlobStore(disk: Disk, layout: Layout): BlobStore {
     }
   }
 
+  async function openPart(id: PartId, resume: boolean): Promise<Part> {
+    const path = layout.part(id);
+    if (!resume) await disk.unlink(path);
+    const file = (resume ? await disk.open(path, 'update') : undefined) ?? (await disk.open(path, 'create'));
     if (file === undefined) throw new Error(`${path} was not created`);
-    let named = true;
-    const left = (): void => {
-      if (named) openParts.delete(id);
-      named = false;
     return toPart(id, file);
   }
 
@@ -88,6 +85,10 @@ function createDiskBlobStore(disk: Disk, layout: Layout): BlobStore {
   }
 
   async function toPart(id: PartId, file: OpenFile): Promise<Part> {
+    let named = true;
+    const left = (): void => {
+      if (named) openParts.delete(id);
+      named = false;
     };
     try {
       const resumedSize = await file.size();
