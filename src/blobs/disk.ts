@@ -5,7 +5,6 @@ import { createDiskPart } from './disk-part.ts';
 import { createFanOut } from './fan-out.ts';
 import { createHeldFiles } from './held-files.ts';
 import { openLayout, type Layout, type LayoutOptions } from './layout.ts';
-import { openSteadily } from './steady-file.ts';
 
 /**
  * Blobs as files. Layout 1:
@@ -31,7 +30,7 @@ function createDiskBlobStore(disk: Disk, layout: Layout): BlobStore {
   const closing = new Set<Promise<void>>();
   const openParts = new Set<PartId>();
   const fanOut = createFanOut(disk, layout);
-  const held = createHeldFiles((digest) => openSteadily(disk, layout.blob(digest)), close);
+  const held = createHeldFiles((digest) => disk.open(layout.blob(digest), 'read'), close);
 
   /** Nobody waits for it but `close` of the store; nothing that a close can report is of use, since bytes were synced before. */
   function close(file: OpenFile): void {
