@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything, nothing skipped: installs the servers and clients that the tests use (root, Debian), then runs npm test.
+# Everything, nothing skipped but what says so: installs the servers and clients that the tests use (root, Debian), compiles
+# those that are no packages (Go), then runs npm test.
 # Arguments go to vitest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,7 +10,7 @@ packages=(
   redis-server                 # the other metadata store
   docker.io iptables           # dockerd and its command line
   containerd runc              # ctr
-  podman skopeo                # containers/image
+  podman skopeo buildah        # containers/image
   tinyproxy nginx-light        # a forward proxy, a reverse proxy
   strace procps                # what the process does on its way down
   ca-certificates openssl
@@ -44,8 +45,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
 fi
 
-# The specification's own suite is not a package: who has it names its program (README, Conformance).
-[ -n "${ENTREPOT_CONFORMANCE:-}" ] || echo "the conformance suite is skipped: ENTREPOT_CONFORMANCE does not say where its program is"
+. test/go-programs.sh
 
-# A test that is skipped because something is absent fails now: everything is there.
+# A test that is skipped because something is absent fails now: everything is there, or was said to be absent above.
 ENTREPOT_REQUIRE_ALL=1 npm test -- "$@"

@@ -1,9 +1,9 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { digestOf } from '../../src/oci/digest.ts';
 import { buildImage } from '../fakes/images.ts';
-import { run } from './program.ts';
+import { containersProgram, skopeo } from './containers.ts';
 import { clientScenario } from './stage.ts';
 
 describe('skopeo', () => {
@@ -13,7 +13,7 @@ describe('skopeo', () => {
     const copy = async (name: string): Promise<string> => {
       const to = await stage.place(name);
       const from = `docker://${stage.authority}/docker.io/library/ubuntu:24.04`;
-      await run('skopeo', ['--insecure-policy', 'copy', '--all', '--src-tls-verify=false', from, `dir:${to}`]);
+      await skopeo('copy', '--all', '--src-tls-verify=false', from, `dir:${to}`);
       return digestOf(await readFile(join(to, 'manifest.json')));
     };
     expect(await copy('first')).toBe(image.top.digest);
@@ -31,15 +31,11 @@ describe('podman', () => {
       const image = buildImage({ layers: [{ 'etc/hello': 'hub' }, 300_000], platforms: ['linux/amd64'] });
       await stage.hub.push('library/ubuntu', '24.04', image);
       const [registries] = await stage.configure('podman');
-      const directory = await stage.place('client');
-      const policy = join(directory, 'policy.json');
-      await writeFile(policy, JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] }));
-      const env = { CONTAINERS_REGISTRIES_CONF: registries!.file, HOME: directory, TMPDIR: directory };
-      const own = ['--root', join(directory, 'root'), '--runroot', join(directory, 'run'), '--storage-driver', 'vfs'];
-      const podman = (...args: string[]): Promise<string> => run('podman', [...own, ...args], { env });
+      const settings = { CONTAINERS_REGISTRIES_CONF: registries!.file };
+      const podman = await containersProgram('podman', await stage.place('client'), settings);
       const name = 'docker.io/library/ubuntu:24.04';
       const pull = async (): Promise<string> => {
-        await podman('pull', '--signature-policy', policy, name);
+        await podman('pull', name);
         return (await podman('image', 'inspect', '--format', '{{join .RepoDigests " "}}', name)).trim();
       };
 

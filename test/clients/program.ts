@@ -12,7 +12,15 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   ctr: 'containerd',
   podman: 'podman',
   skopeo: 'skopeo',
+  buildah: 'buildah',
+  runc: 'runc',
 };
+
+/** What no package brings: `npm run test:full` compiles it where there is Go. */
+const COMPILED: ReadonlySet<string> = new Set(['crane', 'oras', 'helm', 'cosign', 'buildkitd', 'buildctl']);
+
+/** Set by `npm run test:full` where Go is absent or too old: why it could compile nothing. */
+const WITHOUT_GO = process.env['ENTREPOT_WITHOUT_GO'];
 
 /** Where the daemons are that a user's PATH leaves out. */
 const PATH = [process.env['PATH'] ?? '', '/usr/sbin', '/sbin'].join(delimiter);
@@ -21,9 +29,24 @@ const PATH = [process.env['PATH'] ?? '', '/usr/sbin', '/sbin'].join(delimiter);
 export function whyNot(programs: readonly string[]): string | undefined {
   if (process.getuid?.() !== 0) return 'it needs root';
   const missing = programs.filter((program) => !isThere(program));
-  if (missing.length === 0) return undefined;
-  const packages = new Set(missing.map((program) => PACKAGE_OF[program] ?? program));
-  return `${missing.join(', ')} not installed (apt-get install ${[...packages].join(' ')})`;
+  return missing.length === 0 ? undefined : `${missing.join(', ')} not installed (${howToInstall(missing)})`;
+}
+
+function howToInstall(missing: readonly string[]): string {
+  const packages = new Set(
+    missing.filter((program) => !COMPILED.has(program)).map((program) => PACKAGE_OF[program] ?? program),
+  );
+  const debian = packages.size === 0 ? [] : [`apt-get install ${[...packages].join(' ')}`];
+  const compiled = missing.some((program) => COMPILED.has(program)) ? [WITHOUT_GO ?? 'npm run test:full compiles it'] : [];
+  return [...debian, ...compiled].join('; ');
+}
+
+/** Of a test that needs these programs: why it cannot run here, and whether it is skipped even where all must run. */
+export function needs(programs: readonly string[]): { readonly whyNot?: string; readonly optional?: boolean } {
+  const reason = whyNot(programs);
+  if (reason === undefined) return {};
+  const optional = WITHOUT_GO !== undefined && programs.every((program) => COMPILED.has(program) || isThere(program));
+  return { whyNot: reason, optional };
 }
 
 function isThere(program: string): boolean {
@@ -41,11 +64,15 @@ function isThere(program: string): boolean {
 export interface ProgramOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
+  /** Where it runs, for programs that take relative paths alone. */
+  readonly cwd?: string;
+  /** Yields what it says on stderr too, where some tell of their progress. */
+  readonly stderr?: boolean;
 }
 
 /** Runs to the end; yields stdout. Rejects with everything that was said when it does not exit with 0. */
 export async function run(program: string, args: readonly string[], options: ProgramOptions = {}): Promise<string> {
-  const child = spawn(program, args, { env: environment(options), stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(program, args, { env: environment(options), cwd: options.cwd, stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.end(options.input);
   let out = '';
   let all = '';
@@ -56,7 +83,7 @@ export async function run(program: string, args: readonly string[], options: Pro
   child.stderr.setEncoding('utf8').on('data', (text: string) => (all += text));
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
   if (code !== 0) throw new Error(`${program} ${args.join(' ')}: ${code ?? signal}\n${all}`);
-  return out;
+  return options.stderr === true ? all : out;
 }
 
 export interface Daemon {

@@ -5,7 +5,7 @@ import { test } from 'vitest';
 import { MAIN, startProcess, type RunningProcess } from '../scenarios/process.ts';
 import { baseSettings, type Settings } from '../scenarios/settings.ts';
 import { startOfficialRegistry, type OfficialRegistry } from './official-registry.ts';
-import { run, whyNot } from './program.ts';
+import { needs, run } from './program.ts';
 
 /** A real client's surroundings: official registries as upstreams, Entrepot in front of them as a process of its own. */
 export interface ClientStage {
@@ -28,9 +28,9 @@ export interface ClientStage {
 
 /** Runs where the programs are installed and the user is root; elsewhere it is skipped with the reason, unless all must run. */
 export function clientScenario(title: string, programs: readonly string[], play: (stage: ClientStage) => Promise<void>): void {
-  const reason = whyNot(['docker-registry', ...programs]);
+  const { whyNot, optional = false } = needs(['docker-registry', ...programs]);
   const body = async (): Promise<void> => {
-    if (reason !== undefined) throw new Error(reason);
+    if (whyNot !== undefined) throw new Error(whyNot);
     const ends: (() => unknown)[] = [];
     try {
       await play(await setStage(ends));
@@ -38,8 +38,8 @@ export function clientScenario(title: string, programs: readonly string[], play:
       for (const end of ends.toReversed()) await end();
     }
   };
-  const skip = reason !== undefined && process.env['ENTREPOT_REQUIRE_ALL'] !== '1';
-  test.skipIf(skip)(skip ? `${title} (skipped: ${reason})` : title, body, 120_000);
+  const skip = whyNot !== undefined && (optional || process.env['ENTREPOT_REQUIRE_ALL'] !== '1');
+  test.skipIf(skip)(skip ? `${title} (skipped: ${whyNot})` : title, body, 120_000);
 }
 
 async function setStage(ends: (() => unknown)[]): Promise<ClientStage> {

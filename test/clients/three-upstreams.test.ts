@@ -5,10 +5,8 @@ import { table } from '../scenarios/acceptance.ts';
 import { scenario } from '../scenarios/harness.ts';
 import { resumesOf, standThree } from '../scenarios/three-upstreams.ts';
 import { DOCKER, startDocker } from './docker.ts';
-import { whyNot } from './program.ts';
+import { needs } from './program.ts';
 import { configure } from './stage.ts';
-
-const missing = whyNot(DOCKER);
 
 describe('[#3.1] Docker, while one upstream dies, one stalls, one cuts every body', () => {
   scenario(
@@ -45,6 +43,6 @@ describe('[#3.1] Docker, while one upstream dies, one stalls, one cuts every bod
       expect(said['stalling']! + said['cutting']!).toBeGreaterThan(1);
       table('docker pull, three upstreams', { ...said, 'blobs asked for': answered.length, 'responses that broke': 0 });
     },
-    { settings: null, timeoutMs: 120_000, ...(missing === undefined ? {} : { whyNot: missing }) },
+    { settings: null, timeoutMs: 120_000, ...needs(DOCKER) },
   );
 });
