@@ -28,6 +28,22 @@ export interface BlobStore {
   removePart(id: PartId): Promise<boolean>;
   /** False when nothing was held. Durable when it resolves. */
   remove(digest: Digest): Promise<boolean>;
+  /**
+   * What is held, a directory at a time, so that memory does not grow with the store: the first one that holds anything after
+   * the named one, in a stable order; `undefined` at the end. What is published or removed meanwhile may be in it or not.
+   */
+  shelf(after: string | undefined): Promise<Shelf | undefined>;
+  /** What `open` would find, without opening it. */
+  look(digest: Digest): Promise<HeldFile | undefined>;
+  /**
+   * Moves a damaged blob out of the way, so that it is absent from here on; who has it open reads on. False, and nothing
+   * changed, where another file is held by now. `at`: since when it is there, ms since the epoch. Durable when it resolves.
+   */
+  quarantine(digest: Digest, version: string, at: number): Promise<boolean>;
+  /** What was moved away, oldest first. */
+  quarantined(): Promise<readonly Quarantined[]>;
+  /** False where it had gone. */
+  removeQuarantined(name: string): Promise<boolean>;
   space(): Promise<DiskSpace>;
   /** Waits for files that are being closed; what is still open is its user's to close. */
   close(): Promise<void>;
@@ -36,9 +52,34 @@ export interface BlobStore {
 /** Names a part on disk: 32 lower-case hexadecimal digits (`randomId`). */
 export type PartId = string;
 
+/** One directory of the fan-out. */
+export interface Shelf {
+  /** The bookmark to go on from. */
+  readonly name: string;
+  /** In byte order. */
+  readonly digests: readonly Digest[];
+}
+
+export interface HeldFile {
+  readonly size: number;
+  /** When the file was written, named or linked last, ms since the epoch. */
+  readonly changed: number;
+  /** Names the file and its state: another one after every write to it, and for every other file. */
+  readonly version: string;
+}
+
+export interface Quarantined {
+  readonly name: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly at: number;
+}
+
 export interface OpenBlob {
   /** Bytes, as the file has them; a caller who knows better compares. */
   readonly size: number;
+  /** See {@link HeldFile}; of the file as it was found by this `open`. */
+  readonly version: string;
   /** As `OpenFile.read`: up to `into.length` bytes from `position`, 0 at the end. */
   read(into: Uint8Array, position: number): Promise<number>;
   /** Once per `open`; the file itself is shared and closed with its last user. */

@@ -5,6 +5,9 @@ import { createDiskPart } from './disk-part.ts';
 import { createFanOut } from './fan-out.ts';
 import { createHeldFiles } from './held-files.ts';
 import { openLayout, type Layout, type LayoutOptions } from './layout.ts';
+import { listQuarantine, moveAway, removeFromQuarantine } from './quarantine.ts';
+import { lookAt, nextShelf } from './shelves.ts';
+import { openSteadily } from './steady-file.ts';
 
 /**
  * Blobs as files. Layout 1:
@@ -14,6 +17,7 @@ import { openLayout, type Layout, type LayoutOptions } from './layout.ts';
  *     <root>/entrepot/blobs/sha512/cf/cf83…
  *     <root>/entrepot/blobs/probe-<id>        for the moment of a probe
  *     <root>/entrepot/parts/<32 hex>          on its way: fills, and the probe's file before its rename
+ *     <root>/entrepot/quarantine/sha256-4e07…-<ms>   damaged, since then; made when needed, read by nobody but its owner
  *
  * The two hex digits make 256 directories per algorithm, made when needed and never removed: they are bounded, and ten
  * million blobs put forty thousand names in each, which ext4, XFS and btrfs look up as fast as one. Parts are below the same
@@ -30,7 +34,7 @@ function createDiskBlobStore(disk: Disk, layout: Layout): BlobStore {
   const closing = new Set<Promise<void>>();
   const openParts = new Set<PartId>();
   const fanOut = createFanOut(disk, layout);
-  const held = createHeldFiles((digest) => disk.open(layout.blob(digest), 'read'), close);
+  const held = createHeldFiles((digest) => openSteadily(disk, layout.blob(digest)), close);
 
   /** Nobody waits for it but `close` of the store; nothing that a close can report is of use, since bytes were synced before. */
   function close(file: OpenFile): void {
@@ -123,6 +127,17 @@ function createDiskBlobStore(disk: Disk, layout: Layout): BlobStore {
       if (removed || (await exists(disk, layout, digest))) await disk.syncDirectory(layout.fan(digest));
       return removed;
     },
+    shelf: (after) => nextShelf(disk, layout, after),
+    look: (digest) => lookAt(disk, layout.blob(digest)),
+    async quarantine(digest, version, at) {
+      try {
+        return await moveAway(disk, layout, digest, version, at);
+      } finally {
+        held.forget(digest);
+      }
+    },
+    quarantined: () => listQuarantine(disk, layout),
+    removeQuarantined: (name) => removeFromQuarantine(disk, layout, name),
     space: () => disk.space(layout.home),
     async close() {
       await Promise.all(closing);

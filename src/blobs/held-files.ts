@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts';
-import type { OpenFile } from '../system/disk.ts';
+import type { FileStat, OpenFile } from '../system/disk.ts';
 import type { OpenBlob } from './blob-store.ts';
+import { versionOf } from './shelves.ts';
 
 /**
  * One open file per blob, shared by its readers, so that a thousand clients of one layer cost one descriptor. A file is
@@ -13,10 +14,15 @@ export interface HeldFiles {
   forget(digest: Digest): void;
 }
 
+interface Opened {
+  readonly file: OpenFile;
+  readonly stat: FileStat;
+}
+
 /** `users` counts from before the file is open, so that it cannot be closed under one who still waits for it. */
 interface Held {
   users: number;
-  readonly opening: Promise<{ readonly file: OpenFile; readonly size: number } | undefined>;
+  readonly opening: Promise<Opened | undefined>;
 }
 
 /** `openFile` opens the digest's file for reading; `close` is told each file that has no user left, once. */
@@ -35,44 +41,57 @@ export function createHeldFiles(
     }, ignoreTold);
   }
 
+  /** A file that others have open may have been cut, written to or removed since by somebody who is not us. */
+  async function isAsOpened({ file, stat }: Opened): Promise<boolean> {
+    const now = await file.stat();
+    return now.links > 0 && versionOf(now) === versionOf(stat);
+  }
+
   return {
     async open(digest) {
-      const entry = held.get(digest) ?? { users: 0, opening: openSized(openFile, close, digest) };
-      held.set(digest, entry);
-      entry.users++;
-      try {
-        const opened = await entry.opening;
-        if (opened !== undefined) return toOpenBlob(opened.file, opened.size, () => release(digest, entry));
-      } catch (error) {
+      for (;;) {
+        const known = held.get(digest);
+        const entry = known ?? { users: 0, opening: openStated(openFile, close, digest) };
+        held.set(digest, entry);
+        entry.users++;
+        let opened: Opened | undefined;
+        try {
+          opened = await entry.opening;
+          const isOurs = opened === undefined || known === undefined || (await isAsOpened(opened));
+          if (isOurs && opened !== undefined) return toOpenBlob(opened, () => release(digest, entry));
+          if (!isOurs && held.get(digest) === entry) held.delete(digest);
+        } catch (error) {
+          release(digest, entry);
+          throw error;
+        }
         release(digest, entry);
-        throw error;
+        if (opened === undefined) return undefined;
       }
-      release(digest, entry);
-      return undefined;
     },
     forget: (digest) => void held.delete(digest),
   };
 }
 
-async function openSized(
+async function openStated(
   openFile: (digest: Digest) => Promise<OpenFile | undefined>,
   close: (file: OpenFile) => void,
   digest: Digest,
-): Promise<{ file: OpenFile; size: number } | undefined> {
+): Promise<Opened | undefined> {
   const file = await openFile(digest);
   if (file === undefined) return undefined;
   try {
-    return { file, size: await file.size() };
+    return { file, stat: await file.stat() };
   } catch (error) {
     close(file);
     throw error;
   }
 }
 
-function toOpenBlob(file: OpenFile, size: number, release: () => void): OpenBlob {
+function toOpenBlob({ file, stat }: Opened, release: () => void): OpenBlob {
   let closed = false;
   return {
-    size,
+    size: stat.size,
+    version: versionOf(stat),
     async read(into, position) {
       if (closed) throw new Error('the blob was closed by this reader');
       return file.read(into, position);

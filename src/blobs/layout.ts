@@ -19,14 +19,18 @@ export interface Layout {
   /** The directory of `blob(digest)`. */
   fan(digest: Digest): string;
   part(id: PartId): string;
+  /** Where damaged blobs are kept for a while. */
+  readonly quarantine: string;
 }
 
 export function layoutBelow(root: string): Layout {
   const home = join(root, 'entrepot');
   const blobs = join(home, 'blobs');
   const parts = join(home, 'parts');
+  const quarantine = join(home, 'quarantine');
   const fan = (digest: Digest): string => join(blobs, algorithmOf(digest), encodedOf(digest).slice(0, 2));
-  return { home, blobs, parts, fan, blob: (digest) => join(fan(digest), encodedOf(digest)), part: (id) => join(parts, id) };
+  const blob = (digest: Digest): string => join(fan(digest), encodedOf(digest));
+  return { home, blobs, parts, quarantine, fan, blob, part: (id) => join(parts, id) };
 }
 
 export interface LayoutOptions {

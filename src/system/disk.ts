@@ -38,8 +38,14 @@ export interface Disk {
 
 export interface FileStat {
   readonly size: number;
-  /** Ms since the epoch. */
+  /** When its bytes were last written, ms since the epoch. */
   readonly modified: number;
+  /** When its bytes, its name or its links last changed, ms since the epoch: nobody sets this but the system. */
+  readonly changed: number;
+  /** Names the file itself, whatever its name, among all that its file system has now. */
+  readonly inode: number;
+  /** Names that stand for it; 0 once it was removed while it is open. */
+  readonly links: number;
   readonly directory: boolean;
   /** A regular one. Neither this nor a directory: a pipe, a socket, a device. */
   readonly file: boolean;
@@ -60,6 +66,7 @@ export interface OpenFile {
   /** Writes all of `bytes` at `position`, or rejects. */
   write(bytes: Uint8Array, position: number): Promise<void>;
   size(): Promise<number>;
+  stat(): Promise<FileStat>;
   truncate(size: number): Promise<void>;
   /** Makes contents and size durable. After a rejection nothing may be believed of the file: discard it. */
   sync(): Promise<void>;

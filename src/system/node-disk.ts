@@ -1,6 +1,6 @@
-import { constants, type StatsFs } from 'node:fs';
+import { constants, type Stats, type StatsFs } from 'node:fs';
 import { link, lstat, mkdir, open, readdir, rename, rmdir, stat, statfs, unlink, type FileHandle } from 'node:fs/promises';
-import type { Disk, DiskSpace, OpenFile } from './disk.ts';
+import type { Disk, DiskSpace, FileStat, OpenFile } from './disk.ts';
 
 /** The machine's own file system. */
 export const nodeDisk: Disk = {
@@ -41,7 +41,7 @@ export const nodeDisk: Disk = {
   list: (path) => unlessAbsent(readdir(path), []),
   async stat(path) {
     const found = await unlessAbsent(stat(path), undefined);
-    return found && { size: found.size, modified: found.mtimeMs, directory: found.isDirectory(), file: found.isFile() };
+    return found && toStat(found);
   },
   space: async (path) => toSpace(await statfs(path)),
 };
@@ -87,6 +87,7 @@ export function toOpenFile(handle: FileHandle): OpenFile {
     read: (into, position) => use(async () => (await handle.read(into, 0, into.length, position)).bytesRead),
     write: (bytes, position) => use(() => writeAll(handle, bytes, position)),
     size: () => use(async () => (await handle.stat()).size),
+    stat: () => use(async () => toStat(await handle.stat())),
     truncate: (size) => use(() => handle.truncate(size)),
     sync: () => use(() => handle.sync()),
     close: () => (closing ??= closeWhenIdle()),
@@ -111,6 +112,18 @@ async function unlessAbsent<T, U>(work: Promise<T>, absent: U): Promise<T | U> {
     if (code === 'ENOENT' || code === 'ENOTDIR') return absent;
     throw error;
   }
+}
+
+function toStat(found: Stats): FileStat {
+  return {
+    size: found.size,
+    modified: found.mtimeMs,
+    changed: found.ctimeMs,
+    inode: found.ino,
+    links: found.nlink,
+    directory: found.isDirectory(),
+    file: found.isFile(),
+  };
 }
 
 /** `bavail`, not `bfree`: what is reserved for root does not count. */

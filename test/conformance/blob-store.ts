@@ -280,6 +280,94 @@ export function blobStoreConformance(name: string, make: () => Promise<StoreUnde
       expect(await readBlob(store, digestOf(bytes))).toEqual(bytes);
     });
 
+    async function walked(): Promise<{ shelves: string[]; digests: Digest[] }> {
+      const shelves: string[] = [];
+      const digests: Digest[] = [];
+      for (let shelf = await store.shelf(undefined); shelf !== undefined; shelf = await store.shelf(shelf.name)) {
+        shelves.push(shelf.name);
+        digests.push(...shelf.digests);
+      }
+      return { shelves, digests };
+    }
+
+    test('what is held is found shelf by shelf, each digest once, in order; parts are not', async () => {
+      expect(await store.shelf(undefined)).toBeUndefined();
+      const kept: Digest[] = [];
+      for (let at = 0; at < 40; at += 1) {
+        const bytes = random.bytes(10 + at);
+        kept.push(await keep(bytes, digestOf(bytes, at % 4 === 0 ? 'sha512' : 'sha256')));
+      }
+      (await fill(random.bytes(5))).release();
+      const { shelves, digests } = await walked();
+      expect(digests).toEqual([...kept].sort());
+      expect(shelves).toEqual([...new Set(shelves)].sort());
+      expect(shelves.length).toBeGreaterThan(20);
+      for (const name of shelves) expect((await store.shelf(name))?.name).toBe(shelves[shelves.indexOf(name) + 1]);
+      await store.remove(kept[7]!);
+      expect((await walked()).digests).toEqual(kept.filter((digest) => digest !== kept[7]).sort());
+    });
+
+    test('a look says size and version; the version is that of the open file, and another after a replacement', async () => {
+      const digest = digestOf(Buffer.from('right'));
+      expect(await store.look(digest)).toBeUndefined();
+      await keep(Buffer.from('wrong'), digest);
+      const before = await store.look(digest);
+      expect(before).toMatchObject({ size: 5 });
+      const open = await store.open(digest);
+      const second = await store.open(digest);
+      expect([open?.version, second?.version]).toEqual([before?.version, before?.version]);
+      await keep(Buffer.from('right'), digest);
+      const after = await store.look(digest);
+      expect(after?.version).not.toBe(before?.version);
+      const third = await store.open(digest);
+      expect(third?.version).toBe(after?.version);
+      for (const blob of [open, second, third]) blob?.close();
+    });
+
+    test('what is quarantined is absent, reads on for who has it open, and is listed until it is removed', async () => {
+      const bytes = random.bytes(700);
+      const digest = await keep(bytes);
+      const open = await store.open(digest);
+      const version = (await store.look(digest))?.version ?? '';
+      expect(await store.quarantine(digest, version, 5000)).toBe(true);
+      expect(await store.open(digest)).toBeUndefined();
+      expect(await store.look(digest)).toBeUndefined();
+      expect((await walked()).digests).toEqual([]);
+      const into = Buffer.alloc(700);
+      expect(await open?.read(into, 0)).toBe(700);
+      open?.close();
+      expect(await store.quarantine(digest, version, 6000)).toBe(false);
+
+      // Fetched again, and damaged again.
+      await keep(bytes, digest);
+      expect(await readBlob(store, digest)).toEqual(bytes);
+      expect(await store.quarantine(digest, (await store.look(digest))?.version ?? '', 6000)).toBe(true);
+      const other = await under.again();
+      const listed = await other.quarantined();
+      expect(listed).toMatchObject([
+        { digest, size: 700, at: 5000 },
+        { digest, size: 700, at: 6000 },
+      ]);
+      await other.close();
+      expect(await store.removeQuarantined(listed[0]!.name)).toBe(true);
+      expect(await store.removeQuarantined(listed[0]!.name)).toBe(false);
+      expect(await store.quarantined()).toEqual(listed.slice(1));
+    });
+
+    test('what was replaced meanwhile is not quarantined for what stood there before', async () => {
+      const digest = digestOf(Buffer.from('right'));
+      await keep(Buffer.from('wrong'), digest);
+      const version = (await store.look(digest))?.version ?? '';
+      await keep(Buffer.from('right'), digest);
+      expect(await store.quarantine(digest, version, 1)).toBe(false);
+      expect(Buffer.from(await readBlob(store, digest)).toString()).toBe('right');
+      expect(await store.quarantined()).toEqual([]);
+    });
+
+    test.each(['', '..', '../blobs/sha256/ab', `sha256-${'a'.repeat(64)}`])('%j names nothing in quarantine', async (name) => {
+      expect(await store.removeQuarantined(name)).toBe(false);
+    });
+
     test('says how much room there is', async () => {
       const space = await store.space();
       expect(space.totalBytes).toBeGreaterThan(0);

@@ -173,6 +173,21 @@ export function diskConformance(name: string, make: () => Promise<DiskUnderTest>
       expect(await disk.list(at('a', 'b'))).toEqual(['file']);
     });
 
+    test('an open file says which file it is: the one that its name stands for, until that is another', async () => {
+      const file = await create(at('file'), 'abc');
+      const named = await disk.stat(at('file'));
+      expect(await file.stat()).toMatchObject({ size: 3, file: true, inode: named?.inode, links: 1 });
+      await disk.rename(at('file'), at('moved'));
+      expect(await file.stat()).toMatchObject({ inode: named?.inode, links: 1 });
+      const other = await create(at('file'), 'abc');
+      expect((await other.stat()).inode).not.toBe(named?.inode);
+      await disk.rename(at('file'), at('moved'));
+      expect((await file.stat()).links).toBe(0);
+      await other.truncate(1);
+      expect(await other.stat()).toMatchObject({ size: 1, inode: (await disk.stat(at('moved')))?.inode });
+      for (const open of [file, other]) await open.close();
+    });
+
     test('says how much room there is', async () => {
       const space = await disk.space(under.directory);
       expect(space.totalBytes).toBeGreaterThan(0);

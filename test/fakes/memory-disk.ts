@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { Disk, DiskSpace, OpenFile } from '../../src/system/disk.ts';
+import type { Disk, DiskSpace, FileStat, OpenFile } from '../../src/system/disk.ts';
 import type { Random } from '../../src/system/random.ts';
 import { MemoryFile } from './memory-file.ts';
 import { MemoryTree } from './memory-tree.ts';
@@ -69,6 +69,12 @@ export function createMemoryDisk(options: MemoryDiskOptions = {}): MemoryDisk {
     return as;
   }
 
+  function statOf(file: MemoryFile): FileStat {
+    const { size, modified, changed, inode } = file;
+    const links = tree.files().filter((named) => named === file).length;
+    return { size, modified, changed, inode, links, directory: false, file: true };
+  }
+
   function parentMustExist(path: string, call: DiskCall): void {
     if (tree.get(posix.dirname(path)) !== 'directory') throw failure('ENOENT', call);
   }
@@ -108,6 +114,7 @@ export function createMemoryDisk(options: MemoryDiskOptions = {}): MemoryDisk {
         throw failure('ENOSPC', { operation, path });
       }
       file.modified = now();
+      file.changed = now();
     }
     const handle: OpenFile = {
       read: (into, position) => use('read', (as) => file.read(as === undefined ? into : into.subarray(0, as.short), position)),
@@ -117,6 +124,7 @@ export function createMemoryDisk(options: MemoryDiskOptions = {}): MemoryDisk {
           file.write(bytes, position);
         }),
       size: () => use('size', () => file.size),
+      stat: () => use('stat', () => statOf(file)),
       truncate: (size) =>
         use('truncate', () => {
           resize('truncate', size);
@@ -171,6 +179,7 @@ export function createMemoryDisk(options: MemoryDiskOptions = {}): MemoryDisk {
       parentMustExist(to, call);
       // rename(2): two names of one file stay as they are.
       if (tree.get(to) !== entry) tree.change([from, undefined], [to, entry]);
+      entry.changed = now();
     },
     async link(from, to) {
       const call = { operation: 'link', path: from, to } as const;
@@ -214,8 +223,10 @@ export function createMemoryDisk(options: MemoryDiskOptions = {}): MemoryDisk {
       await enter({ operation: 'stat', path });
       const entry = tree.get(path);
       if (entry === undefined) return undefined;
-      if (entry === 'directory') return { size: 0, modified: 0, directory: true, file: false };
-      return { size: entry.size, modified: entry.modified, directory: false, file: true };
+      if (entry === 'directory') {
+        return { size: 0, modified: 0, changed: 0, inode: 0, links: 2, directory: true, file: false };
+      }
+      return statOf(entry);
     },
     async space(path): Promise<DiskSpace> {
       await enter({ operation: 'space', path });

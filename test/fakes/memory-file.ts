@@ -5,6 +5,9 @@ const PAGE = 4096;
 /** What a disk never tears. */
 const SECTOR = 512;
 
+/** Files so far. */
+let made = 0;
+
 /**
  * The bytes of one file, as the page cache has them and as the platter has them: a page that was written since the last
  * sync is remembered as it was before.
@@ -12,6 +15,9 @@ const SECTOR = 512;
 export class MemoryFile {
   size = 0;
   modified: number;
+  changed: number;
+  /** Names the file, whatever its name: no two of this process are the same. */
+  readonly inode = ++made;
   #bytes = Buffer.alloc(0);
   #durableSize = 0;
   /** Page number → its durable bytes, for pages that the next sync will write. */
@@ -21,6 +27,7 @@ export class MemoryFile {
 
   constructor(modified: number) {
     this.modified = modified;
+    this.changed = modified;
   }
 
   read(into: Uint8Array, position: number): number {

@@ -14,9 +14,11 @@ const digest = digestOf(bytes);
 describe('a disk that fails', () => {
   let disk: MemoryDisk;
   let store: BlobStore;
+  let now = 0;
 
   beforeEach(async () => {
-    disk = createMemoryDisk();
+    now = 0;
+    disk = createMemoryDisk({ now: () => now });
     store = await openDiskBlobStore({ disk, random, root: '/data', version: '1.0.0' });
   });
 
@@ -133,7 +135,7 @@ describe('a disk that fails', () => {
 
   test('a file whose size cannot be told is closed again', async () => {
     await keep();
-    disk.fail({ on: 'size', nth: 1, as: 'EIO' });
+    disk.fail({ on: 'stat', nth: 1, as: 'EIO' });
     await expect(store.open(digest)).rejects.toMatchObject({ code: 'EIO' });
     disk.fail({ on: 'size', nth: 1, as: 'EIO' });
     const id = randomId(random);
@@ -157,6 +159,97 @@ describe('a disk that fails', () => {
       expect(await store.open(digest)).toBeUndefined();
     },
   );
+
+  test.each(['ESTALE', 'EBUSY'])(
+    '[R40] %s is tried once more at opening and reading, and is an absence after that',
+    async (code) => {
+      await keep();
+      for (const on of ['open', 'stat', 'read'] as const) {
+        disk.fail({ on, nth: 1, as: code });
+        expect(digestOf(await readBlob(store, digest))).toBe(digest);
+      }
+      const blob = await store.open(digest);
+      // The file that is read has gone stale for good; its name stands for another one by now.
+      const lift = disk.fail({ on: 'read', nth: 1, as: code });
+      const into = Buffer.alloc(9000);
+      expect(await blob?.read(into, 0)).toBe(9000);
+      lift();
+      expect(disk.openFiles()).toHaveLength(2);
+      blob?.close();
+      const staying = disk.fail({ on: 'open', as: code });
+      expect(await store.open(digest)).toBeUndefined();
+      staying();
+      await nothingIsLeft();
+    },
+  );
+
+  test('a file that goes stale at every read ends with its error, not with ever more descriptors', async () => {
+    await keep();
+    const blob = await store.open(digest);
+    disk.fail({ on: 'read', as: 'ESTALE' });
+    for (let at = 0; at < 30; at += 1) await expect(blob?.read(Buffer.alloc(1), 0)).rejects.toMatchObject({ code: 'ESTALE' });
+    expect(disk.openFiles().length).toBeLessThan(10);
+    blob?.close();
+    await nothingIsLeft();
+  });
+
+  test.each(['cut', 'removed', 'written'] as const)(
+    'one that others have open and that was %s behind our back is found out',
+    async (how) => {
+      await keep();
+      const first = await store.open(digest);
+      const path = `/data/entrepot/blobs/sha256/${digest.slice(7, 9)}/${digest.slice(7)}`;
+      if (how === 'removed') await disk.unlink(path);
+      else {
+        now += 1;
+        const file = await disk.open(path, 'update');
+        await (how === 'cut' ? file?.truncate(10) : file?.write(Buffer.from('x'), 0));
+        await file?.close();
+      }
+      const second = await store.open(digest);
+      expect({ size: second?.size, same: second?.version === first?.version }).toEqual({
+        size: { cut: 10, removed: undefined, written: 9000 }[how],
+        same: false,
+      });
+      first?.close();
+      second?.close();
+      await nothingIsLeft();
+    },
+  );
+
+  test('what is another file by now is not even moved for a moment', async () => {
+    await keep();
+    const version = (await store.look(digest))?.version ?? '';
+    await keep();
+    const renames = disk.calls('rename');
+    expect(await store.quarantine(digest, version, 1)).toBe(false);
+    expect(disk.calls('rename')).toBe(renames);
+  });
+
+  test('a publish between look and rename of a quarantine is put back', async () => {
+    await keep();
+    const version = (await store.look(digest))?.version ?? '';
+    // The look that decides saw the old file; the new one stands there when it is renamed.
+    const part = await filled();
+    const rename = disk.rename.bind(disk);
+    const raced = await openDiskBlobStore({
+      disk: {
+        ...disk,
+        async rename(from, to) {
+          if (to.includes('/quarantine/')) await part.publish(digest);
+          await rename(from, to);
+        },
+      },
+      random,
+      root: '/data',
+      version: '1.0.0',
+    });
+    expect(await raced.quarantine(digest, version, 1)).toBe(false);
+    part.release();
+    expect(digestOf(await readBlob(store, digest))).toBe(digest);
+    expect(await store.quarantined()).toEqual([]);
+    await nothingIsLeft();
+  });
 
   test('short reads reach the reader as they are', async () => {
     await keep();

@@ -27,7 +27,7 @@ export class HeldBlobs {
         into.set(part);
         return Promise.resolve(part.length);
       };
-      return Promise.resolve({ size: bytes.length, read, close: () => {} });
+      return Promise.resolve({ size: bytes.length, version: '1', read, close: () => {} });
     };
     const space = () => Promise.resolve({ freeBytes: 50, totalBytes: 100, freeInodes: 1, totalInodes: 2 });
     return { open, space, parts: () => Promise.resolve([]) } as unknown as BlobStore;
@@ -104,6 +104,7 @@ export function house(changes: Partial<AdminOptions> = {}): House {
     upstreams: () => [],
     offline: () => ({ all: false, routes: [] }),
     hosted: () => [],
+    quotas: () => Promise.resolve([]),
     shown: (holder) => holder,
     warnings: () => [],
     logDropped: () => 0,
