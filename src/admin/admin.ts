@@ -10,7 +10,7 @@ import type { RefreshResult, Resolve, RouteOf } from './image.ts';
 import { listHeld, type ListedTag } from './ls.ts';
 import type { Recent, RecentClient } from './recent.ts';
 import { disown, type Disowned } from './disown.ts';
-import { status, type HostedRoute, type OfflineRoutes, type RunningFill, type Status } from './status.ts';
+import { status, type HostedRoute, type OfflineRoutes, type RouteQuota, type RunningFill, type Status } from './status.ts';
 
 /** What the command line asks a running server, or a store that it opened itself. */
 export interface Admin {
@@ -55,6 +55,8 @@ export interface AdminOptions {
   readonly upstreams: () => readonly UpstreamStatus[];
   readonly offline: () => OfflineRoutes;
   readonly hosted: () => readonly HostedRoute[];
+  /** What the routes with a `quota` hold. Rejects while that cannot be counted. */
+  readonly quotas: () => Promise<readonly RouteQuota[]>;
   /** What lasts and a person should know: degraded storage, keys that wait for a restart, a configuration's warnings. */
   readonly warnings: () => readonly string[];
   /** Log records that nobody read. */

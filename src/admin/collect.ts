@@ -1,4 +1,5 @@
 import type { CollectEvent } from '../observe/events.ts';
+import type { RouteQuota } from './status.ts';
 
 /** What a collection is asked to do: see `evict/collect.ts`, whose shapes these are. */
 export interface CollectRequest {
@@ -13,6 +14,7 @@ export type CollectStep =
   | { readonly kind: 'link'; readonly repository: string; readonly digest: string }
   | { readonly kind: 'blob'; readonly digest: string; readonly bytes: number }
   | { readonly kind: 'unreadable'; readonly repository: string; readonly digest: string }
+  | ({ readonly kind: 'quota' } & RouteQuota)
   | CollectEvent;
 
 export type Collect = (request: CollectRequest) => AsyncIterable<CollectStep>;

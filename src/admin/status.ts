@@ -26,6 +26,16 @@ export interface HostedRoute {
   readonly push: boolean;
 }
 
+/** A route with a `quota`, in bytes. */
+export interface RouteQuota {
+  readonly route: string;
+  readonly limit: number;
+  /** What its repositories hold. */
+  readonly used: number;
+  /** What is being pushed to them. */
+  readonly reserved: number;
+}
+
 export interface Status {
   readonly version: string;
   /** ISO 8601. */
@@ -38,6 +48,7 @@ export interface Status {
   readonly hitRatio: { readonly blob: number | undefined; readonly manifest: number | undefined };
   readonly offline: OfflineRoutes;
   readonly hosted: readonly HostedRoute[];
+  readonly quotas: readonly RouteQuota[];
   readonly upstreams: readonly UpstreamStatus[];
   readonly fills: readonly RunningFill[];
   readonly partialFills: number;
@@ -52,6 +63,7 @@ export async function status(options: AdminOptions): Promise<Status> {
   if (dropped > 0) warnings.push(`${dropped} log records were dropped: nobody reads the log fast enough`);
   const disk = await found(() => options.blobs.space(), 'the disk cannot be asked', warnings);
   const parts = await found(() => options.blobs.parts(), 'partial fills cannot be listed', warnings);
+  const quotas = await found(() => options.quotas(), 'quotas cannot be counted', warnings);
   await found(() => options.records.ping(), 'the metadata store does not answer', warnings);
   return {
     version: options.version,
@@ -62,6 +74,7 @@ export async function status(options: AdminOptions): Promise<Status> {
     hitRatio: { blob: hitRatio(requests.blob), manifest: hitRatio(requests.manifest) },
     offline: options.offline(),
     hosted: options.hosted(),
+    quotas: quotas ?? [],
     upstreams: options.upstreams(),
     fills: options.fills(),
     partialFills: parts?.length ?? 0,

@@ -5,6 +5,7 @@ import type { CommandContext, ExitCode } from './context.ts';
 import { CommandFault } from './fault.ts';
 import type { LookFlags } from './look.ts';
 import { readPlace } from './settings.ts';
+import { printQuota } from './status.ts';
 import { printJson } from './table.ts';
 import { withAdmin } from './with-admin.ts';
 
@@ -44,6 +45,8 @@ function printStep(step: CollectStep, dryRun: boolean): string {
       return `${goes}: ${formatBytes(step.bytes)} of ${step.digest}`;
     case 'unreadable':
       return `kept: all of ${step.repository}, since its manifest ${step.digest} cannot be read: push it again, or delete it`;
+    case 'quota':
+      return `quota ${printQuota(step)}`;
     case 'collected':
       return printTotals(step);
   }

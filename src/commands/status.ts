@@ -1,11 +1,11 @@
 import { formatBytes, formatDuration } from '../admin/format.ts';
-import type { RunningFill, Status } from '../admin/status.ts';
+import type { RouteQuota, RunningFill, Status } from '../admin/status.ts';
 import type { UpstreamStatus } from '../upstream/upstream.ts';
 import { printTable } from './table.ts';
 
 /** One screen. */
 export function printStatus(status: Status): string {
-  const { disk, hitRatio, offline, hosted } = status;
+  const { disk, hitRatio, offline, hosted, quotas } = status;
   const head = printTable([
     ['version', status.version],
     ['up', `${formatDuration(status.uptimeMs)}, since ${status.started}`],
@@ -15,6 +15,7 @@ export function printStatus(status: Status): string {
       ? []
       : [['offline', offline.all ? 'every route: nobody is asked' : offline.routes.join(', ')]]),
     ...(hosted.length === 0 ? [] : [['hosted', hosted.map(({ name, push }) => (push ? `${name} (push)` : name)).join(', ')]]),
+    ...quotas.map((quota) => ['quota', printQuota(quota)]),
     ['fills', `${status.fills.length} running, ${status.partialFills} parts on disk`],
   ]);
   const parts = [
@@ -24,6 +25,12 @@ export function printStatus(status: Status): string {
     status.warnings.map((warning) => `warning: ${warning}\n`).join(''),
   ];
   return parts.filter((part) => part !== '').join('\n');
+}
+
+/** `own: 1.2 GiB of 50 GiB, 3.0 MiB more being pushed`. */
+export function printQuota({ route, limit, used, reserved }: RouteQuota): string {
+  const coming = reserved === 0 ? '' : `, ${formatBytes(reserved)} more being pushed`;
+  return `${route}: ${formatBytes(used)} of ${formatBytes(limit)}${coming}`;
 }
 
 function percent(share: number | undefined): string {

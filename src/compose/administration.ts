@@ -17,6 +17,7 @@ import type { Chains } from './chains.ts';
 import type { Collecting } from './collecting.ts';
 import type { Condition } from './condition.ts';
 import type { Pulling } from './pulling.ts';
+import { quotasOf } from './quotas.ts';
 import type { Storage } from './storage.ts';
 
 export interface AdministrationParts {
@@ -57,6 +58,7 @@ export function adminOptions(parts: AdministrationParts): Omit<AdminOptions, 'st
       })),
     offline: () => offlineRoutes(chains().config),
     hosted: () => hostedRoutes(chains().config),
+    quotas: () => quotasOf({ clock: system.clock, records: storage.records }, chains()),
     upstreams: () => chains().upstreams.statuses(),
     warnings: () => [
       ...condition.degraded().map((part) => `${part} is in trouble: ${whatThen(chains().config)}`),

@@ -8,6 +8,7 @@ import { purgeOnce } from '../push/purge.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import type { Chains } from './chains.ts';
+import { quotasOf } from './quotas.ts';
 import { holderName, isDeadHolder, type Storage } from './storage.ts';
 
 export interface CollectingDeps {
@@ -39,6 +40,7 @@ export function createCollecting({ system, storage, chains, report }: Collecting
   const deps: CollectDeps = {
     ...parts,
     retention: (repository) => retentionOf(chains(), repository),
+    quotas: () => quotasOf({ clock, records }, chains()),
     async purge(dryRun) {
       const { enabled, age, interval } = chains().config.storage.uploadpurging;
       return enabled ? purgeOnce({ clock, blobs, records, report }, { enabled, age, interval, dryRun }) : { uploads: 0 };

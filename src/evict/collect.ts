@@ -4,7 +4,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import { nextTurn } from '../system/turn.ts';
 import { takeTurn, type Turn, type TurnDeps } from './turn.ts';
-import type { CollectStep, CollectTotals, ReportCollect } from './events.ts';
+import type { CollectStep, CollectTotals, QuotaStep, ReportCollect } from './events.ts';
 import { foresee } from './foresee.ts';
 import { markRepository, type HeldLink } from './mark.ts';
 import { expiredTags, type RetentionLine } from './retention.ts';
@@ -24,6 +24,8 @@ export interface CollectDeps extends TurnDeps {
   readonly retention: (repository: string) => readonly RetentionLine[];
   /** Drops uploads that nobody goes on with, or only counts them. */
   readonly purge: (dryRun: boolean) => Promise<{ readonly uploads: number }>;
+  /** What the routes with a quota hold then; counted again, so that what went is given back. */
+  readonly quotas: () => Promise<readonly Omit<QuotaStep, 'kind'>[]>;
 }
 
 export interface CollectOptions {
@@ -73,6 +75,7 @@ async function* run(deps: CollectDeps, options: CollectOptions, turn: Turn): Asy
     count(totals, step);
     yield step;
   }
+  for (const quota of await deps.quotas()) yield { kind: 'quota', ...quota };
   const done = { kind: 'collected', dryRun, at: clock.now(), ms: Math.round(clock.monotonic() - started), ...totals } as const;
   report(done);
   yield done;
@@ -147,6 +150,7 @@ function count(totals: Counts, step: CollectStep): void {
       totals.blobs += 1;
       totals.bytes += step.bytes;
       return;
+    case 'quota':
     case 'collected':
   }
 }

@@ -35,4 +35,14 @@ export type CollectStep =
   | { readonly kind: 'link'; readonly repository: string; readonly digest: string }
   | { readonly kind: 'blob'; readonly digest: string; readonly bytes: number }
   | { readonly kind: 'unreadable'; readonly repository: string; readonly digest: string }
+  | QuotaStep
   | CollectEvent;
+
+/** What a route with a `quota` holds at the end, in bytes. */
+export interface QuotaStep {
+  readonly kind: 'quota';
+  readonly route: string;
+  readonly limit: number;
+  readonly used: number;
+  readonly reserved: number;
+}

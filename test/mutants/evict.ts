@@ -138,8 +138,8 @@ export const mutants: readonly Mutant[] = [
     name: 'who mounted what was here already finds it collected',
     guards: ['R28'],
     file: 'src/push/mount.ts',
-    find: '  if (!(await records.putHostedLink(holder, digest, link))) return undefined;\n',
-    replace: '  if (!source.linked && !(await records.putHostedLink(holder, digest, link))) return undefined;\n',
+    find: '() => records.putHostedLink(holder, digest, link));',
+    replace: 'async () => source.linked || records.putHostedLink(holder, digest, link));',
     test: [COLLECT],
   },
   {

@@ -289,4 +289,20 @@ export const mutants: readonly Mutant[] = [
     replace: "  const plain = config.mode === 'proxy' ?",
     test: [FRONT],
   },
+  {
+    name: 'a link that goes is still counted',
+    guards: ['quota'],
+    file: 'src/metadata/records-links.ts',
+    find: '      const changes = [{ key, value: undefined }, ...usage.changes];',
+    replace: '      const changes = [{ key, value: undefined }];',
+    test: ['test/unit/metadata/hosted-crossing.test.ts'],
+  },
+  {
+    name: 'of two commits that count, one overlooks the other',
+    guards: ['quota'],
+    file: 'src/metadata/usage.ts',
+    find: 'conditions: [{ key: HOSTED_BYTES_KEY, value: bytes }] };',
+    replace: 'conditions: bytes === null ? [] : [] };',
+    test: ['test/unit/metadata/hosted-crossing.test.ts'],
+  },
 ];

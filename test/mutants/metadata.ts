@@ -412,8 +412,8 @@ export const mutants = [
     name: 'a push that does not see another of its repository',
     guards: ['promise 6'],
     file: 'src/metadata/records-hosted.ts',
-    find: 'conditions: [revision.condition] }',
-    replace: 'conditions: [] }',
+    find: 'conditions: [revision.condition], links: [] }',
+    replace: 'conditions: [], links: [] }',
     test: ['test/unit/metadata/hosted-crossing.test.ts'],
   },
   {

@@ -17,6 +17,8 @@ beforeEach(() => {
       {
         match: 'local/**',
         upstreams: ['hosted'],
+        name: 'own',
+        quota: '1MB',
         retention: [
           { match: 'v*', keep: 'forever' },
           { match: '*', unpulled: '30m' },
@@ -36,6 +38,8 @@ test('collect, through the running server: a dry run, then what it said; retenti
     const dry = await place.command('collect', '--config', 'config.yml', '--dry-run', '--delete-untagged');
     expect(dry).toContain('would go: tag local/team/app:pr-1, which was last used ');
     expect(dry).toMatch(/would free .* in 3 files, 1 tags, 1 manifests, 2 blobs of repositories, 0 uploads/);
+    expect(dry).toMatch(/^quota own: [\d.]+ KiB of 977 KiB$/m);
+    expect(await place.command('status', '--config', 'config.yml')).toMatch(/^quota +own: [\d.]+ KiB of 977 KiB$/m);
     expect(heldDigests(place.directory)).toHaveLength(6);
 
     const lines = await place.command('collect', '--config', 'config.yml', '--delete-untagged', '--json');
@@ -43,7 +47,19 @@ test('collect, through the running server: a dry run, then what it said; retenti
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as { kind: string });
-    expect(steps.map(({ kind }) => kind)).toEqual(['tag', 'manifest', 'link', 'link', 'blob', 'blob', 'blob', 'collected']);
+    expect(steps.map(({ kind }) => kind)).toEqual([
+      'tag',
+      'manifest',
+      'link',
+      'link',
+      'blob',
+      'blob',
+      'blob',
+      'quota',
+      'collected',
+    ]);
+    const used = [kept.manifest, ...kept.blobs].reduce((sum, { size }) => sum + size, 0);
+    expect(steps.at(-2)).toEqual({ kind: 'quota', route: 'own', limit: 1_000_000, used, reserved: 0 });
     expect(heldDigests(place.directory).sort()).toEqual(digestsOf(kept).sort());
     expect(await faultsOf(server, kept, 'v1')).toEqual([]);
     expect((await server.get('/v2/team/app/manifests/pr-1')).status).toBe(404);

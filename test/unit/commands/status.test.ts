@@ -36,6 +36,10 @@ test('the budget of each upstream is shown, and for how long a 429 is waited out
       { name: 'own', push: true },
       { name: 'mixed', push: false },
     ],
+    quotas: [
+      { route: 'own', limit: 50 * 1024 ** 3, used: 3 * 1024 ** 2, reserved: 2048 },
+      { route: 'mixed', limit: 1024, used: 0, reserved: 0 },
+    ],
     fills: [],
     partialFills: 0,
     warnings: [],
@@ -46,5 +50,7 @@ test('the budget of each upstream is shown, and for how long a 429 is waited out
   expect(row('spent')).toMatch(/ 0 of 100, asked again in 1m 1s +-/);
   expect(row('unsaid')).toMatch(/ -, asked again in 2s +-/);
   expect(row('hosted')).toMatch(/ own \(push\), mixed$/);
+  const quotas = lines.filter((line) => line.startsWith('quota ')).map((line) => line.replace(/^quota +/, ''));
+  expect(quotas).toEqual(['own: 3.0 MiB of 50 GiB, 2.0 KiB more being pushed', 'mixed: 0 B of 1.0 KiB']);
   expect(row('free')).toMatch(/ 12 ms +- +-/);
 });

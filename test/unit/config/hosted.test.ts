@@ -55,6 +55,29 @@ describe('hosted in a chain', () => {
     expect(await refusal(route(written))).toContain(message);
   });
 
+  test.each([
+    ['upstreams: [hosted], quota: 50GiB', 50 * 1024 ** 3],
+    ['upstreams: [hosted, hub], quota: 500MB', 500_000_000],
+    ['upstreams: [hosted]', undefined],
+  ])('%s limits what is pushed', async (written, bytes) => {
+    expect((await load(route(written))).routes[0]?.policy.quota).toBe(bytes);
+  });
+
+  test('quota under defaults is of each route, and of a plain registry', async () => {
+    const [own] = (await load(`defaults: { quota: 1GiB }\n${route('upstreams: [hosted]')}`)).routes;
+    expect(own?.policy.quota).toBe(1024 ** 3);
+    expect((await load('defaults: { quota: 1GiB }')).routes[0]?.policy.quota).toBe(1024 ** 3);
+  });
+
+  test.each([
+    ['upstreams: [hosted], quota: 50', 'routes[0].quota: expected a size such as 500MB or 50GiB; did you mean "50B"?'],
+    ['upstreams: [hosted], quota: 50 GiB', 'did you mean "50GiB"?'],
+    ['upstreams: [hosted], quota: -1GB', 'routes[0].quota: expected a size'],
+    ['upstreams: [hub], quota: 5GB', 'routes[0].quota: expected hosted among the upstreams'],
+  ])('%s is refused', async (written, message) => {
+    expect(await refusal(route(written))).toContain(message);
+  });
+
   test('shadow: true where nobody could be shadowed is told', async () => {
     const { warnings } = await load('routes: [{ match: "**", upstreams: [hosted], shadow: true }]');
     expect(warnings).toEqual([expect.stringContaining('routes[0].shadow has no effect here')]);

@@ -20,6 +20,7 @@ export async function createCollectHouse(options: HouseOptions = {}): Promise<Ho
     report: () => undefined,
     retention: () => [],
     purge: () => Promise.resolve({ uploads: 0 }),
+    quotas: () => Promise.resolve([]),
   };
   return {
     ...house,
@@ -42,6 +43,7 @@ export function told(steps: readonly CollectStep[], names: ReadonlyMap<string, s
         return [`tag ${step.repository}:${step.tag}`];
       case 'blob':
         return [`bytes ${name(step.digest)}`];
+      case 'quota':
       case 'collected':
         return [];
       default:
