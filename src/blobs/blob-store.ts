@@ -13,9 +13,10 @@ export interface BlobStore {
   /**
    * Takes up the part of this id where it exists and `resume` is true, else makes an empty one (an older one of the same
    * id is discarded). The caller ends it by `publish` or `discard`, or leaves it for later; `release` comes last in any case.
-   * Rejects while this store has a part of the id open.
+   * Rejects while this store has a part of the id open. `expected`: bytes that it is going to have, where they are known; a
+   * store with a limit sets them aside at once.
    */
-  part(id: PartId, resume: boolean): Promise<Part>;
+  part(id: PartId, resume: boolean, expected?: number): Promise<Part>;
   /**
    * A part that is another name of the file at `path`, elsewhere on this disk: to be read, verified, and published or
    * discarded, never written, since the file has other owners. `undefined` where no such name can be made of it (another file
@@ -107,4 +108,9 @@ export interface Part {
   /** One more user of the open file; each `retain` and the creation itself are paired with one `release`. */
   retain(): void;
   release(): void;
+}
+
+/** There is no room for this one now, though the disk itself may well have some: the store has a limit of its own. */
+export class NoRoom extends Error {
+  override readonly name = 'NoRoom';
 }

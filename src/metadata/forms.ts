@@ -1,4 +1,5 @@
 import { parseDigest, type Digest } from '../oci/digest.ts';
+import type * as inventory from './inventory.ts';
 import type * as records from './records.ts';
 
 /** How a record stands in the store: JSON, of which only the fields that we know are taken, each of its type. */
@@ -191,3 +192,21 @@ export const quotaReservationForm = form<records.QuotaReservation & { readonly i
 });
 
 export const hostedForm = form<{ readonly digest: Digest }>({ digest });
+
+export const withheldForm = form<{ readonly at: number }>({ at: time });
+
+export const officialForm = form<{ readonly imported: number }>({ imported: time });
+
+export const inventoryEntryForm = form<inventory.InventoryEntry>({ size: count, position: count });
+
+export const recentForm = form<inventory.InventoryPlace>({ digest, size: count, position: count });
+
+export const asideForm = form<{ readonly bytes: number }>({ bytes: count });
+
+/** `changes`: counts every commit to the inventory. */
+export const sumForm = form<inventory.CacheUsage & { readonly changes: number }>({
+  bytes: count,
+  blobs: count,
+  reserved: count,
+  changes: count,
+});

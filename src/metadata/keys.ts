@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Digest } from '../oci/digest.ts';
+import type { InventoryPlace } from './inventory.ts';
 import type { Key } from './metadata-store.ts';
 
 /**
@@ -17,6 +18,7 @@ import type { Key } from './metadata-store.ts';
  *                                       revision    it                        counts every change of what is hosted
  *                                       hosted-bytes it                       of what is hosted, each digest once
  *                                     = referrers   subject digest            ReferrerRecord
+ *                                       withheld    12.04, sha256:…           deleted here, though an official registry's data has it
  *                                       upload      its id                    UploadRecord
  *                                     = outbox      ci 00000000002a           an event that receiver ci is still to be told
  *                                       outbox-last it                        the number of the last of them
@@ -37,6 +39,12 @@ import type { Key } from './metadata-store.ts';
  *     catalogue                       = repositories docker.io/library/a      its name
  *     uploads                         = uploads     repository id             where an upload is, and since when
  *     hosted                          = digests     sha256:…                  a digest that collect has to look at
+ *     cache                           = recent      00000000002a sha256:…     InventoryPlace: cached, oldest first
+ *                                       entry       sha256:…                  InventoryEntry: its size, and where it stands there
+ *                                     = aside       a part's id               bytes that are set aside for it
+ *                                     = going       sha256:…                  being evicted
+ *                                       sum         it                        CacheUsage: of all that
+ *     official                          data        it                        what became of an official registry's data
  *     layout                            layout      it                        which version of this table holds
  *
  * `waiting` is written before what it leads to in `outbox`, and looked for again after it: no commit spans the two, and an
@@ -57,6 +65,9 @@ export const ORDERED: ReadonlySet<string> = new Set([
   'waiting',
   'usages',
   'reservations',
+  'recent',
+  'aside',
+  'going',
 ]);
 
 /** Bytes of UTF-8 that a slot, a collection or an id may have. */
@@ -68,6 +79,8 @@ export const LISTINGS_MAX = 1024;
 export const CATALOGUE_SLOT = 'catalogue';
 export const UPLOADS_SLOT = 'uploads';
 export const HOSTED_SLOT = 'hosted';
+export const INVENTORY_SLOT = 'cache';
+export const OFFICIAL_SLOT = 'official';
 export const LAYOUT_SLOT = 'layout';
 export const repositorySlot = (repository: string): string => bounded(`repository/${repository}`);
 export const digestSlot = (digest: Digest): string => `digest/${digest}`;
@@ -101,6 +114,13 @@ export const memoryKey = (key: string): Key => ['memory', bounded(key)];
 export const catalogueKey = (repository: string): Key => ['repositories', bounded(repository)];
 export const listedUploadKey = (repository: string, id: string): Key => ['uploads', bounded(`${repository} ${id}`)];
 export const hostedKey = (digest: Digest): Key => ['digests', digest];
+export const recentKey = ({ position, digest }: InventoryPlace): Key => ['recent', `${countUp(position)} ${digest}`];
+export const inventoryEntryKey = (digest: Digest): Key => ['entry', digest];
+export const asideKey = (part: string): Key => ['aside', bounded(part)];
+export const goingKey = (digest: Digest): Key => ['going', digest];
+export const SUM_KEY: Key = ['sum', 'it'];
+export const withheldKey = (reference: string): Key => ['withheld', bounded(reference)];
+export const OFFICIAL_KEY: Key = ['data', 'it'];
 export const LAYOUT_KEY: Key = ['layout', 'it'];
 export const outboxKey = (receiver: string, number: number): Key => ['outbox', `${outboxStart(receiver)}${countUp(number)}`];
 export const OUTBOX_LAST_KEY: Key = ['outbox-last', 'it'];

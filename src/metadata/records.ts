@@ -5,16 +5,20 @@ import type { Evictions } from './evictions.ts';
 import type { HostedRecords, QuotaRecords } from './hosted.ts';
 import { taskSlot } from './keys.ts';
 import { withLayout } from './layout.ts';
+import type { Inventory } from './inventory.ts';
 import type { MaybePromise, MetadataStore } from './metadata-store.ts';
 import { createBlobs } from './records-blobs.ts';
 import { createCatalogue } from './records-catalogue.ts';
 import { createCollect } from './records-collect.ts';
 import { createDeletions } from './records-deletions.ts';
+import { createEvictions } from './records-evictions.ts';
 import { createHolders } from './records-holders.ts';
 import { createHosted } from './records-hosted.ts';
 import { createLeases, createLeasesOf, type LeasesOf } from './records-leases.ts';
+import { createInventory } from './records-inventory.ts';
 import { createLinks } from './records-links.ts';
 import { createListings } from './records-listings.ts';
+import { createOfficial, type OfficialRecords } from './records-official.ts';
 import { createOutbox, type Outbox } from './records-outbox.ts';
 import { createOwned } from './records-owned.ts';
 import { createQuota } from './records-quota.ts';
@@ -24,13 +28,15 @@ import { createUses } from './records-uses.ts';
 import { createTable } from './table.ts';
 
 export { HOSTED } from './hosted.ts';
+export type * from './evictions.ts';
 export type * from './hosted.ts';
+export type * from './inventory.ts';
 
 /**
  * Typed access to the metadata: all that the rest of the house sees of it. Which keys stand behind each record is drawn in
  * keys.ts. `repository` is always the full name with its registry, `docker.io/library/ubuntu`. Times are ms since the epoch.
  */
-export interface Records extends HostedRecords {
+export interface Records extends HostedRecords, Evictions {
   tag(repository: string, tag: string): MaybePromise<TagRecord | undefined>;
   /**
    * Replaces the tag. Where its digest differs from the one before (or there was none), the move is added to the tag's
@@ -123,6 +129,9 @@ export interface Records extends HostedRecords {
 
   /** What counts against the size of the cache. */
   readonly inventory: Inventory;
+
+  /** What is remembered of an official registry's data. */
+  readonly official: OfficialRecords;
 
   /** Events that receivers of notifications are still to be told. */
   readonly outbox: Outbox;
@@ -250,6 +259,7 @@ export function createRecords(store: MetadataStore, options: RecordsOptions): Re
     ...createHosted(table, catalogue, holders),
     ...createDeletions(table, catalogue, clock, { ...links, ...owned }),
     ...createCollect(table, clock, holders),
+    ...createEvictions(table, clock),
     ...createUploads(table, clock),
     ...createBlobs(table),
     ...createLeases(table, clock),
@@ -257,6 +267,7 @@ export function createRecords(store: MetadataStore, options: RecordsOptions): Re
     tasks: createLeasesOf<string>(table, clock, taskSlot),
     quota: createQuota(table),
     inventory: createInventory(table),
+    official: createOfficial(table),
     outbox: createOutbox(table, clock),
     ...uses,
     repositories: catalogue.repositories,

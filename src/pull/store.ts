@@ -127,7 +127,7 @@ export class Store {
   }
 
   async #writeFile(digest: Digest, bytes: Uint8Array): Promise<void> {
-    const part = await this.#deps.blobs.part(randomId(this.#deps.random), false);
+    const part = await this.#deps.blobs.part(randomId(this.#deps.random), false, bytes.byteLength);
     try {
       await part.write(bytes, 0);
       await part.publish(digest);

@@ -33,7 +33,7 @@ export async function openPart(
   const record = mayResume ? await recordOf(deps.records, digest) : undefined;
   const resumed = record === undefined ? undefined : await resume(deps.blobs, digest, record, size);
   if (resumed !== undefined) return resumed;
-  return { part: await deps.blobs.part(randomId(deps.random), false), prefix: 0, hash: startDigest(digest), size };
+  return { part: await deps.blobs.part(randomId(deps.random), false, size), prefix: 0, hash: startDigest(digest), size };
 }
 
 async function recordOf(records: Pick<Records, 'part'>, digest: Digest): Promise<PartRecord | undefined> {
@@ -51,7 +51,7 @@ async function resume(
   record: PartRecord,
   size: number | undefined,
 ): Promise<OpenedPart | undefined> {
-  const part = await blobs.part(record.id, true).catch(() => undefined); // A slow reader may still have it open.
+  const part = await blobs.part(record.id, true, size ?? record.size).catch(() => undefined); // A slow reader may still have it open.
   if (part === undefined) return undefined;
   const known = size ?? record.size;
   const contradicts = size !== undefined && record.size !== undefined && size !== record.size;
