@@ -21,14 +21,15 @@ why_not_go() {
 
 # keep NAME COMMAND…: runs it in an empty directory, where it puts programs into bin; that is kept as NAME, and is not made again.
 keep() {
-  local name=$1 started=$SECONDS said
+  local name=$1 started=$SECONDS said code=0
   shift
   [ ! -d "$kept/$name" ] || return 0
-  if said=$(cd "$(mktemp -d "$work/XXXX")" && "$@" 2>&1 && mkdir -p "$(dirname "$kept/$name")" && mv bin "$kept/$name"); then
-    echo "compiled $name in $((SECONDS - started)) s"
-  else
-    echo "could not compile $name: $(tail -n 2 <<<"$said" | tr -s '\n\t' '  ')"
-  fi
+  said=$(cd "$(mktemp -d "$work/XXXX")" && "$@" 2>&1 && mkdir -p "$(dirname "$kept/$name")" && mv bin "$kept/$name") || code=$?
+  case $code in
+    0) echo "compiled $name in $((SECONDS - started)) s" ;;
+    124) echo "could not compile $name: it took too long" ;;
+    *) echo "could not compile $name: $(tail -n 2 <<<"$said" | tr -s '\n\t' '  ')" ;;
+  esac
 }
 
 # From a module that needs this version: `go install` would ask for the list of all versions too, which not every proxy has.
