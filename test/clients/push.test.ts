@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { blobOf, buildImage, descriptorOf, manifestBlob, MEDIA_TYPE, randomBlob } from '../fakes/images.ts';
 import { pushBlob, pushManifest } from '../scenarios/push.ts';
+import { startContainerd } from './containerd.ts';
 import { containersProgram, INSECURE, skopeo } from './containers.ts';
 import { DOCKER, startDocker } from './docker.ts';
 import { withRegistry, type PlainRegistry } from './plain-registry.ts';
+import { run } from './program.ts';
 
 /** What one client pushed, pulled by another. */
 const image = buildImage({
@@ -83,6 +85,21 @@ describe('Podman', () => {
     expect((await registry.manifest('podman/app', 'new')).digest).toBe(digest);
     const copy = await registry.place('copy');
     await skopeo('copy', '--src-tls-verify=false', `docker://${registry.authority}/podman/app:new`, `dir:${copy}`);
+  });
+});
+
+describe('containerd', () => {
+  withRegistry('pushes what it pulled, and skopeo pulls that', ['containerd', 'ctr', 'skopeo'], async (registry) => {
+    const { authority, place, seed, holds, defer } = registry;
+    await seed('seed/app', '1', image);
+    const { address, stop } = await startContainerd(await place('c'));
+    defer(stop);
+    const ctr = (...args: string[]): Promise<string> => run('ctr', ['--address', address, 'images', ...args]);
+    const [from, to] = [`${authority}/seed/app:1`, `${authority}/pushed/app:1`];
+    await ctr('pull', '--plain-http', '--all-platforms', '--snapshotter', 'native', from);
+    await ctr('push', '--plain-http', to, from);
+    await holds('pushed/app', '1', image);
+    await skopeo('copy', '--all', '--src-tls-verify=false', `docker://${to}`, `dir:${await place('copy')}`);
   });
 });
 
