@@ -33,8 +33,9 @@ export function createPushing({ system, storage, chains, pulling, report, notify
   const holder = holderName(system.random);
   const router: Chains['router'] = (name) => chains().router(name);
   const purging = purgeUploads({ clock: system.clock, blobs, records, report }, () => {
-    const { dryrun, ...purge } = chains().config.storage.uploadpurging;
-    return { ...purge, dryRun: dryrun };
+    const { readonly, uploadpurging } = chains().config.storage;
+    const { dryrun, enabled, ...purge } = uploadpurging;
+    return { ...purge, enabled: enabled && !readonly, dryRun: dryrun };
   });
   const running = new Set<Promise<unknown>>();
   const push = createPush({
@@ -46,6 +47,8 @@ export function createPushing({ system, storage, chains, pulling, report, notify
     holder,
     isDead: isDeadHolder(holder),
     router,
+    readOnly: () => chains().config.storage.readonly,
+    rules: () => chains().config.validation,
     mayDelete: () => chains().config.storage.delete.enabled,
     mayRead: (repository) => mayRead(chains(), repository),
     admit: createAdmission({ records, router, askTaken: pulling.askTaken }),

@@ -30,6 +30,7 @@ export interface Config {
   readonly log: LogConfig;
   readonly health: HealthConfig;
   readonly notifications: NotificationsConfig;
+  readonly validation: ValidationConfig;
   readonly workers: number;
   /** What was accepted without effect, each once, to be logged at start and printed by `check`. */
   readonly warnings: readonly string[];
@@ -72,6 +73,8 @@ export interface StorageConfig {
   readonly rootdirectory: string;
   /** Clients may delete. */
   readonly delete: { readonly enabled: boolean };
+  /** Nobody may push or delete, and no upload is dropped. */
+  readonly readonly: boolean;
   /** Uploads that nobody goes on with. */
   readonly uploadpurging: {
     readonly enabled: boolean;
@@ -79,6 +82,14 @@ export interface StorageConfig {
     readonly interval: number;
     readonly dryrun: boolean;
   };
+}
+
+/** What is asked of pushed manifests. */
+export interface ValidationConfig {
+  /** Which images of an index must be there. */
+  readonly children: 'all' | 'none' | readonly { readonly os: string; readonly architecture: string }[];
+  /** URLs that layers may name: each matches one of `allow`, where there are any, and none of `deny`. `undefined`: any. */
+  readonly urls: { readonly allow: readonly RegExp[]; readonly deny: readonly RegExp[] } | undefined;
 }
 
 export type MetadataConfig =

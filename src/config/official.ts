@@ -51,12 +51,7 @@ export const official: readonly Row[] = [
   { key: 'storage.maintenance.uploadpurging.age', verdict: 'used', why: '' },
   { key: 'storage.maintenance.uploadpurging.interval', verdict: 'used', why: '' },
   { key: 'storage.maintenance.uploadpurging.dryrun', verdict: 'used', why: '' },
-  { key: 'storage.maintenance.readonly.enabled', verdict: 'used', why: '', when: isOff },
-  {
-    key: 'storage.maintenance.readonly',
-    verdict: 'refused',
-    why: 'is not built yet: a route with push: false takes no pushes, but its cache is written',
-  },
+  { key: 'storage.maintenance.readonly.enabled', verdict: 'used', why: '' },
   {
     key: 'storage.maintenance',
     verdict: 'refused',
@@ -73,7 +68,12 @@ export const official: readonly Row[] = [
 
   { key: 'reporting', verdict: 'harmless', why: 'nothing is reported to others' },
   { key: 'compatibility', verdict: 'harmless', why: 'manifests are never converted' },
-  { key: 'validation', verdict: 'harmless', why: 'every manifest that is pushed is checked alike' },
+  { key: 'validation.enabled', verdict: 'used', why: '' },
+  { key: 'validation.disabled', verdict: 'used', why: '' },
+  { key: 'validation.manifests.urls.allow', verdict: 'used', why: '' },
+  { key: 'validation.manifests.urls.deny', verdict: 'used', why: '' },
+  { key: 'validation.manifests.indexes.platforms', verdict: 'used', why: '' },
+  { key: 'validation.manifests.indexes.platformlist', verdict: 'used', why: '' },
   { key: 'catalog', verdict: 'harmless', why: 'pages have one limit for all' },
   { key: 'tags', verdict: 'harmless', why: 'pages have one limit for all' },
 

@@ -9,6 +9,7 @@ import { proxy } from './schema/proxy.ts';
 import { defaults, routes } from './schema/routes.ts';
 import { metadata, redis, storage } from './schema/storage.ts';
 import { upstreams } from './schema/upstreams.ts';
+import { validation } from './schema/validation.ts';
 
 /**
  * The configuration as one writes it: every key that is used, with its default and its description. JSON Schema
@@ -35,6 +36,7 @@ export const schema = z.strictObject({
   log: log.prefault({}).describe('What is logged, and how.'),
   health: health.prefault({}).describe('Checks behind `/debug/health`.'),
   notifications: notifications.prefault({}).describe('Who is told of pushes, pulls, mounts and deletions.'),
+  validation: validation.prefault({}).describe('What is asked of manifests that are pushed.'),
   workers: count(1, 1).prefault('1').describe('Worker processes.'),
 });
 

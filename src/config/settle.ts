@@ -7,6 +7,7 @@ import type {
   RedisConfig,
   RouteConfig,
   UpstreamConfig,
+  ValidationConfig,
 } from './config.ts';
 import type { Written } from './schema.ts';
 import { settleNotifications } from './settle-notifications.ts';
@@ -31,6 +32,7 @@ export async function settle(
     storage: {
       rootdirectory: work.absolute(written.storage.filesystem.rootdirectory),
       delete: written.storage.delete,
+      readonly: written.storage.maintenance.readonly.enabled,
       uploadpurging: written.storage.maintenance.uploadpurging,
     },
     metadata: await settleMetadata(written, work),
@@ -44,6 +46,7 @@ export async function settle(
     },
     health: settleHealth(written.health, work),
     notifications: await settleNotifications(written.notifications, work),
+    validation: settleValidation(written.validation, work),
     workers: written.workers,
     ...settled,
   };
@@ -156,6 +159,18 @@ function settleHealth(written: Written['health'], work: Settling): HealthConfig 
     file: written.file.map((entry) => ({ ...entry, file: work.absolute(entry.file) })),
     http: written.http,
     tcp: written.tcp,
+  };
+}
+
+function settleValidation({ enabled, disabled, manifests }: Written['validation'], work: Settling): ValidationConfig {
+  const { urls, indexes } = manifests;
+  if (indexes.platformlist.length > 0 && indexes.platforms !== 'list')
+    work.warnings.push('validation.manifests.indexes.platformlist has no effect here: it is asked with platforms: list alone');
+  if (disabled && !enabled) return { children: 'none', urls: undefined };
+  const listed = indexes.platforms === 'list' && indexes.platformlist.length > 0;
+  return {
+    children: listed ? indexes.platformlist : indexes.platforms === 'none' ? 'none' : 'all',
+    urls: urls.allow.length + urls.deny.length === 0 ? undefined : urls,
   };
 }
 

@@ -30,6 +30,7 @@ const PUBLIC = new Set([
   'rate',
   'bandwidth',
   'size',
+  'regular expression',
   'metadata',
   'field',
   'helper',

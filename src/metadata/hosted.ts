@@ -213,6 +213,8 @@ export interface HostedPush {
    * upstream granted the caller makes sure that the bytes are on the disk: such a link may outlive them.
    */
   readonly needs: readonly Digest[];
+  /** What need not be linked, but takes `at` where it was pushed: images of an index that may be incomplete. */
+  readonly wants?: readonly Digest[];
   readonly tags: readonly string[];
   /** Tags that may not be moved to another digest once they were pushed. */
   immutable(tag: string): boolean;

@@ -68,6 +68,18 @@ export function createHosted(table: Table, catalogue: Catalogue, holders: Holder
     return undefined;
   }
 
+  /** So that collect sees them needed. */
+  async function addWants(draft: Draft, slot: string, { wants = [], needs, digest, at }: HostedPush): Promise<void> {
+    const others = new Set([digest, ...needs]);
+    for (const want of new Set(wants)) {
+      if (others.has(want)) continue;
+      const key = linkKey(want);
+      const { bytes, record } = await table.getStored(slot, key, linkForm);
+      if (record !== undefined && isHosted(record)) draft.changes.push({ key, value: linkForm.encode({ ...record, at }) });
+      draft.conditions.push({ key, value: bytes });
+    }
+  }
+
   async function addManifest({ changes, conditions, links }: Draft, slot: string, push: HostedPush): Promise<void> {
     const { digest, link, described, subject, referrer } = push;
     const before = await table.getStored(slot, linkKey(digest), linkForm);
@@ -90,6 +102,7 @@ export function createHosted(table: Table, catalogue: Catalogue, holders: Holder
     if ('immutable' in moved) return { result: { kind: 'immutable', tag: moved.immutable }, first } as const;
     const missing = await addNeeds(draft, repository, push);
     if (missing !== undefined) return { result: { kind: 'missing', digest: missing }, first } as const;
+    await addWants(draft, slot, push);
     await addManifest(draft, slot, push);
     const usage = await countUsage(table, slot, draft.links);
     draft.changes.push(...usage.changes);

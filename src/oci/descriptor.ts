@@ -11,6 +11,8 @@ export interface Descriptor {
   readonly size: number;
   /** It names `urls` of its own (foreign, nondistributable layers). They are never dialled (reliability.md, S04). */
   readonly foreign: boolean;
+  /** Of foreign ones. */
+  readonly urls?: readonly string[];
   readonly artifactType?: string;
   /** Of an index's entries: `os/architecture` or `os/architecture/variant`. */
   readonly platform?: string;
@@ -49,6 +51,7 @@ export function readDescriptor(value: unknown): DescriptorAnswer {
     digest,
     size,
     foreign: Array.isArray(urls) && urls.length > 0,
+    ...(Array.isArray(urls) && urls.length > 0 ? { urls: urls.map(String) } : {}),
     ...(typeof artifactType === 'string' && artifactType !== '' ? { artifactType } : {}),
     ...(platform === undefined ? {} : { platform }),
   };

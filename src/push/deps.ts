@@ -4,6 +4,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import type { Notify, ReportPush } from './events.ts';
+import type { ManifestRules } from './manifest-rules.ts';
 import type { PushName, PushRoute, Pushing } from './request.ts';
 
 /** What the parts of this room share; made once, in compose.ts. */
@@ -20,6 +21,9 @@ export interface PushDeps {
   readonly isDead: (holder: string) => boolean;
   /** Asked at each request, so that a reload takes effect with the next one. */
   readonly router: (name: Pick<PushName, 'registry' | 'repository'>) => PushRoute | undefined;
+  /** `storage.maintenance.readonly`: nobody may push or delete. */
+  readonly readOnly: () => boolean;
+  readonly rules: () => ManifestRules;
   /** `storage.delete.enabled`. */
   readonly mayDelete: () => boolean;
   /** Whether the client may pull from a repository, `docker.io/library/ubuntu`: what it may read it may mount. */

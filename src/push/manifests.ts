@@ -1,4 +1,5 @@
 import type { HostedResult } from '../metadata/records.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
 import type { Manifest } from '../oci/manifest.ts';
@@ -9,6 +10,7 @@ import { created } from './answers.ts';
 import { readBody } from './body.ts';
 import type { PushDeps } from './deps.ts';
 import { deletedMeanwhile, holdDigest } from './hold.ts';
+import { checkUrls, needsOf, wantsOf } from './manifest-rules.ts';
 import type { Quotas } from './quota.ts';
 import { tell } from './tell.ts';
 import type { PushReply, Pushing } from './request.ts';
@@ -35,12 +37,14 @@ export async function putManifest(deps: PushDeps, quotas: Quotas, pushing: Pushi
   const bytes = await readManifestBody(pushing);
   const manifest = readPushedManifest(bytes, request.contentType);
   if (manifest.kind === 'fault') throw new RegistryError('MANIFEST_INVALID', `the manifest is refused: ${manifest.reason}`);
+  const rules = deps.rules();
+  checkUrls(manifest, rules);
   const digest = checkDigest(bytes, reference);
   request.trace.digest = digest;
   request.trace.size = bytes.byteLength;
   const tags = [...new Set([...(reference.kind === 'tag' ? [reference.tag] : []), ...added])];
-  const pushed = { manifest, bytes, digest, tags };
-  const contents = [{ digest, size: bytes.byteLength }, ...needsOf(manifest)];
+  const pushed = { manifest, bytes, digest, tags, needs: needsOf(manifest, rules), wants: wantsOf(manifest, rules) };
+  const contents = [{ digest, size: bytes.byteLength }, ...pushed.needs];
   const bytesAdded = (): Promise<number> => quotas.added(pushing, contents);
   const moved = await quotas.during(pushing, `${pushing.holder} ${digest}`, bytesAdded, () => keep(deps, pushing, pushed));
   await tellAll(deps, pushing, pushed, moved);
@@ -55,6 +59,9 @@ interface Pushed {
   readonly bytes: Uint8Array;
   readonly digest: Digest;
   readonly tags: readonly string[];
+  /** What must be here, and what stays if it is. */
+  readonly needs: readonly Descriptor[];
+  readonly wants: readonly Descriptor[];
 }
 
 function addedTags(query: URLSearchParams): readonly string[] {
@@ -85,7 +92,7 @@ type Moved = Extract<HostedResult, { kind: 'done' }>['moved'];
 /** Bytes first, then what refers to them. Durable when it resolves. */
 async function keep(deps: PushDeps, pushing: Pushing, pushed: Pushed): Promise<Moved> {
   const { records, report } = deps;
-  await deps.adopt(pushing, needsOf(pushed.manifest));
+  await deps.adopt(pushing, pushed.needs);
   for (let written = 0; written < WRITES_MAX; written += 1) {
     await write(deps, pushing, pushed);
     const result = await link(deps, pushing, pushed);
@@ -127,7 +134,8 @@ async function link({ records, clock }: PushDeps, { holder, route }: Pushing, pu
       digest: child.digest,
       record: { size: child.size, mediaType: child.mediaType, public: false },
     })),
-    needs: needsOf(manifest).map((need) => need.digest),
+    needs: pushed.needs.map((need) => need.digest),
+    wants: pushed.wants.map((want) => want.digest),
     tags,
     immutable: route.policy.immutable,
     at,
@@ -143,11 +151,6 @@ async function link({ records, clock }: PushDeps, { holder, route }: Pushing, pu
           },
         }),
   });
-}
-
-/** Layers that name addresses of their own are fetched from there, and need not be here (reliability.md, S04). */
-function needsOf({ children, blobs }: Manifest): Manifest['blobs'] {
-  return [...children, ...blobs.filter(({ foreign }) => !foreign)];
 }
 
 /**

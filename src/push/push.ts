@@ -46,6 +46,8 @@ function startPushing(deps: PushDeps, request: PushRequest): Pushing {
   trace.route = route.name;
   if (route.deny) throw new RegistryError('DENIED', `${holder} is denied here by the route ${route.name}`);
   const takesPushes = route.hosted && route.push;
+  if (deps.readOnly() && !(target.kind === 'upload' && (method === 'GET' || method === 'HEAD')))
+    throw notAllowed(method, 'this registry is read-only for now (storage.maintenance.readonly)');
   if (isDeletion(request)) {
     if (!deps.mayDelete())
       throw notAllowed(

@@ -26,6 +26,13 @@ export const storage = z.strictObject({
           dryrun: flag().prefault('false').describe('Only logs what would go.'),
         })
         .prefault({}),
+      readonly: z
+        .strictObject({
+          enabled: flag()
+            .prefault('false')
+            .describe('Nobody may push or delete (405), nor are uploads dropped; what is mirrored is cached all the same.'),
+        })
+        .prefault({}),
     })
     .prefault({}),
 });

@@ -36,6 +36,10 @@ function fileWith({ path, value }: Key): string {
   return stringify(addPartner(root, path));
 }
 
+interface Indexes {
+  readonly indexes?: { readonly platformlist?: unknown };
+}
+
 /** Some keys are wrong alone: an account has two halves. */
 function addPartner(root: Record<string, unknown>, path: readonly string[]): Record<string, unknown> {
   const proxy = root['proxy'] as Record<string, unknown>;
@@ -46,6 +50,9 @@ function addPartner(root: Record<string, unknown>, path: readonly string[]): Rec
     endpoint['name'] ??= 'listener';
     endpoint['url'] ??= 'https://listener.example.test/event';
   }
+  const { indexes } = (root['validation'] as { manifests?: Indexes } | undefined)?.manifests ?? {};
+  if (indexes?.platformlist !== undefined)
+    Object.assign(indexes, { platforms: 'list', platformlist: [{ os: 'a', architecture: 'b' }] });
   const tls = (root['redis'] as { tls?: Record<string, unknown> } | undefined)?.tls;
   if (tls?.['certificate'] !== undefined || tls?.['key'] !== undefined) Object.assign(tls, { certificate: '/c', key: '/k' });
   return root;

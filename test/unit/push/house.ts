@@ -71,6 +71,8 @@ export async function createHouse(options: HouseOptions = {}): Promise<House> {
     holder: `host ${options.process ?? 0} x`,
     isDead: () => false,
     router: () => route,
+    readOnly: () => false,
+    rules: () => ({ children: 'all', urls: undefined }),
     mayDelete: () => true,
     mayRead: () => true,
     admit: () => Promise.resolve(),
