@@ -11,6 +11,7 @@ import { createPulling, type Pulling } from './compose/pulling.ts';
 import { createCollecting, type Collecting } from './compose/collecting.ts';
 import { createPushing, type Pushing } from './compose/pushing.ts';
 import { adminOptions } from './compose/administration.ts';
+import { serveOfficial } from './compose/official.ts';
 import { provable } from './compose/proofs.ts';
 import { createNotifier, type Notifier } from './compose/notifications.ts';
 import { mirrorPseudonym } from './compose/pseudonym.ts';
@@ -92,23 +93,34 @@ export async function startServer(config: Config, options: StartOptions): Promis
     };
     let current = createChains(config, chainDeps);
     chains = current;
-    const pulling = createPulling(system, storage, () => current, report);
+    const served = await serveOfficial(config, { system, storage, report });
+    const pulling = createPulling(system, served.storage, () => current, report);
     const notifications = createNotifier({ system, storage, chains: () => current, report });
     notifier = notifications;
     // Before the doors open: whatever comes in by them is told.
     await notifications.apply(config);
     const pushing = createPushing({
       system,
-      storage,
+      storage: served.storage,
       chains: () => current,
       pulling,
       report,
       notify: (change) => notifications.notify(change),
     });
 
-    const collecting = createCollecting({ system, storage, chains: () => current, report });
+    const collecting = createCollecting({ system, storage: served.collected, chains: () => current, report });
     const admin = createAdmin({
-      ...adminOptions({ system, storage, pulling, collecting, recent, log, version, condition, chains: () => current }),
+      ...adminOptions({
+        system,
+        storage: served.storage,
+        pulling,
+        collecting,
+        recent,
+        log,
+        version,
+        condition,
+        chains: () => current,
+      }),
       started: clock.now(),
     });
     const edge = await listen({
@@ -233,7 +245,8 @@ export const openStore: OpenStore = async (config) => {
     env: process.env,
     version,
   });
-  const pulling = createPulling(system, storage, () => chains, report);
+  const served = await serveOfficial(config, { system, storage, report });
+  const pulling = createPulling(system, served.storage, () => chains, report);
   const recent = createRecent(system.clock);
   const condition = new Condition({
     clock: system.clock,
@@ -241,9 +254,19 @@ export const openStore: OpenStore = async (config) => {
     anyUpstreamUp: () => true,
     onChange: () => undefined,
   });
-  const collecting = createCollecting({ system, storage, chains: () => chains, report });
+  const collecting = createCollecting({ system, storage: served.collected, chains: () => chains, report });
   const admin: Admin = createAdmin({
-    ...adminOptions({ system, storage, pulling, collecting, recent, log: undefined, version, condition, chains: () => chains }),
+    ...adminOptions({
+      system,
+      storage: served.storage,
+      pulling,
+      collecting,
+      recent,
+      log: undefined,
+      version,
+      condition,
+      chains: () => chains,
+    }),
     started: system.clock.now(),
   });
   return {

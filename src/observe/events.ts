@@ -2,7 +2,15 @@
  * What the rooms report, as this room reads it: declared by shape, since `observe` imports nobody. compose.ts hands every
  * room's `report` the one function of report.ts, and the compiler holds the two together.
  */
-export type HouseEvent = HttpEvent | PullEvent | PushEvent | UpstreamEvent | NotificationEvent | CollectEvent | ServerEvent;
+export type HouseEvent =
+  | HttpEvent
+  | PullEvent
+  | PushEvent
+  | UpstreamEvent
+  | NotificationEvent
+  | CollectEvent
+  | OfficialEvent
+  | ServerEvent;
 
 /** The shape of `http/events.ts`. */
 export type HttpEvent = RequestStarted | RequestEvent | RequestFault | RequestUnreadable;
@@ -188,6 +196,11 @@ export interface CollectEvent {
   readonly bytes: number;
   readonly uploads: number;
 }
+
+/** The shape of `official/events.ts`. */
+export type OfficialEvent =
+  | { readonly kind: 'official-refused'; readonly repository: string; readonly reference: string; readonly why: string }
+  | { readonly kind: 'official-failed'; readonly repository: string; readonly reference: string; readonly error: unknown };
 
 /** What happens to the process as a whole. */
 export type ServerEvent =

@@ -4,6 +4,7 @@ import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { reportCollect } from './report-collect.ts';
 import { reportNotifications } from './report-notifications.ts';
+import { reportOfficial } from './report-official.ts';
 import { reportPull } from './report-pull.ts';
 import { reportRequest } from './report-request.ts';
 import { reportServer } from './report-server.ts';
@@ -34,6 +35,7 @@ export function createReporter(options: ReporterOptions): Report {
   const upstream = reportUpstream({ log, metrics, labels, states, reserveOf: options.reserveOf ?? (() => 0) });
   const notifications = reportNotifications(log, metrics, states);
   const collect = reportCollect(log, metrics);
+  const official = reportOfficial(log);
   const server = reportServer(log, metrics, states);
   const request = reportRequest({ log, metrics, labels, accesslog: options.accesslog });
   return (event) => {
@@ -53,6 +55,9 @@ export function createReporter(options: ReporterOptions): Report {
         return server(event);
       case 'collected':
         return collect(event);
+      case 'official-refused':
+      case 'official-failed':
+        return official(event);
       case 'notifications-taken':
       case 'notifications-dropped':
       case 'notification-answered':

@@ -53,6 +53,19 @@ export function recordsConformance(name: string, make: () => Promise<StoreUnderT
       expect((await records.tags(UBUNTU, '24.04', 10)).map(({ tag }) => tag)).toEqual(['24.04-slim']);
     });
 
+    test('what of an official registry’s data was deleted here is remembered, and that all of it was imported', async () => {
+      const names = ['latest', digest('a'), 'x'.repeat(128)];
+      for (const name of names) expect(await records.official.isWithheld(UBUNTU, name)).toBe(false);
+      for (const name of names) await records.official.withhold(UBUNTU, name, 1);
+      for (const name of names) expect(await others.official.isWithheld(UBUNTU, name)).toBe(true);
+      expect(await records.official.isWithheld('docker.io/library/debian', 'latest')).toBe(false);
+      // It is no content: the repository is not listed for it.
+      expect(await records.repositories(undefined, 10)).toEqual([]);
+      expect(await records.official.imported()).toBeUndefined();
+      await records.official.noteImported(5);
+      expect(await others.official.imported()).toBe(5);
+    });
+
     test('a dropped tag is gone, its history is not', async () => {
       await records.putTag(UBUNTU, 'a', tagRecord('a'));
       expect(await records.dropTag(UBUNTU, 'a')).toBe(true);

@@ -18,6 +18,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[] | Everything>
   pull: ['oci', 'system', ...PORTS],
   push: ['oci', 'system', ...PORTS],
   evict: ['oci', 'system', ...PORTS],
+  official: ['oci', 'system', ...PORTS],
   auth: ['oci', 'system', 'metadata/records.ts'],
   events: ['oci', 'system', 'metadata/records.ts'],
   http: ['oci', ...PULL_DOORS, 'push', 'auth'],

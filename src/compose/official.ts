@@ -1,0 +1,65 @@
+import type { Config } from '../config/config.ts';
+import { HOSTED, type Records } from '../metadata/records.ts';
+import { isOfficialDirectory, openOfficialDirectory } from '../official/directory.ts';
+import type { ReportOfficial } from '../official/events.ts';
+import { withFallback } from '../official/fallback.ts';
+import { createTake } from '../official/take.ts';
+import { createTakeover, type OfficialNames } from '../official/takeover.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Disk } from '../system/disk.ts';
+import type { Random } from '../system/random.ts';
+import type { Storage } from './storage.ts';
+
+export interface OfficialDeps {
+  readonly system: { readonly clock: Clock; readonly disk: Disk; readonly random: Random };
+  readonly storage: Storage;
+  readonly report: ReportOfficial;
+}
+
+/** The records as those see them who answer clients, and as collection does. */
+export interface Served {
+  readonly storage: Storage;
+  readonly collected: Storage;
+}
+
+/**
+ * Where the configuration is the official registry's own and the data of that registry lie in our root directory, they are
+ * served from the first start. Looked for once: without them nothing costs more.
+ */
+export async function serveOfficial(config: Config, { system, storage, report }: OfficialDeps): Promise<Served> {
+  const names = officialNames(config);
+  const root = config.storage.rootdirectory;
+  if (names === undefined || !(await hasOfficialData(system.disk, root))) return { storage, collected: storage };
+  const { clock, disk, random } = system;
+  const { records, blobs } = storage;
+  const directory = openOfficialDirectory(disk, root);
+  const take = createTake({ disk, blobs, random });
+  const takeover = createTakeover({ clock, blobs, records, directory, take, names });
+  const served = withFallback({ clock, records, directory, takeover, names, report });
+  return { storage: { ...storage, records: served }, collected: { ...storage, records: asCollected(records, served) } };
+}
+
+/** Whose that registry's repositories are under a configuration of its own; `undefined`: it is not such a one. */
+export function officialNames(config: Config): OfficialNames | undefined {
+  const [route] = config.routes;
+  if (config.mode === 'plain') return { registry: config.names.default, upstream: HOSTED };
+  if (config.mode !== 'proxy' || route === undefined) return undefined;
+  return { registry: config.names.default, upstream: route.upstreams[0] ?? config.names.default };
+}
+
+/** A disk that cannot be asked now has more to say than that nothing is there. */
+async function hasOfficialData(disk: Disk, root: string): Promise<boolean> {
+  try {
+    return await isOfficialDirectory(disk, root);
+  } catch {
+    return true;
+  }
+}
+
+/**
+ * Collection looks at what is ours: a link that it drops would come back while it asks whether any is left. What it drops
+ * comes back when it is asked for; but for tags, which retention takes for good.
+ */
+function asCollected(records: Records, served: Records): Records {
+  return { ...records, dropHostedTag: served.dropHostedTag };
+}
