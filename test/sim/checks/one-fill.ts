@@ -1,0 +1,33 @@
+import { shortName, BYTES } from '../content.ts';
+import type { Check } from './check.ts';
+
+/** One GET of a digest at a time, and no byte twice, as long as nothing goes wrong and nobody asks for a range. */
+export const oneFill: Check = {
+  of: 'promise 2, I9',
+  onStep(world) {
+    const { network } = world;
+    const faults: string[] = [];
+    if (!world.eventful) {
+      for (const [digest, most] of network.most) if (most > 1) faults.push(`${most} GETs of ${shortName(digest)} at once`);
+      for (const [digest, bytes] of network.sent) {
+        const { length } = BYTES.get(digest)!;
+        if (bytes > length) faults.push(`${bytes} bytes of ${shortName(digest)} were fetched, which has ${length}`);
+      }
+    }
+    if (world.eventful || faults.length > 0) {
+      network.most.clear();
+      network.sent.clear();
+    }
+    return faults;
+  },
+  async onQuiet({ network, server }) {
+    network.most.clear();
+    network.sent.clear();
+    const open = [...network.open].filter(([, count]) => count > 0);
+    const running = server.pulling.fills.running();
+    return [
+      ...open.map(([digest]) => `a GET of ${shortName(digest)} is open though nobody waits`),
+      ...running.map(({ digest }) => `a fill of ${shortName(digest)} runs though all is quiet`),
+    ];
+  },
+};

@@ -1,0 +1,35 @@
+import { imageByDigest, closureOf, shortName } from '../content.ts';
+import { parseDigest } from '../../../src/oci/digest.ts';
+import type { World } from '../world.ts';
+import type { Check, Pushed } from './check.ts';
+
+/** With disk and metadata well nothing is refused as trouble; a manifest finds what its client was told is here. */
+export const pushesSucceed: Check = {
+  of: 'R28, promise 6',
+  onPush(world, pushed) {
+    const { asked, answer, startedAt } = pushed;
+    const what = `${asked.method} ${asked.path.replaceAll(/sha256:[0-9a-f]{64}/g, shortName)}`;
+    const isCalm = world.calmSince !== undefined && world.calmSince <= startedAt;
+    const why = answer.why instanceof Error ? answer.why.message : String(answer.why);
+    if (isCalm && answer.status >= 500 && !isChainsTrouble(world, asked.path)) return `${what}: ${answer.status}, ${why}`;
+    if (answer.code === 'MANIFEST_BLOB_UNKNOWN' && needsAreHere(world, pushed))
+      return `${what}: ${why}, though all of it is here`;
+    return undefined;
+  },
+};
+
+/** Whether an upstream has the name must be known before anything is taken. */
+function isChainsTrouble({ network }: World, path: string): boolean {
+  return path.startsWith('/v2/mixed.io/') && network.mood('hub-c') !== 'up';
+}
+
+function needsAreHere({ hosted }: World, { asked }: Pushed): boolean {
+  const match = /^\/v2\/(.+)\/manifests\/([^?]+)/.exec(asked.path);
+  const digest = parseDigest(match?.[2] ?? '');
+  const image = digest && imageByDigest(digest);
+  if (match === null || image === undefined) return false;
+  const needs = closureOf(image).slice(1);
+  return needs.every(
+    (need) => hosted.known(match[1]!, imageByDigest(need) === undefined ? 'blob' : 'manifest', need)?.is('here') === true,
+  );
+}

@@ -1,0 +1,53 @@
+import { parseDigest } from '../../../src/oci/digest.ts';
+import { BYTES, shortName } from '../content.ts';
+import type { Answer } from '../puller.ts';
+import { answerText } from '../pull-image.ts';
+import type { Check, Faults } from './check.ts';
+import { filesBelow } from '../disk-files.ts';
+
+/** What is verified before its first byte leaves, where its size is known (pull/fill/growing.ts). */
+const SMALL_BYTES = 256 * 1024;
+
+/** Verified or broken, never wrong: to clients, and on disk. */
+export const rightBytes: Check = {
+  of: 'promise 1, I1',
+  onAnswer: (world, answer) => (world.isRotten(answer.headers['docker-content-digest'] ?? '') ? undefined : judge(answer)),
+  async onStart(world) {
+    const faults: string[] = [];
+    for (const { path, name, bytes } of await filesBelow(world.machine.disk, '/data/entrepot/blobs')) {
+      const digest = parseDigest(name);
+      const right = digest && BYTES.get(digest);
+      if (right === undefined) faults.push(`${path} is no blob`);
+      else if (!world.isRotten(digest!) && !world.shortened.has(digest!) && !right.equals(bytes))
+        faults.push(`${shortName(digest)} is wrong on disk: ${bytes.length} bytes`);
+    }
+    return faults;
+  },
+};
+
+function judge(answer: Answer): Faults {
+  const { wish, status, end, headers, bytes } = answer;
+  if (status !== 200 && status !== 206) return undefined;
+  const asked = parseDigest(wish.reference);
+  const said = parseDigest(headers['docker-content-digest'] ?? '') ?? asked;
+  if (asked !== undefined && said !== asked) return `${answerText(answer)} is said to be ${shortName(said)}`;
+  const whole = said && BYTES.get(said);
+  if (whole === undefined) return `${answerText(answer)} is nothing that anybody has`;
+  const length = headers['content-length'];
+  const wanted = status === 206 ? sliceOf(whole, headers['content-range']) : whole;
+  if (wanted === undefined) return `${answerText(answer)} says ${headers['content-range']}`;
+  if (end === 'whole' && length !== undefined && Number(length) !== wanted.length)
+    return `${answerText(answer)} has the length ${length}`;
+  if (wish.method === 'HEAD') return undefined;
+  if (end === 'whole' && !wanted.equals(bytes)) return `${answerText(answer)} is complete and wrong`;
+  const isVerified = length !== undefined && whole.length <= SMALL_BYTES;
+  if (isVerified && !wanted.subarray(0, bytes.length).equals(bytes))
+    return `${answerText(answer)} brought wrong bytes of what is small`;
+  return undefined;
+}
+
+function sliceOf(whole: Buffer, range: string | undefined): Buffer | undefined {
+  const said = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(range ?? '');
+  if (said === null || Number(said[3]) !== whole.length) return undefined;
+  return whole.subarray(Number(said[1]), Number(said[2]) + 1);
+}

@@ -1,0 +1,94 @@
+import { createCollecting, type Collecting } from '../../src/compose/collecting.ts';
+import type { Chains } from '../../src/compose/chains.ts';
+import { createPulling, type Pulling } from '../../src/compose/pulling.ts';
+import { createPushing, type Pushing } from '../../src/compose/pushing.ts';
+import type { Storage } from '../../src/compose/storage.ts';
+import { openDiskBlobStore } from '../../src/blobs/disk.ts';
+import type { Config } from '../../src/config/config.ts';
+import { createRecords } from '../../src/metadata/records.ts';
+import type { MetadataEvent } from '../../src/metadata/events.ts';
+import type { HouseEvent } from '../../src/observe/events.ts';
+import type { Random } from '../../src/system/random.ts';
+import { beginLife, type Life } from './life.ts';
+import type { Machine } from './machine.ts';
+import { UPSTREAMS, type Network } from './network.ts';
+import { configOf, layChains, type Settings } from './settings.ts';
+
+export type SimEvent = HouseEvent | MetadataEvent;
+
+/** One process: everything between the ports is what production composes. */
+export interface Server {
+  readonly life: Life;
+  readonly storage: Storage;
+  readonly pulling: Pulling;
+  readonly pushing: Pushing;
+  readonly collecting: Collecting;
+  readonly events: readonly SimEvent[];
+  chains(): Chains;
+  config(): Config;
+  reload(settings: Settings): Promise<void>;
+  /** As `compose.ts` on SIGTERM; `edge` ends what clients are being answered. */
+  drain(edge: () => Promise<void>): Promise<void>;
+}
+
+/** Rejects with what kept it from starting; its life is over then. */
+export async function startServer(machine: Machine, network: Network, random: Random, settings: Settings): Promise<Server> {
+  const life = beginLife(machine);
+  try {
+    return await compose(life, network, random, settings);
+  } catch (error) {
+    life.end();
+    throw error;
+  }
+}
+
+async function compose(life: Life, network: Network, random: Random, settings: Settings): Promise<Server> {
+  const { clock, disk } = life;
+  const events: SimEvent[] = [];
+  const report = (event: SimEvent): void => void events.push(event);
+  const blobs = await openDiskBlobStore({ disk, random, root: '/data', version: 'sim' });
+  const records = createRecords(life.metadata, { clock, report });
+  const storage: Storage = {
+    blobs,
+    records,
+    probe: () => Promise.resolve(),
+    async close() {
+      await records.close();
+      await blobs.close();
+    },
+  };
+  const byName = new Map(UPSTREAMS.map((name) => [name, network.upstreamFor(name, life)]));
+  let config = await configOf(settings);
+  let chains = layChains(config, byName);
+  const system = { clock, random };
+  const pulling = createPulling(system, storage, () => chains, report);
+  const pushing = createPushing({ system, storage, chains: () => chains, pulling, report, notify: () => undefined });
+  const collecting = createCollecting({ system, storage, chains: () => chains, report });
+  pulling.sweep();
+  pushing.purge();
+  collecting.start();
+  return {
+    life,
+    storage,
+    pulling,
+    pushing,
+    collecting,
+    events,
+    chains: () => chains,
+    config: () => config,
+    async reload(next) {
+      config = await configOf(next);
+      chains = layChains(config, byName);
+      pulling.rerouted();
+    },
+    async drain(edge) {
+      pulling.quiet();
+      pushing.stop();
+      collecting.stop();
+      await edge();
+      await pushing.settled();
+      await pulling.park();
+      await storage.close();
+    },
+  };
+}
