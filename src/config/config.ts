@@ -17,6 +17,7 @@ export interface Config {
   readonly mode: 'routes' | 'proxy' | 'plain' | 'unconfigured';
   readonly http: HttpConfig;
   readonly storage: StorageConfig;
+  readonly cache: CacheConfig;
   readonly metadata: MetadataConfig;
   readonly names: NamesConfig;
   /** For `origin`; the longest prefix first. */
@@ -84,10 +85,21 @@ export interface StorageConfig {
   };
 }
 
+/** How much is kept of what can be fetched again. Shares are fractions of 1. */
+export interface CacheConfig {
+  readonly maxBytes: number | undefined;
+  /** Of `maxBytes`; where there is none, of what is used on the disk. `low` is below `high`. */
+  readonly watermarks: { readonly high: number; readonly low: number };
+  /** Of the disk, and of its inodes. */
+  readonly keepFree: number;
+}
+
 /** What is asked of pushed manifests. */
 export interface ValidationConfig {
   /** Which images of an index must be there. */
   readonly children: 'all' | 'none' | readonly { readonly os: string; readonly architecture: string }[];
+  /** Which blobs of an image must be there. */
+  readonly blobs: 'all' | 'none';
   /** URLs that layers may name: each matches one of `allow`, where there are any, and none of `deny`. `undefined`: any. */
   readonly urls: { readonly allow: readonly RegExp[]; readonly deny: readonly RegExp[] } | undefined;
 }
@@ -234,6 +246,10 @@ export interface RoutePolicyConfig {
   readonly retention: readonly RetentionConfig[];
   /** Bytes that may be pushed to all repositories of the route together; `undefined`: no limit. */
   readonly quota?: number | undefined;
+  /** Since its last use, at least a minute; `undefined`: nothing goes for its age. */
+  readonly maxAgeMs: number | undefined;
+  /** Patterns over `registry/repository` or `registry/repository:tag`: never evicted. */
+  readonly pin: readonly string[];
   readonly tagttl: number;
   readonly stale: number;
   readonly negativettl: number;

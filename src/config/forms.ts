@@ -2,9 +2,18 @@ import { z } from 'zod';
 import { parseRegistry } from '../oci/registry.ts';
 import { isNetwork, parseAddress, parseHost, parseTarget, parseWebUrl } from './address.ts';
 import { nearest } from './nearest.ts';
-import { checkPattern, checkTagPattern, type PatternFault } from './pattern.ts';
+import { checkPattern, checkPinPattern, checkTagPattern, type PatternFault } from './pattern.ts';
 import { Secret } from './secret.ts';
-import { guessDuration, parseCount, parseDuration, parseFlag, parseRate, parseSize } from './units.ts';
+import {
+  guessDuration,
+  guessSize,
+  parseCount,
+  parseDuration,
+  parseFlag,
+  parsePercentage,
+  parseRate,
+  parseSize,
+} from './units.ts';
 
 /**
  * The kinds of value that the configuration knows. Each reads the text as it stood in the file (so that a password
@@ -45,6 +54,9 @@ export const count = (min: number, max: number) =>
     return value !== undefined && value >= min && value <= max ? value : undefined;
   });
 
+/** A hundred years. */
+const DURATION_MAX = 36_525 * 86_400_000;
+
 /** Milliseconds; never more than a hundred years, so that sums stay exact. */
 export const duration = () =>
   form(
@@ -52,7 +64,7 @@ export const duration = () =>
     'a duration such as 30s, 5m, 168h or 30d',
     (written) => {
       const value = parseDuration(written);
-      return value !== undefined && value <= 36_525 * 86_400_000 ? value : undefined;
+      return value !== undefined && value <= DURATION_MAX ? value : undefined;
     },
     guessDuration,
   );
@@ -65,9 +77,18 @@ export const rate = () =>
   });
 
 /** Bytes. */
-export const size = () =>
-  form('size', 'a size such as 500MB or 50GiB', parseSize, (written) =>
-    /^\d+(?:\.\d+)?$/.test(written) ? `${written}B` : `${written.replace(/\s/g, '').replace(/b$/i, '')}B`,
+export const size = () => form('size', 'a size such as 500MB or 50GiB', parseSize, guessSize);
+
+/** A share of `min` to `max` per cent, as a fraction. */
+export const percentage = (min: number, max: number) =>
+  form(
+    'percentage',
+    `a percentage from ${min}% to ${max}%`,
+    (written) => {
+      const share = parsePercentage(written);
+      return share !== undefined && share * 100 >= min && share * 100 <= max ? share : undefined;
+    },
+    (written) => `${written}%`,
   );
 
 /** Less would keep a client waiting between two reads for longer than it has patience. */
@@ -103,6 +124,39 @@ export const durationOrForever = () =>
     'duration or forever',
     'a duration such as 30s, 5m or 30d, or forever',
     (written) => (written === 'forever' ? Number.POSITIVE_INFINITY : parseDuration(written)),
+    guessDuration,
+  );
+
+/** Less would evict what a client is about to ask for. */
+const MAXAGE_MIN = 60_000;
+
+/** Milliseconds since the last use, or `forever`, which is undefined. */
+export const maxage = () =>
+  form<{ readonly ms: number | undefined }>(
+    'duration or forever',
+    'a duration of 1m or more, such as 168h or 30d, or forever',
+    (written) => {
+      if (written === 'forever') return { ms: undefined };
+      const ms = parseDuration(written);
+      return ms !== undefined && ms >= MAXAGE_MIN && ms <= DURATION_MAX ? { ms } : undefined;
+    },
+    (written) => (written === '0' ? 'forever' : guessDuration(written)),
+  );
+
+/**
+ * The official registry's `proxy.ttl`, as {@link maxage}: there 0 and less mean never, and a moment means that next to nothing
+ * is kept, which is as short as it can be here.
+ */
+export const ttl = () =>
+  form<{ readonly ms: number | undefined }>(
+    'duration',
+    'a duration such as 168h or 30d, or 0 for ever',
+    (written) => {
+      if (/^-\d/.test(written)) return { ms: undefined };
+      const ms = parseDuration(written);
+      if (ms === undefined || ms > DURATION_MAX) return undefined;
+      return { ms: ms === 0 ? undefined : Math.max(ms, MAXAGE_MIN) };
+    },
     guessDuration,
   );
 
@@ -158,6 +212,7 @@ export const platform = () =>
 
 export const pattern = () => checked('pattern', checkPattern);
 export const tagPattern = () => checked('tag pattern', checkTagPattern);
+export const pinPattern = () => checked('pin pattern', checkPinPattern);
 
 function checked(name: string, check: (text: string) => PatternFault | undefined) {
   return z

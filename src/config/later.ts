@@ -7,20 +7,17 @@ const holds =
     value.kind === 'list' ? value.items.some(holds(...texts)) : value.kind === 'scalar' && texts.includes(value.text ?? '');
 const isMoreThanOne = (value: Tree): boolean => value.kind === 'scalar' && /^(?:auto|[2-9]|[1-9]\d+)$/.test(value.text ?? '');
 
-const evict = 'is not built yet: nothing is evicted, so give the cache a disk of its own';
 const policy = 'is not built yet: leave it out';
 
 /** Keys of a route, and of `defaults`, that later versions bring. */
-const routeKeys: readonly Omit<Row, 'verdict'>[] = [
-  { key: 'maxage', why: evict },
-  { key: 'pin', why: policy },
-  ...['passthrough', 'admit', 'cooldown', 'signed', 'asof'].map((key) => ({ key, why: policy })),
-];
+const routeKeys: readonly Omit<Row, 'verdict'>[] = ['passthrough', 'admit', 'cooldown', 'signed', 'asof'].map((key) => ({
+  key,
+  why: policy,
+}));
 
 const refused: readonly Omit<Row, 'verdict'>[] = [
   { key: 'access', why: 'is not built yet: use routes with deny: true for what nobody may pull' },
   { key: 'groups', why: 'is not built yet, nor are access rules that could name a group' },
-  { key: 'cache', why: evict },
   { key: 'workers', why: 'is not built yet: one process serves', when: isMoreThanOne },
   { key: 'names.open', why: 'is not built yet, nor is anything that could challenge' },
   {

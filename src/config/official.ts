@@ -162,11 +162,7 @@ export const official: readonly Row[] = [
   { key: 'proxy.remoteurl', verdict: 'used', why: '' },
   { key: 'proxy.username', verdict: 'used', why: '' },
   { key: 'proxy.password', verdict: 'used', why: '' },
-  {
-    key: 'proxy.ttl',
-    verdict: 'harmless',
-    why: 'nothing is evicted yet, so that content stays for as long as the disk has room',
-  },
+  { key: 'proxy.ttl', verdict: 'used', why: '' },
   { key: 'proxy.cachewritetimeout', verdict: 'harmless', why: 'a fill goes on for as long as bytes come' },
   { key: 'proxy.exec', verdict: 'refused', why: 'is not built yet: write proxy.username and proxy.passwordfile' },
 ];

@@ -5,6 +5,7 @@ export interface PatternFault {
 }
 
 const LENGTH_MAX = 512;
+const EXPECTED_NAMES = 'expected a pattern over registry/repository, such as docker.io/library/*';
 
 /**
  * Checks one `match` of a route: a glob over `registry/repository`, where `*` is a segment and `**` any number, without
@@ -25,11 +26,10 @@ function faultOf(text: string): PatternFault | undefined {
   const hub = /^(?:index|registry-1)\.docker\.io\//;
   if (hub.test(text))
     return { expected: 'expected docker.io, as its images are called', suggestion: text.replace(hub, 'docker.io/') };
-  const expected = 'expected a pattern over registry/repository, such as docker.io/library/*';
-  if (/^https?:\/\//.test(text)) return { expected, suggestion: text.replace(/^https?:\/\//, '') };
+  if (/^https?:\/\//.test(text)) return { expected: EXPECTED_NAMES, suggestion: text.replace(/^https?:\/\//, '') };
   if (text.startsWith('/') || text.endsWith('/') || text.includes('//')) {
     const suggestion = `${text.replaceAll(/\/+/g, '/').replace(/^\//, '').replace(/\/$/, '')}`;
-    return suggestion.includes('/') ? { expected, suggestion } : { expected, suggestion: `${suggestion}/**` };
+    return { expected: EXPECTED_NAMES, suggestion: suggestion.includes('/') ? suggestion : `${suggestion}/**` };
   }
   return undefined;
 }
@@ -39,6 +39,18 @@ export function checkTagPattern(text: string): PatternFault | undefined {
   const fault = checkGlob(text);
   if (fault !== undefined) return fault;
   return text.includes('/') ? { expected: 'expected a pattern of tags, such as v*, without a slash' } : undefined;
+}
+
+/** Checks a pattern of images: one of repositories, and after a colon one of their tags; a colon before the last slash is a port. */
+export function checkPinPattern(text: string): PatternFault | undefined {
+  const colon = text.indexOf(':', text.lastIndexOf('/') + 1);
+  const [repository, tag] = colon === -1 ? [text, undefined] : [text.slice(0, colon), text.slice(colon + 1)];
+  // What is well known is a list of patterns, and no name.
+  const fault = repository === 'well-known' ? { expected: EXPECTED_NAMES } : checkPattern(repository);
+  const behind = tag === undefined ? '' : `:${tag}`;
+  if (fault !== undefined)
+    return fault.suggestion === undefined ? fault : { ...fault, suggestion: `${fault.suggestion}${behind}` };
+  return tag === undefined ? undefined : checkTagPattern(tag);
 }
 
 /** Whether `wider` matches all that `narrower` does; false where that is not plain to see. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { count, flag, word } from './forms.ts';
+import { cache } from './schema/cache.ts';
 import { health } from './schema/health.ts';
 import { http } from './schema/http.ts';
 import { log } from './schema/log.ts';
@@ -20,6 +21,7 @@ export const schema = z.strictObject({
   version: word('0.1').prefault('0.1').describe("Version of the format, the official registry's."),
   http: http.prefault({}).describe('Where and how to listen.'),
   storage: storage.prefault({}).describe('Where bytes are kept.'),
+  cache: cache.prefault({}).describe('How much may be kept of what can be fetched again.'),
   metadata: metadata.prefault('lmdb'),
   redis: redis.optional().describe('The Redis server for `metadata: redis`.'),
   proxy: proxy

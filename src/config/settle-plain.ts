@@ -1,5 +1,6 @@
 import type { RouteConfig } from './config.ts';
 import type { Written } from './schema.ts';
+import { policyOf } from './settle-routes.ts';
 import type { Settling } from './settling.ts';
 
 /**
@@ -27,7 +28,7 @@ export function plainOf(written: Written, work: Settling): { readonly registry: 
       deny: false,
       push: true,
       shadow: false,
-      policy: written.defaults,
+      policy: policyOf({}, written.defaults),
       at: 'plain registry',
     },
   };

@@ -3,6 +3,7 @@ import type { RouteConfig, UpstreamConfig } from './config.ts';
 import type { Written } from './schema.ts';
 import { upstream } from './schema/upstreams.ts';
 import { settleAccount } from './settle-account.ts';
+import { policyOf } from './settle-routes.ts';
 import { settleUpstream } from './settle-upstreams.ts';
 import type { Settling } from './settling.ts';
 import { placeAt } from './tree-path.ts';
@@ -41,7 +42,7 @@ export async function proxyOf(written: Written, work: Settling): Promise<ProxyMo
       deny: false,
       push: false,
       shadow: false,
-      policy: written.defaults,
+      policy: policyOf({ maxage: proxy.ttl }, written.defaults),
       at: at.line === 0 ? (at.variable ?? at.file) : `${at.file}:${at.line}`,
     },
   };

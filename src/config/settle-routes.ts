@@ -51,10 +51,8 @@ function spellOut(pattern: string): readonly string[] {
   return pattern === 'well-known' ? WELL_KNOWN_PATTERNS : [pattern];
 }
 
-function policyOf(
-  route: { readonly [Key in keyof RoutePolicyConfig]?: RoutePolicyConfig[Key] | undefined },
-  defaults: RoutePolicyConfig,
-): RoutePolicyConfig {
+/** What the route says, and where it says nothing what `defaults` say. */
+export function policyOf(route: Partial<WrittenRoute>, defaults: Written['defaults']): RoutePolicyConfig {
   return {
     balance: route.balance ?? defaults.balance,
     replicas: route.replicas ?? defaults.replicas,
@@ -64,6 +62,8 @@ function policyOf(
     immutable: route.immutable ?? defaults.immutable,
     retention: route.retention ?? defaults.retention,
     quota: route.quota ?? defaults.quota,
+    maxAgeMs: (route.maxage ?? defaults.maxage).ms,
+    pin: route.pin ?? defaults.pin,
     tagttl: route.tagttl ?? defaults.tagttl,
     stale: route.stale ?? defaults.stale,
     negativettl: route.negativettl ?? defaults.negativettl,

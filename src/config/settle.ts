@@ -10,6 +10,7 @@ import type {
   ValidationConfig,
 } from './config.ts';
 import type { Written } from './schema.ts';
+import { settleCache } from './settle-cache.ts';
 import { settleNotifications } from './settle-notifications.ts';
 import { settleRoutes } from './settle-routes.ts';
 import { settleCredentials, settleUpstreams } from './settle-upstreams.ts';
@@ -35,6 +36,7 @@ export async function settle(
       readonly: written.storage.maintenance.readonly.enabled,
       uploadpurging: written.storage.maintenance.uploadpurging,
     },
+    cache: settleCache(written.cache, work),
     metadata: await settleMetadata(written, work),
     credentials: await settleCredentials(written.credentials, work),
     registries: registriesOf(settled, written),
@@ -163,13 +165,15 @@ function settleHealth(written: Written['health'], work: Settling): HealthConfig 
 }
 
 function settleValidation({ enabled, disabled, manifests }: Written['validation'], work: Settling): ValidationConfig {
-  const { urls, indexes } = manifests;
+  const { urls, indexes, images } = manifests;
+  const { blobs } = images;
   if (indexes.platformlist.length > 0 && indexes.platforms !== 'list')
     work.warnings.push('validation.manifests.indexes.platformlist has no effect here: it is asked with platforms: list alone');
-  if (disabled && !enabled) return { children: 'none', urls: undefined };
+  if (disabled && !enabled) return { children: 'none', blobs, urls: undefined };
   const listed = indexes.platforms === 'list' && indexes.platformlist.length > 0;
   return {
     children: listed ? indexes.platformlist : indexes.platforms === 'none' ? 'none' : 'all',
+    blobs,
     urls: urls.allow.length + urls.deny.length === 0 ? undefined : urls,
   };
 }

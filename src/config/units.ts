@@ -54,6 +54,17 @@ export function parseSize(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
+/** What a person may have meant: `50` are bytes, `50 Gi` is 50GiB. */
+export function guessSize(text: string): string {
+  return /^\d+(?:\.\d+)?$/.test(text) ? `${text}B` : `${text.replace(/\s/g, '').replace(/b$/i, '')}B`;
+}
+
+/** `95%` and `0.5%` as a fraction; `undefined` for anything else. */
+export function parsePercentage(text: string): number | undefined {
+  const [, count] = /^(\d{1,3}(?:\.\d{1,3})?)%$/.exec(text) ?? [];
+  return count === undefined ? undefined : Number(count) / 100;
+}
+
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
 
 /** `10` and `10/s` are ten a second, `600/m` as many a minute; as so many a second. */

@@ -4,7 +4,7 @@ import type { ScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { scenario, times, type Stage } from './harness.ts';
 import type { RunningHere } from './in-process.ts';
 import { ALPINE, blobPath, manifestPath, refusalOf } from './paths.ts';
-import { chainTo, routesTo, type Settings } from './settings.ts';
+import { chainTo, ROOMY, routesTo, type Settings } from './settings.ts';
 
 const own = { settings: null };
 
@@ -30,6 +30,7 @@ function reloaded({ directory }: Stage, at: number, upstreams: Readonly<Record<s
     version: 0.1,
     http: { addr: '127.0.0.1:0', debug: { addr: '127.0.0.1:0', prometheus: { enabled: true } } },
     storage: { filesystem: { rootdirectory: `${directory}/mirror-${at}` } },
+    cache: ROOMY,
     ...chainTo(upstreams),
   };
 }

@@ -6,7 +6,9 @@ import {
   flag,
   form,
   listOf,
+  maxage,
   pattern,
+  pinPattern,
   platform,
   size,
   tagPattern,
@@ -48,6 +50,12 @@ const policy = {
   quota: size().describe(
     'How much of what is pushed all repositories of the route may hold together, each blob once in each repository; a push that would pass it is refused before it begins. Without it as much as the disk.',
   ),
+  maxage: maxage().describe(
+    'What was last used so long ago is evicted, looked for every ten minutes; what other repositories hold stays for as long as any of their routes allows.',
+  ),
+  pin: listOf(pinPattern()).describe(
+    'Images that are never evicted: patterns over registry/repository or registry/repository:tag. Manifests and layers that a tag needs stay with it.',
+  ),
   tagttl: duration().describe('How long a tag is believed before it is asked again.'),
   stale: durationOrForever().describe('How long past that it may be served when the chain fails.'),
   negativettl: duration().describe('How long a 404 is remembered.'),
@@ -74,6 +82,8 @@ export const defaults = z.strictObject({
   immutable: policy.immutable.prefault([]),
   retention: policy.retention.prefault([]),
   quota: policy.quota.optional(),
+  maxage: policy.maxage.prefault('forever'),
+  pin: policy.pin.prefault([]),
   tagttl: policy.tagttl.prefault('5m'),
   stale: policy.stale.prefault('forever'),
   negativettl: policy.negativettl.prefault('30s'),

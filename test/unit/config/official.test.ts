@@ -121,6 +121,7 @@ describe("the official registry's configuration", () => {
       names: { default: 'docker.io', only: 'docker.io' },
       storage: { rootdirectory: '/var/lib/registry' },
       metadata: { kind: 'lmdb' },
+      cache: { maxBytes: undefined },
       health: { storagedriver: { interval: 10_000, threshold: 3 } },
       log: { level: 'debug', fields: { service: 'registry', environment: 'staging' } },
     });
@@ -132,7 +133,6 @@ describe("the official registry's configuration", () => {
       'storage.cache',
       'http.secret',
       'redis',
-      'proxy.ttl',
       'proxy.username',
     ]);
   });
@@ -146,7 +146,6 @@ describe("the official registry's configuration", () => {
       'storage.cache',
       'storage.tag',
       'redis',
-      'proxy.ttl',
     ]);
   });
 });
