@@ -14,14 +14,19 @@ export class BodyCut extends Error {
   override readonly name = 'BodyCut';
 }
 
-/** All of a body that has at most `bytesMax`; `undefined` where it has more. Rejects as `next` does. */
-export async function readBody(body: PushBody, bytesMax: number): Promise<Uint8Array | undefined> {
+/** All of a body that has at most `bytesMax`; `undefined` where it has more. `take` is told of each piece. Rejects as both do. */
+export async function readBody(
+  body: PushBody,
+  bytesMax: number,
+  take: (bytes: number) => void,
+): Promise<Uint8Array | undefined> {
   if (body.length !== undefined && body.length > bytesMax) return undefined;
   const pieces: Uint8Array[] = [];
   let size = 0;
   for (let piece = await body.next(); piece !== undefined; piece = await body.next()) {
     size += piece.byteLength;
     if (size > bytesMax) return undefined;
+    take(piece.byteLength);
     pieces.push(piece);
   }
   return Buffer.concat(pieces, size);

@@ -7,6 +7,7 @@ import { parseTag, type Reference } from '../oci/reference.ts';
 import { readPushedManifest } from '../oci/pushed-manifest.ts';
 import { randomId } from '../system/random.ts';
 import { created } from './answers.ts';
+import type { BodyMemory } from './body-memory.ts';
 import { readBody } from './body.ts';
 import type { PushDeps } from './deps.ts';
 import { deletedMeanwhile, holdDigest } from './hold.ts';
@@ -29,12 +30,36 @@ const WRITES_MAX = 3;
  * 201: a manifest, kept byte for byte, with all its tags and its place among the referrers of its subject, in one commit
  * (OCI distribution-spec, "Pushing Manifests"). What it needs must be here; its subject need not. Throws RegistryError.
  */
-export async function putManifest(deps: PushDeps, quotas: Quotas, pushing: Pushing, reference: Reference): Promise<PushReply> {
+export async function putManifest(
+  deps: PushDeps,
+  { quotas, memory }: { readonly quotas: Quotas; readonly memory: BodyMemory },
+  pushing: Pushing,
+  reference: Reference,
+): Promise<PushReply> {
+  let held = 0;
+  const take = (bytes: number): void => {
+    memory.take(bytes);
+    held += bytes;
+  };
+  try {
+    return await put(deps, quotas, pushing, { reference, take });
+  } finally {
+    memory.give(held);
+  }
+}
+
+interface Asked {
+  readonly reference: Reference;
+  /** Told of each piece of the body before it is kept. */
+  readonly take: (bytes: number) => void;
+}
+
+async function put(deps: PushDeps, quotas: Quotas, pushing: Pushing, { reference, take }: Asked): Promise<PushReply> {
   const { request } = pushing;
   const added = addedTags(request.query);
   await checkRoom(deps, request.body.length);
   await deps.admit(pushing);
-  const bytes = await readManifestBody(pushing);
+  const bytes = await readManifestBody(pushing, take);
   const manifest = readPushedManifest(bytes, request.contentType);
   if (manifest.kind === 'fault') throw new RegistryError('MANIFEST_INVALID', `the manifest is refused: ${manifest.reason}`);
   const rules = deps.rules();
@@ -74,8 +99,8 @@ function addedTags(query: URLSearchParams): readonly string[] {
   throw new RegistryError('TAG_INVALID', `"${wrong.slice(0, 200)}" can be no tag: a tag is 1 to 128 of A-Z a-z 0-9 _ . -`);
 }
 
-async function readManifestBody({ request }: Pushing): Promise<Uint8Array> {
-  const bytes = await readBody(request.body, MANIFEST_BYTES_MAX);
+async function readManifestBody({ request }: Pushing, take: Asked['take']): Promise<Uint8Array> {
+  const bytes = await readBody(request.body, MANIFEST_BYTES_MAX, take);
   if (bytes !== undefined) return bytes;
   throw new RegistryError('SIZE_INVALID', `a manifest has at most ${MANIFEST_BYTES_MAX} bytes`, { status: 413 });
 }

@@ -1,5 +1,6 @@
 import { RegistryError } from '../oci/errors.ts';
 import { referenceText } from '../oci/reference.ts';
+import { BodyMemory, MANIFESTS_BYTES_MAX } from './body-memory.ts';
 import { BodyCut } from './body.ts';
 import { deleteBlob, deleteManifest } from './deletions.ts';
 import type { PushDeps } from './deps.ts';
@@ -21,10 +22,11 @@ export type Push = (request: PushRequest) => Promise<PushReply>;
 export function createPush(deps: PushDeps): Push {
   const quotas = new Quotas(deps);
   const uploads = new Uploads(deps, quotas);
+  const memory = new BodyMemory(MANIFESTS_BYTES_MAX);
   return async (request) => {
     const pushing = startPushing(deps, request);
     try {
-      return withNamespace(pushing, await answer(deps, { uploads, quotas }, pushing));
+      return withNamespace(pushing, await answer(deps, { uploads, quotas, memory }, pushing));
     } catch (error) {
       throw asRefusal(deps, error);
     }
@@ -69,13 +71,14 @@ function isDeletion({ method, target }: PushRequest): boolean {
 interface Parts {
   readonly uploads: Uploads;
   readonly quotas: Quotas;
+  readonly memory: BodyMemory;
 }
 
 async function answer(deps: PushDeps, parts: Parts, pushing: Pushing): Promise<PushReply> {
   const { target, method } = pushing.request;
   switch (target.kind) {
     case 'manifest':
-      if (method === 'PUT') return putManifest(deps, parts.quotas, pushing, target.reference);
+      if (method === 'PUT') return putManifest(deps, parts, pushing, target.reference);
       return deleteManifest(deps, parts.quotas, pushing, target.reference);
     case 'blob':
       return deleteBlob(deps, parts.quotas, pushing, target.digest);

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { RegistryError } from '../../../src/oci/errors.ts';
 import type { Push, PushRequest } from '../../../src/push/push.ts';
@@ -15,6 +15,7 @@ const reads: Push = async ({ body }) => {
   for (let piece = await body.next(); piece !== undefined; piece = await body.next()) size += piece.byteLength;
   return { ...ACCEPTED, headers: { ...ACCEPTED.headers, 'x-size': String(size), 'x-length': String(body.length) } };
 };
+const PIECE = Buffer.alloc(1024 * 1024);
 const refuses: Push = () => Promise.reject(new RegistryError('RANGE_INVALID', 'not there'));
 
 async function talk(edge: Edge): Promise<{ socket: Socket; until: (text: string) => Promise<string> }> {
@@ -189,5 +190,59 @@ describe('a body that is not wanted', () => {
       }
       expect(edge.faults()).toEqual([]);
     }
+  });
+
+  test('the answer reaches a client that looks for it only when it has sent all', async () => {
+    for (const framing of [`Content-Length: ${32 * PIECE.length}\r\n`, 'Transfer-Encoding: chunked\r\n']) {
+      const chunked = framing.startsWith('T');
+      const edge = await startEdge({ app: { push: refuses } });
+      const socket = await edge.connect();
+      socket.pause();
+      const failed: unknown[] = [];
+      socket.on('error', (error) => failed.push(error));
+      socket.write(head(framing));
+      for (let sent = 0; sent < 32; sent += 1) {
+        const piece = chunked ? Buffer.concat([Buffer.from('100000\r\n'), PIECE, Buffer.from('\r\n')]) : PIECE;
+        await new Promise<void>((resolve) => void socket.write(piece, () => resolve()));
+      }
+      if (chunked) socket.write('0\r\n\r\n');
+      let text = '';
+      socket.setEncoding('latin1').on('data', (data: string) => (text += data));
+      const closed = once(socket, 'close');
+      socket.resume();
+      await closed;
+      expect(failed).toEqual([]);
+      expect(text).toMatch(/^HTTP\/1\.1 416 [^]*\}\]\}$/);
+    }
+  });
+
+  test('[P13] one that goes on for longer than anybody reads on is cut', async () => {
+    const edge = await startEdge({ app: { push: refuses } });
+    const socket = connect({ port: edge.port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.on('error', () => undefined).resume();
+    const closed = new Promise((resolve) => void socket.on('close', resolve));
+    socket.write(head('Content-Length: 1000000000000\r\n'));
+    const send = (error?: Error | null): void => void (error || socket.destroyed || socket.write(PIECE, send));
+    send();
+    await closed;
+    expect(socket.bytesWritten).toBeGreaterThan(256 * PIECE.length);
+    expect(edge.faults()).toEqual([]);
+  }, 10_000);
+
+  test('[S24] a client that goes on sending is cut after ten seconds', async () => {
+    const edge = await startEdge({ app: { push: refuses } });
+    const { socket, until } = await talk(edge);
+    socket.on('error', () => undefined);
+    socket.write(head('Content-Length: 1000000000\r\n'));
+    socket.write(Buffer.alloc(2 * PIECE.length));
+    await until('}]}');
+    await once(socket, 'end');
+    const closed = once(socket, 'close');
+    await edge.clock.advance(10_001);
+    const send = (): void => void (socket.destroyed || socket.write('x', () => setImmediate(send)));
+    send();
+    await closed;
+    await edge.clock.advance(STALL_MS);
+    expect(edge.clock.pending()).toBe(0);
   });
 });
