@@ -15,7 +15,7 @@ import { serveOfficial } from './compose/official.ts';
 import { provable } from './compose/proofs.ts';
 import { createNotifier, type Notifier } from './compose/notifications.ts';
 import { mirrorPseudonym } from './compose/pseudonym.ts';
-import { openStorage, type Storage } from './compose/storage.ts';
+import { openStorage, type Storage, type StorageDeps } from './compose/storage.ts';
 import { recordedMemory } from './compose/upstreams.ts';
 import type { Config } from './config/config.ts';
 import { HOSTED } from './metadata/records.ts';
@@ -44,10 +44,12 @@ export async function startServer(config: Config, options: StartOptions): Promis
     ...system,
     version,
     report: (event) => log.warn('metadata', { ...event }),
+    onDamaged: (digest, why) => onDamaged(digest, why),
     onBlobs: (action, seconds) => metrics.record('registry_storage_action_seconds', { driver: 'filesystem', action }, seconds),
     onMetadata: (op, seconds) => metrics.record('entrepot_metadata_seconds', { op }, seconds),
   });
   let notifier: Notifier | undefined;
+  let onDamaged: StorageDeps['onDamaged'] = () => undefined;
   try {
     // Log, metrics and whoever else listens: every room reports through this one function.
     let chains: Chains | undefined;
@@ -70,6 +72,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       if (event.kind === 'bypass' || event.kind === 'push-failed' || event.kind === 'kept') condition.note(event);
       observe(event);
     };
+    onDamaged = (digest, why) => report({ kind: 'quarantined', digest, why });
     const condition = new Condition({
       clock,
       probes: { storage: () => storage.probe(), metadata: () => storage.records.ping() },
@@ -231,7 +234,12 @@ async function drain({
 }
 
 /** Nobody listens to a command's store. */
-const UNHEARD = { report: () => undefined, onBlobs: () => undefined, onMetadata: () => undefined };
+const UNHEARD = {
+  report: () => undefined,
+  onDamaged: () => undefined,
+  onBlobs: () => undefined,
+  onMetadata: () => undefined,
+};
 
 /** Opens the store of a server that does not run, for a command to look into. */
 export const openStore: OpenStore = async (config) => {

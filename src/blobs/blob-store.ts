@@ -50,6 +50,26 @@ export interface BlobStore {
   close(): Promise<void>;
 }
 
+/** One that keeps damaged files from being read whole (`with-verification.ts`), and reads them through when it is told to. */
+export interface VerifiedBlobStore extends BlobStore {
+  /** Hashes what is held, whatever was known of it; `undefined` where nothing is. Changes nothing on disk. */
+  verify(digest: Digest, options?: ReadingThrough): Promise<Verified | undefined>;
+}
+
+export interface ReadingThrough {
+  /** Ends it with a rejection. */
+  readonly signal?: AbortSignal | undefined;
+  /** Waited for after each slice: keeps to a rate. */
+  readonly pace?: ((bytes: number) => Promise<void>) | undefined;
+}
+
+export interface Verified {
+  readonly right: boolean;
+  readonly size: number;
+  /** Of the file that was read, for `quarantine`. */
+  readonly version: string;
+}
+
 /** Names a part on disk: 32 lower-case hexadecimal digits (`randomId`). */
 export type PartId = string;
 
@@ -113,4 +133,13 @@ export interface Part {
 /** There is no room for this one now, though the disk itself may well have some: the store has a limit of its own. */
 export class NoRoom extends Error {
   override readonly name = 'NoRoom';
+}
+
+/** A held file turned out wrong after some of it had been read: whoever was given that must not take it for right. */
+export class FileDamaged extends Error {
+  override readonly name = 'FileDamaged';
+
+  constructor(digest: Digest) {
+    super(`the file of ${digest} is damaged`);
+  }
 }

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { hostname } from 'node:os';
 import { openDiskBlobStore } from '../blobs/disk.ts';
 import { probeDataDirectory } from '../blobs/probe.ts';
-import type { BlobStore } from '../blobs/blob-store.ts';
+import type { VerifiedBlobStore } from '../blobs/blob-store.ts';
+import { withVerification } from '../blobs/with-verification.ts';
 import type { Config, RedisConfig } from '../config/config.ts';
 import { openLmdb } from '../metadata/lmdb.ts';
 import type { MetadataStore } from '../metadata/metadata-store.ts';
@@ -11,6 +12,7 @@ import type { ReportMetadata } from '../metadata/events.ts';
 import { MetadataRefused } from '../metadata/unavailable.ts';
 import type { RedisStoreOptions } from '../metadata/redis.ts';
 import { timed } from '../observe/timed.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';
 import { remoteFileSystem } from '../system/file-system-type.ts';
@@ -23,13 +25,15 @@ export interface StorageDeps {
   readonly random: Random;
   readonly version: string;
   readonly report: ReportMetadata;
+  /** A held file was found damaged by who read it, and moved away. */
+  readonly onDamaged: (digest: Digest, why: string) => void;
   /** Told how long each call of either store took, seconds. */
   readonly onBlobs: (action: string, seconds: number) => void;
   readonly onMetadata: (op: string, seconds: number) => void;
 }
 
 export interface Storage {
-  readonly blobs: BlobStore;
+  readonly blobs: VerifiedBlobStore;
   readonly records: Records;
   /** Writes and reads back a small file; rejects when the disk cannot keep anything now. */
   probe(): Promise<void>;
@@ -41,7 +45,8 @@ export async function openStorage(config: Config, deps: StorageDeps): Promise<St
   const { clock, disk, random, version, report } = deps;
   const root = config.storage.rootdirectory;
   const now = (): number => clock.monotonic();
-  const blobs = timed(await openDiskBlobStore({ disk, random, root, version }), now, deps.onBlobs);
+  const files = timed(await openDiskBlobStore({ disk, random, root, version }), now, deps.onBlobs);
+  const blobs = withVerification(files, { clock, onDamaged: deps.onDamaged });
   try {
     const store = timed(await openMetadata(config, deps), now, deps.onMetadata);
     const records = createRecords(store, { clock, report });

@@ -2,7 +2,7 @@ import type { Digest } from '../oci/digest.ts';
 import { NEGATIVE_STATUS } from './cache-status.ts';
 import { etagOf, type Content } from './content.ts';
 import type { PullDeps, Pulling } from './deps.ts';
-import { fillBlob, fillThrough, type Filled } from './fill.ts';
+import { fillBlob, fillThrough, throughSource, type Filled } from './fill.ts';
 import { heldContent } from './held.ts';
 import { lookupBlob } from './lookup.ts';
 import { absenceKey, type ManifestRefusal } from './manifest.ts';
@@ -14,7 +14,7 @@ export type BlobAnswer = Extract<Filled, { kind: 'content' }> | ManifestRefusal;
 /** A blob: held, or proven to be this repository's, or filled. */
 export async function blobAnswer(deps: PullDeps, pulling: Pulling, digest: Digest): Promise<BlobAnswer> {
   const found = await lookupBlob(deps, pulling.holder, digest);
-  if (found.kind === 'held') return { kind: 'content', content: found.content, source: { outcome: 'hit' } };
+  if (found.kind === 'held') return held(deps, pulling, digest, found.size);
   const key = absenceKey(pulling, 'blob', digest);
   const absence = deps.absences.get(key);
   if (absence !== undefined) return { kind: 'refused', refusal: absence, cacheStatus: NEGATIVE_STATUS };
@@ -49,7 +49,7 @@ export async function blobUnrecorded(deps: PullDeps, pulling: Pulling, digest: D
   const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
   if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };
   if (size === undefined) return head(deps, pulling, digest, undefined);
-  return { kind: 'content', content: heldContent(deps.blobs, digest, size), source: { outcome: 'hit' } };
+  return held(deps, pulling, digest, size);
 }
 
 /** Straight from an upstream, when the disk cannot be asked. */
@@ -75,7 +75,13 @@ async function showUnlinked(deps: PullDeps, pulling: Pulling, digest: Digest, si
   const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
   if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };
   await linkProven(deps.records, pulling.holder, digest, { kind: 'blob', size }, proof.upstream, deps.clock.now());
-  return { kind: 'content', content: heldContent(deps.blobs, digest, size), source: { outcome: 'hit' } };
+  return held(deps, pulling, digest, size);
+}
+
+/** A disk that fails in the middle is no reason to cut the client: an upstream has the rest. */
+function held(deps: PullDeps, pulling: Pulling, digest: Digest, size: number): BlobAnswer {
+  const content = heldContent(deps.blobs, digest, size, () => throughSource(deps, pulling, digest, size));
+  return { kind: 'content', content, source: { outcome: 'hit' } };
 }
 
 /** A HEAD is answered from an upstream's HEAD; it starts no transfer. The descriptor's size counts for more (R09). */

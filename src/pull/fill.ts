@@ -10,6 +10,7 @@ import { linkProven, type Proof } from './prove.ts';
 import { loopRefusal, type Refusal } from './refusal.ts';
 import type { Fill } from './fill/running-fill.ts';
 import { throughContent } from './through.ts';
+import type { ThroughSource } from './through-reader.ts';
 import { noteTried } from './trace.ts';
 import { isLooped, PATIENCE_MS } from './via.ts';
 import { within } from './within.ts';
@@ -185,12 +186,17 @@ export async function fillThrough(
   digest: Digest,
   expectedSize: number | undefined,
 ): Promise<Filled> {
-  const { route, registry, repository } = pulling;
   const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
   if (proof.kind !== 'proven') return proof;
-  const { clock, report, blame } = deps;
-  const size = expectedSize ?? proof.size;
-  const chain = route.order(registry, 'content');
-  const content = throughContent({ clock, report, blame, chain, registry, repository, digest, size });
+  const content = throughContent(throughSource(deps, pulling, digest, expectedSize ?? proof.size));
   return { kind: 'content', content, source: { outcome: 'bypass', why: 'bypass' } };
+}
+
+export function throughSource(
+  { clock, report, blame }: Pick<PullDeps, 'clock' | 'report' | 'blame'>,
+  { route, registry, repository }: Pulling,
+  digest: Digest,
+  size: number | undefined,
+): ThroughSource {
+  return { clock, report, blame, chain: route.order(registry, 'content'), registry, repository, digest, size };
 }

@@ -1,46 +1,130 @@
-import type { BlobStore } from '../blobs/blob-store.ts';
-import type { Digest } from '../oci/digest.ts';
+import type { Hash } from 'node:crypto';
+import { FileDamaged, type BlobStore, type OpenBlob } from '../blobs/blob-store.ts';
+import { startDigest, type Digest } from '../oci/digest.ts';
+import { nextTurn } from '../system/turn.ts';
 import { etagOf, type Content, type Reader } from './content.ts';
+import type { HeldBack } from './fill/growing-reader.ts';
+import { openThrough } from './through.ts';
+import type { ThroughSource } from './through-reader.ts';
+import { troubleOf } from './trouble.ts';
 
-/** Bytes on disk. Opened once per reader; a file that was cut short under our feet breaks the reader, never ends it. */
-export function heldContent(blobs: BlobStore, digest: Digest, size: number): Content {
+/** Read again at a time, where what was sent has to be hashed. */
+const SLICE_BYTES = 256 * 1024;
+
+/**
+ * Bytes on disk. Opened once per reader. Where the disk fails a reader, an upstream goes on for it (promise 5); without one,
+ * or where bytes that it was given are not sure to be right, it breaks: it never ends early.
+ */
+export function heldContent(blobs: BlobStore, digest: Digest, size: number, upstream?: () => ThroughSource): Content {
   return {
     digest,
     size,
     etag: etagOf(digest),
-    async open(from, to) {
-      const file = await blobs.open(digest);
-      if (file === undefined) throw new Error(`${digest} went from the disk while it was being asked for`);
-      if (file.size !== size) {
-        file.close();
-        throw new Error(`${digest} has ${file.size} bytes on disk instead of ${size}`);
-      }
-      return heldReader(file, from, to ?? size, digest);
+    async open(from, to, signal) {
+      const reader = new HeldReader({ blobs, digest, size, upstream }, from, to ?? size, signal);
+      await reader.connect();
+      return reader;
     },
   };
 }
 
-function heldReader(
-  file: { read(into: Uint8Array, position: number): Promise<number>; close(): void },
-  from: number,
-  to: number,
-  digest: Digest,
-): Reader {
-  let position = from;
-  let closed = false;
-  return {
-    async read(into) {
-      const wanted = Math.min(into.byteLength, to - position);
-      if (wanted === 0) return 0;
-      const count = await file.read(into.subarray(0, wanted), position);
-      if (count === 0) throw new Error(`${digest} ends on disk before its size`);
-      position += count;
+interface HeldSource {
+  readonly blobs: BlobStore;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly upstream: (() => ThroughSource) | undefined;
+}
+
+class HeldReader implements Reader {
+  readonly #source: HeldSource;
+  readonly #from: number;
+  readonly #to: number;
+  readonly #signal: AbortSignal;
+  #file: OpenBlob | undefined;
+  #position: number;
+  #beyond: Reader | undefined;
+  #closed = false;
+
+  constructor(source: HeldSource, from: number, to: number, signal: AbortSignal) {
+    this.#source = source;
+    this.#from = from;
+    this.#to = to;
+    this.#position = from;
+    this.#signal = signal;
+  }
+
+  async connect(): Promise<void> {
+    try {
+      this.#file = await openSized(this.#source);
+    } catch (error) {
+      await this.#goBeyond(error);
+    }
+  }
+
+  async read(into: Uint8Array): Promise<number> {
+    if (this.#beyond !== undefined) return this.#beyond.read(into);
+    const wanted = Math.min(into.byteLength, this.#to - this.#position);
+    if (wanted === 0) return 0;
+    try {
+      const count = (await this.#file?.read(into.subarray(0, wanted), this.#position)) ?? 0;
+      if (count === 0) throw new Error(`${this.#source.digest} ends on disk before its size`);
+      this.#position += count;
       return count;
-    },
-    close() {
-      if (closed) return;
-      closed = true;
-      file.close();
-    },
-  };
+    } catch (error) {
+      await this.#goBeyond(error);
+      return this.read(into);
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#file?.close();
+    this.#beyond?.close();
+  }
+
+  /** Rejects with `cause` where nobody can go on. */
+  async #goBeyond(cause: unknown): Promise<void> {
+    const { upstream, size } = this.#source;
+    const isSpoilt = cause instanceof FileDamaged && this.#position > this.#from;
+    if (upstream === undefined || isSpoilt || this.#closed) throw cause;
+    const source = upstream();
+    // A file that went, or was moved away, is no trouble of the disk.
+    if (troubleOf(cause) === 'storage') source.report({ kind: 'bypass', reason: 'storage', error: cause });
+    const whole = this.#from === 0 && this.#to === size;
+    const back = whole ? await this.#heldBack(cause) : undefined;
+    const beyond = await openThrough(source, this.#position, whole ? undefined : this.#to, back, this.#signal);
+    if (this.#closed) beyond.close();
+    this.#beyond = beyond;
+  }
+
+  /** The hash of what was sent, so that the end can be verified. What cannot be read again cannot be gone on with. */
+  async #heldBack(cause: unknown): Promise<HeldBack> {
+    const hash = startDigest(this.#source.digest);
+    if (this.#position > 0 && !(await feed(hash, this.#file, this.#position))) throw cause;
+    return { held: new Uint8Array(0), hash };
+  }
+}
+
+async function openSized({ blobs, digest, size }: HeldSource): Promise<OpenBlob> {
+  const file = await blobs.open(digest);
+  if (file?.size === size) return file;
+  file?.close();
+  const what =
+    file === undefined
+      ? 'went from the disk while it was being asked for'
+      : `has ${file.size} bytes on disk instead of ${size}`;
+  throw new Error(`${digest} ${what}`);
+}
+
+async function feed(hash: Hash, file: OpenBlob | undefined, to: number): Promise<boolean> {
+  const slice = new Uint8Array(Math.min(SLICE_BYTES, to));
+  for (let at = 0; at < to;) {
+    const count = (await file?.read(slice.subarray(0, Math.min(slice.byteLength, to - at)), at).catch(() => 0)) ?? 0;
+    if (count === 0) return false;
+    hash.update(slice.subarray(0, count));
+    at += count;
+    await nextTurn();
+  }
+  return true;
 }

@@ -2,10 +2,8 @@ import type { BlobStore } from '../blobs/blob-store.ts';
 import { HOSTED, type LinkRecord, type Records, type TagRecord } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
-import type { Content } from './content.ts';
 import type { ReportPull } from './events.ts';
 import { judge, mayBeStale, type Freshness } from './freshness.ts';
-import { heldContent } from './held.ts';
 import type { RoutePolicy } from './route.ts';
 import { troubleOf } from './trouble.ts';
 
@@ -21,7 +19,7 @@ export interface LookupDeps {
  * them; an upstream has to (promise 9). `missing`: to be fetched; `expectedSize` as a verified manifest described it.
  */
 export type BlobLookup =
-  | { readonly kind: 'held'; readonly content: Content; readonly size: number }
+  | { readonly kind: 'held'; readonly size: number }
   | { readonly kind: 'unlinked'; readonly size: number }
   | { readonly kind: 'missing'; readonly expectedSize: number | undefined };
 
@@ -30,7 +28,7 @@ export async function lookupBlob(deps: LookupDeps, repository: string, digest: D
   const link = await deps.records.link(repository, digest);
   if (link !== undefined) {
     if (!(await isHeld(deps, digest, link.size))) return { kind: 'missing', expectedSize: link.size };
-    return { kind: 'held', content: heldContent(deps.blobs, digest, link.size), size: link.size };
+    return { kind: 'held', size: link.size };
   }
   const described = await deps.records.described(repository, digest);
   const blob = await deps.records.blob(digest);
@@ -40,7 +38,7 @@ export async function lookupBlob(deps: LookupDeps, repository: string, digest: D
   // Public on both sides: the manifest that names it and the bytes themselves (decision 8).
   if (described?.public !== true || !blob.public) return { kind: 'unlinked', size: blob.size };
   await notePublic(deps, repository, digest, { kind: 'blob', size: blob.size });
-  return { kind: 'held', content: heldContent(deps.blobs, digest, blob.size), size: blob.size };
+  return { kind: 'held', size: blob.size };
 }
 
 /** Only saves the next one from finding it out again: what cannot be noted is served all the same (promise 5). */
@@ -61,11 +59,11 @@ async function notePublic(
 export async function isHeld(deps: LookupDeps, digest: Digest, size: number): Promise<boolean> {
   const file = await deps.blobs.open(digest);
   if (file === undefined) return false;
-  const actual = file.size;
+  const { size: actual, version } = file;
   file.close();
   if (actual === size) return true;
-  await deps.blobs.remove(digest);
-  deps.report({ kind: 'quarantined', digest, why: `${actual} bytes on disk instead of ${size}` });
+  if (await deps.blobs.quarantine(digest, version, deps.clock.now()))
+    deps.report({ kind: 'quarantined', digest, why: `${actual} bytes on disk instead of ${size}` });
   return false;
 }
 

@@ -6,6 +6,7 @@ import type { BlobAnswer } from './blob.ts';
 import { OFFLINE_STATUS } from './cache-status.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import type { ReportPull } from './events.ts';
+import { heldContent } from './held.ts';
 import { lookupBlob, lookupManifest, type ManifestLink } from './lookup.ts';
 import { readHeld, type ManifestAnswer, type ManifestRefusal } from './manifest.ts';
 import type { Refusal } from './refusal.ts';
@@ -49,7 +50,7 @@ export async function blobOffline(deps: PullDeps, pulling: Pulling, digest: Dige
   return readable(deps.report, async () => {
     const found = await lookupBlob(deps, pulling.holder, digest);
     if (found.kind !== 'held') return NOT_HELD;
-    return { kind: 'content', content: found.content, source: { outcome: 'hit' } };
+    return { kind: 'content', content: heldContent(deps.blobs, digest, found.size), source: { outcome: 'hit' } };
   });
 }
 

@@ -45,14 +45,13 @@ export class Store {
     const recent = this.#recent.get(digest);
     if (recent !== undefined) return recent;
     const bytes = await this.#readFile(digest, size);
-    if (bytes === undefined) return undefined;
-    if (digestOf(bytes, algorithmOf(digest)) !== digest) {
-      await this.#deps.blobs.remove(digest);
-      this.#deps.report({ kind: 'quarantined', digest, why: 'the bytes on disk are not those that were stored' });
-      return undefined;
-    }
-    this.#recent.set(digest, bytes);
+    if (bytes !== undefined) this.#recent.set(digest, bytes);
     return bytes;
+  }
+
+  /** What is at hand of it in memory: the file is another now, or gone. */
+  forget(digest: Digest): void {
+    this.#recent.delete(digest);
   }
 
   /** As `read`, but nothing for what is too large to be a manifest. */
@@ -120,7 +119,10 @@ export class Store {
         if (count === 0) return undefined;
         position += count;
       }
-      return bytes;
+      if (digestOf(bytes, algorithmOf(digest)) === digest) return bytes;
+      if (await this.#deps.blobs.quarantine(digest, file.version, this.#deps.clock.now()))
+        this.#deps.report({ kind: 'quarantined', digest, why: 'the bytes on disk are not those that were stored' });
+      return undefined;
     } finally {
       file.close();
     }

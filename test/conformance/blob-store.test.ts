@@ -1,13 +1,16 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { BlobStore } from '../../src/blobs/blob-store.ts';
 import { openDiskBlobStore } from '../../src/blobs/disk.ts';
+import { withVerification } from '../../src/blobs/with-verification.ts';
 import { nodeDisk } from '../../src/system/node-disk.ts';
 import type { Disk } from '../../src/system/disk.ts';
 import { randomId, systemRandom } from '../../src/system/random.ts';
+import { createFakeClock } from '../fakes/fake-clock.ts';
 import { createMemoryDisk } from '../fakes/memory-disk.ts';
 import { descriptorsBelow } from '../fakes/descriptors.ts';
-import { blobStoreConformance } from './blob-store.ts';
+import { blobStoreConformance, type StoreUnderTest } from './blob-store.ts';
 
 blobStoreConformance('files on the node disk', async () => {
   const root = await mkdtemp(join(tmpdir(), 'entrepot-blobs-'));
@@ -26,9 +29,15 @@ blobStoreConformance('files on the node disk', async () => {
   };
 });
 
-blobStoreConformance('files on the memory disk', async () => {
+blobStoreConformance('files on the memory disk', () => onMemoryDisk((store) => store));
+
+blobStoreConformance('files on the memory disk, verified', () =>
+  onMemoryDisk((store) => withVerification(store, { clock: createFakeClock(), onDamaged: () => undefined })),
+);
+
+async function onMemoryDisk(wrap: (store: BlobStore) => BlobStore): Promise<StoreUnderTest> {
   const disk = createMemoryDisk();
-  const again = () => openDiskBlobStore({ disk, random: systemRandom, root: '/data', version: '0.0.0' });
+  const again = async () => wrap(await openDiskBlobStore({ disk, random: systemRandom, root: '/data', version: '0.0.0' }));
   return {
     store: await again(),
     again,
@@ -43,7 +52,7 @@ blobStoreConformance('files on the memory disk', async () => {
     openFiles: async () => disk.openFiles().length,
     clean: async () => undefined,
   };
-});
+}
 
 async function readAll(disk: Disk, path: string): Promise<Uint8Array | undefined> {
   const file = await disk.open(path, 'read');

@@ -217,6 +217,20 @@ describe('a disk that fails', () => {
     },
   );
 
+  test('where removed files keep their links, as on some network file systems, a removal is seen at once all the same', async () => {
+    const linked: typeof disk.open = async (path, mode) => {
+      const file = await disk.open(path, mode);
+      return file && { ...file, stat: async () => ({ ...(await file.stat()), links: 1 }) };
+    };
+    store = await openDiskBlobStore({ disk: { ...disk, open: linked }, random, root: '/data', version: '1.0.0' });
+    await keep();
+    const open = await store.open(digest);
+    await store.remove(digest);
+    expect(await store.open(digest)).toBeUndefined();
+    open?.close();
+    await nothingIsLeft();
+  });
+
   test('what is another file by now is not even moved for a moment', async () => {
     await keep();
     const version = (await store.look(digest))?.version ?? '';

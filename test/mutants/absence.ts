@@ -25,9 +25,8 @@ export const mutants: readonly Mutant[] = [
     name: 'an offline route serves bytes that another repository brought',
     guards: ['promise 9'],
     file: 'src/pull/offline.ts',
-    find: "    if (found.kind !== 'held') return NOT_HELD;\n    return { kind: 'content', content: found.content,",
-    replace:
-      "    if (found.kind === 'missing') return NOT_HELD;\n    const { heldContent } = await import('./held.ts');\n    return { kind: 'content', content: heldContent(deps.blobs, digest, found.size),",
+    find: "    if (found.kind !== 'held') return NOT_HELD;",
+    replace: "    if (found.kind === 'missing') return NOT_HELD;",
     test: [OFFLINE],
   },
   {

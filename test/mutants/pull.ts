@@ -518,9 +518,9 @@ export const mutants: readonly Mutant[] = [
     name: 'damaged bytes on disk are served',
     guards: ['P81', 'promise 1'],
     file: 'src/pull/store.ts',
-    find: 'if (digestOf(bytes, algorithmOf(digest)) !== digest) {',
-    replace: 'if (bytes.length < 0) {',
-    test: ['test/unit/pull/tags.test.ts'],
+    find: 'if (digestOf(bytes, algorithmOf(digest)) === digest) return bytes;',
+    replace: 'if (bytes.length >= 0) return bytes;',
+    test: ['test/unit/pull/held.test.ts'],
   },
   {
     name: 'fifty who ask are fifty questions',
@@ -1115,5 +1115,30 @@ export const mutants: readonly Mutant[] = [
     find: 'if (!route.policy.limits.isCounted(registry)) return false;',
     replace: 'if (registry !== undefined) return false;',
     test: ['test/unit/pull/limits.test.ts'],
+  },
+  {
+    name: 'a disk that fails in the middle of a hit cuts the client',
+    guards: ['promise 5', 'R38'],
+    file: 'src/pull/held.ts',
+    find: 'if (upstream === undefined || isSpoilt || this.#closed) throw cause;',
+    replace: 'if (this.#position > this.#from || upstream === undefined || isSpoilt || this.#closed) throw cause;',
+    test: ['test/unit/pull/held.test.ts'],
+  },
+  {
+    name: 'what a damaged file has given is gone on with',
+    guards: ['promise 1', 'R39'],
+    file: 'src/pull/held.ts',
+    find: 'cause instanceof FileDamaged && this.#position > this.#from',
+    replace: 'cause instanceof FileDamaged && this.#position < this.#from',
+    test: ['test/unit/pull/held.test.ts'],
+  },
+  {
+    name: 'the end of a hit that an upstream went on with is not verified',
+    guards: ['promise 1'],
+    file: 'src/pull/held.ts',
+    find: '    if (this.#position > 0 && !(await feed(hash, this.#file, this.#position))) throw cause;\n    return',
+    replace:
+      '    if (this.#position > 0 && !(await feed(hash, this.#file, this.#position))) return undefined as never;\n    return',
+    test: ['test/unit/pull/held.test.ts'],
   },
 ];

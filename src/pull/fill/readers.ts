@@ -162,7 +162,10 @@ export class FillReaders {
     const { digest, written } = this.#growing;
     const held = kept ? await this.#deps.blobs.open(digest).catch(() => undefined) : undefined;
     held?.close();
-    const content = held === undefined ? throughContent(this.#source()) : heldContent(this.#deps.blobs, digest, written);
+    const content =
+      held === undefined
+        ? throughContent(this.#source())
+        : heldContent(this.#deps.blobs, digest, written, () => this.#source());
     return content.open(from, to, signal);
   }
 

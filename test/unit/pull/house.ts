@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { openDiskBlobStore } from '../../../src/blobs/disk.ts';
+import { withVerification } from '../../../src/blobs/with-verification.ts';
 import { createRecords } from '../../../src/metadata/records.ts';
 import type { Digest } from '../../../src/oci/digest.ts';
 import { Absences } from '../../../src/pull/absences.ts';
@@ -77,10 +78,13 @@ export async function createHouse(options: HouseOptions) {
   const disk = options.disk ?? createMemoryDisk({ now: () => clock.now() });
   const metadata = options.metadata ?? createMemoryMetadata();
   const random = createSeededRandom(1 + (options.process ?? 0));
-  const blobs = await openDiskBlobStore({ disk, random, root: '/data', version: 'test' });
-  const records = createRecords(metadata, { clock });
   const events: PullEvent[] = [];
   const report = (event: PullEvent): void => void events.push(event);
+  const blobs = withVerification(await openDiskBlobStore({ disk, random, root: '/data', version: 'test' }), {
+    clock,
+    onDamaged: (digest, why) => report({ kind: 'quarantined', digest, why }),
+  });
+  const records = createRecords(metadata, { clock });
   const store = new Store({ blobs, records, clock, random, report });
   const blame = new Blame(clock);
   const holder = `host ${options.process ?? 0} x`;
