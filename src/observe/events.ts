@@ -9,6 +9,7 @@ export type HouseEvent =
   | UpstreamEvent
   | NotificationEvent
   | CollectEvent
+  | EvictionEvent
   | OfficialEvent
   | ServerEvent;
 
@@ -118,7 +119,7 @@ export type PullEvent =
       readonly from: string;
       readonly to: string;
     }
-  | { readonly kind: 'bypass'; readonly reason: 'storage' | 'metadata'; readonly error: unknown }
+  | { readonly kind: 'bypass'; readonly reason: 'storage' | 'metadata' | 'room'; readonly error: unknown }
   | { readonly kind: 'kept'; readonly digest: string; readonly bytes: number }
   /** That part works again. */
   /** Trouble that a look found, without a request that suffered. */
@@ -196,6 +197,23 @@ export interface CollectEvent {
   readonly bytes: number;
   readonly uploads: number;
 }
+
+/** The shape of `evict/events.ts`: cached bytes that went, to make room, for their age, or because somebody asked for it. */
+export type EvictionEvent =
+  | {
+      readonly kind: 'evicted';
+      readonly why: 'limit' | 'maxage' | 'asked';
+      /** When the round ended, ms since the epoch. */
+      readonly at: number;
+      readonly blobs: number;
+      readonly bytes: number;
+      /** Of what went last, since its last use. */
+      readonly idleMs: number;
+      readonly ms: number;
+    }
+  /** What is too much, and may not go. */
+  | { readonly kind: 'evict-stuck'; readonly bytes: number; readonly files: number }
+  | { readonly kind: 'evict-failed'; readonly error: unknown };
 
 /** The shape of `official/events.ts`. */
 export type OfficialEvent =

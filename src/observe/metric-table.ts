@@ -65,6 +65,13 @@ const OURS = {
 
   entrepot_storage_bytes: gauge('Bytes held on disk.', ['kind']),
   entrepot_storage_blobs: gauge('Objects held on disk.', ['kind']),
+  entrepot_cache_max_bytes: gauge('`cache.maxsize`; absent where there is none.', []),
+  entrepot_evictions_total: counter('Cached blobs and manifests that were evicted.', []),
+  entrepot_evicted_bytes_total: counter('Bytes of what was evicted.', []),
+  entrepot_eviction_age_seconds: gauge(
+    'Time since its last use of what went last to make room: a cache that evicts what was used lately is too small.',
+    [],
+  ),
   entrepot_disk_free_bytes: gauge('Bytes that may still be written to the disk of the blobs.', []),
   entrepot_bypass_total: counter('Requests and fills that went past the cache.', ['reason']),
   entrepot_degraded: gauge('1 while this trouble lasts; pulls pass through.', ['reason']),

@@ -3,6 +3,7 @@ import { createLabels, type KnownNames } from './labels.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import { reportCollect } from './report-collect.ts';
+import { reportEviction } from './report-eviction.ts';
 import { reportNotifications } from './report-notifications.ts';
 import { reportOfficial } from './report-official.ts';
 import { reportPull } from './report-pull.ts';
@@ -35,6 +36,7 @@ export function createReporter(options: ReporterOptions): Report {
   const upstream = reportUpstream({ log, metrics, labels, states, reserveOf: options.reserveOf ?? (() => 0) });
   const notifications = reportNotifications(log, metrics, states);
   const collect = reportCollect(log, metrics);
+  const eviction = reportEviction(log, metrics, states);
   const official = reportOfficial(log);
   const server = reportServer(log, metrics, states);
   const request = reportRequest({ log, metrics, labels, accesslog: options.accesslog });
@@ -55,6 +57,10 @@ export function createReporter(options: ReporterOptions): Report {
         return server(event);
       case 'collected':
         return collect(event);
+      case 'evicted':
+      case 'evict-stuck':
+      case 'evict-failed':
+        return eviction(event);
       case 'official-refused':
       case 'official-failed':
         return official(event);

@@ -7,6 +7,8 @@ import type { Metrics, GaugeName } from './metrics.ts';
 export interface MetricSources {
   readonly diskFreeBytes?: () => MaybePromise<number>;
   readonly storage?: () => MaybePromise<readonly StoredAmount[]>;
+  /** `undefined`: there is no limit. */
+  readonly cacheMaxBytes?: () => number | undefined;
   readonly upstreams?: () => readonly UpstreamSample[];
   /** By client kind. */
   readonly clients?: () => ReadonlyMap<string, number>;
@@ -35,7 +37,7 @@ export interface UpstreamSample {
 
 /** Reads every source into its gauges. `reset` empties a gauge first, so that what has gone is not shown for ever. */
 export async function sampleSources(sources: MetricSources, metrics: Metrics, reset: (name: GaugeName) => void): Promise<void> {
-  const { diskFreeBytes, storage, upstreams, clients, buffersBytes, metadataUp, notifications } = sources;
+  const { diskFreeBytes, storage, cacheMaxBytes, upstreams, clients, buffersBytes, metadataUp, notifications } = sources;
   await sample(['entrepot_disk_free_bytes'], reset, diskFreeBytes, (bytes) => {
     metrics.set('entrepot_disk_free_bytes', {}, bytes);
   });
@@ -44,6 +46,9 @@ export async function sampleSources(sources: MetricSources, metrics: Metrics, re
       metrics.set('entrepot_storage_bytes', { kind }, bytes);
       metrics.set('entrepot_storage_blobs', { kind }, blobs);
     }
+  });
+  await sample(['entrepot_cache_max_bytes'], reset, cacheMaxBytes, (bytes) => {
+    if (bytes !== undefined) metrics.set('entrepot_cache_max_bytes', {}, bytes);
   });
   await sample(UPSTREAM_GAUGES, reset, upstreams, (samples) => {
     for (const one of samples) setUpstream(metrics, one);

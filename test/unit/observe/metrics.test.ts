@@ -36,9 +36,13 @@ const CONTRACT = [
   'entrepot_verify_failures_total',
   'entrepot_storage_bytes',
   'entrepot_storage_blobs',
+  'entrepot_cache_max_bytes',
   'entrepot_disk_free_bytes',
   'entrepot_bypass_total',
   'entrepot_degraded',
+  'entrepot_evictions_total',
+  'entrepot_evicted_bytes_total',
+  'entrepot_eviction_age_seconds',
   'entrepot_metadata_up',
   'entrepot_metadata_seconds',
   'entrepot_denied_total',
@@ -50,14 +54,7 @@ const CONTRACT = [
 ];
 
 /** Of the contract's list, what waits for its subject: nothing feeds it yet. */
-const LATER = [
-  'entrepot_cache_max_bytes',
-  'entrepot_evictions_total',
-  'entrepot_evicted_bytes_total',
-  'entrepot_eviction_age_seconds',
-  'entrepot_auth_total',
-  'entrepot_certificate_expiry_timestamp_seconds',
-];
+const LATER = ['entrepot_auth_total', 'entrepot_certificate_expiry_timestamp_seconds'];
 
 const LABELS: Readonly<Record<string, readonly string[]>> = {
   entrepot_requests_total: ['type', 'route', 'registry', 'outcome'],
@@ -121,6 +118,15 @@ describe('metrics', () => {
     expect(before).toContain('entrepot_clients{kind="docker"} 2');
     upstreams = [];
     expect(await metrics.text()).not.toContain('upstream="hub"');
+  });
+
+  test('the size of the cache is shown while there is one', async () => {
+    const metrics = createMetrics(SOURCES);
+    let max: number | undefined = 1_000_000;
+    metrics.attach({ cacheMaxBytes: () => max });
+    expect(await metrics.text()).toContain('entrepot_cache_max_bytes 1000000');
+    max = undefined;
+    expect(await metrics.text()).not.toMatch(/^entrepot_cache_max_bytes /m);
   });
 
   test('a source that fails leaves the others standing', async () => {

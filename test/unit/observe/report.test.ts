@@ -289,3 +289,58 @@ describe('fills and upstreams', () => {
     }
   });
 });
+
+describe('evictions', () => {
+  const gone = { kind: 'evicted', at: 5_000, blobs: 3, bytes: 3_000, idleMs: 7_200_400, ms: 12 } as const;
+
+  test('are one record a round, with totals', async () => {
+    const { report, records, text } = reporter();
+    report({ ...gone, why: 'limit' });
+    report({ ...gone, why: 'limit' });
+    expect(records()).toMatchObject([
+      { level: 'info', msg: 'evicting', why: 'limit', blobs: 3, bytes: 3_000, idle_s: 7200, ms: 12 },
+      { msg: 'evicting' },
+    ]);
+    const exposition = await text();
+    expect(exposition).toContain('entrepot_evictions_total 6');
+    expect(exposition).toContain('entrepot_evicted_bytes_total 6000');
+    expect(exposition).toContain('entrepot_eviction_age_seconds 7200.4');
+    expect(exposition).toContain('entrepot_task_last_success_timestamp_seconds{task="evict"} 5');
+  });
+
+  test('that were asked for, or came of age, say nothing of the size of the cache; nor is there an age before the first', async () => {
+    const { report, text } = reporter();
+    report({ ...gone, why: 'asked' });
+    report({ ...gone, why: 'maxage' });
+    expect(await text()).not.toMatch(/^entrepot_eviction_age_seconds/m);
+    expect(await text()).toContain('entrepot_evictions_total 6');
+  });
+
+  test('that cannot hold the limits are said once, until they can again', () => {
+    const { report, messages, records } = reporter();
+    report({ kind: 'evict-stuck', bytes: 10, files: 0 });
+    report({ kind: 'evict-stuck', bytes: 20, files: 0 });
+    expect(records()).toMatchObject([{ level: 'warn', msg: 'cache over its limits', bytes: 10 }]);
+    report({ ...gone, why: 'asked' });
+    report({ kind: 'evict-stuck', bytes: 20, files: 0 });
+    report({ ...gone, why: 'limit' });
+    report({ kind: 'evict-stuck', bytes: 20, files: 0 });
+    expect(messages()).toEqual(['cache over its limits', 'evicting', 'evicting', 'cache over its limits']);
+  });
+
+  test('that fail are said once', () => {
+    const { report, messages } = reporter();
+    for (let look = 0; look < 3; look += 1) report({ kind: 'evict-failed', error: new Error('down') });
+    report({ ...gone, why: 'limit' });
+    report({ kind: 'evict-failed', error: new Error('down') });
+    expect(messages()).toEqual(['evicting failed', 'evicting', 'evicting failed']);
+  });
+
+  test('a fill that found no room is counted, and is no trouble', async () => {
+    const { report, messages, text } = reporter();
+    report({ kind: 'bypass', reason: 'room', error: new Error('no room') });
+    expect(await text()).toContain('entrepot_bypass_total{reason="room"} 1');
+    expect(await text()).toContain('entrepot_degraded{reason="storage"} 0');
+    expect(messages()).toEqual([]);
+  });
+});
