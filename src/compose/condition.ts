@@ -17,7 +17,7 @@ export type Part = 'storage' | 'metadata';
 
 /** What the rooms report that says how a part does. */
 export type Noted =
-  | { readonly kind: 'bypass' | 'push-failed'; readonly reason: Part; readonly error: unknown }
+  | { readonly kind: 'bypass' | 'push-failed'; readonly reason: Part | 'room'; readonly error: unknown }
   | { readonly kind: 'kept' };
 
 /** What works and what does not, kept up to date by what the house reports and by one timer. */
@@ -43,9 +43,13 @@ export class Condition {
   }
 
   note(event: Noted): void {
-    if (event.kind !== 'kept') this.#set(event.reason, true, event.error);
+    if (event.kind !== 'kept') {
+      // Full, as it is meant to be.
+      if (event.reason !== 'room') this.#set(event.reason, true, event.error);
+      return;
+    }
     // What was kept went through both.
-    else for (const part of ['storage', 'metadata'] as const) this.#set(part, false, undefined);
+    for (const part of ['storage', 'metadata'] as const) this.#set(part, false, undefined);
   }
 
   degraded(): readonly Part[] {

@@ -104,6 +104,8 @@ async function* clearRepository(deps: CollectDeps, options: CollectOptions, clea
   const { records, clock } = deps;
   const { dryRun, deleteUntagged } = options;
   const { repository, before, turn } = clearing;
+  const lost = await records.unreadable(repository);
+  if (lost !== undefined) return yield { kind: 'unreadable', repository, digest: lost };
   const withoutTags = new Set<string>();
   for (const { tag, record, why } of await expiredTags(records, repository, deps.retention(repository), clock.now())) {
     await turn.check();

@@ -46,3 +46,30 @@ export interface QuotaStep {
   readonly used: number;
   readonly reserved: number;
 }
+
+/** Cached bytes that went. */
+export interface Evicted {
+  readonly digest: string;
+  readonly bytes: number;
+  /** Since its last use. */
+  readonly idleMs: number;
+}
+
+export type EvictionEvent =
+  /** A round has ended. */
+  | {
+      readonly kind: 'evicted';
+      readonly why: 'limit' | 'maxage' | 'asked';
+      /** When it ended, ms since the epoch. */
+      readonly at: number;
+      readonly blobs: number;
+      readonly bytes: number;
+      /** Of what went last, since its last use, ms: what a larger cache would have kept longer. */
+      readonly idleMs: number;
+      readonly ms: number;
+    }
+  /** Limits cannot be held: what is left is in use, pinned, or not the cache's. */
+  | { readonly kind: 'evict-stuck'; readonly bytes: number; readonly files: number }
+  | { readonly kind: 'evict-failed'; readonly error: unknown };
+
+export type ReportEviction = (event: EvictionEvent) => void;

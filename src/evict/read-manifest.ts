@@ -12,7 +12,7 @@ const BYTES_MAX = 16 * 1024 * 1024;
  * are lost or damaged, or of a type whose content is not known here.
  */
 export async function needsOf(
-  blobs: BlobStore,
+  blobs: Pick<BlobStore, 'open'>,
   digest: Digest,
   { mediaType, size }: LinkRecord,
 ): Promise<readonly Digest[] | undefined> {
@@ -24,7 +24,7 @@ export async function needsOf(
   return [...manifest.children, ...manifest.blobs].map((need) => need.digest);
 }
 
-async function readWhole(blobs: BlobStore, digest: Digest, size: number): Promise<Uint8Array | undefined> {
+async function readWhole(blobs: Pick<BlobStore, 'open'>, digest: Digest, size: number): Promise<Uint8Array | undefined> {
   const file = await blobs.open(digest);
   if (file === undefined) return undefined;
   try {

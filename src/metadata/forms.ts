@@ -1,6 +1,7 @@
 import { parseDigest, type Digest } from '../oci/digest.ts';
 import type * as inventory from './inventory.ts';
 import type * as records from './records.ts';
+import type { Bookmark } from './records-bookmarks.ts';
 
 /** How a record stands in the store: JSON, of which only the fields that we know are taken, each of its type. */
 export interface Form<T> {
@@ -98,7 +99,12 @@ export const holderForm = form<HolderRecord>({
 
 export const describedForm = form<records.DescribedRecord>({ size: count, mediaType: text, public: flag });
 
-export const blobForm = form<records.BlobRecord>({ size: count, public: flag, state: oneOf('held', 'deleting'), at: time });
+export const blobForm = form<records.BlobRecord>({
+  size: count,
+  public: flag,
+  state: oneOf('held', 'deleting', 'evicting'),
+  at: time,
+});
 
 export const partForm = form<records.PartRecord>({
   id: text,
@@ -210,3 +216,5 @@ export const sumForm = form<inventory.CacheUsage & { readonly changes: number }>
   reserved: count,
   changes: count,
 });
+
+export const bookmarkForm = form<Bookmark>({ started: time, at: optional(text), ended: optional(time) });

@@ -10,11 +10,11 @@ type Blobs = Pick<Records, 'blob' | 'putBlob' | 'dropBlob' | 'part' | 'putPart' 
 export function createBlobs(table: Table): Blobs {
   const { store } = table;
 
-  /** False, and nothing changed, while the digest is being deleted: only `forget` ends that. */
+  /** False, and nothing changed, while the digest is on its way out: only `forget` and `endEviction` end that. */
   const replace = (digest: Digest, next: BlobRecord | undefined): Promise<boolean> =>
     untilMade(async () => {
       const { bytes, record } = await table.getStored(digestSlot(digest), BLOB_KEY, blobForm);
-      if (record?.state === 'deleting') return false;
+      if (record !== undefined && record.state !== 'held') return false;
       const changes = [{ key: BLOB_KEY, value: next && blobForm.encode(next) }];
       return (await store.commit(digestSlot(digest), changes, [{ key: BLOB_KEY, value: bytes }])) || undefined;
     });

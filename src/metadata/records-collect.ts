@@ -19,7 +19,7 @@ export function createCollect(table: Table, clock: Clock, holders: Holders): Col
       const slot = digestSlot(digest);
       const holds = await readCounter(table, slot, HOLDS_KEY);
       const blob = await table.getStored(slot, BLOB_KEY, blobForm);
-      if (!blobForm.same(blob.record, before) || before?.state === 'deleting') return false;
+      if (!blobForm.same(blob.record, before) || (before !== undefined && before.state !== 'held')) return false;
       if ((await store.list(slot, 'holders', undefined, 1)).length > 0) return false;
       await holders.enlist(digest); // Listed first, so that a crash cannot leave it marked and unseen.
       const value = blobForm.encode({ size: 0, public: false, at: clock.now(), ...before, state: 'deleting' });

@@ -17,8 +17,9 @@ export function createEvictions(table: Table, clock: Clock): Evictions {
         const holds = await readCounter(table, slot, HOLDS_KEY);
         if ((await store.get(HOSTED_SLOT, hostedKey(digest))) !== undefined) return false;
         const { bytes, record } = await table.getStored(slot, BLOB_KEY, blobForm);
-        if (record?.state === 'deleting') return true;
-        const value = blobForm.encode({ size: 0, public: false, at: clock.now(), ...record, state: 'deleting' });
+        if (record?.state === 'evicting') return true;
+        if (record?.state === 'deleting') return false;
+        const value = blobForm.encode({ size: 0, public: false, at: clock.now(), ...record, state: 'evicting' });
         const conditions = [
           { key: HOLDS_KEY, value: holds.condition.value },
           { key: BLOB_KEY, value: bytes },
@@ -30,7 +31,7 @@ export function createEvictions(table: Table, clock: Clock): Evictions {
       const slot = digestSlot(digest);
       return untilMade(async () => {
         const { bytes, record } = await table.getStored(slot, BLOB_KEY, blobForm);
-        if (record?.state !== 'deleting') return false;
+        if (record?.state !== 'evicting') return false;
         const changes = [BLOB_KEY, USE_KEY].map((key) => ({ key, value: undefined }));
         return (await store.commit(slot, changes, [{ key: BLOB_KEY, value: bytes }])) || undefined;
       });

@@ -14,10 +14,22 @@ export const USES_WAITING_MAX = 20_000;
 /** Commits under way at once. */
 const COMMITS_AT_ONCE = 32;
 
+/** A use so soon after the one that is written is not: each read would be a write (reliability.md, R33). */
+export const USE_STEP_MS = 60_000;
+
 interface Use {
   readonly at: number;
   readonly bytes?: number;
+  /** Where it was used last. */
+  readonly repository?: string;
 }
+
+/**
+ * All that an image is made of, by its manifest, as far as it is held: whoever asks for the manifest is about to ask for the
+ * rest, and a layer that every image shares must not look unused because clients have it already. The manifest itself may be
+ * among it; of what is no manifest, nothing else.
+ */
+export type ImageOf = (repository: string, digest: Digest) => Promise<Iterable<Digest>>;
 
 type Uses = Pick<Records, 'used' | 'lastUse' | 'pulls' | 'tagPulls'> & {
   /** Writes what waits; never rejects: what could not be written waits on, and is reported. */
@@ -30,10 +42,12 @@ export interface UsesOptions {
   readonly clock: Clock;
   readonly batchIntervalMs: number;
   readonly report: ReportMetadata;
+  /** Default: a use is of what was asked for alone. */
+  readonly imageOf: ImageOf | undefined;
 }
 
 /** Last uses and pull counts, collected in memory and written in batches: else each read would be a write. */
-export function createUses(table: Table, { clock, batchIntervalMs, report }: UsesOptions): Uses {
+export function createUses(table: Table, { clock, batchIntervalMs, report, imageOf }: UsesOptions): Uses {
   const { store } = table;
   let uses = new Map<Digest, Use>();
   let pulls = new Map<string, Map<string, PullCount>>();
@@ -56,7 +70,22 @@ export function createUses(table: Table, { clock, batchIntervalMs, report }: Use
 
   async function writeUse(digest: Digest, use: Use): Promise<void> {
     const before = await table.get(digestSlot(digest), USE_KEY, useForm);
-    await store.commit(digestSlot(digest), [{ key: USE_KEY, value: useForm.encode(later(before, use)) }]);
+    if (isWritten(before, use)) return;
+    const { at, bytes } = later(before, use);
+    const value = useForm.encode(bytes === undefined ? { at } : { at, bytes });
+    await store.commit(digestSlot(digest), [{ key: USE_KEY, value }]);
+  }
+
+  /** Of everything that the images need whose manifests were used. What cannot be read now is noted with the next use. */
+  async function spread(noted: ReadonlyMap<Digest, Use>): Promise<Map<Digest, Use>> {
+    const all = new Map(noted);
+    if (imageOf === undefined) return all;
+    for (const [digest, { at, repository }] of noted) {
+      if (repository === undefined) continue;
+      const image = await imageOf(repository, digest).catch(() => []);
+      for (const part of image) if (part !== digest) all.set(part, later(all.get(part), { at }));
+    }
+    return all;
   }
 
   /** Conditional, since other processes count the same tags. */
@@ -78,6 +107,7 @@ export function createUses(table: Table, { clock, batchIntervalMs, report }: Use
   async function writeAll(): Promise<void> {
     const [usesNow, pullsNow, lostNow] = [uses, pulls, lost];
     [uses, pulls, lost] = [new Map(), new Map(), 0];
+    const usesAll = await spread(usesNow);
     let failure: { kept: number; error: unknown } | undefined;
     const keep = (error: unknown, again: () => void): void => {
       failure = { kept: (failure?.kept ?? 0) + 1, error };
@@ -85,7 +115,7 @@ export function createUses(table: Table, { clock, batchIntervalMs, report }: Use
     };
     const works = [
       ...Array.from(
-        usesNow,
+        usesAll,
         ([digest, use]) =>
           () =>
             writeUse(digest, use).catch((error: unknown) => keep(error, () => noteUse(digest, use))),
@@ -123,11 +153,15 @@ export function createUses(table: Table, { clock, batchIntervalMs, report }: Use
   return {
     used(repository, { tag, digest, bytes }) {
       const at = clock.now();
-      noteUse(digest, bytes ? { at, bytes: at } : { at });
+      noteUse(digest, bytes ? { at, bytes: at, repository } : { at, repository });
       if (tag !== undefined) notePulls(repository, tag, { pulls: 1, last: at });
       arm();
     },
-    lastUse: (digest) => andThen(table.get(digestSlot(digest), USE_KEY, useForm), (use) => use?.at),
+    lastUse: (digest) =>
+      andThen(table.get(digestSlot(digest), USE_KEY, useForm), (use) => {
+        const waiting = uses.get(digest);
+        return waiting === undefined ? use?.at : later(use, waiting).at;
+      }),
     tagPulls: (repository, tag) => table.get(repositorySlot(repository), pullsKey(tag), pullsForm),
     pulls: (repository) => table.get(repositorySlot(repository), ALL_PULLS_KEY, pullsForm),
     write,
@@ -140,7 +174,18 @@ export function createUses(table: Table, { clock, batchIntervalMs, report }: Use
 
 function later(before: Use | undefined, use: Use): Use {
   const bytes = Math.max(before?.bytes ?? -Infinity, use.bytes ?? -Infinity);
-  return { at: Math.max(before?.at ?? -Infinity, use.at), ...(Number.isFinite(bytes) ? { bytes } : {}) };
+  const repository = use.repository ?? before?.repository;
+  return {
+    at: Math.max(before?.at ?? -Infinity, use.at),
+    ...(Number.isFinite(bytes) ? { bytes } : {}),
+    ...(repository === undefined ? {} : { repository }),
+  };
+}
+
+/** Close enough to what stands there. A record of the future, from before a clock was set right, is none. */
+function isWritten(before: Use | undefined, use: Use): boolean {
+  if (before === undefined || before.at > use.at) return false;
+  return use.at - before.at < USE_STEP_MS && (use.bytes === undefined || before.bytes !== undefined);
 }
 
 function sum(a: PullCount | undefined, b: PullCount): PullCount {

@@ -8,6 +8,7 @@ import { withLayout } from './layout.ts';
 import type { Inventory } from './inventory.ts';
 import type { MaybePromise, MetadataStore } from './metadata-store.ts';
 import { createBlobs } from './records-blobs.ts';
+import { createBookmarks, type Bookmarks } from './records-bookmarks.ts';
 import { createCatalogue } from './records-catalogue.ts';
 import { createCollect } from './records-collect.ts';
 import { createDeletions } from './records-deletions.ts';
@@ -24,7 +25,7 @@ import { createOwned } from './records-owned.ts';
 import { createQuota } from './records-quota.ts';
 import { createTags } from './records-tags.ts';
 import { createUploads } from './records-uploads.ts';
-import { createUses } from './records-uses.ts';
+import { createUses, type ImageOf } from './records-uses.ts';
 import { createTable } from './table.ts';
 
 export { HOSTED } from './hosted.ts';
@@ -110,6 +111,8 @@ export interface Records extends HostedRecords, Evictions {
   /** Notes a use, in memory; written in batches (every 10 s and at close). A tag's use counts a pull of it. */
   used(repository: string, use: { tag?: string; digest: Digest; bytes: boolean }): void;
   lastUse(digest: Digest): MaybePromise<number | undefined>;
+  /** Writes the noted uses now. Never rejects: what could not be written waits on. */
+  writeUses(): Promise<void>;
   pulls(repository: string): MaybePromise<PullCount | undefined>;
   /** Of one tag; what was pulled within the last batch may be missing. */
   tagPulls(repository: string, tag: string): MaybePromise<PullCount | undefined>;
@@ -123,6 +126,8 @@ export interface Records extends HostedRecords, Evictions {
 
   /** The right to do a task that one process does at a time, by the task's name; as the leases of digests. */
   readonly tasks: LeasesOf<string>;
+
+  readonly bookmarks: Bookmarks;
 
   /** What routes hold and may hold. */
   readonly quota: QuotaRecords;
@@ -141,6 +146,7 @@ export interface Records extends HostedRecords, Evictions {
   close(): Promise<void>;
 }
 
+export type { Bookmark, Bookmarks } from './records-bookmarks.ts';
 export type { Outbox, OutboxEntry, Waiting } from './records-outbox.ts';
 
 export interface TagRecord {
@@ -189,7 +195,8 @@ export interface BlobRecord {
   readonly size: number;
   /** Obtained without credentials, on a route that anyone may pull. */
   readonly public: boolean;
-  readonly state: 'held' | 'deleting';
+  /** On its way out: by a collection, or by an eviction. */
+  readonly state: 'held' | 'deleting' | 'evicting';
   readonly at: number;
 }
 
@@ -236,6 +243,8 @@ export interface RecordsOptions {
   /** How long uses are collected before they are written, ms. Default 10 s. */
   readonly batchIntervalMs?: number;
   readonly report?: ReportMetadata;
+  /** What a use of a manifest is a use of; see {@link import('./records-uses.ts').UsesOptions}. */
+  readonly imageOf?: ImageOf;
 }
 
 /**
@@ -244,14 +253,14 @@ export interface RecordsOptions {
  * `ping` tells before the first pull does. What does not decode counts as absent and is reported.
  */
 export function createRecords(store: MetadataStore, options: RecordsOptions): Records {
-  const { clock, batchIntervalMs = 10_000, report = () => undefined } = options;
+  const { clock, batchIntervalMs = 10_000, report = () => undefined, imageOf } = options;
   const checked = withLayout(store);
   const table = createTable(checked, report);
   const catalogue = createCatalogue(table);
   const holders = createHolders(table, clock);
   const links = createLinks(table, catalogue, holders);
   const owned = createOwned(table);
-  const { write: _, stop, ...uses } = createUses(table, { clock, batchIntervalMs, report });
+  const { write, stop, ...uses } = createUses(table, { clock, batchIntervalMs, report, imageOf });
   return {
     ...createTags(table, catalogue),
     ...links,
@@ -265,11 +274,13 @@ export function createRecords(store: MetadataStore, options: RecordsOptions): Re
     ...createLeases(table, clock),
     ...createListings(table),
     tasks: createLeasesOf<string>(table, clock, taskSlot),
+    bookmarks: createBookmarks(table),
     quota: createQuota(table),
     inventory: createInventory(table),
     official: createOfficial(table),
     outbox: createOutbox(table, clock),
     ...uses,
+    writeUses: write,
     repositories: catalogue.repositories,
     flushed: () => checked.flushed(),
     ping: () => checked.ping(),

@@ -50,7 +50,7 @@ export function reportPull(log: Log, metrics: Metrics, labels: Labels, states: S
         });
       case 'bypass':
         metrics.count('entrepot_bypass_total', { reason: event.reason });
-        return trouble.met(event.reason, event.error);
+        return event.reason === 'room' ? undefined : trouble.met(event.reason, event.error);
       case 'push-failed':
       case 'degraded':
         return trouble.met(event.reason, event.error);

@@ -32,6 +32,7 @@ export type PullEvent =
 
 export type FillOutcome = 'done' | 'failed' | 'bypass' | 'parked';
 
-export type BypassReason = 'storage' | 'metadata';
+/** `room`: nothing is in trouble, but the cache has no room for this one. */
+export type BypassReason = 'storage' | 'metadata' | 'room';
 
 export type ReportPull = (event: PullEvent) => void;

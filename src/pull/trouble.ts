@@ -1,8 +1,13 @@
+import { NoRoom } from '../blobs/blob-store.ts';
 import { RegistryError } from '../oci/errors.ts';
 import type { BypassReason, ReportPull } from './events.ts';
 
-/** Which part could not be asked: a disk's errors carry Node's `code` (`ENOSPC`, `EIO` …), those of the records none. */
+/**
+ * Which part could not be asked: a disk's errors carry Node's `code` (`ENOSPC`, `EIO` …), those of the records none. `room`:
+ * nothing is in trouble, there was no room for this one.
+ */
 export function troubleOf(error: unknown): BypassReason {
+  if (error instanceof NoRoom) return 'room';
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? 'storage' : 'metadata';
 }
 

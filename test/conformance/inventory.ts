@@ -111,7 +111,7 @@ export function inventoryConformance(name: string, make: () => Promise<StoreUnde
 
     test('bytes go, links stay, and it can be had again', async () => {
       expect(await records.beginEviction(X)).toBe(true);
-      expect((await records.blob(X))?.state).toBe('deleting');
+      expect((await records.blob(X))?.state).toBe('evicting');
       expect(await records.putBlob(X, { size: 3, public: true, state: 'held', at: 2 })).toBe(false);
       expect(await records.endEviction(X)).toBe(true);
       expect(await records.blob(X)).toBeUndefined();

@@ -201,8 +201,9 @@ export class Fill {
 
   /** The disk failed: its readers go on by themselves, and what it holds of the blob makes room. */
   async #failed(error: unknown): Promise<'bypass'> {
-    this.diskFailed = true;
-    this.#deps.report({ kind: 'bypass', reason: troubleOf(error), error });
+    const reason = troubleOf(error);
+    this.diskFailed = reason !== 'room';
+    this.#deps.report({ kind: 'bypass', reason, error });
     if (this.#growing.phase === 'running') this.#growing.fail(error);
     this.#settle({ kind: 'bypass' });
     await this.#growing.part?.discard().catch(() => undefined); // A leftover is swept later.

@@ -154,6 +154,23 @@ describe('collection', () => {
     },
   );
 
+  test.each([
+    ['links', image.top.digest],
+    ['links', image.layers[0]!.digest],
+    ['tags', '1'],
+  ])('keeps all of a repository where a record of its %s cannot be read, and says so', async (collection, id) => {
+    await pushImage(at, HOLDER, ['1'], image);
+    await pushBlob(at, HOLDER, loose);
+    await at.metadata.commit(`repository/${HOLDER}`, [{ key: [collection, id], value: Buffer.from('{"of":"tomorrow"}') }]);
+    at.clock.jump(2 * GRACE_MS);
+    for (const dryRun of [true, false]) {
+      const steps = await at.collect({ dryRun, deleteUntagged: true });
+      expect(steps[0]).toEqual({ kind: 'unreadable', repository: HOLDER, digest: id });
+      expect(steps.at(-1)).toMatchObject({ unreadable: 1, tags: 0, manifests: 0, links: 0, blobs: 0 });
+    }
+    for (const digest of [...all(image), loose.digest]) expect(await heldBytes(at.blobs, digest)).toBeDefined();
+  });
+
   test('ends what a crash left in the middle, and what was held but never published', async () => {
     await pushBlob(at, HOLDER, loose);
     await at.records.dropLink(HOLDER, loose.digest);

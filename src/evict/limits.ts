@@ -1,0 +1,70 @@
+import type { CacheUsage } from '../metadata/records.ts';
+import type { DiskSpace } from '../system/disk.ts';
+
+/** How large the cache may be. Shares are fractions of 1. */
+export interface CacheLimits {
+  /** Of cached blobs, partial fills and quarantine; undefined: as much as the disk allows. */
+  readonly maxBytes: number | undefined;
+  /**
+   * Above `high` the oldest goes until `low` is reached. Shares of `maxBytes`; where there is none, of what is used on the
+   * disk, by whomever: the defaults stay below the point where a Kubernetes node declares disk pressure (85 %).
+   */
+  readonly watermarks: { readonly high: number; readonly low: number };
+  /** Share of the disk, and of its inodes, that stays free whatever the rest says. */
+  readonly keepFree: number;
+}
+
+/** What stands against the limits. */
+export interface Stock {
+  readonly usage: CacheUsage;
+  /** What was moved away as damaged. */
+  readonly quarantined: number;
+  readonly space: DiskSpace;
+  /** Of `usage.reserved`, bytes that are still to be written. */
+  readonly unwritten: number;
+}
+
+/** How much has to go: bytes of entries, and files (where inodes are what is short). */
+export interface Excess {
+  readonly bytes: number;
+  readonly files: number;
+}
+
+/** What counts against `maxBytes`. */
+export function countedBytes({ usage, quarantined }: Pick<Stock, 'usage' | 'quarantined'>): number {
+  return usage.bytes + usage.reserved + quarantined;
+}
+
+/** What has to go now so that all limits hold again; `wanted`: bytes that are about to be set aside. */
+export function excessOf(limits: CacheLimits, stock: Stock, wanted = 0): Excess {
+  const { space } = stock;
+  const bytes = Math.max(overWatermark(limits, stock, wanted), keptFree(limits, stock) + wanted - freeAfterAll(stock), 0);
+  const files = Math.max(0, Math.ceil(space.totalInodes * limits.keepFree) - space.freeInodes);
+  return { bytes: Math.ceil(bytes), files: space.totalInodes === 0 ? 0 : files };
+}
+
+/** Whether so many more bytes may be written to the disk. */
+export function fitsDisk(limits: CacheLimits, stock: Stock, wanted: number): boolean {
+  const { totalInodes, freeInodes } = stock.space;
+  const hasInodes = totalInodes === 0 || freeInodes > totalInodes * limits.keepFree;
+  return hasInodes && freeAfterAll(stock) - wanted >= keptFree(limits, stock);
+}
+
+function overWatermark({ maxBytes, watermarks: { high, low } }: CacheLimits, stock: Stock, wanted: number): number {
+  if (maxBytes !== undefined) {
+    const counted = countedBytes(stock);
+    return counted + wanted > maxBytes * high ? counted + wanted - maxBytes * low : 0;
+  }
+  const total = stock.space.totalBytes;
+  const used = total - freeAfterAll(stock) + wanted;
+  return used > total * high ? used - total * low : 0;
+}
+
+function keptFree({ keepFree }: CacheLimits, { space }: Stock): number {
+  return space.totalBytes * keepFree;
+}
+
+/** When everything that was promised room has been written. */
+function freeAfterAll({ space, unwritten }: Stock): number {
+  return space.freeBytes - unwritten;
+}

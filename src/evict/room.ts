@@ -1,0 +1,121 @@
+import { NoRoom, type BlobStore, type PartId } from '../blobs/blob-store.ts';
+import type { Records } from '../metadata/records.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Clock } from '../system/clock.ts';
+import { countedBytes, excessOf, fitsDisk, type CacheLimits, type Excess, type Stock } from './limits.ts';
+
+/** How often making room is tried for one part before it has to do without. */
+const TRIES = 3;
+/** How long what was moved away as damaged counts as it was last looked at. */
+const QUARANTINE_LOOK_MS = 10_000;
+
+export interface RoomDeps {
+  readonly clock: Clock;
+  readonly blobs: Pick<BlobStore, 'space' | 'quarantined'>;
+  readonly records: Pick<Records, 'inventory'>;
+  /** Asked each time, so that a reload takes effect at once. */
+  readonly limits: () => CacheLimits;
+}
+
+/**
+ * Who may write how much: every part of the cache asks here before its first byte, so that the limits hold however many fills
+ * run at once (reliability.md, S24; the idea of reserving is bazel-remote's).
+ */
+export class Room {
+  readonly #deps: RoomDeps;
+  /** By part: what was set aside and is not written yet. */
+  readonly #unwritten = new Map<PartId, number>();
+  #quarantined = { bytes: 0, until: -Infinity };
+  #makeRoom: (wanted: number) => Promise<Excess> = () => Promise.resolve({ bytes: 0, files: 0 });
+
+  constructor(deps: RoomDeps) {
+    this.#deps = deps;
+  }
+
+  /** Who evicts: begins at once, and resolves, with what it could not do, when it has ended. */
+  set onWanted(makeRoom: (wanted: number) => Promise<Excess>) {
+    this.#makeRoom = makeRoom;
+  }
+
+  /** What has to go, now or so that `wanted` bytes fit. */
+  async excess(wanted = 0): Promise<Excess> {
+    return excessOf(this.#deps.limits(), await this.stock(), wanted);
+  }
+
+  async stock(): Promise<Stock> {
+    const { blobs, records } = this.#deps;
+    const [usage, space, quarantined] = await Promise.all([records.inventory.usage(), blobs.space(), this.#inQuarantine()]);
+    return { usage, space, quarantined, unwritten: sum(this.#unwritten.values()) };
+  }
+
+  /**
+   * Sets aside `bytes` in all for a part of which `before` are set aside. Waits while others go for it. Rejects with
+   * {@link NoRoom} where that does not help; with the store's error where that cannot be asked.
+   */
+  async setAside(part: PartId, before: number, bytes: number): Promise<void> {
+    const wanted = bytes - before;
+    for (let tries = 0; ; tries += 1) {
+      const { maxBytes } = this.#deps.limits();
+      if (maxBytes !== undefined && bytes > maxBytes) throw new NoRoom(`${bytes} bytes are more than the whole cache may have`);
+      if (await this.#trySetAside(part, bytes, wanted)) {
+        this.#unwritten.set(part, (this.#unwritten.get(part) ?? 0) + wanted);
+        return;
+      }
+      if (tries === TRIES) throw new NoRoom(`there is no room for ${wanted} bytes: what is here is in use, pinned or hosted`);
+      await this.#makeRoom(wanted);
+    }
+  }
+
+  /** So many of the part's bytes have been written since it was last told. */
+  written(part: PartId, bytes: number): void {
+    const left = this.#unwritten.get(part);
+    if (left !== undefined) this.#unwritten.set(part, Math.max(0, left - bytes));
+  }
+
+  /** Leaves a part that is not written on with what it has, 0 for one that is gone. */
+  async settle(part: PartId, bytes: number): Promise<void> {
+    this.#unwritten.delete(part);
+    await this.#deps.records.inventory.reserve(part, bytes);
+  }
+
+  /** Enters what is about to be published, in the place of what was set aside for it. */
+  async enter(digest: Digest, size: number, part: PartId): Promise<void> {
+    await this.#deps.records.inventory.enter(digest, { size, position: this.#deps.clock.now() }, part);
+    this.#unwritten.delete(part);
+  }
+
+  async leave(digest: Digest): Promise<void> {
+    await this.#deps.records.inventory.leave([digest]);
+  }
+
+  /** Something was moved away as damaged, or removed from there. */
+  quarantineChanged(): void {
+    this.#quarantined.until = -Infinity;
+  }
+
+  async #trySetAside(part: PartId, bytes: number, wanted: number): Promise<boolean> {
+    const limits = this.#deps.limits();
+    const stock = await this.stock();
+    if (!fitsDisk(limits, stock, wanted)) return false;
+    const limit = limits.maxBytes === undefined ? undefined : limits.maxBytes - stock.quarantined;
+    if (!(await this.#deps.records.inventory.reserve(part, bytes, limit))) return false;
+    // Above the high watermark somebody begins to make room, before anybody has to wait for it.
+    if (excessOf(limits, stock, wanted).bytes > 0 && countedBytes(stock) > 0) void this.#makeRoom(0);
+    return true;
+  }
+
+  async #inQuarantine(): Promise<number> {
+    const { clock, blobs } = this.#deps;
+    if (clock.monotonic() >= this.#quarantined.until) {
+      const found = await blobs.quarantined();
+      this.#quarantined = { bytes: sum(found.map(({ size }) => size)), until: clock.monotonic() + QUARANTINE_LOOK_MS };
+    }
+    return this.#quarantined.bytes;
+  }
+}
+
+function sum(numbers: Iterable<number>): number {
+  let total = 0;
+  for (const number of numbers) total += number;
+  return total;
+}

@@ -1,0 +1,137 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { NoRoom } from '../../../src/blobs/blob-store.ts';
+import { randomBlob, type Blob } from '../../fakes/images.ts';
+import { createCacheHouse, type CacheHouse, type CacheHouseOptions } from './cache-house.ts';
+
+const HOUR = 3600_000;
+const WATERMARKS = { high: 0.95, low: 0.85 };
+
+let house: CacheHouse;
+afterEach(() => house.close());
+
+async function open(options: CacheHouseOptions = {}): Promise<CacheHouse> {
+  house = await createCacheHouse({ limits: { maxBytes: 1000, watermarks: WATERMARKS }, ...options });
+  return house;
+}
+
+const blob = (size: number, seed: number): Blob => randomBlob(size, seed);
+const counted = async (): Promise<number> => {
+  const { bytes, reserved } = await house.records.inventory.usage();
+  return bytes + reserved;
+};
+
+describe('room', () => {
+  test('is made before it is needed: the limit holds at every commit, however many are kept at once', async () => {
+    await open();
+    const seen: number[] = [];
+    house.metadata.beforeCommit(async () => void seen.push(await counted()));
+    for (let round = 0; round < 6; round += 1) {
+      await Promise.all(Array.from({ length: 8 }, (_, at) => house.cache(blob(90, round * 8 + at + 1))));
+      expect(await house.onDisk()).toBeLessThanOrEqual(1000);
+      house.clock.jump(HOUR);
+    }
+    await house.evictor.makeRoom(0);
+    expect(Math.max(...seen)).toBeLessThanOrEqual(1000);
+    expect(await counted()).toBe(await house.onDisk());
+    expect(await counted()).toBeGreaterThan(500);
+  });
+
+  test('what is larger than the whole cache has none, and drives nothing out', async () => {
+    await open();
+    await house.cache(blob(500, 1));
+    house.clock.jump(HOUR);
+    await expect(house.cache(blob(1001, 2))).rejects.toThrow(NoRoom);
+    expect(await house.held(blob(500, 1))).toBe(true);
+    expect(await counted()).toBe(500);
+  });
+
+  test('where everything is in use there is none, and it comes back by itself', async () => {
+    await open();
+    await Promise.all(Array.from({ length: 9 }, (_, at) => house.cache(blob(100, at + 1))));
+    await expect(house.cache(blob(200, 20))).rejects.toThrow(NoRoom);
+    expect(house.events.map(({ kind }) => kind)).toEqual(['evict-stuck']);
+    expect(await counted()).toBe(900);
+    house.clock.jump(HOUR);
+    await house.cache(blob(200, 20));
+    expect(await house.held(blob(200, 20))).toBe(true);
+  });
+
+  test('the disk keeps its share free, whoever filled it', async () => {
+    await open({ totalBytes: 10_000, limits: { maxBytes: undefined, keepFree: 0.1, watermarks: { high: 1, low: 1 } } });
+    await house.cache(blob(500, 1));
+    house.clock.jump(HOUR);
+    const other = await house.disk.open('/others', 'create');
+    await other?.write(new Uint8Array(8500), 0);
+    await other?.close();
+    await house.cache(blob(400, 2));
+    expect(await house.held(blob(500, 1))).toBe(false);
+    expect(await house.held(blob(400, 2))).toBe(true);
+    await expect(house.cache(blob(800, 3))).rejects.toThrow(NoRoom);
+  });
+
+  test('a part of unknown size asks as it grows, and is refused before its bytes are written', async () => {
+    await open({ limits: { maxBytes: 3 * 1024 * 1024, watermarks: WATERMARKS } });
+    const part = await house.blobs.part('a'.repeat(32), false);
+    await part.write(new Uint8Array(1024 * 1024), 0);
+    expect(await counted()).toBe(2 * 1024 * 1024);
+    await expect(part.write(new Uint8Array(4 * 1024 * 1024), 1024 * 1024)).rejects.toThrow(NoRoom);
+    expect(await house.onDisk()).toBe(1024 * 1024);
+    await part.discard();
+    part.release();
+    expect(await counted()).toBe(0);
+  });
+
+  test('what a parked part holds stays counted, no more and no less, and goes with it', async () => {
+    await open({ limits: { maxBytes: 10_000, watermarks: WATERMARKS } });
+    const id = 'b'.repeat(32);
+    const part = await house.blobs.part(id, false, 5000);
+    await part.write(new Uint8Array(700), 0);
+    expect(await counted()).toBe(5000);
+    part.release();
+    await expect.poll(counted).toBe(700);
+    const again = await house.blobs.part(id, true, 5000);
+    await again.write(new Uint8Array(300), 700);
+    expect(await counted()).toBe(5000);
+    again.release();
+    await expect.poll(counted).toBe(1000);
+    expect(await house.blobs.removePart(id)).toBe(true);
+    expect(await counted()).toBe(0);
+  });
+
+  test('who only reads the part of another changes nothing of its room', async () => {
+    await open({ limits: { maxBytes: 10_000, watermarks: WATERMARKS } });
+    const id = 'c'.repeat(32);
+    const part = await house.blobs.part(id, false, 5000);
+    await part.write(new Uint8Array(700), 0);
+    const other = await createCacheHouse({ disk: house.disk, metadata: house.metadata, clock: house.clock });
+    const reading = await other.blobs.part(id, true, 5000);
+    await reading.read(new Uint8Array(10), 0);
+    reading.release();
+    expect(await counted()).toBe(5000);
+    await part.discard();
+    part.release();
+  });
+
+  test('[promise 5] where the metadata cannot be asked bytes are written all the same', async () => {
+    await open();
+    house.metadata.setDown(true);
+    const part = await house.blobs.part('d'.repeat(32), false, 100);
+    await part.write(new Uint8Array(100), 0);
+    await part.publish(blob(100, 1).digest);
+    part.release();
+    house.metadata.setDown(false);
+    expect(await house.held(blob(100, 1))).toBe(true);
+  });
+
+  test('what was moved away as damaged counts until it is gone', async () => {
+    await open();
+    await house.cache(blob(400, 1));
+    const { version } = (await house.files.look(blob(400, 1).digest)) ?? { version: '' };
+    await house.files.quarantine(blob(400, 1).digest, version, house.clock.now());
+    expect(await house.records.inventory.usage()).toEqual({ bytes: 0, blobs: 0, reserved: 0 });
+    expect((await house.room.stock()).quarantined).toBe(400);
+    await expect(house.cache(blob(700, 2))).rejects.toThrow(NoRoom);
+    for (const { name } of await house.files.quarantined()) await house.files.removeQuarantined(name);
+    await house.cache(blob(700, 2));
+  });
+});
