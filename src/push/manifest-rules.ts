@@ -3,10 +3,12 @@ import { RegistryError } from '../oci/errors.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import { firstUnfit } from '../system/match-within.ts';
 
-/** The official registry's `validation`. */
+/** The official registry's `validation`, and `blobs`. */
 export interface ManifestRules {
   /** Which images that an index lists must be in its repository. */
   readonly children: 'all' | 'none' | readonly { readonly os: string; readonly architecture: string }[];
+  /** Which blobs that an image names must be in its repository. */
+  readonly blobs: 'all' | 'none';
   /** URLs that layers may name: each matches one of `allow`, where there are any, and none of `deny`. `undefined`: any. */
   readonly urls: { readonly allow: readonly RegExp[]; readonly deny: readonly RegExp[] } | undefined;
 }
@@ -16,12 +18,18 @@ const MATCH_MS_MAX = 50;
 
 /** Layers that name addresses of their own are fetched from there, and need not be here (reliability.md, S04). */
 export function needsOf({ children, blobs }: Manifest, rules: ManifestRules): readonly Descriptor[] {
-  return [...children.filter((child) => mustBeHere(child, rules)), ...blobs.filter(({ foreign }) => !foreign)];
+  return [
+    ...children.filter((child) => mustBeHere(child, rules)),
+    ...blobs.filter(({ foreign }) => !foreign && rules.blobs === 'all'),
+  ];
 }
 
-/** Of an index: what need not be here, but stays if it is. */
-export function wantsOf({ children }: Manifest, rules: ManifestRules): readonly Descriptor[] {
-  return children.filter((child) => !mustBeHere(child, rules));
+/** What need not be here, but stays if it is. */
+export function wantsOf({ children, blobs }: Manifest, rules: ManifestRules): readonly Descriptor[] {
+  return [
+    ...children.filter((child) => !mustBeHere(child, rules)),
+    ...blobs.filter(({ foreign }) => !foreign && rules.blobs === 'none'),
+  ];
 }
 
 function mustBeHere({ platform }: Descriptor, { children }: ManifestRules): boolean {

@@ -15,10 +15,10 @@ const platform = z.strictObject({
   architecture: text().describe('Such as amd64.'),
 });
 
-/** As the official registry's, 3.x. */
+/** As the official registry's, 3.x; `images` is not of there, and not what `disabled` is about. */
 export const validation = z.strictObject({
   enabled: flag().prefault('false').describe('The old spelling: with it the checks are made whatever `disabled` says.'),
-  disabled: flag().prefault('false').describe('Makes none of the checks of this section.'),
+  disabled: flag().prefault('false').describe('Makes none of the checks of URLs and of indexes.'),
   manifests: z
     .strictObject({
       urls: z
@@ -39,6 +39,15 @@ export const validation = z.strictObject({
               'Which images that a pushed index lists must be in its repository: `list` asks for those of `platformlist`.',
             ),
           platformlist: z.array(platform).prefault([]).describe('Platforms whose images must be there; none asks for all.'),
+        })
+        .prefault({}),
+      images: z
+        .strictObject({
+          blobs: word('all', 'none')
+            .prefault('all')
+            .describe(
+              'Which blobs that a pushed image names must be in its repository. Not of the official registry, which asks for all.',
+            ),
         })
         .prefault({}),
     })

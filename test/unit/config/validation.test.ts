@@ -18,7 +18,12 @@ test.each([
   [validation('{ disabled: true }'), 'none'],
   [validation('{ enabled: true, disabled: true }'), 'all'],
 ])('%s asks for these images of an index', async (written, children) => {
-  expect((await load(written)).validation).toEqual({ children, urls: undefined });
+  expect((await load(written)).validation).toEqual({ children, blobs: 'all', urls: undefined });
+});
+
+test('the blobs of an image must be there unless it says none', async () => {
+  const written = '{ disabled: true, manifests: { images: { blobs: none } } }';
+  expect((await load(validation(written))).validation).toEqual({ children: 'none', blobs: 'none', urls: undefined });
 });
 
 test('URLs are matched by expressions, unless the checks are disabled', async () => {
@@ -33,6 +38,7 @@ test.each([
   [urls('{ deny: ["(?i)a"] }'), 'validation.manifests.urls.deny[0]: expected a regular expression'],
   [indexes('{ platforms: some }'), 'validation.manifests.indexes.platforms: expected one of all, none, list'],
   [indexes('{ platforms: list, platformlist: [{ os: linux }] }'), 'platformlist[0].architecture: is missing'],
+  [validation('{ manifests: { images: { blobs: list } } }'), 'validation.manifests.images.blobs: expected one of all, none'],
   [validation('{ manifest: {} }'), 'did you mean "manifests"?'],
   ['storage: { maintenance: { readonly: { enable: true } } }', 'did you mean "enabled"?'],
 ])('%s is refused', async (written, message) => {

@@ -25,7 +25,9 @@ async function pushIndex(
 }
 
 const MISSING = '400 MANIFEST_BLOB_UNKNOWN';
-const rules = (children: ManifestRules['children']) => ({ rules: () => ({ children, urls: undefined }) });
+const rules = (children: ManifestRules['children']) => ({
+  rules: (): ManifestRules => ({ children, blobs: 'all', urls: undefined }),
+});
 
 describe('validation.manifests.indexes', () => {
   test.each([
@@ -51,10 +53,34 @@ describe('validation.manifests.indexes', () => {
     expect(await house.records.link(HOLDER, index.manifests[1]!.digest)).toBeUndefined();
   });
 
-  test('the blobs of an image must be there in any case', async () => {
+  test('the blobs of an image must be there all the same', async () => {
     const house = await createHouse(rules('none'));
     const { top } = buildImage();
     expect(await house.refusal('PUT', `${APP}/manifests/1`, top.bytes, { contentType: top.mediaType })).toBe(MISSING);
+  });
+});
+
+describe('validation.manifests.images', () => {
+  const { top, config, layers } = buildImage();
+  const sparse = { rules: (): ManifestRules => ({ children: 'all', blobs: 'none', urls: undefined }) };
+
+  test('none: an image comes without its blobs, which are no more readable for being named', async () => {
+    const house = await createHouse(sparse);
+    for (const { digest, bytes } of layers) await house.ask('POST', `/v2/other/blobs/uploads/?digest=${digest}`, bytes);
+    expect((await house.ask('PUT', `${APP}/manifests/1`, top.bytes, { contentType: top.mediaType })).status).toBe(201);
+    for (const { digest } of [config, ...layers]) expect(await house.records.link(HOLDER, digest)).toBeUndefined();
+  });
+
+  test('none: what is there is renewed, so that no collection takes it from the image', async () => {
+    const house = await createHouse(sparse);
+    await house.ask('POST', `${APP}/blobs/uploads/?digest=${config.digest}`, config.bytes);
+    await house.clock.advance(7_200_000);
+    await house.ask('PUT', `${APP}/manifests/1`, top.bytes, { contentType: top.mediaType });
+    expect((await house.records.link(HOLDER, config.digest))?.at).toBe(house.clock.now());
+  });
+
+  test('none says nothing of the images of an index', async () => {
+    expect(await pushIndex(await createHouse(sparse), index, [])).toBe(MISSING);
   });
 });
 
@@ -62,7 +88,7 @@ describe('validation.manifests.urls', () => {
   const example = /^https?:\/\/([^/]+\.)*example\.com\//;
 
   async function push(urls: readonly unknown[], allow: readonly RegExp[], deny: readonly RegExp[] = []): Promise<string> {
-    const house = await createHouse({ rules: () => ({ children: 'all', urls: { allow, deny } }) });
+    const house = await createHouse({ rules: () => ({ children: 'all', blobs: 'all', urls: { allow, deny } }) });
     const config = blobOf(Buffer.from('{}'));
     await house.ask('POST', `${APP}/blobs/uploads/?digest=${config.digest}`, config.bytes);
     const layer = { mediaType: 'a/b', digest: blobOf(Buffer.from('x')).digest, size: 1, urls };
