@@ -15,7 +15,7 @@ kept="${XDG_CACHE_HOME:-$HOME/.cache}/entrepot-test"
 # Prints why nothing can be compiled; nothing where it can.
 why_not_go() {
   local version
-  version=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || { echo "Go is not installed (1.24 or later)" && return; }
+  version=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || { echo "Go 1.24 or later is not installed" && return; }
   printf '%s\n' go1.24 "$version" | sort -V -C || echo "$version is older than Go 1.24"
 }
 
