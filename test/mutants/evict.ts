@@ -158,4 +158,20 @@ export const mutants: readonly Mutant[] = [
     replace: 'lines.findLast(({ matches })',
     test: [RETENTION],
   },
+  {
+    name: 'the curve of what another size would have hit takes a sample for the whole',
+    guards: ['decision 12'],
+    file: 'src/evict/reuse.ts',
+    find: 'this.#recency.after(before.at) / this.#rate;',
+    replace: 'this.#recency.after(before.at);',
+    test: ['test/unit/evict/reuse.test.ts'],
+  },
+  {
+    name: 'the sample of uses grows with what is used',
+    guards: ['promise 7'],
+    file: 'src/evict/reuse.ts',
+    find: '    if (this.#followed.size > this.#followedMax) this.#shrink();\n',
+    replace: '',
+    test: ['test/unit/evict/reuse.test.ts'],
+  },
 ];
