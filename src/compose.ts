@@ -116,6 +116,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       ...adminOptions({
         system,
         storage: served.storage,
+        taken: storage,
         pulling,
         collecting,
         recent,
@@ -267,6 +268,7 @@ export const openStore: OpenStore = async (config) => {
     ...adminOptions({
       system,
       storage: served.storage,
+      taken: storage,
       pulling,
       collecting,
       recent,

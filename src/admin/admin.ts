@@ -5,6 +5,7 @@ import type { Clock } from '../system/clock.ts';
 import type { UpstreamStatus } from '../upstream/upstream.ts';
 import { AdminError } from './admin-error.ts';
 import type { Collect } from './collect.ts';
+import type { Import } from './import.ts';
 import { explain, type Explanation } from './explain.ts';
 import type { RefreshResult, Resolve, RouteOf } from './image.ts';
 import { listHeld, type ListedTag } from './ls.ts';
@@ -25,6 +26,8 @@ export interface Admin {
   disown(repository: string): Promise<Disowned>;
   /** Removes what was pushed and nothing needs. Throws RegistryError where another collects. */
   collect: Collect;
+  /** Takes over an official registry's data. */
+  import: Import;
   /** One readable line a request from now on, until the signal. */
   tail(signal: AbortSignal): AsyncIterable<string>;
   clients(): MaybePromise<readonly RecentClient[]>;
@@ -51,6 +54,7 @@ export interface AdminOptions {
   readonly match: (pattern: string) => (text: string) => boolean;
   readonly refresh: (name: { registry: string; repository: string }, tag: string) => Promise<RefreshResult>;
   readonly collect: Collect;
+  readonly import: Import;
   readonly fills: () => readonly RunningFill[];
   readonly upstreams: () => readonly UpstreamStatus[];
   readonly offline: () => OfflineRoutes;
@@ -76,6 +80,7 @@ export function createAdmin(options: AdminOptions): Admin {
     },
     disown: (repository) => disown(options, repository),
     collect: (request) => options.collect(request),
+    import: (request) => options.import(request),
     tail: (signal) => options.recent.tail(signal),
     clients: () => options.recent.clients(),
   };

@@ -44,6 +44,7 @@ export type CallName =
   | 'refresh'
   | 'disown'
   | 'collect'
+  | 'import'
   | 'tail'
   | 'clients'
   | 'reload'
@@ -58,6 +59,15 @@ export function createCalls(admin: Admin, control: ServerControl): Calls {
     disown: (params) => admin.disown(textOf(params, 'repository')),
     collect: (params) =>
       refusalsAsLast(admin.collect({ dryRun: flagOf(params, 'dryRun'), deleteUntagged: flagOf(params, 'deleteUntagged') })),
+    import: (params) =>
+      refusalsAsLast(
+        admin.import({
+          directory: textOf(params, 'directory'),
+          registry: optionalTextOf(params, 'registry'),
+          hosted: flagOf(params, 'hosted'),
+          dryRun: flagOf(params, 'dryRun'),
+        }),
+      ),
     tail: (_params, signal) => admin.tail(signal),
     clients: async () => admin.clients(),
     async reload() {

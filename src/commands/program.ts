@@ -5,6 +5,7 @@ import { client, type ClientFlags } from './client.ts';
 import { collect, type CollectFlags } from './collect.ts';
 import type { CommandContext, ExitCode } from './context.ts';
 import { health, reload } from './control.ts';
+import { importFrom, type ImportFlags } from './import.ts';
 import { exitOf, faultText } from './fault.ts';
 import { clients, disown, explain, ls, refresh, status, tail, type LookFlags } from './look.ts';
 import { serve } from './serve.ts';
@@ -109,6 +110,12 @@ function addLooking(program: Command, context: CommandContext, finish: Finish): 
       const file = config ?? named;
       return finish(collect(context, file === undefined ? flags : { ...flags, config: file }));
     });
+  looking(program, 'import', 'take over the data of an official registry')
+    .option('--from-registry <directory>', 'its root directory, as the running server sees it; nothing there is changed')
+    .option('--as <registry>', 'whose repositories they are, where routes say so: docker.io, registry.acme.test')
+    .option('--hosted', 'they count as pushed here, and not as cached')
+    .option('-d, --dry-run', 'only tell what would be taken; nothing is verified')
+    .action((flags: ImportFlags) => finish(importFrom(context, flags)));
   looking(program, 'clients', 'which clients came within the last hour').action((flags: LookFlags) =>
     finish(clients(context, flags)),
   );

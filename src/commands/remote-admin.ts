@@ -2,6 +2,7 @@ import type { Admin, RefreshedTag } from '../admin/admin.ts';
 import type { CollectStep } from '../admin/collect.ts';
 import type { Disowned } from '../admin/disown.ts';
 import type { Explanation } from '../admin/explain.ts';
+import type { ImportStep } from '../admin/import.ts';
 import type { ListedTag } from '../admin/ls.ts';
 import type { RecentClient } from '../admin/recent.ts';
 import type { Status } from '../admin/status.ts';
@@ -16,6 +17,7 @@ export function remoteAdmin(path: string): Admin {
     refresh: async (image) => (await callServer(path, 'refresh', { image })) as RefreshedTag,
     disown: async (repository) => (await callServer(path, 'disown', { repository })) as Disowned,
     collect: (request) => streamServer(path, 'collect', request) as AsyncGenerator<CollectStep>,
+    import: (request) => streamServer(path, 'import', request) as AsyncGenerator<ImportStep>,
     tail: (signal) => streamServer(path, 'tail', {}, signal) as AsyncGenerator<string>,
     clients: async () => (await callServer(path, 'clients', {})) as RecentClient[],
   };

@@ -12,17 +12,22 @@ import type { Target } from '../pull/name.ts';
 import { compilePatterns } from '../pull/route.ts';
 import { newTrace } from '../pull/trace.ts';
 import type { Clock } from '../system/clock.ts';
+import type { Disk } from '../system/disk.ts';
 import { randomId, type Random } from '../system/random.ts';
 import type { Chains } from './chains.ts';
 import type { Collecting } from './collecting.ts';
+import { createImporting } from './importing.ts';
 import type { Condition } from './condition.ts';
 import type { Pulling } from './pulling.ts';
 import { quotasOf } from './quotas.ts';
 import type { Storage } from './storage.ts';
 
 export interface AdministrationParts {
-  readonly system: { readonly clock: Clock; readonly random: Random };
+  readonly system: { readonly clock: Clock; readonly disk: Disk; readonly random: Random };
+  /** As those see it who answer clients. */
   readonly storage: Storage;
+  /** As it is, for what is taken in. */
+  readonly taken: Storage;
   readonly pulling: Pulling;
   readonly collecting: Pick<Collecting, 'collect'>;
   readonly recent: Recent;
@@ -35,7 +40,7 @@ export interface AdministrationParts {
 
 /** What `status`, `explain`, `ls` and `refresh` answer from. */
 export function adminOptions(parts: AdministrationParts): Omit<AdminOptions, 'started'> {
-  const { system, storage, pulling, collecting, recent, log, version, condition, chains } = parts;
+  const { system, storage, taken, pulling, collecting, recent, log, version, condition, chains } = parts;
   return {
     version,
     clock: system.clock,
@@ -48,6 +53,7 @@ export function adminOptions(parts: AdministrationParts): Omit<AdminOptions, 'st
     match: (pattern) => compilePatterns([pattern]),
     refresh: (name, tag) => refresh(parts, name, tag),
     collect: collecting.collect,
+    import: createImporting({ system, storage: taken, chains }),
     fills: () =>
       pulling.fills.running().map(({ digest, size, frontier, readers, upstream }) => ({
         digest,

@@ -17,6 +17,8 @@ const REFUSED_MAX = 10_000;
 export interface Asking {
   manifest(repository: string, digest: Digest): Promise<boolean>;
   blob(repository: string, digest: Digest): Promise<boolean>;
+  /** Bytes alone, whoever holds them there. */
+  bytes(digest: Digest): Promise<boolean>;
   /** Throws RegistryError where it is hosted and its manifest is lost. */
   tag(repository: string, tag: string): Promise<boolean>;
   referrers(repository: string, subject: Digest): Promise<void>;
@@ -62,6 +64,10 @@ export function createAsking({ takeover, names, report }: AskingOptions): Asking
   return {
     manifest: (repository, digest) => byDigest(repository, 'manifest', digest),
     blob: (repository, digest) => byDigest(repository, 'blob', digest),
+    async bytes(digest) {
+      if (isRefused('', digest)) return false;
+      return (await once('', 'bytes', digest, () => takeover.bytes(digest))).kind === 'taken';
+    },
     async tag(repository, tag) {
       const fate: Fate['kind'] = isRefused(repository, tag)
         ? 'refused'

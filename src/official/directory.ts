@@ -12,14 +12,23 @@ export interface OfficialDirectory {
   links(kind: LinkKind, repository: string, digest: Digest): Promise<boolean>;
   /** Names that can be no tag are left out. */
   tags(repository: string): Promise<readonly string[]>;
-  /** The digests that the repository holds, with what stands there and is none. */
+  /** The digests that the repository holds, and what stands there beside them. */
   linked(kind: LinkKind, repository: string): Promise<LinkedDigests>;
+  /** Tags, manifests and blobs of a repository, as many as have a place there. */
+  count(repository: string): Promise<number>;
   hasRepository(repository: string): Promise<boolean>;
-  /** In byte order, after the named one. What can be no name is passed over. */
-  repositories(after: string | undefined): AsyncGenerator<string>;
+  /**
+   * In byte order, after the named one. What can be no name is passed over. A directory that cannot be read ends the list
+   * with the disk's error, or is passed over where `unread` is told of it, by its path below the repositories.
+   */
+  repositories(after: string | undefined, unread?: Unread): AsyncGenerator<string>;
   /** Where a digest's bytes would be. */
   data(digest: Digest): string;
+  /** Of those bytes; `undefined` where there are none. */
+  size(digest: Digest): Promise<number | undefined>;
 }
+
+export type Unread = (path: string, error: unknown) => void;
 
 export type LinkKind = 'manifest' | 'blob';
 
@@ -31,7 +40,7 @@ export interface TagLink {
 
 export interface LinkedDigests {
   readonly digests: readonly Digest[];
-  /** Paths below the repository, as they stand on the disk. */
+  /** As they stand on the disk, `sha256/4e07…`: no digest of a known algorithm, or a link that does not name its own. */
   readonly odd: readonly string[];
 }
 
@@ -51,6 +60,8 @@ export function openOfficialDirectory(disk: Disk, root: string): OfficialDirecto
   const home = (repository: string): string => join(top, 'repositories', repository);
   const place = (kind: LinkKind, repository: string): string =>
     join(home(repository), ...(kind === 'manifest' ? ['_manifests', 'revisions'] : ['_layers']));
+  const data = (digest: Digest): string =>
+    join(top, 'blobs', algorithmOf(digest), encodedOf(digest).slice(0, 2), encodedOf(digest), 'data');
 
   return {
     async tag(repository, tag) {
@@ -69,18 +80,24 @@ export function openOfficialDirectory(disk: Disk, root: string): OfficialDirecto
     },
     async linked(kind, repository) {
       const [digests, odd]: [Digest[], string[]] = [[], []];
-      for (const algorithm of (await disk.list(place(kind, repository))).sort()) {
-        for (const hex of (await disk.list(join(place(kind, repository), algorithm))).sort()) {
-          const digest = parseDigest(`${algorithm}:${hex}`);
-          if (digest === undefined) odd.push(`${algorithm}/${hex}`);
-          else digests.push(digest);
-        }
+      for (const name of await listLinks(disk, place(kind, repository))) {
+        const digest = parseDigest(name.replace('/', ':'));
+        const path = join(place(kind, repository), name, 'link');
+        if (digest !== undefined && (await readLink(disk, path)) === digest) digests.push(digest);
+        // Without a link it was deleted there.
+        else if (digest === undefined || (await disk.stat(path)) !== undefined) odd.push(name);
       }
       return { digests, odd };
     },
+    async count(repository) {
+      const tags = await disk.list(join(home(repository), '_manifests', 'tags'));
+      const links = await Promise.all((['blob', 'manifest'] as const).map((kind) => listLinks(disk, place(kind, repository))));
+      return links.reduce((sum, names) => sum + names.length, tags.length);
+    },
     hasRepository: async (repository) => isDirectory(disk, join(home(repository), '_manifests')),
-    repositories: (after) => repositoriesBelow(disk, join(top, 'repositories'), '', after),
-    data: (digest) => join(top, 'blobs', algorithmOf(digest), encodedOf(digest).slice(0, 2), encodedOf(digest), 'data'),
+    repositories: (after, unread) => repositoriesBelow({ disk, top: join(top, 'repositories'), after, unread }, ''),
+    data,
+    size: async (digest) => ((await disk.isFile(data(digest))) ? (await disk.stat(data(digest)))?.size : undefined),
   };
 }
 
@@ -98,6 +115,14 @@ async function isDirectory(disk: Disk, path: string): Promise<boolean> {
   return (await disk.stat(path))?.directory === true;
 }
 
+/** `sha256/4e07…`, whatever stands there. */
+async function listLinks(disk: Disk, directory: string): Promise<string[]> {
+  const names: string[] = [];
+  for (const algorithm of await disk.list(directory))
+    for (const hex of await disk.list(join(directory, algorithm))) names.push(`${algorithm}/${hex}`);
+  return names.sort();
+}
+
 /** No digest is longer. */
 const LINK_BYTES_MAX = 256;
 
@@ -113,18 +138,44 @@ async function readLink(disk: Disk, path: string): Promise<Digest | undefined> {
   }
 }
 
+interface Walk {
+  readonly disk: Disk;
+  readonly top: string;
+  readonly after: string | undefined;
+  readonly unread: Unread | undefined;
+}
+
 /**
  * `a`, then `a-b`, then `a/b`: names in byte order, though a directory's own name and what is below it do not stand side by
  * side in it. What cannot come after `after` is not read.
  */
-async function* repositoriesBelow(disk: Disk, top: string, prefix: string, after: string | undefined): AsyncGenerator<string> {
-  const names = (await disk.list(join(top, prefix))).filter(
-    (name) => parseRepository(name) !== undefined && !name.includes('/'),
-  );
+async function* repositoriesBelow(walk: Walk, prefix: string): AsyncGenerator<string> {
+  const { disk, top, after } = walk;
+  const names = (await listOr(walk, prefix)).filter((name) => parseRepository(name) === name && !name.includes('/'));
   const steps = names.flatMap((name) => [`${prefix}${name}`, `${prefix}${name}/`]).sort();
   for (const step of steps) {
     if (step.endsWith('/')) {
-      if (after === undefined || step > after || after.startsWith(step)) yield* repositoriesBelow(disk, top, step, after);
-    } else if ((after === undefined || step > after) && (await isDirectory(disk, join(top, step, '_manifests')))) yield step;
+      if (after === undefined || step > after || after.startsWith(step)) yield* repositoriesBelow(walk, step);
+    } else if ((after === undefined || step > after) && (await isRepository(walk, step))) yield step;
+  }
+
+  async function isRepository({ unread }: Walk, name: string): Promise<boolean> {
+    try {
+      return await isDirectory(disk, join(top, name, '_manifests'));
+    } catch (error) {
+      // Its list says so too.
+      if (unread === undefined) throw error;
+      return false;
+    }
+  }
+}
+
+async function listOr({ disk, top, unread }: Walk, prefix: string): Promise<string[]> {
+  try {
+    return await disk.list(join(top, prefix));
+  } catch (error) {
+    if (unread === undefined) throw error;
+    unread(prefix, error);
+    return [];
   }
 }

@@ -117,7 +117,16 @@ export function withFallback(options: FallbackOptions): Records {
       return mergedRepositories(options, page, after, limit);
     },
   };
-  if (!hosted) return served;
+  if (!hosted) {
+    // Where no repository there holds them an upstream can still say that ours does: then they need not come again.
+    const blob = (digest: Digest): ReturnType<Records['blob']> =>
+      orTaken(
+        `${names.registry}/`,
+        () => records.blob(digest),
+        () => ask.bytes(digest),
+      );
+    return { ...served, blob };
+  }
 
   return {
     ...served,

@@ -20,7 +20,7 @@ export type Taken =
 export type Take = (digest: Digest, path: string) => Promise<Taken>;
 
 /** Files that are hashed at once: more would only make all of them slower, and requests beside them. */
-const AT_ONCE = 2;
+const AT_ONCE = 4;
 const CHUNK = 1024 * 1024;
 
 /**

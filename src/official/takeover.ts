@@ -47,9 +47,13 @@ export interface Refused {
  */
 export interface Takeover {
   readonly holder: (repository: string) => string;
+  /** What it takes counts as pushed here. */
+  readonly hosted: boolean;
   /** A manifest, not what it lists. */
   manifest(repository: string, digest: Digest): Promise<Fate>;
   blob(repository: string, digest: Digest): Promise<Fate>;
+  /** Bytes that no repository is known to hold: they grant nothing. */
+  bytes(digest: Digest): Promise<Fate>;
   /** A tag, with its manifest. */
   tag(repository: string, tag: string): Promise<Fate>;
   /**
@@ -63,8 +67,10 @@ export function createTakeover(deps: TakeoverDeps): Takeover {
   const holder = (repository: string): string => `${deps.names.registry}/${repository}`;
   return {
     holder,
+    hosted: isHosted(deps),
     manifest: (repository, digest) => takeManifest(deps, { repository, holder: holder(repository) }, digest),
     blob: (repository, digest) => takeBlob(deps, { repository, holder: holder(repository) }, digest),
+    bytes: (digest) => takeBytes(deps, digest),
     tag: (repository, tag) => takeTag(deps, { repository, holder: holder(repository) }, tag),
     referrers: (repository, subject) => takeReferrers(deps, { repository, holder: holder(repository) }, subject),
   };
@@ -86,12 +92,13 @@ async function takeBlob(deps: TakeoverDeps, place: Place, digest: Digest): Promi
   const { records, directory, clock } = deps;
   if (!(await directory.links('blob', place.repository, digest))) return GONE;
   if (await records.official.isWithheld(place.holder, digest)) return GONE;
-  const bytes = await takeBytes(deps, place, digest, 'blob');
-  if (bytes.kind === 'refused') return bytes;
-  const link = { kind: 'blob', size: bytes.size, at: clock.now() } as const;
+  await hold(deps, place, digest, 'blob');
+  const bytes = await takeBytes(deps, digest);
+  if (bytes.kind !== 'taken') return notThere(bytes);
+  const link = { kind: 'blob', size: bytes.bytes, at: clock.now() } as const;
   if (!isHosted(deps)) await records.putLink(place.holder, digest, { ...link, by: 'upstream', upstream: deps.names.upstream });
   else if (!(await records.putHostedLink(place.holder, digest, { ...link, by: 'import' }))) throw beingDeleted(digest);
-  if (!(await wasDeleted(deps, place, digest))) return { kind: 'taken', how: bytes.how, bytes: bytes.size };
+  if (!(await wasDeleted(deps, place, digest))) return bytes;
   await records.dropLink(place.holder, digest);
   return GONE;
 }
@@ -100,12 +107,13 @@ async function takeManifest(deps: TakeoverDeps, place: Place, digest: Digest): P
   const { records, directory } = deps;
   if (!(await directory.links('manifest', place.repository, digest))) return GONE;
   if (await records.official.isWithheld(place.holder, digest)) return GONE;
-  const bytes = await takeBytes(deps, place, digest, 'manifest');
-  if (bytes.kind === 'refused') return bytes;
-  const manifest = await read(deps, digest, bytes.size);
+  await hold(deps, place, digest, 'manifest');
+  const bytes = await takeBytes(deps, digest);
+  if (bytes.kind !== 'taken') return notThere(bytes);
+  const manifest = await read(deps, digest, bytes.bytes);
   if (manifest.kind === 'fault') return { kind: 'refused', why: `as a manifest it is refused: ${manifest.reason}` };
-  await (isHosted(deps) ? host : cache)(deps, place, digest, bytes.size, manifest);
-  if (!(await wasDeleted(deps, place, digest))) return { kind: 'taken', how: bytes.how, bytes: bytes.size };
+  await (isHosted(deps) ? host : cache)(deps, place, digest, bytes.bytes, manifest);
+  if (!(await wasDeleted(deps, place, digest))) return bytes;
   if (isHosted(deps)) await records.dropHosted(place.holder, digest);
   else await records.dropLink(place.holder, digest);
   return GONE;
@@ -161,28 +169,27 @@ async function manifestLink(deps: TakeoverDeps, { holder }: Place, digest: Diges
   return isMirrored && isHosted(deps) ? undefined : { ...link, mediaType: link.mediaType };
 }
 
-type Bytes = { readonly kind: 'bytes'; readonly how: 'linked' | 'copied' | 'known'; readonly size: number };
+/** Before its bytes are here, so that no collection takes what is about to be linked (`metadata/hosted.ts`). */
+async function hold(deps: TakeoverDeps, { holder }: Place, digest: Digest, kind: 'manifest' | 'blob'): Promise<void> {
+  if (isHosted(deps) && !(await deps.records.hold(holder, digest, { kind, by: 'import' }))) throw beingDeleted(digest);
+}
 
-/** Held first where it is to be hosted, so that no collection takes what is about to be linked (`metadata/hosted.ts`). */
-async function takeBytes(
-  deps: TakeoverDeps,
-  { holder }: Place,
-  digest: Digest,
-  kind: 'manifest' | 'blob',
-): Promise<Bytes | Refused> {
-  const { records, directory, take, clock } = deps;
-  if (isHosted(deps) && !(await records.hold(holder, digest, { kind, by: 'import' }))) throw beingDeleted(digest);
+async function takeBytes({ records, directory, take, clock }: TakeoverDeps, digest: Digest): Promise<Fate> {
   const taken = await take(digest, directory.data(digest));
-  if (taken.kind === 'absent') return { kind: 'refused', why: 'its bytes are not there' };
+  if (taken.kind === 'absent') return GONE;
   if (taken.kind === 'wrong') return { kind: 'refused', why: 'its bytes are damaged: they are not those of this digest' };
   const { size } = taken;
   const before = await records.blob(digest);
-  const isKnown = before?.state === 'held' && before.size === size;
-  if (!isKnown) {
+  if (before?.state !== 'held' || before.size !== size) {
     const written = await records.putBlob(digest, { size, public: before?.public === true, state: 'held', at: clock.now() });
     if (!written) throw beingDeleted(digest);
   }
-  return { kind: 'bytes', how: taken.kind === 'held' ? 'known' : taken.kind, size };
+  return { kind: 'taken', how: taken.kind === 'held' ? 'known' : taken.kind, bytes: size };
+}
+
+/** What a repository there holds, and nobody has the bytes of. */
+function notThere(fate: Fate): Fate {
+  return fate.kind === 'gone' ? { kind: 'refused', why: 'its bytes are not there' } : fate;
 }
 
 /** A deletion takes a moment: whoever asks again finds it done. */

@@ -19,6 +19,11 @@ export interface OfficialRegistry {
   stop(): Promise<void>;
 }
 
+/** The official registry by a configuration file of its own, without anything in front of it. */
+export async function startOfficialFrom(file: string, port: number): Promise<Daemon> {
+  return startDaemon('docker-registry', ['serve', file], () => accepts(port));
+}
+
 export async function startOfficialRegistry(directory: string, name = 'registry'): Promise<OfficialRegistry> {
   const port = await freePort();
   const daemon = await startDaemon('docker-registry', ['serve', await configFile(directory, name, port)], () => accepts(port));
@@ -27,7 +32,7 @@ export async function startOfficialRegistry(directory: string, name = 'registry'
   const direct = `http://127.0.0.1:${port}`;
   return {
     url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
-    push: (repository, tag, image) => push(direct, repository, tag, image),
+    push: (repository, tag, image) => pushImage(direct, repository, tag, image),
     hits(pattern) {
       return seen.filter((one) => fits(pattern, { ...one, ...readPath(one.url.split('?')[0]!), status: undefined })).length;
     },
@@ -69,7 +74,7 @@ async function stopBoth(proxy: Server, daemon: Daemon): Promise<void> {
 }
 
 /** OCI distribution-spec, "Pushing blobs" (POST then PUT) and "Pushing manifests". */
-async function push(base: string, repository: string, tag: string, image: Image): Promise<void> {
+export async function pushImage(base: string, repository: string, tag: string, image: Image): Promise<void> {
   for (const blob of [...image.layers, ...image.configs]) await pushBlob(base, repository, blob);
   for (const manifest of image.manifests) await pushManifest(base, repository, manifest.digest, manifest);
   await pushManifest(base, repository, tag, image.top);
@@ -96,7 +101,7 @@ async function pushManifest(base: string, repository: string, reference: string,
 }
 
 /** For programs that cannot take port 0 and say what they got. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

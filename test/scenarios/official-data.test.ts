@@ -183,6 +183,28 @@ describe('a mirror', () => {
   );
 });
 
+describe('a mirror whose repository misses a link', () => {
+  scenario(
+    'bytes that are there need not come again, once an upstream says that the repository has them',
+    async (stage) => {
+      const data = officialData(join(stage.directory, 'data'));
+      await fillBoth(data);
+      const [layer] = tool.layers;
+      await rm(data.at('repositories/tool/_layers', ...layer!.digest.split(':')), { recursive: true });
+      await rm(data.at('repositories/team/app/_layers', ...layer!.digest.split(':')), { recursive: true });
+      stage.upstream.manifest('tool', 'latest', tool.top);
+      stage.upstream.blob('tool', layer!);
+      const server = await stage.start(mirror(stage, data));
+      expect(await pullWhole(server, 'tool', 'latest', tool)).toEqual([]);
+      expect(stage.upstream.hits('HEAD blob')).toBe(1);
+      expect(stage.upstream.hits('GET blob')).toBe(0);
+      // Nobody says so of this one.
+      expect((await server.get(`/v2/team/app/blobs/${layer!.digest}`)).status).toBe(404);
+    },
+    own,
+  );
+});
+
 describe('hostile or broken data', () => {
   scenario(
     'damaged bytes are never served: a blob is not there, and of a tag it is said that it is lost',

@@ -1,5 +1,7 @@
-import type { Image } from '../fakes/images.ts';
+import { MEDIA_TYPE, type Image } from '../fakes/images.ts';
 import type { Running } from './running.ts';
+
+const accept = Object.values(MEDIA_TYPE).join(', ');
 
 /** Pulls all of an image, as a client of every platform would; yields what is wrong with it, nothing where it is whole. */
 export async function pullWhole(
@@ -16,7 +18,7 @@ export async function pullWhole(
   ];
   const faults: string[] = [];
   for (const [at, digest] of wanted) {
-    const reply = await server.get(at);
+    const reply = await server.get(at, { headers: { accept } });
     const got = reply.status === 200 ? await reply.sha256() : `${reply.status} ${await reply.text()}`;
     if (got !== digest) faults.push(`${at}: ${got}`);
   }

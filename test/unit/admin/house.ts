@@ -100,6 +100,7 @@ export function house(changes: Partial<AdminOptions> = {}): House {
     },
     refresh: () => Promise.resolve({ outcome: 'unchanged' }),
     collect: () => collected(),
+    import: () => nothing(),
     fills: () => [],
     upstreams: () => [],
     offline: () => ({ all: false, routes: [] }),
@@ -134,4 +135,8 @@ export function scripted(name: string, ask: Upstream['ask']): Upstream {
 async function* collected() {
   const none = { repositories: 0, unreadable: 0, tags: 0, manifests: 0, links: 0, blobs: 0, bytes: 0, uploads: 0 };
   yield await Promise.resolve({ kind: 'collected', dryRun: false, at: 0, ms: 1, ...none } as const);
+}
+
+async function* nothing(): AsyncGenerator<never> {
+  yield* await Promise.resolve([]);
 }

@@ -3,21 +3,7 @@ import type { Proof } from '../../../src/admin/prove.ts';
 import { WELL_KNOWN_PATTERNS } from '../../../src/oci/well-known.ts';
 import { scene } from './scene.ts';
 
-const LATER = [
-  'evict',
-  'pin',
-  'unpin',
-  'release',
-  'who',
-  'warm',
-  'export',
-  'import',
-  'scrub',
-  'backup',
-  'restore',
-  'htpasswd',
-  'token',
-];
+const LATER = ['evict', 'pin', 'unpin', 'release', 'who', 'warm', 'export', 'scrub', 'backup', 'restore', 'htpasswd', 'token'];
 
 describe('the command line', () => {
   test('help names every command that there is, and none that is not built', async () => {
@@ -32,6 +18,7 @@ describe('the command line', () => {
       'refresh',
       'collect',
       'garbage-collect',
+      'import',
       'tail',
       'clients',
       'client',
@@ -53,6 +40,7 @@ describe('the command line', () => {
     'refresh',
     'collect',
     'garbage-collect',
+    'import',
     'tail',
     'clients',
     'client',
@@ -73,6 +61,7 @@ describe('the command line', () => {
     [['explain'], 'image'],
     [['ls', 'a', 'b'], 'ls'],
     [['collect', 'now'], 'collect'],
+    [['import'], '--from-registry'],
     ...LATER.map((name) => [[name], `${name} is not built yet`] as [string[], string]),
   ] as [string[], string][])('%j is wrong usage: 2, and one line on stderr', async (args, said) => {
     const { exit, out, err } = await (await scene()).command(...args);
