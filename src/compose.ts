@@ -9,6 +9,7 @@ import { Condition } from './compose/condition.ts';
 import { listen, type Edge } from './compose/edge.ts';
 import { createPulling, type Pulling } from './compose/pulling.ts';
 import { createCollecting, type Collecting } from './compose/collecting.ts';
+import { createEvicting } from './compose/evicting.ts';
 import { createPushing, type Pushing } from './compose/pushing.ts';
 import { adminOptions } from './compose/administration.ts';
 import { serveOfficial } from './compose/official.ts';
@@ -18,6 +19,7 @@ import { mirrorPseudonym } from './compose/pseudonym.ts';
 import { openStorage, type Storage, type StorageDeps } from './compose/storage.ts';
 import { recordedMemory } from './compose/upstreams.ts';
 import type { Config } from './config/config.ts';
+import type { Evictor } from './evict/evictor.ts';
 import { HOSTED } from './metadata/records.ts';
 import { needsRestart, withFixed } from './config/reload.ts';
 import { createMetrics } from './observe/metrics.ts';
@@ -45,11 +47,13 @@ export async function startServer(config: Config, options: StartOptions): Promis
     version,
     report: (event) => log.warn('metadata', { ...event }),
     onDamaged: (digest, why) => onDamaged(digest, why),
+    limits: () => limits(),
     onBlobs: (action, seconds) => metrics.record('registry_storage_action_seconds', { driver: 'filesystem', action }, seconds),
     onMetadata: (op, seconds) => metrics.record('entrepot_metadata_seconds', { op }, seconds),
   });
   let notifier: Notifier | undefined;
   let onDamaged: StorageDeps['onDamaged'] = () => undefined;
+  let limits: StorageDeps['limits'] = () => config.cache;
   try {
     // Log, metrics and whoever else listens: every room reports through this one function.
     let chains: Chains | undefined;
@@ -96,6 +100,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     };
     let current = createChains(config, chainDeps);
     chains = current;
+    limits = () => current.config.cache;
     const served = await serveOfficial(config, { system, storage, report });
     const pulling = createPulling(system, served.storage, () => current, report);
     const notifications = createNotifier({ system, storage, chains: () => current, report });
@@ -112,6 +117,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     });
 
     const collecting = createCollecting({ system, storage: served.collected, chains: () => current, report });
+    const { evictor } = createEvicting({ system, storage, chains: () => current, report });
     const admin = createAdmin({
       ...adminOptions({
         system,
@@ -156,6 +162,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     pulling.sweep();
     pushing.purge();
     collecting.start();
+    evictor.start();
 
     return {
       addresses: edge.addresses,
@@ -174,7 +181,18 @@ export async function startServer(config: Config, options: StartOptions): Promis
         return restart;
       },
       drain: () =>
-        drain({ edge, condition, pulling, pushing, collecting, notifications, storage, chains: () => current, report }),
+        drain({
+          edge,
+          condition,
+          pulling,
+          pushing,
+          collecting,
+          evictor,
+          notifications,
+          storage,
+          chains: () => current,
+          report,
+        }),
     };
   } catch (error) {
     await notifier?.stop();
@@ -203,6 +221,7 @@ interface Draining {
   readonly pulling: Pulling;
   readonly pushing: Pushing;
   readonly collecting: Collecting;
+  readonly evictor: Evictor;
   readonly notifications: Notifier;
   readonly storage: Storage;
   readonly chains: () => Chains;
@@ -216,6 +235,7 @@ async function drain({
   pulling,
   pushing,
   collecting,
+  evictor,
   notifications,
   storage,
   chains,
@@ -229,6 +249,7 @@ async function drain({
   await edge.drain(chains().config.http.draintimeout);
   await pushing.settled();
   await pulling.park();
+  await evictor.stop();
   await notifications.stop();
   await chains().upstreams.close();
   await storage.close();
@@ -245,7 +266,7 @@ const UNHEARD = {
 /** Opens the store of a server that does not run, for a command to look into. */
 export const openStore: OpenStore = async (config) => {
   const version = 'command';
-  const storage = await openStorage(config, { ...system, version, ...UNHEARD });
+  const storage = await openStorage(config, { ...system, version, ...UNHEARD, limits: () => config.cache });
   const report = (): void => undefined;
   const chains = createChains(config, {
     ...system,

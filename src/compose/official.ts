@@ -31,7 +31,8 @@ export async function serveOfficial(config: Config, { system, storage, report }:
   const root = config.storage.rootdirectory;
   if (names === undefined || !(await hasOfficialData(system.disk, root))) return { storage, collected: storage };
   const { clock, disk, random } = system;
-  const { records, blobs } = storage;
+  const { records } = storage;
+  const blobs = config.mode === 'plain' ? storage.blobs : storage.cached;
   const directory = openOfficialDirectory(disk, root);
   const take = createTake({ disk, blobs, random });
   const takeover = createTakeover({ clock, blobs, records, directory, take, names });

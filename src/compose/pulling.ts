@@ -52,7 +52,7 @@ export function createPulling(
   report: (event: PullEvent) => void,
 ): Pulling {
   const { clock, random } = system;
-  const { blobs, records } = storage;
+  const { cached: blobs, records } = storage;
   const store = new Store({ blobs, records, clock, random, report });
   const holder = holderName(random);
   const blame = new Blame(clock);

@@ -2,9 +2,13 @@ import { join } from 'node:path';
 import { hostname } from 'node:os';
 import { openDiskBlobStore } from '../blobs/disk.ts';
 import { probeDataDirectory } from '../blobs/probe.ts';
-import type { VerifiedBlobStore } from '../blobs/blob-store.ts';
+import type { BlobStore, VerifiedBlobStore } from '../blobs/blob-store.ts';
 import { withVerification } from '../blobs/with-verification.ts';
 import type { Config, RedisConfig } from '../config/config.ts';
+import { imageOf, rememberNeeds } from '../evict/image.ts';
+import type { CacheLimits } from '../evict/limits.ts';
+import { Room } from '../evict/room.ts';
+import { withInventory, withRoom } from '../evict/with-room.ts';
 import { openLmdb } from '../metadata/lmdb.ts';
 import type { MetadataStore } from '../metadata/metadata-store.ts';
 import { createRecords, type Records } from '../metadata/records.ts';
@@ -27,13 +31,21 @@ export interface StorageDeps {
   readonly report: ReportMetadata;
   /** A held file was found damaged by who read it, and moved away. */
   readonly onDamaged: (digest: Digest, why: string) => void;
+  /** How large the cache may be; asked each time. */
+  readonly limits: () => CacheLimits;
   /** Told how long each call of either store took, seconds. */
   readonly onBlobs: (action: string, seconds: number) => void;
   readonly onMetadata: (op: string, seconds: number) => void;
 }
 
 export interface Storage {
+  /** Everything that is held; what is pushed is written here. */
   readonly blobs: VerifiedBlobStore;
+  /** The same as the cache sees it, whose every byte room is made for first. */
+  readonly cached: VerifiedBlobStore;
+  /** As the disk has it: what leaves it here leaves no inventory. */
+  readonly files: BlobStore;
+  readonly room: Room;
   readonly records: Records;
   /** Writes and reads back a small file; rejects when the disk cannot keep anything now. */
   probe(): Promise<void>;
@@ -46,22 +58,31 @@ export async function openStorage(config: Config, deps: StorageDeps): Promise<St
   const root = config.storage.rootdirectory;
   const now = (): number => clock.monotonic();
   const files = timed(await openDiskBlobStore({ disk, random, root, version }), now, deps.onBlobs);
-  const blobs = withVerification(files, { clock, onDamaged: deps.onDamaged });
   try {
     const store = timed(await openMetadata(config, deps), now, deps.onMetadata);
-    const records = createRecords(store, { clock, report });
+    const needs = rememberNeeds(files);
+    const records: Records = createRecords(store, {
+      clock,
+      report,
+      imageOf: (repository, digest) => imageOf({ blobs: files, records, needs }, repository, digest),
+    });
     await refuseNewer(records);
+    const room = new Room({ clock, blobs: files, records, limits: deps.limits });
+    const blobs = withVerification(withInventory(files, room), { clock, onDamaged: deps.onDamaged });
     return {
       blobs,
+      cached: withRoom(blobs, room),
+      files,
+      room,
       records,
       probe: () => probeDataDirectory({ disk, clock, random, root }),
       async close() {
         await records.close();
-        await blobs.close();
+        await files.close();
       },
     };
   } catch (error) {
-    await blobs.close();
+    await files.close();
     throw error;
   }
 }

@@ -8,8 +8,11 @@ import type { Keep } from './keep.ts';
 import type { Excess } from './limits.ts';
 import type { Turn } from './turn.ts';
 
-/** What was used within it is in use: a manifest was answered, and its layers are about to be asked for. */
-export const IN_USE_MS = 60_000;
+/**
+ * What was used within it is in use: a manifest was answered, and its layers are about to be asked for. No longer, since a
+ * small cache under many pulls has little else to give; who still reads what goes reads on.
+ */
+export const IN_USE_MS = 5_000;
 
 /** Entries that are looked at together. */
 const PAGE = 64;

@@ -14,8 +14,8 @@ export const USES_WAITING_MAX = 20_000;
 /** Commits under way at once. */
 const COMMITS_AT_ONCE = 32;
 
-/** A use so soon after the one that is written is not: each read would be a write (reliability.md, R33). */
-export const USE_STEP_MS = 60_000;
+/** A use so soon after the one that is written is not, lest each read be a write (reliability.md, R33). */
+export const USE_STEP_MS = 10_000;
 
 interface Use {
   readonly at: number;
