@@ -44,7 +44,7 @@ function printStep(step: CollectStep, dryRun: boolean): string {
     case 'blob':
       return `${goes}: ${formatBytes(step.bytes)} of ${step.digest}`;
     case 'unreadable':
-      return `kept: all of ${step.repository}, since its manifest ${step.digest} cannot be read: push it again, or delete it`;
+      return `kept: all of ${step.repository}, since what it has under ${step.digest} cannot be read: push it again, or delete it`;
     case 'quota':
       return `quota ${printQuota(step)}`;
     case 'collected':

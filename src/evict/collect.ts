@@ -62,15 +62,16 @@ async function* run(deps: CollectDeps, options: CollectOptions, turn: Turn): Asy
   const [started, before] = [clock.monotonic(), clock.now() - GRACE_MS];
   const totals: Counts = { repositories: 0, unreadable: 0, tags: 0, manifests: 0, links: 0, blobs: 0, bytes: 0, uploads: 0 };
   totals.uploads = (await deps.purge(dryRun)).uploads;
-  const unlinked = new Map<Digest, Set<string>>();
+  const foreseen = { unlinked: new Map<Digest, Set<string>>(), unreadable: new Set<string>() };
   for await (const repository of repositoriesOf(deps.records)) {
     totals.repositories += 1;
-    for await (const step of clearRepository(deps, options, { repository, before, turn, unlinked })) {
+    for await (const step of clearRepository(deps, options, { repository, before, turn, unlinked: foreseen.unlinked })) {
+      if (step.kind === 'unreadable') foreseen.unreadable.add(repository);
       count(totals, step);
       yield step;
     }
   }
-  for await (const { digest, bytes } of dryRun ? foresee(deps, { before }, unlinked) : sweep(deps, { before }, turn)) {
+  for await (const { digest, bytes } of dryRun ? foresee(deps, { before }, foreseen) : sweep(deps, { before }, turn)) {
     const step = { kind: 'blob', digest, bytes } as const;
     count(totals, step);
     yield step;

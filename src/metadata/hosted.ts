@@ -50,10 +50,10 @@ export interface HostedRecords {
 
   /**
    * Writes the digest's reverse entry right before its bytes are published (not when their upload begins), so that it cannot
-   * be marked for deletion from here on: for an hour, within which it must be linked or held again. False while it is being
-   * deleted: wait until `blob` is gone, and try again.
+   * be marked for deletion from here on: for an hour (of a fill five minutes), within which it must be linked or held again.
+   * False while it is being deleted: wait until `blob` is gone, and try again.
    */
-  hold(repository: string, digest: Digest, hold: Pick<HostedLink, 'kind' | 'by'>): Promise<boolean>;
+  hold(repository: string, digest: Digest, hold: Pick<LinkRecord, 'kind' | 'by'>): Promise<boolean>;
   /**
    * Links a blob that was pushed, mounted or imported. False where its bytes are not held (no `putBlob` before, or deleted
    * since): upload them again. Replaces an upstream's link; a manifest's stays one, since it grants its bytes as a blob too.
@@ -89,6 +89,11 @@ export interface HostedRecords {
     limit: number,
   ): MaybePromise<readonly { digest: Digest; record: ReferrerRecord }[]>;
 
+  /**
+   * The first of a repository's links and tags whose record cannot be read (its digest or tag); `undefined` where all can. For
+   * collect: elsewhere such a record counts as absent, and what it needs would go.
+   */
+  unreadable(repository: string): Promise<string | undefined>;
   /** Every digest that was ever held by a push and not forgotten, in byte order: what collect sweeps. */
   hostedDigests(after: Digest | undefined, limit: number): MaybePromise<readonly Digest[]>;
   /** Drops a reverse entry that was left without link for an hour, by a crash or a deletion. False where it stays. */

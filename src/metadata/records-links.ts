@@ -1,5 +1,5 @@
 import type { Digest } from '../oci/digest.ts';
-import { describedForm, holderForm, linkForm } from './forms.ts';
+import { describedForm, holderForm, linkForm, tagForm, type Form } from './forms.ts';
 import { bounded, describedKey, digestSlot, linkKey, repositorySlot } from './keys.ts';
 import { andThen } from './maybe-promise.ts';
 import type { Catalogue } from './records-catalogue.ts';
@@ -21,7 +21,11 @@ type Links = Pick<
   | 'dropHolder'
   | 'described'
   | 'putDescribed'
+  | 'unreadable'
 >;
+
+/** Entries that are read at once. */
+const PAGE = 500;
 
 /**
  * Links and their reverse entries, which lie in different slots. Whoever writes looks for the reverse entry again after the
@@ -68,6 +72,16 @@ export function createLinks(table: Table, catalogue: Catalogue, holders: Holders
     return released && again === undefined;
   }
 
+  async function firstUnreadable<T>(slot: string, collection: string, form: Form<T>): Promise<string | undefined> {
+    for (let after: string | undefined; ;) {
+      const page = await store.list(slot, collection, after, PAGE);
+      const found = page.find(({ value }) => form.decode(value) === undefined);
+      if (found !== undefined) return found.id;
+      after = page.at(-1)?.id;
+      if (page.length < PAGE) return undefined;
+    }
+  }
+
   return {
     link: readLink,
     async putLink(repository, digest, record) {
@@ -76,7 +90,7 @@ export function createLinks(table: Table, catalogue: Catalogue, holders: Holders
       await writeLink(repository, digest, record);
       await Promise.all([holders.restore(repository, digest, record), catalogue.enlist(repository)]);
     },
-    hold: (repository, digest, hold) => holders.put(repository, digest, hold),
+    hold: holders.hold,
     async putHostedLink(repository, digest, record) {
       if (!(await holders.put(repository, digest, record, 'only-if-held'))) return false;
       await catalogue.enlist(repository);
@@ -102,7 +116,13 @@ export function createLinks(table: Table, catalogue: Catalogue, holders: Holders
       if (removed === 'gone') await catalogue.delistIfEmpty(repository);
       return removed === 'gone';
     },
-    dropHolder: async (repository, digest) => (await readLink(repository, digest)) === undefined && release(repository, digest),
+    // A link that cannot be read may still be needed: what it holds stays.
+    dropHolder: async (repository, digest) =>
+      (await store.get(repositorySlot(repository), linkKey(digest))) === undefined && release(repository, digest),
+    async unreadable(repository) {
+      const slot = repositorySlot(repository);
+      return (await firstUnreadable(slot, 'links', linkForm)) ?? firstUnreadable(slot, 'tags', tagForm);
+    },
     links(repository, after, limit) {
       const found = table.list(repositorySlot(repository), 'links', after, limit, linkForm);
       return andThen(found, (entries) => entries.map(({ id, record }) => ({ digest: id as Digest, record })));

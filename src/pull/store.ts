@@ -7,6 +7,7 @@ import type { Clock } from '../system/clock.ts';
 import { randomId, type Random } from '../system/random.ts';
 import type { ReportPull } from './events.ts';
 import { MANIFEST_BYTES_MAX } from './fetch-manifest.ts';
+import { holdDigest } from './hold.ts';
 
 export interface StoreDeps {
   readonly blobs: BlobStore;
@@ -62,6 +63,7 @@ export class Store {
   /** Bytes first, then what refers to them (reliability.md, R43). Rejects when disk or metadata fail: nothing is then granted. */
   async keep(manifest: Manifest, bytes: Uint8Array, digest: Digest, provenance: Provenance): Promise<void> {
     const { records, clock, report } = this.#deps;
+    await holdDigest(this.#deps, provenance.repository, digest, 'manifest');
     await this.#writeFile(digest, bytes);
     const at = clock.now();
     const size = bytes.byteLength;
@@ -93,6 +95,7 @@ export class Store {
   /** Keeps a verified blob, and links it to the repository whose upstream supplied it. */
   async keepBlob(part: Part, digest: Digest, size: number, provenance: Provenance): Promise<void> {
     const { records, clock, report } = this.#deps;
+    await holdDigest(this.#deps, provenance.repository, digest, 'blob');
     await part.publish(digest);
     const at = clock.now();
     const before = await records.blob(digest);

@@ -27,10 +27,11 @@ export async function holdDigest(
   await records.flushed();
 }
 
-/** A manifest is a blob as well; its own link says more, and stays. Throws 503 where the bytes were deleted meanwhile. */
+/**
+ * A manifest is a blob as well: its own link says more, and stays, but for its time: who pushed it again relies on it. Throws
+ * 503 where the bytes were deleted meanwhile.
+ */
 export async function linkBlob({ records }: HoldDeps, holder: string, digest: Digest, link: HostedLink): Promise<void> {
-  const before = await records.link(holder, digest);
-  if (before?.kind === 'manifest' && before.by !== 'upstream' && before.by !== 'public') return;
   if (!(await records.putHostedLink(holder, digest, link))) throw deletedMeanwhile(digest);
 }
 

@@ -384,4 +384,13 @@ export const mutants = [
     replace: '',
     test: ['test/unit/push/body-memory.test.ts'],
   },
+  {
+    name: 'a manifest that is pushed as a blob is not renewed',
+    guards: ['R28'],
+    file: 'src/push/hold.ts',
+    find: '  if (!(await records.putHostedLink(holder, digest, link))) throw deletedMeanwhile(digest);',
+    replace:
+      "  if ((await records.link(holder, digest))?.kind === 'manifest') return;\n  if (!(await records.putHostedLink(holder, digest, link))) throw deletedMeanwhile(digest);",
+    test: ['test/unit/push/uploads.test.ts'],
+  },
 ] as const;

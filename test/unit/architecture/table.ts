@@ -57,6 +57,7 @@ export const OWNERS: Readonly<Record<string, readonly string[]>> = {
   'node:fs': ['system'],
   'node:fs/promises': ['system'],
   'node:timers': ['system'],
+  'node:vm': ['system'],
   'node:timers/promises': ['system'],
 };
 

@@ -3,10 +3,13 @@ import { GRACE_MS } from '../../../src/evict/collect.ts';
 import { finishOnce } from '../../../src/evict/finish.ts';
 import { TURN_MS } from '../../../src/evict/turn.ts';
 import { algorithmOf, digestOf } from '../../../src/oci/digest.ts';
+import { readManifest } from '../../../src/oci/manifest.ts';
+import { Store } from '../../../src/pull/store.ts';
 import { createFakeClock } from '../../fakes/fake-clock.ts';
 import { buildImage, type Image } from '../../fakes/images.ts';
 import { createMemoryDisk } from '../../fakes/memory-disk.ts';
 import { createMemoryMetadata } from '../../fakes/memory-metadata.ts';
+import { createSeededRandom } from '../../fakes/seeded-random.ts';
 import { APP, HOLDER, heldBytes } from '../push/house.ts';
 import { createCollectHouse, type House } from './house.ts';
 
@@ -108,6 +111,70 @@ describe('[R28] while it is collected', () => {
       await mustBeWhole(pusher, shared, 'kept');
       await push(pusher, image, 'new');
       await mustBeWhole(pusher, image, 'new');
+    }
+  });
+});
+
+const MIRRORED = 'docker.io/library/x';
+const provenance = { repository: MIRRORED, upstream: 'hub', public: true };
+
+/** What a fill does at its end. */
+async function fill({ blobs, records, clock }: House): Promise<void> {
+  const store = new Store({ blobs, records, clock, random: createSeededRandom(5), report: () => undefined });
+  const [layer] = image.layers;
+  const part = await blobs.part('f'.repeat(32), false);
+  await part.write(layer!.bytes, 0);
+  await store.keepBlob(part, layer!.digest, layer!.size, provenance);
+  part.release();
+  const manifest = readManifest(image.top.bytes, image.top.mediaType);
+  if (manifest.kind === 'manifest') await store.keep(manifest, image.top.bytes, image.top.digest, provenance);
+}
+
+async function mustBeFilled({ blobs, records }: House): Promise<void> {
+  for (const { digest } of [image.top, image.layers[0]!]) {
+    expect(await records.link(MIRRORED, digest)).toBeDefined();
+    expect((await records.blob(digest))?.state).toBe('held');
+    expect(await records.holders(digest, undefined, 9)).toContain(MIRRORED);
+    expect(await heldBytes(blobs, digest), 'its bytes').toBeDefined();
+  }
+}
+
+describe('[R28] the same content comes from an upstream', () => {
+  test('before any one commit of a collection: what is linked is there', async () => {
+    for (let nth = 1, reached = true; reached; nth += 1) {
+      const { collector, pusher, metadata, clock } = await start();
+      let left = nth;
+      let filling: Promise<void> | undefined;
+      metadata.beforeCommit(async () => {
+        left -= 1;
+        if (left !== 0) return;
+        metadata.beforeCommit(undefined);
+        filling = fill(pusher);
+        await Promise.race([filling, settled()]);
+      });
+      await collector.collect({ deleteUntagged: true });
+      metadata.beforeCommit(undefined);
+      for (let looks = 0; filling !== undefined && looks < 20; looks += 1) await clock.advance(50);
+      await filling;
+      reached = left <= 0;
+      if (reached) await mustBeFilled(pusher);
+    }
+  });
+
+  test('and is collected before any one commit of that: what is linked is there', async () => {
+    for (let nth = 1, reached = true; reached; nth += 1) {
+      const { collector, pusher, metadata } = await start();
+      let left = nth;
+      metadata.beforeCommit(async () => {
+        left -= 1;
+        if (left !== 0) return;
+        metadata.beforeCommit(undefined);
+        await collector.collect({ deleteUntagged: true });
+      });
+      await fill(pusher);
+      metadata.beforeCommit(undefined);
+      reached = left <= 0;
+      await mustBeFilled(pusher);
     }
   });
 });

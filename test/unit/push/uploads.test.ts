@@ -3,7 +3,7 @@ import { CLAIM_MS, RENEW_MS } from '../../../src/push/claim.ts';
 import { purgeOnce, purgeUploads } from '../../../src/push/purge.ts';
 import { sweepOnce } from '../../../src/pull/fill/sweep.ts';
 import { createFakeClock } from '../../fakes/fake-clock.ts';
-import { blobOf, randomBlob } from '../../fakes/images.ts';
+import { blobOf, buildImage, randomBlob } from '../../fakes/images.ts';
 import { createMemoryDisk } from '../../fakes/memory-disk.ts';
 import { createMemoryMetadata } from '../../fakes/memory-metadata.ts';
 import { APP, bodyOf, createHouse, heldBytes, HOLDER, slowBody, type House } from './house.ts';
@@ -342,4 +342,15 @@ describe('changes are told', () => {
     const path = `${APP}/blobs/uploads/?digest=${blob.digest}`;
     expect(await deaf.refusal('POST', path, blob.bytes)).toBe('503 UNAVAILABLE');
   });
+});
+
+test('a blob that is a pushed manifest too stays one, and is renewed: who pushed it relies on it', async () => {
+  const { top, layers, config } = buildImage();
+  const house = await createHouse();
+  for (const one of [config, ...layers]) await house.ask('POST', `${APP}/blobs/uploads/?digest=${one.digest}`, one.bytes);
+  await house.ask('PUT', `${APP}/manifests/1`, top.bytes, { contentType: top.mediaType });
+  const before = await house.records.link(HOLDER, top.digest);
+  await house.clock.advance(7_200_000);
+  await house.ask('POST', `${APP}/blobs/uploads/?digest=${top.digest}`, top.bytes);
+  expect(await house.records.link(HOLDER, top.digest)).toEqual({ ...before, at: house.clock.now() });
 });
