@@ -1,5 +1,5 @@
 # Sourced by full.sh: clients that no package of Debian's brings, and the specification's own suite, compiled at these versions
-# where there is Go. They are kept outside the tree, by version; what Go fetched and built for them is removed.
+# where there is Go. They are kept outside the tree, by version; what Go fetched and built for them (5 GB, some minutes) is removed.
 # Sets PATH and ENTREPOT_CONFORMANCE, and where there is no Go ENTREPOT_WITHOUT_GO, which is why.
 
 clients=( # module, version, programs
