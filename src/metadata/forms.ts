@@ -1,5 +1,6 @@
 import { parseDigest, type Digest } from '../oci/digest.ts';
 import type * as inventory from './inventory.ts';
+import type { PinRecord } from './records-pins.ts';
 import type * as records from './records.ts';
 import type { Bookmark } from './records-bookmarks.ts';
 
@@ -202,6 +203,8 @@ export const hostedForm = form<{ readonly digest: Digest }>({ digest });
 export const withheldForm = form<{ readonly at: number }>({ at: time });
 
 export const officialForm = form<{ readonly imported: number }>({ imported: time });
+
+export const pinForm = form<PinRecord>({ text, at: time });
 
 export const inventoryEntryForm = form<inventory.InventoryEntry>({ size: count, position: count });
 

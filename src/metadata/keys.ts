@@ -33,6 +33,7 @@ import type { Key } from './metadata-store.ts';
  *                                       waiting-ends it                       the numbers of the first and of the next
  *                                       lease       it                        LeaseRecord: who delivers to ci
  *     task/collect                      lease       it                        LeaseRecord: who does it now
+ *                                       bookmark    it                        Bookmark: how far it has come
  *     quota/hub                         sums        it                        QuotaSums: over what stands below
  *                                     = usages      docker.io/corp/app        what a repository of the route holds
  *                                     = reservations its id                   QuotaReservation: what is on its way
@@ -44,6 +45,7 @@ import type { Key } from './metadata-store.ts';
  *                                     = aside       a part's id               bytes that are set aside for it
  *                                     = going       sha256:…                  being evicted
  *                                       sum         it                        CacheUsage: of all that
+ *     pins                            = pins        docker.io/library/*       PinRecord: set by command, never evicted
  *     official                          data        it                        what became of an official registry's data
  *     layout                            layout      it                        which version of this table holds
  *
@@ -68,6 +70,7 @@ export const ORDERED: ReadonlySet<string> = new Set([
   'recent',
   'aside',
   'going',
+  'pins',
 ]);
 
 /** Bytes of UTF-8 that a slot, a collection or an id may have. */
@@ -80,6 +83,7 @@ export const CATALOGUE_SLOT = 'catalogue';
 export const UPLOADS_SLOT = 'uploads';
 export const HOSTED_SLOT = 'hosted';
 export const INVENTORY_SLOT = 'cache';
+export const PINS_SLOT = 'pins';
 export const OFFICIAL_SLOT = 'official';
 export const LAYOUT_SLOT = 'layout';
 export const repositorySlot = (repository: string): string => bounded(`repository/${repository}`);
@@ -110,6 +114,7 @@ export const PART_KEY: Key = ['part', 'it'];
 export const LEASE_KEY: Key = ['lease', 'it'];
 export const USE_KEY: Key = ['use', 'it'];
 export const HOLDS_KEY: Key = ['holds', 'it'];
+export const BOOKMARK_KEY: Key = ['bookmark', 'it'];
 export const memoryKey = (key: string): Key => ['memory', bounded(key)];
 export const catalogueKey = (repository: string): Key => ['repositories', bounded(repository)];
 export const listedUploadKey = (repository: string, id: string): Key => ['uploads', bounded(`${repository} ${id}`)];
@@ -119,6 +124,7 @@ export const inventoryEntryKey = (digest: Digest): Key => ['entry', digest];
 export const asideKey = (part: string): Key => ['aside', bounded(part)];
 export const goingKey = (digest: Digest): Key => ['going', digest];
 export const SUM_KEY: Key = ['sum', 'it'];
+export const pinKey = (text: string): Key => ['pins', bounded(text)];
 export const withheldKey = (reference: string): Key => ['withheld', bounded(reference)];
 export const OFFICIAL_KEY: Key = ['data', 'it'];
 export const LAYOUT_KEY: Key = ['layout', 'it'];

@@ -19,6 +19,7 @@ import { createLeases, createLeasesOf, type LeasesOf } from './records-leases.ts
 import { createInventory } from './records-inventory.ts';
 import { createLinks } from './records-links.ts';
 import { createListings } from './records-listings.ts';
+import { createPins, type Pins } from './records-pins.ts';
 import { createOfficial, type OfficialRecords } from './records-official.ts';
 import { createOutbox, type Outbox } from './records-outbox.ts';
 import { createOwned } from './records-owned.ts';
@@ -37,7 +38,7 @@ export type * from './inventory.ts';
  * Typed access to the metadata: all that the rest of the house sees of it. Which keys stand behind each record is drawn in
  * keys.ts. `repository` is always the full name with its registry, `docker.io/library/ubuntu`. Times are ms since the epoch.
  */
-export interface Records extends HostedRecords, Evictions {
+export interface Records extends HostedRecords, Evictions, Pins {
   tag(repository: string, tag: string): MaybePromise<TagRecord | undefined>;
   /**
    * Replaces the tag. Where its digest differs from the one before (or there was none), the move is added to the tag's
@@ -147,6 +148,7 @@ export interface Records extends HostedRecords, Evictions {
 }
 
 export type { Bookmark, Bookmarks } from './records-bookmarks.ts';
+export type { PinRecord, Pins } from './records-pins.ts';
 export type { Outbox, OutboxEntry, Waiting } from './records-outbox.ts';
 
 export interface TagRecord {
@@ -277,6 +279,7 @@ export function createRecords(store: MetadataStore, options: RecordsOptions): Re
     bookmarks: createBookmarks(table),
     quota: createQuota(table),
     inventory: createInventory(table),
+    ...createPins(table, clock),
     official: createOfficial(table),
     outbox: createOutbox(table, clock),
     ...uses,

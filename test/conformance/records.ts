@@ -3,6 +3,7 @@ import { digestOf, type Digest } from '../../src/oci/digest.ts';
 import type { MetadataEvent } from '../../src/metadata/events.ts';
 import { repositorySlot, tagKey } from '../../src/metadata/keys.ts';
 import { MOVES_KEPT } from '../../src/metadata/tag-moves.ts';
+import { PINS_MAX } from '../../src/metadata/records-pins.ts';
 import { createRecords, type LinkRecord, type Records, type TagRecord } from '../../src/metadata/records.ts';
 import { createFakeClock, type FakeClock } from '../fakes/fake-clock.ts';
 import { bytes, type StoreUnderTest } from './metadata-store.ts';
@@ -51,6 +52,25 @@ export function recordsConformance(name: string, make: () => Promise<StoreUnderT
       expect(await records.tagHistory(UBUNTU, '24.04', 1)).toHaveLength(1);
       expect((await records.tags(UBUNTU, undefined, 10)).map(({ tag }) => tag)).toEqual(['24.04', '24.04-slim']);
       expect((await records.tags(UBUNTU, '24.04', 10)).map(({ tag }) => tag)).toEqual(['24.04-slim']);
+    });
+
+    test('pins are kept by their text, each once, until they are taken away', async () => {
+      const texts = ['docker.io/library/*', 'ghcr.io/acme/app:v*', `x.test/${'y'.repeat(600)}`];
+      expect(await records.pins()).toEqual([]);
+      for (const text of texts) expect(await records.pin(text)).toBe(true);
+      await clock.advance(10);
+      expect(await others.pin(texts[0]!)).toBe(true);
+      expect(new Set(await others.pins())).toEqual(new Set(texts.map((text) => ({ text, at: 1000 }))));
+      expect(await others.unpin(texts[2]!)).toBe(true);
+      expect(await records.unpin(texts[2]!)).toBe(false);
+      expect((await records.pins()).map(({ text }) => text)).toEqual(texts.slice(0, 2));
+    });
+
+    test('there are no more pins than can be compared with everything', async () => {
+      for (let at = 0; at < PINS_MAX; at += 1) await records.pin(`a.test/${at}`);
+      expect(await records.pin('a.test/one-more')).toBe(false);
+      expect(await records.pin('a.test/7')).toBe(true);
+      expect(await records.pins()).toHaveLength(PINS_MAX);
     });
 
     test('what of an official registry’s data was deleted here is remembered, and that all of it was imported', async () => {
