@@ -22,9 +22,10 @@ export interface ImportingDeps {
 /** Taking over an official registry's data, wired. Nothing is collected meanwhile: what is half taken is needed by nothing yet. */
 export function createImporting({ system, storage, chains }: ImportingDeps): Import {
   const { clock, disk, random } = system;
-  const { blobs, records } = storage;
+  const { records } = storage;
   return async function* importing(request) {
     const names = namesFor(chains(), request);
+    const blobs = names.upstream === HOSTED ? storage.blobs : storage.cached;
     if (!(await isOfficialDirectory(disk, request.directory))) {
       const expected = `expected ${request.directory}/docker/registry/v2/repositories`;
       throw new AdminError(`${request.directory} holds no official registry's data: ${expected}`);

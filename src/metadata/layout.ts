@@ -26,10 +26,16 @@ export function withLayout(store: MetadataStore): MetadataStore {
     get: (slot, key) => when(() => store.get(slot, key)),
     list: (slot, collection, after, limit) => when(() => store.list(slot, collection, after, limit)),
     commit: async (slot, changes, conditions) => when(() => store.commit(slot, changes, conditions)),
+    entries: () => after(ask, () => store.entries()),
     flushed: () => store.flushed(),
     ping: async () => when(() => store.ping()),
     close: () => store.close(),
   };
+}
+
+async function* after<T>(ask: () => Promise<void>, values: () => AsyncIterable<T>): AsyncGenerator<T> {
+  await ask();
+  yield* values();
 }
 
 async function claimLayout(store: MetadataStore): Promise<void> {

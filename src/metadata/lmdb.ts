@@ -2,7 +2,8 @@ import { open, type RootDatabase } from 'lmdb';
 import type { Disk } from '../system/disk.ts';
 import { checkKeyPart, checkOrdered } from './keys.ts';
 import { checkLmdbFiles } from './lmdb-file.ts';
-import type { Change, Condition, Entry, Key, MetadataStore } from './metadata-store.ts';
+import { nextTurn } from '../system/turn.ts';
+import type { Change, Condition, Entry, Key, MetadataStore, StoredEntry } from './metadata-store.ts';
 import { MetadataRefused, MetadataUnavailable } from './unavailable.ts';
 
 export interface LmdbOptions {
@@ -95,6 +96,28 @@ class LmdbStore implements MetadataStore {
     await this.#tryToAwait('flush', async () => await this.#db.flushed);
   }
 
+  /** One snapshot, whose order is no matter. Pages that it still needs are not written again: the file may grow meanwhile. */
+  async *entries(): AsyncGenerator<StoredEntry> {
+    const transaction = this.#tryToRead('list', () => this.#db.useReadTransaction());
+    try {
+      for (let start: Buffer = Buffer.alloc(0); ;) {
+        const page = this.#tryTo('list', () =>
+          Array.from(this.#db.getRange({ start, limit: ENTRIES, transaction }), ({ key, value }) => ({
+            key: Buffer.from(key),
+            value: Uint8Array.from(value),
+          })),
+        );
+        for (const { key, value } of page) yield decodeEntry(key, value);
+        const last = page.at(-1);
+        if (last === undefined || page.length < ENTRIES) return;
+        start = Buffer.concat([last.key, Buffer.alloc(1)]);
+        await nextTurn();
+      }
+    } finally {
+      transaction.done();
+    }
+  }
+
   async ping(): Promise<void> {
     this.#tryTo('read', () => this.#db.doesExist(PROBE));
   }
@@ -125,6 +148,9 @@ class LmdbStore implements MetadataStore {
   }
 }
 
+/** Entries of a dump that are read at once. */
+const ENTRIES = 500;
+
 const PROBE = Buffer.from('layout\0layout\0it');
 
 function encodePrefix(slot: string, collection: string): Buffer {
@@ -138,6 +164,11 @@ function encodeKey(slot: string, [collection, id]: Key): Buffer {
   checkKeyPart(collection);
   checkKeyPart(id);
   return Buffer.from(`${slot}\0${collection}\0${id}`);
+}
+
+function decodeEntry(key: Buffer, value: Uint8Array): StoredEntry {
+  const [slot = '', collection = '', id = ''] = key.toString().split('\0');
+  return { slot, collection, id, value };
 }
 
 function same(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

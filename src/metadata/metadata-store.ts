@@ -19,6 +19,12 @@ export interface MetadataStore {
   commit(slot: string, changes: readonly Change[], conditions?: readonly Condition[]): Promise<boolean>;
   /** Resolves when every commit that resolved before is durable, as far as the store can promise that. */
   flushed(): Promise<void>;
+  /**
+   * Everything in the store, each entry once or more: whatever was committed before the first was asked for and stands until
+   * the last, as it stands at some moment between. Slots of repositories come first, and of all of them first the tags: what
+   * refers to something else is then never told of without what it needs, which its writer wrote before it.
+   */
+  entries(): AsyncIterable<StoredEntry>;
   /** Rejects when the store cannot answer; for readiness. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -32,6 +38,11 @@ export type Key = readonly [collection: string, id: string];
 export interface Entry {
   readonly id: string;
   readonly value: Uint8Array;
+}
+
+export interface StoredEntry extends Entry {
+  readonly slot: string;
+  readonly collection: string;
 }
 
 /** `value` undefined removes the key. */

@@ -1,7 +1,7 @@
 import { Cluster, Redis } from 'ioredis';
 import type { Clock } from '../system/clock.ts';
 import { ORDERED, checkKeyPart, checkOrdered } from './keys.ts';
-import type { Change, Condition, Entry, Key, MetadataStore } from './metadata-store.ts';
+import type { Change, Condition, Entry, Key, MetadataStore, StoredEntry } from './metadata-store.ts';
 import { splitAddress, toClusterOptions, toRedisOptions, type RedisTarget } from './redis-options.ts';
 import { RedisPolicy } from './redis-policy.ts';
 import { COMMIT_SCRIPT, LIST_SCRIPT } from './redis-scripts.ts';
@@ -12,6 +12,16 @@ export interface RedisStoreOptions extends RedisTarget {
   readonly prefix?: string;
   readonly clock: Clock;
 }
+
+/** In this order a dump goes through the key space: see `MetadataStore.entries`. */
+const ENTRY_PASSES: readonly ((slot: string, collection: string) => boolean)[] = [
+  (slot, collection) => isRepository(slot) && collection === 'tags',
+  (slot, collection) => isRepository(slot) && collection !== 'tags',
+  (slot) => !isRepository(slot),
+];
+
+/** Keys, and entries of a hash, that are asked for at once. */
+const SCANNED = 500;
 
 /** How long a start waits for the server, milliseconds; after it the store is opened as one that is down. */
 const CONNECT_MS_MAX = 2000;
@@ -93,6 +103,41 @@ class RedisStore implements MetadataStore {
     return this.#ask('commit', async () => (await this.#client.call('EVAL', COMMIT_SCRIPT, ...args)) === 1);
   }
 
+  /** Pages of the key space, and of each hash: what changes meanwhile may be told as it was or as it is. */
+  async *entries(): AsyncGenerator<StoredEntry> {
+    for (const passes of ENTRY_PASSES) {
+      for await (const { key, slot, collection } of this.#hashes()) {
+        if (!passes(slot, collection)) continue;
+        for await (const { id, value } of this.#hash(key)) yield { slot, collection, id, value };
+      }
+    }
+  }
+
+  async *#hashes(): AsyncGenerator<{ readonly key: string; readonly slot: string; readonly collection: string }> {
+    const match = `${this.#prefix.replaceAll(/[*?[\]\\]/g, String.raw`\$&`)}{*}h:*`;
+    for (const node of this.#client instanceof Cluster ? this.#client.nodes('master') : [this.#client]) {
+      for (let cursor = '0'; ;) {
+        const [next, keys] = await this.#ask('list', () => node.scan(cursor, 'MATCH', match, 'COUNT', SCANNED));
+        for (const key of keys) {
+          const [, tag, collection] = /^\{([^}]*)\}h:(.+)$/.exec(key.slice(this.#prefix.length)) ?? [];
+          if (tag === undefined || collection === undefined) continue;
+          yield { key, slot: tag.replaceAll('%7D', '}').replaceAll('%25', '%'), collection };
+        }
+        cursor = next;
+        if (cursor === '0') break;
+      }
+    }
+  }
+
+  async *#hash(key: string): AsyncGenerator<Entry> {
+    for (let cursor = '0'; ;) {
+      const [next, found] = await this.#ask('list', () => this.#client.hscanBuffer(key, cursor, 'COUNT', SCANNED));
+      yield* toEntries(found);
+      cursor = next.toString();
+      if (cursor === '0') return;
+    }
+  }
+
   /** A commit that was answered is as durable as this server makes it. */
   async flushed(): Promise<void> {}
 
@@ -130,6 +175,10 @@ class RedisStore implements MetadataStore {
     this.#timeouts = 0;
     this.#client.disconnect(true);
   }
+}
+
+function isRepository(slot: string): boolean {
+  return slot.startsWith('repository/');
 }
 
 /** The script's reply: id, value, id, value … */

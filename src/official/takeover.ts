@@ -171,7 +171,8 @@ async function manifestLink(deps: TakeoverDeps, { holder }: Place, digest: Diges
 
 /** Before its bytes are here, so that no collection takes what is about to be linked (`metadata/hosted.ts`). */
 async function hold(deps: TakeoverDeps, { holder }: Place, digest: Digest, kind: 'manifest' | 'blob'): Promise<void> {
-  if (isHosted(deps) && !(await deps.records.hold(holder, digest, { kind, by: 'import' }))) throw beingDeleted(digest);
+  const by = isHosted(deps) ? 'import' : 'upstream';
+  if (!(await deps.records.hold(holder, digest, { kind, by }))) throw beingDeleted(digest);
 }
 
 async function takeBytes({ records, directory, take, clock }: TakeoverDeps, digest: Digest): Promise<Fate> {

@@ -44,6 +44,48 @@ export function metadataStoreConformance(name: string, make: () => Promise<Store
       }
     });
 
+    test('everything in it can be read, whatever is written meanwhile', async () => {
+      const slots = ['repository/a', 'repository/b}%', 'digest/sha256:é', 'layout'];
+      const collections = ['links', 'owner', 'tags'];
+      const wanted = new Map<string, string>();
+      for (const slot of slots) {
+        for (const collection of collections) {
+          const ids = Array.from({ length: slot === 'repository/a' ? 700 : 2 }, (_, at) => `id ${at}`);
+          for (const id of ids) wanted.set([slot, collection, id].join('|'), `${slot} ${id}`);
+          await store.commit(
+            slot,
+            ids.map((id) => ({ key: [collection, id], value: bytes(`${slot} ${id}`) })),
+          );
+        }
+      }
+      const found = new Map<string, string>();
+      for await (const { slot, collection, id, value } of store.entries()) {
+        if (found.size === 3) await under.other.commit('digest/new', [{ key: ['tags', 'x'], value: bytes('x') }]);
+        if (slot !== 'digest/new') found.set([slot, collection, id].join('|'), text(value) ?? '');
+      }
+      expect(found.size).toBe(wanted.size);
+      expect(found).toEqual(wanted);
+    });
+
+    test('what is read of it whole never refers to what it leaves out', async () => {
+      await store.commit('repository/a', [{ key: ['tags', 'old'], value: bytes('0') }]);
+      const [tags, links] = [new Set<string>(), new Set<string>()];
+      let at = 0;
+      for await (const { collection, id } of store.entries()) {
+        if (collection === 'tags') tags.add(id);
+        if (collection === 'links') links.add(id);
+        at += 1;
+        if (at > 20) continue;
+        // A push while it is being read.
+        await under.other.commit('repository/a', [
+          { key: ['links', `l${at}`], value: bytes('x') },
+          { key: ['tags', `l${at}`], value: bytes('x') },
+        ]);
+      }
+      tags.delete('old');
+      expect([...tags].filter((tag) => !links.has(tag))).toEqual([]);
+    });
+
     test('slots, collections and ids do not run into each other', async () => {
       const keys = [
         ['s', 'tags', 'a'],

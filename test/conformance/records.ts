@@ -262,6 +262,7 @@ export function recordsConformance(name: string, make: () => Promise<StoreUnderT
         {
           get: (slot, key) => store.get(slot, key),
           list: (slot, collection, after, limit) => store.list(slot, collection, after, limit),
+          entries: () => store.entries(),
           flushed: () => store.flushed(),
           ping: () => store.ping(),
           close: () => store.close(),

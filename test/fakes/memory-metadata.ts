@@ -70,6 +70,16 @@ export function createMemoryMetadata(options: MemoryMetadataOptions = {}): Memor
       unflushed.push({ slot, changes: kept });
       return true;
     },
+    async *entries() {
+      const all = Array.from(visible, ([name, ids]) => {
+        const [slot = '', collection = ''] = name.split('\0');
+        return Array.from(ids, ([id, value]) => ({ slot, collection, id, value: value.slice() }));
+      });
+      for (const entry of all.flat()) {
+        mustBeUp();
+        yield await Promise.resolve(entry);
+      }
+    },
     async flushed() {
       mustBeUp();
       flush(unflushed.length);
