@@ -7,6 +7,7 @@ import type { Adopt } from '../pull/adopt.ts';
 import { createLists, type Lists } from '../pull/lists.ts';
 import { Prover } from '../pull/prove.ts';
 import { createPull, type Pull, type PullRequest } from '../pull/pull.ts';
+import type { Refill } from '../pull/refill.ts';
 import { Store } from '../pull/store.ts';
 import { createAskTaken, type AskTaken } from '../pull/taken.ts';
 import { sweepParts } from '../pull/fill/sweep.ts';
@@ -16,6 +17,7 @@ import type { Random } from '../system/random.ts';
 import { tagBytes } from '../pull/lists/fallback-tag.ts';
 import type { ManifestAnswer } from '../pull/manifest.ts';
 import type { Records } from '../metadata/records.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { Chains } from './chains.ts';
 import { holderName, isDeadHolder, type Storage } from './storage.ts';
 
@@ -30,6 +32,10 @@ export interface Pulling {
   readonly askTaken: AskTaken;
   /** Fetches what a pushed manifest needs and its chain has. */
   readonly adopt: Adopt;
+  /** Fetches again what a repository lost the bytes of. */
+  readonly refill: Refill;
+  /** Memory's copy of what is on disk no more. */
+  readonly forget: (digest: Digest) => void;
   readonly fills: Fills;
   /** Drops parts that nobody goes on with, now and every hour. */
   sweep(): void;
@@ -78,7 +84,7 @@ export function createPulling(
     absences,
     router: (name: { readonly registry: string; readonly repository: string }) => chains().router(name),
   };
-  const { pull, refresh, manifest, adopt, prefetch } = createPull(deps);
+  const { pull, refresh, manifest, adopt, refill, prefetch } = createPull(deps);
   const lists = createLists({
     ...deps,
     fallbackTag: (name, tag, trace) => tagBytes(manifest, name, tag, trace),
@@ -97,6 +103,8 @@ export function createPulling(
     lists,
     askTaken: createAskTaken(deps),
     adopt,
+    refill,
+    forget: (digest) => store.forget(digest),
     fills,
     sweep: () => sweeping.start(),
     rerouted() {

@@ -3,6 +3,7 @@ import { RegistryError } from '../oci/errors.ts';
 import { referenceText } from '../oci/reference.ts';
 import { UpstreamError } from '../upstream/upstream.ts';
 import { createAdopt, type Adopt } from './adopt.ts';
+import { createRefill, type Refill } from './refill.ts';
 import { blobAnswer, blobUncached, blobUnrecorded, type BlobAnswer } from './blob.ts';
 import { missStatus, type Source } from './cache-status.ts';
 import { CHAIN_DEADLINE_MS } from './chain.ts';
@@ -49,6 +50,8 @@ export interface Pulls {
   readonly refresh: (request: PullRequest) => Promise<ManifestAnswer>;
   /** Fetches what a pushed manifest needs and its chain has. */
   readonly adopt: Adopt;
+  /** Fetches again what is lost. */
+  readonly refill: Refill;
   /** What is filled before anybody asks for it. */
   readonly prefetch: Pick<Prefetch, 'clear' | 'stop'>;
 }
@@ -81,6 +84,7 @@ export function createPull(deps: PullDeps): Pulls {
   return {
     prefetch,
     adopt: createAdopt(deps, byDigest),
+    refill: createRefill(deps, byDigest),
     async pull(request) {
       const { target } = request;
       const pulling = startPulling(deps, request);

@@ -1,0 +1,90 @@
+import type { BlobStore, HeldFile } from '../blobs/blob-store.ts';
+import type { InventoryPlace, Records } from '../metadata/records.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Clock } from '../system/clock.ts';
+import { nextTurn } from '../system/turn.ts';
+import type { Turn } from './turn.ts';
+
+/** What is younger may be on its way: bytes come first, what refers to them next. */
+export const YOUNG_MS = 3_600_000;
+
+const PAGE = 200;
+
+export interface ReconcileDeps {
+  readonly clock: Clock;
+  readonly blobs: Pick<BlobStore, 'look' | 'remove'>;
+  readonly records: Pick<
+    Records,
+    | 'blob'
+    | 'holders'
+    | 'link'
+    | 'isHosted'
+    | 'dropBlob'
+    | 'beginEviction'
+    | 'endEviction'
+    | 'flushed'
+    | 'inventory'
+    | 'lastUse'
+  >;
+}
+
+/**
+ * Whether nothing leads to a held file: no record, no repository, no push. A crash between publish and commit leaves such
+ * (reliability.md, R43); they are harmless, but nobody else would ever remove them.
+ */
+export async function isOrphan({ clock, records }: ReconcileDeps, digest: Digest, file: HeldFile): Promise<boolean> {
+  if (clock.now() - file.changed < YOUNG_MS) return false;
+  const blob = await records.blob(digest);
+  if (blob !== undefined && (blob.state === 'held' || clock.now() - blob.at < YOUNG_MS)) return false;
+  if (await records.isHosted(digest)) return false;
+  return !(await isHeldAnywhere(records, digest));
+}
+
+async function isHeldAnywhere(records: ReconcileDeps['records'], digest: Digest): Promise<boolean> {
+  for (let after: string | undefined; ;) {
+    const page = await records.holders(digest, after, PAGE);
+    for (const repository of page) if ((await records.link(repository, digest)) !== undefined) return true;
+    after = page.at(-1);
+    if (page.length < PAGE) return false;
+  }
+}
+
+/** As an eviction goes: marked first, so that nobody takes it for held meanwhile. False where somebody pushed it just now. */
+export async function removeOrphan({ blobs, records }: ReconcileDeps, digest: Digest): Promise<boolean> {
+  if (!(await records.beginEviction(digest))) return false;
+  await records.flushed();
+  await blobs.remove(digest);
+  await records.endEviction(digest);
+  return true;
+}
+
+/** What is held for the cache stands in its inventory: bytes that were written while that could not be asked are entered. */
+export async function enterMissing({ clock, records }: ReconcileDeps, digest: Digest, { size }: HeldFile): Promise<void> {
+  if ((await records.inventory.entry(digest)) !== undefined || (await records.isHosted(digest))) return;
+  await records.inventory.enter(digest, { size, position: (await records.lastUse(digest)) ?? clock.now() });
+}
+
+/** The other way round: what the inventory counts, and records call held, but is not on disk. */
+export async function leaveGone(deps: ReconcileDeps, turn: Turn): Promise<void> {
+  const { records } = deps;
+  for (let after: InventoryPlace | undefined; ;) {
+    await turn.check();
+    const page = await records.inventory.oldest(after, PAGE);
+    for (const place of page) if (await isGone(deps, place)) await dropGone(deps, place.digest);
+    after = page.at(-1);
+    if (page.length < PAGE) return;
+    await nextTurn();
+  }
+}
+
+async function isGone({ clock, blobs }: ReconcileDeps, { digest, position }: InventoryPlace): Promise<boolean> {
+  return clock.now() - position >= YOUNG_MS && (await blobs.look(digest)) === undefined;
+}
+
+async function dropGone({ clock, records }: ReconcileDeps, digest: Digest): Promise<void> {
+  await records.inventory.leave([digest]);
+  const blob = await records.blob(digest);
+  // Pushed content keeps its record: it says that a push of the same bytes heals it.
+  if (blob?.state !== 'held' || clock.now() - blob.at < YOUNG_MS || (await records.isHosted(digest))) return;
+  await records.dropBlob(digest);
+}
