@@ -5,6 +5,7 @@ import type { Evicted, ReportEviction } from './events.ts';
 import { expire } from './expire.ts';
 import type { Keep } from './keep.ts';
 import type { Excess } from './limits.ts';
+import { settleReservations } from './reservations.ts';
 import type { Room } from './room.ts';
 import { takeTurn, type Turn, type TurnDeps } from './turn.ts';
 
@@ -46,7 +47,10 @@ export class Evictor {
   /** Ends first what a process that died had begun. */
   start(): void {
     this.#expireAt = this.#deps.clock.monotonic() + EXPIRE_MS;
-    void this.#withTurn(async (turn) => void (await endEvictions(this.#deps, turn))).then(() => this.#look());
+    void this.#withTurn(async (turn) => {
+      await endEvictions(this.#deps, turn);
+      await settleReservations(this.#deps);
+    }).then(() => this.#look());
   }
 
   async stop(): Promise<void> {
@@ -68,7 +72,10 @@ export class Evictor {
     await this.makeRoom(0);
     if (this.#deps.clock.monotonic() >= this.#expireAt) {
       this.#expireAt = this.#deps.clock.monotonic() + EXPIRE_MS;
-      await this.#withTurn((turn) => this.#expire(turn));
+      await this.#withTurn(async (turn) => {
+        await settleReservations(this.#deps);
+        await this.#expire(turn);
+      });
     }
     if (!this.#stopped) this.#timer = this.#deps.clock.after(LOOK_MS, () => void this.#look());
   }

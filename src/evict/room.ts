@@ -78,10 +78,11 @@ export class Room {
     await this.#deps.records.inventory.reserve(part, bytes);
   }
 
-  /** Enters what is about to be published, in the place of what was set aside for it. */
-  async enter(digest: Digest, size: number, part: PartId): Promise<void> {
-    await this.#deps.records.inventory.enter(digest, { size, position: this.#deps.clock.now() }, part);
+  /** Enters what is about to be published, in the place of what was set aside for it. False where it is here already. */
+  async enter(digest: Digest, size: number, part: PartId): Promise<boolean> {
+    const isNew = await this.#deps.records.inventory.enter(digest, { size, position: this.#deps.clock.now() }, part);
     this.#unwritten.delete(part);
+    return isNew;
   }
 
   async leave(digest: Digest): Promise<void> {

@@ -103,9 +103,14 @@ class RoomyPart implements Part {
 
   /** Entered before its bytes are there, so that the sum is never too small. */
   async publish(digest: Parameters<Part['publish']>[0]): Promise<void> {
-    await this.#room.enter(digest, this.#end, this.id).catch(() => undefined); // Counted by the next scrub.
+    const isNew = await this.#room.enter(digest, this.#end, this.id).catch(() => false); // Counted by the next scrub.
     this.#state = 'ended';
-    await this.#part.publish(digest);
+    try {
+      await this.#part.publish(digest);
+    } catch (error) {
+      if (isNew) await tryTo(this.#room.leave(digest));
+      throw error;
+    }
   }
 
   async discard(): Promise<void> {

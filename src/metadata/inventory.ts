@@ -21,8 +21,11 @@ export interface Inventory {
   /** Parts that something is set aside for, by id. */
   reservations(after: string | undefined, limit: number): MaybePromise<readonly Reservation[]>;
   entry(digest: Digest): MaybePromise<InventoryEntry | undefined>;
-  /** Enters what is about to be published in the place of its part's reservation; one that is there already moves up. */
-  enter(digest: Digest, entry: InventoryEntry, part?: string): Promise<void>;
+  /**
+   * Enters what is about to be published in the place of its part's reservation; one that is there already moves up: false
+   * then.
+   */
+  enter(digest: Digest, entry: InventoryEntry, part?: string): Promise<boolean>;
   /** Notes, before anything of them is touched, that these are about to go, so that a crash cannot leave them half gone. */
   begin(digests: readonly Digest[]): Promise<void>;
   /** Those that were begun and have not left, in byte order. */

@@ -76,6 +76,7 @@ export function createInventory(table: Table): Inventory {
         if (part !== undefined) await draft.giveBack(part);
         const before = await draft.get(inventoryEntryKey(digest), inventoryEntryForm);
         draft.place(digest, before, { ...entry, position: Math.max(Math.round(entry.position), before?.position ?? 0) });
+        return before === undefined;
       }),
     begin: (digests) =>
       make(async (draft) => {

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { NoRoom } from '../../../src/blobs/blob-store.ts';
+import { EXPIRE_MS, LOOK_MS } from '../../../src/evict/evictor.ts';
 import { randomBlob, type Blob } from '../../fakes/images.ts';
 import { createCacheHouse, type CacheHouse, type CacheHouseOptions } from './cache-house.ts';
 
@@ -133,5 +134,39 @@ describe('room', () => {
     await expect(house.cache(blob(700, 2))).rejects.toThrow(NoRoom);
     for (const { name } of await house.files.quarantined()) await house.files.removeQuarantined(name);
     await house.cache(blob(700, 2));
+  });
+
+  test('what could not be published is counted no more', async () => {
+    await open();
+    const heal = house.disk.fail({ on: 'rename', as: 'EIO' });
+    await expect(house.cache(blob(100, 1))).rejects.toThrow('EIO');
+    heal();
+    expect(await counted()).toBe(0);
+    await house.cache(blob(100, 1));
+    const again = house.disk.fail({ on: 'rename', as: 'EIO' });
+    await expect(house.cache(blob(100, 1))).rejects.toThrow('EIO');
+    again();
+    expect(await counted(), 'the bytes of before').toBe(100);
+  });
+
+  test('what a process that died had set aside comes back: at once with its part, else when nobody writes to it', async () => {
+    await open({ limits: { maxBytes: 10_000, watermarks: WATERMARKS } });
+    for (const [id, size] of [
+      ['e'.repeat(32), 300],
+      ['f'.repeat(32), 700],
+    ] as const) {
+      const part = await house.blobs.part(id, false, 2000);
+      await part.write(new Uint8Array(size), 0);
+    }
+    expect(await counted()).toBe(4000);
+    await house.disk.unlink(`/data/entrepot/parts/${'e'.repeat(32)}`);
+    const after = await createCacheHouse({ disk: house.disk, metadata: house.metadata, clock: house.clock });
+    after.evictor.start();
+    await house.clock.advance(0);
+    expect(await counted()).toBe(2000);
+    house.clock.jump(2 * HOUR);
+    await house.clock.advance(EXPIRE_MS + LOOK_MS);
+    expect(await counted()).toBe(700);
+    await after.close();
   });
 });
