@@ -55,6 +55,32 @@ export interface Evicted {
   readonly idleMs: number;
 }
 
+/** One line of what an eviction by command does, or with a dry run would do; the last is the whole. */
+export type EvictStep =
+  /** Without a tag an image that was named by its digest; without both all of the repository that no tag leads to. */
+  | ({
+      readonly kind: 'image';
+      readonly repository: string;
+      readonly tag: string | undefined;
+      readonly digest: string | undefined;
+    } & Fate)
+  | ({ readonly kind: 'blob'; readonly digest: string; readonly bytes: number } & Fate)
+  /** Of a look ahead: whether the limits are passed now, and how much has to go, or will when they are. */
+  | { readonly kind: 'round'; readonly due: boolean; readonly bytes: number; readonly files: number }
+  | {
+      readonly kind: 'done';
+      readonly dryRun: boolean;
+      readonly images: number;
+      /** Images that stay. */
+      readonly kept: number;
+      readonly blobs: number;
+      readonly bytes: number;
+      readonly ms: number;
+    };
+
+/** Of what stays there is always a reason. */
+export type Fate = { readonly goes: true; readonly why?: string } | { readonly goes: false; readonly why: string };
+
 export type EvictionEvent =
   /** A round has ended. */
   | {
