@@ -4,6 +4,7 @@ import { mutants as config } from './config.ts';
 import { mutants as credentials } from './credentials.ts';
 import { mutants as events } from './events.ts';
 import { mutants as evict } from './evict.ts';
+import { mutants as eviction } from './eviction.ts';
 import { mutants as health } from './health.ts';
 import { mutants as hosted } from './hosted.ts';
 import { mutants as http } from './http.ts';
@@ -34,6 +35,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   hosted,
   events,
   evict,
+  eviction,
 };
 
 /** With the room before the name, as it is called when it runs. */

@@ -185,8 +185,9 @@ describe('eviction', () => {
     house.clock.jump(-10 * 365 * 24 * HOUR);
     await house.evict({ bytes: 100 });
     house.clock.jump(HOUR);
+    await cacheInTurn(two);
     await house.evict({ bytes: 100 });
-    expect(await left(one)).toEqual([false]);
+    expect(await left(one, two)).toEqual([false, true]);
   });
 
   test('a push that comes while a digest goes waits for the end, and its bytes stay', async () => {

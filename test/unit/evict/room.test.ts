@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { NoRoom } from '../../../src/blobs/blob-store.ts';
 import { EXPIRE_MS, LOOK_MS } from '../../../src/evict/evictor.ts';
 import { randomBlob, type Blob } from '../../fakes/images.ts';
+import { settle } from '../pull/house.ts';
 import { createCacheHouse, type CacheHouse, type CacheHouseOptions } from './cache-house.ts';
 
 const HOUR = 3600_000;
@@ -108,6 +109,7 @@ describe('room', () => {
     const reading = await other.blobs.part(id, true, 5000);
     await reading.read(new Uint8Array(10), 0);
     reading.release();
+    await settle();
     expect(await counted()).toBe(5000);
     await part.discard();
     part.release();
