@@ -11,6 +11,7 @@ import { createPulling, type Pulling } from './compose/pulling.ts';
 import { createCollecting, type Collecting } from './compose/collecting.ts';
 import { createEvicting } from './compose/evicting.ts';
 import { createPushing, type Pushing } from './compose/pushing.ts';
+import { createScrubbing, type Scrubbing } from './compose/scrubbing.ts';
 import { adminOptions } from './compose/administration.ts';
 import { serveOfficial } from './compose/official.ts';
 import { provable } from './compose/proofs.ts';
@@ -117,6 +118,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     });
 
     const collecting = createCollecting({ system, storage: served.collected, chains: () => current, report });
+    const scrubbing = createScrubbing({ system, storage, pulling, report });
     const { evictor } = createEvicting({ system, storage, chains: () => current, report });
     const admin = createAdmin({
       ...adminOptions({
@@ -125,6 +127,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
         taken: storage,
         pulling,
         collecting,
+        scrubbing,
         recent,
         log,
         version,
@@ -150,7 +153,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
         log.warn('socket taken', { why: 'another server on this directory answers there: commands reach that one' }),
     });
     metrics.attach({
-      storage: async () => [partialBytes(await storage.blobs.parts())],
+      storage: async () => [partialBytes(await storage.blobs.parts()), quarantinedBytes(await storage.blobs.quarantined())],
       diskFreeBytes: async () => (await storage.blobs.space()).freeBytes,
       upstreams: () => current.upstreams.statuses(),
       clients: () => recent.clientCounts(),
@@ -163,6 +166,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     pushing.purge();
     collecting.start();
     evictor.start();
+    scrubbing.start();
 
     return {
       addresses: edge.addresses,
@@ -188,6 +192,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
           pushing,
           collecting,
           evictor,
+          scrubbing,
           notifications,
           storage,
           chains: () => current,
@@ -215,6 +220,10 @@ function partialBytes(parts: readonly { readonly size: number }[]): StoredAmount
   return { kind: 'partial', bytes: parts.reduce((sum, { size }) => sum + size, 0), blobs: parts.length };
 }
 
+function quarantinedBytes(found: readonly { readonly size: number }[]): StoredAmount {
+  return { kind: 'quarantine', bytes: found.reduce((sum, { size }) => sum + size, 0), blobs: found.length };
+}
+
 interface Draining {
   readonly edge: Edge;
   readonly condition: Condition;
@@ -222,6 +231,7 @@ interface Draining {
   readonly pushing: Pushing;
   readonly collecting: Collecting;
   readonly evictor: Evictor;
+  readonly scrubbing: Scrubbing;
   readonly notifications: Notifier;
   readonly storage: Storage;
   readonly chains: () => Chains;
@@ -236,6 +246,7 @@ async function drain({
   pushing,
   collecting,
   evictor,
+  scrubbing,
   notifications,
   storage,
   chains,
@@ -246,9 +257,11 @@ async function drain({
   pulling.quiet();
   pushing.stop();
   collecting.stop();
+  const scrubbed = scrubbing.stop();
   await edge.drain(chains().config.http.draintimeout);
   await pushing.settled();
   await pulling.park();
+  await scrubbed;
   await evictor.stop();
   await notifications.stop();
   await chains().upstreams.close();
@@ -285,6 +298,7 @@ export const openStore: OpenStore = async (config) => {
     onChange: () => undefined,
   });
   const collecting = createCollecting({ system, storage: served.collected, chains: () => chains, report });
+  const scrubbing = createScrubbing({ system, storage, pulling, report });
   const admin: Admin = createAdmin({
     ...adminOptions({
       system,
@@ -292,6 +306,7 @@ export const openStore: OpenStore = async (config) => {
       taken: storage,
       pulling,
       collecting,
+      scrubbing,
       recent,
       log: undefined,
       version,

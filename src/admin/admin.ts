@@ -11,6 +11,7 @@ import type { RefreshResult, Resolve, RouteOf } from './image.ts';
 import { listHeld, type ListedTag } from './ls.ts';
 import type { Recent, RecentClient } from './recent.ts';
 import { disown, type Disowned } from './disown.ts';
+import type { Scrub } from './scrub.ts';
 import { status, type HostedRoute, type OfflineRoutes, type RouteQuota, type RunningFill, type Status } from './status.ts';
 
 /** What the command line asks a running server, or a store that it opened itself. */
@@ -26,6 +27,8 @@ export interface Admin {
   disown(repository: string): Promise<Disowned>;
   /** Removes what was pushed and nothing needs. Throws RegistryError where another collects. */
   collect: Collect;
+  /** Reads all that is held through. Throws RegistryError where another process does. */
+  scrub: Scrub;
   /** Takes over an official registry's data. */
   import: Import;
   /** One readable line a request from now on, until the signal. */
@@ -54,6 +57,7 @@ export interface AdminOptions {
   readonly match: (pattern: string) => (text: string) => boolean;
   readonly refresh: (name: { registry: string; repository: string }, tag: string) => Promise<RefreshResult>;
   readonly collect: Collect;
+  readonly scrub: Scrub;
   readonly import: Import;
   readonly fills: () => readonly RunningFill[];
   readonly upstreams: () => readonly UpstreamStatus[];
@@ -80,6 +84,7 @@ export function createAdmin(options: AdminOptions): Admin {
     },
     disown: (repository) => disown(options, repository),
     collect: (request) => options.collect(request),
+    scrub: (request) => options.scrub(request),
     import: (request) => options.import(request),
     tail: (signal) => options.recent.tail(signal),
     clients: () => options.recent.clients(),

@@ -44,6 +44,7 @@ export type CallName =
   | 'refresh'
   | 'disown'
   | 'collect'
+  | 'scrub'
   | 'import'
   | 'tail'
   | 'clients'
@@ -59,6 +60,7 @@ export function createCalls(admin: Admin, control: ServerControl): Calls {
     disown: (params) => admin.disown(textOf(params, 'repository')),
     collect: (params) =>
       refusalsAsLast(admin.collect({ dryRun: flagOf(params, 'dryRun'), deleteUntagged: flagOf(params, 'deleteUntagged') })),
+    scrub: (params) => refusalsAsLast(admin.scrub({ repair: flagOf(params, 'repair') })),
     import: (params) =>
       refusalsAsLast(
         admin.import({

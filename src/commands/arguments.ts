@@ -9,7 +9,6 @@ const NOT_BUILT: ReadonlySet<string> = new Set([
   'who',
   'warm',
   'export',
-  'scrub',
   'backup',
   'restore',
   'htpasswd',

@@ -8,6 +8,7 @@ import { health, reload } from './control.ts';
 import { importFrom, type ImportFlags } from './import.ts';
 import { exitOf, faultText } from './fault.ts';
 import { clients, disown, explain, ls, refresh, status, tail, type LookFlags } from './look.ts';
+import { scrub, type ScrubFlags } from './scrub.ts';
 import { serve } from './serve.ts';
 import { printJson } from './table.ts';
 
@@ -110,6 +111,9 @@ function addLooking(program: Command, context: CommandContext, finish: Finish): 
       const file = config ?? named;
       return finish(collect(context, file === undefined ? flags : { ...flags, config: file }));
     });
+  looking(program, 'scrub', 'read all that is held through, and find what is damaged')
+    .option('--repair', 'move damaged files away, and fetch them again')
+    .action((flags: ScrubFlags) => finish(scrub(context, flags)));
   looking(program, 'import', 'take over the data of an official registry')
     .option('--from-registry <directory>', 'its root directory, as the running server sees it; nothing there is changed')
     .option('--as <registry>', 'whose repositories they are, where routes say so: docker.io, registry.acme.test')

@@ -5,6 +5,7 @@ import type { Explanation } from '../admin/explain.ts';
 import type { ImportStep } from '../admin/import.ts';
 import type { ListedTag } from '../admin/ls.ts';
 import type { RecentClient } from '../admin/recent.ts';
+import type { ScrubStep } from '../admin/scrub.ts';
 import type { Status } from '../admin/status.ts';
 import { callServer, streamServer } from './socket-client.ts';
 
@@ -17,6 +18,7 @@ export function remoteAdmin(path: string): Admin {
     refresh: async (image) => (await callServer(path, 'refresh', { image })) as RefreshedTag,
     disown: async (repository) => (await callServer(path, 'disown', { repository })) as Disowned,
     collect: (request) => streamServer(path, 'collect', request) as AsyncGenerator<CollectStep>,
+    scrub: (request) => streamServer(path, 'scrub', request) as AsyncGenerator<ScrubStep>,
     import: (request) => streamServer(path, 'import', request) as AsyncGenerator<ImportStep>,
     tail: (signal) => streamServer(path, 'tail', {}, signal) as AsyncGenerator<string>,
     clients: async () => (await callServer(path, 'clients', {})) as RecentClient[],

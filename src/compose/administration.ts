@@ -19,6 +19,7 @@ import type { Collecting } from './collecting.ts';
 import { createImporting } from './importing.ts';
 import type { Condition } from './condition.ts';
 import type { Pulling } from './pulling.ts';
+import type { Scrubbing } from './scrubbing.ts';
 import { quotasOf } from './quotas.ts';
 import type { Storage } from './storage.ts';
 
@@ -30,6 +31,7 @@ export interface AdministrationParts {
   readonly taken: Storage;
   readonly pulling: Pulling;
   readonly collecting: Pick<Collecting, 'collect'>;
+  readonly scrubbing: Pick<Scrubbing, 'scrub'>;
   readonly recent: Recent;
   /** `undefined` where no server runs. */
   readonly log: Log | undefined;
@@ -40,7 +42,7 @@ export interface AdministrationParts {
 
 /** What `status`, `explain`, `ls` and `refresh` answer from. */
 export function adminOptions(parts: AdministrationParts): Omit<AdminOptions, 'started'> {
-  const { system, storage, taken, pulling, collecting, recent, log, version, condition, chains } = parts;
+  const { system, storage, taken, pulling, collecting, scrubbing, recent, log, version, condition, chains } = parts;
   return {
     version,
     clock: system.clock,
@@ -53,6 +55,7 @@ export function adminOptions(parts: AdministrationParts): Omit<AdminOptions, 'st
     match: (pattern) => compilePatterns([pattern]),
     refresh: (name, tag) => refresh(parts, name, tag),
     collect: collecting.collect,
+    scrub: scrubbing.scrub,
     import: createImporting({ system, storage: taken, chains }),
     fills: () =>
       pulling.fills.running().map(({ digest, size, frontier, readers, upstream }) => ({

@@ -10,6 +10,7 @@ export type HouseEvent =
   | NotificationEvent
   | CollectEvent
   | EvictionEvent
+  | ScrubReport
   | OfficialEvent
   | ServerEvent;
 
@@ -214,6 +215,27 @@ export type EvictionEvent =
   /** What is too much, and may not go. */
   | { readonly kind: 'evict-stuck'; readonly bytes: number; readonly files: number }
   | { readonly kind: 'evict-failed'; readonly error: unknown };
+
+/** The shape of `evict/scrub-events.ts`; `quarantined` is among what pulls tell. */
+export type ScrubReport =
+  | ScrubEvent
+  | { readonly kind: 'scrubbed-before'; readonly at: number }
+  | { readonly kind: 'scrub-failed'; readonly error: unknown };
+
+/** A round of reading all that is held through has ended. */
+export interface ScrubEvent {
+  readonly kind: 'scrubbed';
+  /** Without it what was damaged was only told of. */
+  readonly repair: boolean;
+  /** When it ended, ms since the epoch. */
+  readonly at: number;
+  readonly ms: number;
+  readonly blobs: number;
+  readonly bytes: number;
+  readonly damaged: number;
+  readonly repaired: number;
+  readonly orphans: number;
+}
 
 /** The shape of `official/events.ts`. */
 export type OfficialEvent =

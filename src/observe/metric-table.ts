@@ -61,7 +61,9 @@ const OURS = {
   entrepot_fills_running: gauge('Downloads that run now.', []),
   entrepot_fills_total: counter('Downloads that ended.', ['outcome']),
   entrepot_fill_followers: gauge('Readers that joined a running download, now.', []),
-  entrepot_verify_failures_total: counter('Bytes that did not hash to their digest.', ['upstream']),
+  entrepot_verify_failures_total: counter('Bytes that did not hash to their digest; `disk`: when they were read again.', [
+    'upstream',
+  ]),
 
   entrepot_storage_bytes: gauge('Bytes held on disk.', ['kind']),
   entrepot_storage_blobs: gauge('Objects held on disk.', ['kind']),

@@ -40,6 +40,7 @@ export function reportPull(log: Log, metrics: Metrics, labels: Labels, states: S
           whole: event.whole,
         });
       case 'quarantined':
+        metrics.count('entrepot_verify_failures_total', { upstream: 'disk' });
         return log.error('quarantined', { digest: event.digest, why: event.why });
       case 'tag-moved':
         return log.info('tag moved', {

@@ -8,6 +8,7 @@ import { reportNotifications } from './report-notifications.ts';
 import { reportOfficial } from './report-official.ts';
 import { reportPull } from './report-pull.ts';
 import { reportRequest } from './report-request.ts';
+import { reportScrub } from './report-scrub.ts';
 import { reportServer } from './report-server.ts';
 import { reportUpstream, type UpstreamReporterOptions } from './report-upstream.ts';
 import { createStates } from './states.ts';
@@ -37,6 +38,7 @@ export function createReporter(options: ReporterOptions): Report {
   const notifications = reportNotifications(log, metrics, states);
   const collect = reportCollect(log, metrics);
   const eviction = reportEviction(log, metrics, states);
+  const scrub = reportScrub(log, metrics);
   const official = reportOfficial(log);
   const server = reportServer(log, metrics, states);
   const request = reportRequest({ log, metrics, labels, accesslog: options.accesslog });
@@ -61,6 +63,10 @@ export function createReporter(options: ReporterOptions): Report {
       case 'evict-stuck':
       case 'evict-failed':
         return eviction(event);
+      case 'scrubbed':
+      case 'scrubbed-before':
+      case 'scrub-failed':
+        return scrub(event);
       case 'official-refused':
       case 'official-failed':
         return official(event);

@@ -100,6 +100,7 @@ export function house(changes: Partial<AdminOptions> = {}): House {
     },
     refresh: () => Promise.resolve({ outcome: 'unchanged' }),
     collect: () => collected(),
+    scrub: () => nothing(),
     import: () => nothing(),
     fills: () => [],
     upstreams: () => [],

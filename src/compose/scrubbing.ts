@@ -1,0 +1,35 @@
+import type { Scrub } from '../admin/scrub.ts';
+import { Scrubber } from '../evict/scrubber.ts';
+import type { HouseEvent } from '../observe/events.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Random } from '../system/random.ts';
+import type { Pulling } from './pulling.ts';
+import { holderName, isDeadHolder, type Storage } from './storage.ts';
+
+export interface ScrubbingDeps {
+  readonly system: { readonly clock: Clock; readonly random: Random };
+  readonly storage: Storage;
+  readonly pulling: Pick<Pulling, 'refill' | 'forget'>;
+  readonly report: (event: HouseEvent) => void;
+}
+
+export interface Scrubbing {
+  readonly scrub: Scrub;
+  /** Reads all that is held through in the background. */
+  start(): void;
+  stop(): Promise<void>;
+}
+
+/** Scrub, wired: reads what the disk holds, and has what is damaged pulled again. */
+export function createScrubbing({ system, storage, pulling, report }: ScrubbingDeps): Scrubbing {
+  const { clock, random } = system;
+  const { blobs, records } = storage;
+  const { refill, forget } = pulling;
+  const holder = holderName(random);
+  const scrubber = new Scrubber({ clock, blobs, records, holder, isDead: isDeadHolder(holder), report, refill, forget });
+  return {
+    scrub: (request) => scrubber.scrubNow(request),
+    start: () => scrubber.start(),
+    stop: () => scrubber.stop(),
+  };
+}
