@@ -187,12 +187,12 @@ async function pastTrouble<T>(deps: PullDeps, cached: () => Promise<T>, uncached
     }
   };
   return past(cached, (trouble) =>
-    trouble === 'storage'
-      ? uncached(trouble)
-      : past(
+    trouble === 'metadata'
+      ? past(
           () => uncached(trouble),
           () => uncached('storage'),
-        ),
+        )
+      : uncached(trouble),
   );
 }
 
