@@ -144,6 +144,8 @@ export const catalogueForm = form<{ readonly repository: string }>({ repository:
 
 export const layoutForm = form<{ readonly layout: number; readonly since: string }>({ layout: count, since: text });
 
+export const epochForm = form<{ readonly epoch: string }>({ epoch: text });
+
 export const outboxForm = form<{ readonly event: string }>({ event: text });
 
 export const outboxLastForm = form<{ readonly last: number }>({ last: count });

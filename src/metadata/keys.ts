@@ -48,6 +48,7 @@ import type { Key } from './metadata-store.ts';
  *     pins                            = pins        docker.io/library/*       PinRecord: set by command, never evicted
  *     official                          data        it                        what became of an official registry's data
  *     layout                            layout      it                        which version of this table holds
+ *                                       epoch       it                        which store this is (with-epoch.ts)
  *
  * `waiting` is written before what it leads to in `outbox`, and looked for again after it: no commit spans the two, and an
  * event is never there without something that leads to it. Only as many may wait as `waiting` has places.
@@ -128,6 +129,7 @@ export const pinKey = (text: string): Key => ['pins', bounded(text)];
 export const withheldKey = (reference: string): Key => ['withheld', bounded(reference)];
 export const OFFICIAL_KEY: Key = ['data', 'it'];
 export const LAYOUT_KEY: Key = ['layout', 'it'];
+export const EPOCH_KEY: Key = ['epoch', 'it'];
 export const outboxKey = (receiver: string, number: number): Key => ['outbox', `${outboxStart(receiver)}${countUp(number)}`];
 export const OUTBOX_LAST_KEY: Key = ['outbox-last', 'it'];
 export const waitingKey = (number: number): Key => ['waiting', countUp(number)];

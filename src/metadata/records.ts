@@ -12,6 +12,7 @@ import { createBookmarks, type Bookmarks } from './records-bookmarks.ts';
 import { createCatalogue } from './records-catalogue.ts';
 import { createCollect } from './records-collect.ts';
 import { createDeletions } from './records-deletions.ts';
+import { createEpoch } from './records-epoch.ts';
 import { createEvictions } from './records-evictions.ts';
 import { createHolders } from './records-holders.ts';
 import { createHosted } from './records-hosted.ts';
@@ -129,6 +130,11 @@ export interface Records extends HostedRecords, Evictions, Pins {
   readonly tasks: LeasesOf<string>;
 
   readonly bookmarks: Bookmarks;
+
+  /** Which store this is; `undefined`: it was never claimed, or is empty. See with-epoch.ts. */
+  epoch(): MaybePromise<string | undefined>;
+  /** Makes it this one where it has none; yields the one that it has. */
+  claimEpoch(epoch: string): Promise<string>;
 
   /** What routes hold and may hold. */
   readonly quota: QuotaRecords;
@@ -272,6 +278,7 @@ export function createRecords(store: MetadataStore, options: RecordsOptions): Re
     ...createCollect(table, clock, holders),
     ...createEvictions(table, clock),
     ...createUploads(table, clock),
+    ...createEpoch(table),
     ...createBlobs(table),
     ...createLeases(table, clock),
     ...createListings(table),

@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { buildImage } from '../fakes/images.ts';
 import { redisMissing, startRedis } from '../fakes/redis-server.ts';
@@ -52,6 +54,55 @@ describe.skipIf(redisMissing !== undefined)(
         expect(await (await server.get(`${path}/manifests/1`)).sha256()).toBe(ours.top.digest);
         expect(await refusalOf(await server.get(`${path}/manifests/evil`))).toBe('404 MANIFEST_UNKNOWN');
         expect(upstream.requests).toEqual([]);
+      },
+      { settings: null, timeoutMs: 60_000 },
+    );
+
+    scenario(
+      'emptied, it gives no hosted name to a squatter until a person says so; other routes pass it by',
+      async (stage) => {
+        const { upstream } = stage;
+        const redis = await startRedis();
+        stage.defer(() => redis.clean());
+        const settings = {
+          metadata: 'redis',
+          redis: { addrs: [redis.address] },
+          upstreams: { hub: { url: upstream.url } },
+          routes: [
+            { match: 'docker.io/acme/**', name: 'mixed', upstreams: ['hosted', 'hub'], push: true },
+            { match: 'docker.io/**', name: 'hub', upstreams: ['hub'] },
+          ],
+        };
+        const server = await stage.start(settings);
+        const path = '/v2/docker.io/acme/app';
+        expect((await pushImage(server, path, '1', ours)).status).toBe(201);
+        const evil = upstream.image('acme/app', '1', { label: 'evil' });
+        upstream.image('library/alpine', '3');
+        upstream.forget();
+        const refused = async (by: Pick<typeof server, 'get'>): Promise<void> => {
+          for (const question of [`${path}/manifests/1`, `${path}/blobs/${ours.config.digest}`, `${path}/tags/list`])
+            expect([question, await refusalOf(await by.get(question))]).toEqual([question, '503 UNAVAILABLE']);
+          expect((await pushImage(by as typeof server, path, '2', ours)).status).toBe(503);
+          expect(upstream.requests).toEqual([]);
+        };
+
+        // It restarts without a word, as one without persistence does.
+        await redis.stop();
+        await redis.start();
+        await expect.poll(async () => (await server.get(`${path}/manifests/1`)).status, { timeout: 15_000 }).toBe(503);
+        await expect.poll(() => redis.command('ping')).toBe('PONG');
+        upstream.forget();
+        await refused(server);
+        expect((await server.get('/v2/docker.io/library/alpine/manifests/3')).status).toBe(200);
+        const said = await server.logged('metadata', ({ kind }) => kind === 'metadata-forgot');
+        expect(JSON.stringify(said)).toContain(join(stage.directory, 'data', 'entrepot', 'epoch'));
+
+        // Nor after a restart of ours.
+        upstream.forget();
+        const second = await stage.start(settings, 'data');
+        await refused(second);
+        await rm(join(stage.directory, 'data', 'entrepot', 'epoch'));
+        expect(await (await second.get(`${path}/manifests/1`)).sha256()).toBe(evil.top.digest);
       },
       { settings: null, timeoutMs: 60_000 },
     );
