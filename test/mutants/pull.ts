@@ -1141,4 +1141,20 @@ export const mutants: readonly Mutant[] = [
       '    if (this.#position > 0 && !(await feed(hash, this.#file, this.#position))) return undefined as never;\n    return',
     test: ['test/unit/pull/held.test.ts'],
   },
+  {
+    name: 'what crashes left small stays for a day',
+    guards: ['promise 6', 'R41'],
+    file: 'src/pull/fill/sweep.ts',
+    find: 'size < SYNC_FIRST_BYTES ? UNRECORDED_MS : ABANDONED_MS',
+    replace: 'ABANDONED_MS',
+    test: ['test/unit/pull/sweep.test.ts'],
+  },
+  {
+    name: 'what can be gone on with is swept as soon as the rest',
+    guards: ['promise 3', 'R41'],
+    file: 'src/pull/fill/sweep.ts',
+    find: 'size < SYNC_FIRST_BYTES ? UNRECORDED_MS : ABANDONED_MS',
+    replace: 'UNRECORDED_MS',
+    test: ['test/unit/pull/sweep.test.ts'],
+  },
 ];

@@ -1,10 +1,17 @@
 import type { BlobStore } from '../../blobs/blob-store.ts';
 import type { Clock, Timer } from '../../system/clock.ts';
+import { SYNC_FIRST_BYTES } from './writer.ts';
 
 const SWEEP_MS = 3600_000;
 
 /** A part that nobody has written to for so long is nobody's any more: fills that were parked are taken up sooner or never. */
 const ABANDONED_MS = 24 * 3600_000;
+
+/**
+ * As long for one of which a crash leaves nothing that was recorded, and a stop little: a server that dies again and again
+ * would otherwise fill the cache with such. Who fills it, in whichever process, writes sooner, or gives its upstream up.
+ */
+const UNRECORDED_MS = 10 * 60_000;
 
 export interface SweepDeps {
   readonly clock: Clock;
@@ -39,8 +46,9 @@ export async function sweepOnce({ clock, blobs, running }: SweepDeps): Promise<n
   const parts = await blobs.parts();
   const inUse = new Set(await running());
   let removed = 0;
-  for (const { id, modified } of parts) {
-    if (inUse.has(id) || clock.now() - modified < ABANDONED_MS) continue;
+  for (const { id, modified, size } of parts) {
+    const limitMs = size < SYNC_FIRST_BYTES ? UNRECORDED_MS : ABANDONED_MS;
+    if (inUse.has(id) || clock.now() - modified < limitMs) continue;
     if (await blobs.removePart(id)) removed += 1;
   }
   return removed;

@@ -5,7 +5,7 @@ import { openPart, rehash } from './part.ts';
 import type { Growing } from './growing.ts';
 
 /** Bytes after which the prefix is first made durable; then at every doubling up to the largest step. */
-const SYNC_FIRST_BYTES = 4 * 1024 * 1024;
+export const SYNC_FIRST_BYTES = 4 * 1024 * 1024;
 /** Read back at once of what was fetched ahead. */
 const ADOPT_BYTES = 256 * 1024;
 const SYNC_STEP_BYTES = 64 * 1024 * 1024;
