@@ -3,21 +3,24 @@ import { createAdmin, type Admin } from './admin/admin.ts';
 import { createCalls } from './admin/calls.ts';
 import { createRecent } from './admin/recent.ts';
 import { proveUpstream, type Proof } from './admin/prove.ts';
-import type { OpenStore, RunningServer, StartOptions } from './commands/context.ts';
+import type { OpenStore, RestoreStore, RunningServer, StartOptions } from './commands/context.ts';
 import { createChains, type Chains } from './compose/chains.ts';
 import { Condition } from './compose/condition.ts';
 import { listen, type Edge } from './compose/edge.ts';
 import { createPulling, type Pulling } from './compose/pulling.ts';
 import { createCollecting, type Collecting } from './compose/collecting.ts';
+import { CacheHistory } from './compose/cache-control.ts';
 import { createEvicting } from './compose/evicting.ts';
 import { createPushing, type Pushing } from './compose/pushing.ts';
 import { createScrubbing, type Scrubbing } from './compose/scrubbing.ts';
 import { adminOptions } from './compose/administration.ts';
 import { serveOfficial } from './compose/official.ts';
 import { provable } from './compose/proofs.ts';
+import { restoreBackup } from './compose/restoring.ts';
 import { createNotifier, type Notifier } from './compose/notifications.ts';
 import { mirrorPseudonym } from './compose/pseudonym.ts';
 import { openStorage, type Storage, type StorageDeps } from './compose/storage.ts';
+import { storedAmounts } from './compose/stored.ts';
 import { recordedMemory } from './compose/upstreams.ts';
 import type { Config } from './config/config.ts';
 import type { Evictor } from './evict/evictor.ts';
@@ -31,7 +34,6 @@ import { nodeDisk } from './system/node-disk.ts';
 import { systemRandom } from './system/random.ts';
 import { runProgram } from './system/run-program.ts';
 import type { HouseEvent } from './observe/events.ts';
-import type { StoredAmount } from './observe/sources.ts';
 
 const system = { clock: systemClock, disk: nodeDisk, random: systemRandom, run: runProgram };
 
@@ -59,6 +61,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     // Log, metrics and whoever else listens: every room reports through this one function.
     let chains: Chains | undefined;
     const recent = createRecent(clock);
+    const history = new CacheHistory();
     const observe: Report = createReporter({
       log,
       metrics,
@@ -70,11 +73,16 @@ export async function startServer(config: Config, options: StartOptions): Promis
       accesslog: () => (chains?.config ?? config).log.accesslog,
       onRequest(event) {
         recent.onRequest(event);
+        history.note(event);
         notifier?.onRequest(event);
       },
     });
     const report = (event: HouseEvent): void => {
-      if (event.kind === 'bypass' || event.kind === 'push-failed' || event.kind === 'kept') condition.note(event);
+      // What is kept by a store that has forgotten shows only that it answers.
+      const shows =
+        event.kind === 'bypass' || event.kind === 'push-failed' || (event.kind === 'kept' && !storage.hasForgotten());
+      if (shows) condition.note(event);
+      if (event.kind === 'evicted') history.note(event);
       observe(event);
     };
     onDamaged = (digest, why) => report({ kind: 'quarantined', digest, why });
@@ -103,7 +111,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     chains = current;
     limits = () => current.config.cache;
     const served = await serveOfficial(config, { system, storage, report });
-    const pulling = createPulling(system, served.storage, () => current, report);
+    const pulling = createPulling(system, served.storage, () => current, report, () => condition.isUp('storage'));
     const notifications = createNotifier({ system, storage, chains: () => current, report });
     notifier = notifications;
     // Before the doors open: whatever comes in by them is told.
@@ -119,7 +127,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
 
     const collecting = createCollecting({ system, storage: served.collected, chains: () => current, report });
     const scrubbing = createScrubbing({ system, storage, pulling, report });
-    const { evictor } = createEvicting({ system, storage, chains: () => current, report });
+    const evicting = createEvicting({ system, storage, chains: () => current, report });
     const admin = createAdmin({
       ...adminOptions({
         system,
@@ -127,6 +135,8 @@ export async function startServer(config: Config, options: StartOptions): Promis
         taken: storage,
         pulling,
         collecting,
+        evicting,
+        history,
         scrubbing,
         recent,
         log,
@@ -153,7 +163,8 @@ export async function startServer(config: Config, options: StartOptions): Promis
         log.warn('socket taken', { why: 'another server on this directory answers there: commands reach that one' }),
     });
     metrics.attach({
-      storage: async () => [partialBytes(await storage.blobs.parts()), quarantinedBytes(await storage.blobs.quarantined())],
+      storage: () => storedAmounts(storage),
+      cacheMaxBytes: () => current.config.cache.maxBytes,
       diskFreeBytes: async () => (await storage.blobs.space()).freeBytes,
       upstreams: () => current.upstreams.statuses(),
       clients: () => recent.clientCounts(),
@@ -165,7 +176,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     pulling.sweep();
     pushing.purge();
     collecting.start();
-    evictor.start();
+    evicting.evictor.start();
     scrubbing.start();
 
     return {
@@ -191,7 +202,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
           pulling,
           pushing,
           collecting,
-          evictor,
+          evictor: evicting.evictor,
           scrubbing,
           notifications,
           storage,
@@ -213,15 +224,6 @@ function anyUpstreamUp({ config, upstreams }: Chains): boolean {
   return config.routes.some(
     ({ deny, policy, upstreams }) => !deny && !policy.offline && upstreams.some((name) => name !== HOSTED),
   );
-}
-
-/** What unfinished fills hold. What is held whole is not counted yet: that comes with the size limit. */
-function partialBytes(parts: readonly { readonly size: number }[]): StoredAmount {
-  return { kind: 'partial', bytes: parts.reduce((sum, { size }) => sum + size, 0), blobs: parts.length };
-}
-
-function quarantinedBytes(found: readonly { readonly size: number }[]): StoredAmount {
-  return { kind: 'quarantine', bytes: found.reduce((sum, { size }) => sum + size, 0), blobs: found.length };
 }
 
 interface Draining {
@@ -277,8 +279,7 @@ const UNHEARD = {
 };
 
 /** Opens the store of a server that does not run, for a command to look into. */
-export const openStore: OpenStore = async (config) => {
-  const version = 'command';
+export const openStore: OpenStore = async (config, version) => {
   const storage = await openStorage(config, { ...system, version, ...UNHEARD, limits: () => config.cache });
   const report = (): void => undefined;
   const chains = createChains(config, {
@@ -298,6 +299,7 @@ export const openStore: OpenStore = async (config) => {
     onChange: () => undefined,
   });
   const collecting = createCollecting({ system, storage: served.collected, chains: () => chains, report });
+  const evicting = createEvicting({ system, storage, chains: () => chains, report });
   const scrubbing = createScrubbing({ system, storage, pulling, report });
   const admin: Admin = createAdmin({
     ...adminOptions({
@@ -306,6 +308,8 @@ export const openStore: OpenStore = async (config) => {
       taken: storage,
       pulling,
       collecting,
+      evicting,
+      history: new CacheHistory(),
       scrubbing,
       recent,
       log: undefined,
@@ -319,11 +323,16 @@ export const openStore: OpenStore = async (config) => {
     admin,
     async close() {
       await pulling.park();
+      await evicting.evictor.stop();
       await chains.upstreams.close();
       await storage.close();
     },
   };
 };
+
+/** Makes the configuration's root directory of a backup. */
+export const restoreStore: RestoreStore = (config, directory, version) =>
+  restoreBackup(config, directory, { ...system, version, ...UNHEARD, limits: () => config.cache });
 
 /** Asks every upstream of the configuration, each once: for `entrepot check`, which touches no store. */
 export async function proveUpstreams(config: Config, signal: AbortSignal): Promise<readonly Proof[]> {

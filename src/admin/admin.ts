@@ -4,11 +4,15 @@ import type { Records } from '../metadata/records.ts';
 import type { Clock } from '../system/clock.ts';
 import type { UpstreamStatus } from '../upstream/upstream.ts';
 import { AdminError } from './admin-error.ts';
+import type { CacheControl } from './cache.ts';
+import type { Backup } from './backup.ts';
 import type { Collect } from './collect.ts';
 import type { Import } from './import.ts';
+import { evictHeld, type EvictRequest, type EvictStep } from './evict.ts';
 import { explain, type Explanation } from './explain.ts';
 import type { RefreshResult, Resolve, RouteOf } from './image.ts';
 import { listHeld, type ListedTag } from './ls.ts';
+import { pinImages, unpinImages, type Pinned, type PinView } from './pins.ts';
 import type { Recent, RecentClient } from './recent.ts';
 import { disown, type Disowned } from './disown.ts';
 import type { Scrub } from './scrub.ts';
@@ -21,6 +25,12 @@ export interface Admin {
   explain(image: string, signal: AbortSignal): Promise<Explanation>;
   /** What is held, by name. `pattern` undefined lists everything. Throws AdminError where nothing held matches. */
   ls(pattern: string | undefined): AsyncIterable<ListedTag>;
+  /** Drops what is cached under a name; see {@link EvictRequest}. Throws AdminError where nothing matches, or all of it stays. */
+  evict(request: EvictRequest): AsyncIterable<EvictStep>;
+  /** From now on those images are not evicted. Throws AdminError for what can be no pin. */
+  pin(pattern: string): Promise<Pinned>;
+  /** Throws AdminError where no command pinned them. */
+  unpin(pattern: string): Promise<PinView>;
   /** Asks upstream now what a tag points to, whatever its age. Throws AdminError for a digest, which never changes. */
   refresh(image: string): Promise<RefreshedTag>;
   /** Gives a hosted repository back to its chain, with all that was pushed. Throws AdminError where that cannot be. */
@@ -31,6 +41,8 @@ export interface Admin {
   scrub: Scrub;
   /** Takes over an official registry's data. */
   import: Import;
+  /** A copy that can be restored, while everything goes on. */
+  backup: Backup;
   /** One readable line a request from now on, until the signal. */
   tail(signal: AbortSignal): AsyncIterable<string>;
   clients(): MaybePromise<readonly RecentClient[]>;
@@ -56,9 +68,11 @@ export interface AdminOptions {
   /** Compiles a pattern over `registry/repository`. */
   readonly match: (pattern: string) => (text: string) => boolean;
   readonly refresh: (name: { registry: string; repository: string }, tag: string) => Promise<RefreshResult>;
+  readonly cache: CacheControl;
   readonly collect: Collect;
   readonly scrub: Scrub;
   readonly import: Import;
+  readonly backup: Backup;
   readonly fills: () => readonly RunningFill[];
   readonly upstreams: () => readonly UpstreamStatus[];
   readonly offline: () => OfflineRoutes;
@@ -76,6 +90,9 @@ export function createAdmin(options: AdminOptions): Admin {
     status: () => status(options),
     explain: (image, signal) => explain(options, image, signal),
     ls: (pattern) => listHeld(options, pattern),
+    evict: (request) => evictHeld(options, request),
+    pin: (pattern) => pinImages(options, pattern),
+    unpin: (pattern) => unpinImages(options, pattern),
     async refresh(image) {
       const { registry, repository, reference } = options.resolve(image);
       if (reference.includes(':')) throw new AdminError(`${image} names a digest, which never changes: name a tag`);
@@ -86,6 +103,7 @@ export function createAdmin(options: AdminOptions): Admin {
     collect: (request) => options.collect(request),
     scrub: (request) => options.scrub(request),
     import: (request) => options.import(request),
+    backup: (request) => options.backup(request),
     tail: (signal) => options.recent.tail(signal),
     clients: () => options.recent.clients(),
   };

@@ -41,11 +41,15 @@ export type CallName =
   | 'status'
   | 'explain'
   | 'ls'
+  | 'evict'
+  | 'pin'
+  | 'unpin'
   | 'refresh'
   | 'disown'
   | 'collect'
   | 'scrub'
   | 'import'
+  | 'backup'
   | 'tail'
   | 'clients'
   | 'reload'
@@ -56,6 +60,10 @@ export function createCalls(admin: Admin, control: ServerControl): Calls {
     status: () => admin.status(),
     explain: (params, signal) => admin.explain(textOf(params, 'image'), signal),
     ls: (params) => refusalsAsLast(admin.ls(optionalTextOf(params, 'pattern'))),
+    evict: (params) =>
+      refusalsAsLast(admin.evict({ pattern: optionalTextOf(params, 'pattern'), dryRun: flagOf(params, 'dryRun') })),
+    pin: (params) => admin.pin(textOf(params, 'pattern')),
+    unpin: (params) => admin.unpin(textOf(params, 'pattern')),
     refresh: (params) => admin.refresh(textOf(params, 'image')),
     disown: (params) => admin.disown(textOf(params, 'repository')),
     collect: (params) =>
@@ -70,6 +78,8 @@ export function createCalls(admin: Admin, control: ServerControl): Calls {
           dryRun: flagOf(params, 'dryRun'),
         }),
       ),
+    backup: (params) =>
+      refusalsAsLast(admin.backup({ directory: textOf(params, 'directory'), cached: flagOf(params, 'cached') })),
     tail: (_params, signal) => admin.tail(signal),
     clients: async () => admin.clients(),
     async reload() {

@@ -2,6 +2,7 @@ import { HOSTED } from '../metadata/records.ts';
 import type { AdminOptions } from './admin.ts';
 import { askEach, type AnswerView } from './ask.ts';
 import { inspectHeld, type HeldImage } from './held.ts';
+import type { PinView } from './pins.ts';
 
 /** All that is known of one image's name. */
 export interface Explanation {
@@ -17,6 +18,8 @@ export interface Explanation {
   /** What each upstream of the chain says now, in order; empty where nobody was asked. */
   readonly answers: readonly AnswerView[];
   readonly held: HeldImage;
+  /** Which pins keep it, by their text. */
+  readonly pinned: readonly PinView[];
   /** Who may pull it. */
   readonly access: string;
 }
@@ -40,7 +43,7 @@ export interface ExplainedRoute {
   readonly chain: readonly string[];
 }
 
-type ExplainOptions = Pick<AdminOptions, 'resolve' | 'routeOf' | 'records' | 'blobs' | 'clock'>;
+type ExplainOptions = Pick<AdminOptions, 'resolve' | 'routeOf' | 'records' | 'blobs' | 'clock' | 'cache'>;
 
 export async function explain(options: ExplainOptions, image: string, signal: AbortSignal): Promise<Explanation> {
   const { steps, registry, repository, reference } = options.resolve(image);
@@ -54,6 +57,9 @@ export async function explain(options: ExplainOptions, image: string, signal: Ab
     askEach(options.clock, chain, { registry, repository, reference }, signal),
     inspectHeld(options, { repository: `${registry}/${repository}`, reference, tagttlMs }),
   ]);
+  const holder = `${registry}/${repository}`;
+  const tag = reference.includes(':') ? undefined : reference;
+  const pins = (await options.cache.pins()).filter(({ matches }) => matches(holder, tag));
   return {
     image,
     steps,
@@ -71,6 +77,7 @@ export async function explain(options: ExplainOptions, image: string, signal: Ab
     hosted,
     answers,
     held,
+    pinned: pins.map(({ text, by }) => ({ text, by })),
     access:
       route === undefined
         ? 'nobody: no route matches'

@@ -1,3 +1,4 @@
+import type { CacheControl } from './cache.ts';
 import type { BlobStore, OpenBlob } from '../blobs/blob-store.ts';
 import type { Records, TagRecord } from '../metadata/records.ts';
 import { parseDigest, type Digest } from '../oci/digest.ts';
@@ -13,6 +14,8 @@ export interface HeldImage {
   /** Of an index one for each manifest that it names; of a single image one. */
   readonly platforms: readonly HeldPlatform[];
   readonly lastUse: string | undefined;
+  /** Of all that is held of it. */
+  readonly bytes: number;
   readonly pulls: number;
 }
 
@@ -40,6 +43,7 @@ export interface HeldPlatform {
 }
 
 export interface HeldOptions {
+  readonly cache: Pick<CacheControl, 'imageBytes'>;
   readonly records: Records;
   readonly blobs: BlobStore;
   readonly clock: Clock;
@@ -63,11 +67,13 @@ export async function inspectHeld(options: HeldOptions, question: HeldQuestion):
   // Bytes that another repository brought are not this one's (promise 9): the link decides.
   const link = digest === undefined ? undefined : await records.link(repository, digest);
   if (digest === undefined || link === undefined) {
-    return { tag, digest, manifestHeld: false, platforms: [], lastUse: undefined, pulls };
+    return { tag, digest, manifestHeld: false, platforms: [], lastUse: undefined, bytes: 0, pulls };
   }
   const manifest = await manifestOf(options, digest, record?.mediaType ?? link.mediaType);
   const platforms = await platformsOf(options, digest, manifest);
-  return { tag, digest, manifestHeld: manifest !== undefined, platforms, lastUse: iso(await records.lastUse(digest)), pulls };
+  const lastUse = iso(await records.lastUse(digest));
+  const bytes = await options.cache.imageBytes(repository, digest);
+  return { tag, digest, manifestHeld: manifest !== undefined, platforms, lastUse, bytes, pulls };
 }
 
 function heldTag(record: TagRecord, now: number, tagttlMs: number | undefined): HeldTag {

@@ -2,6 +2,8 @@ import type { Digest } from '../oci/digest.ts';
 import { AdminError } from './admin-error.ts';
 import type { AdminOptions } from './admin.ts';
 import { isTagged } from './image.ts';
+import { heldRepositories } from './matching.ts';
+import type { NamedPin } from './pins.ts';
 
 /** One tag that is held, as `ls` shows it. Times are ISO 8601. */
 export interface ListedTag {
@@ -17,11 +19,16 @@ export interface ListedTag {
   /** How the repository came to be hosted; `undefined`: its chain answers for it. */
   readonly owner: 'push' | 'import' | undefined;
   readonly lastUse: string | undefined;
+  /** Of what is held of it: its manifests, configs and layers. What images share counts in each. */
+  readonly bytes: number;
+  /** Which pins keep it. */
+  readonly pinned: readonly string[];
   /** Pulls of the repository by tag. */
   readonly pulls: number;
 }
 
-type ListOptions = Pick<AdminOptions, 'records' | 'resolve' | 'match' | 'shown'>;
+type Pins = readonly NamedPin[];
+type ListOptions = Pick<AdminOptions, 'records' | 'resolve' | 'match' | 'shown' | 'cache'>;
 
 /** Read page by page, so that ten million names cost no memory. */
 const PAGE = 500;
@@ -29,44 +36,36 @@ const PAGE = 500;
 /** A pattern with `*` is matched against `registry/repository` and `registry/repository:tag`; any other is an image's name. */
 export async function* listHeld(options: ListOptions, pattern: string | undefined): AsyncGenerator<ListedTag> {
   let count = 0;
+  const pins = await options.cache.pins();
   for await (const listed of pattern === undefined || pattern.includes('*')
-    ? listMatching(options, pattern)
-    : listNamed(options, pattern)) {
+    ? listMatching(options, pattern, pins)
+    : listNamed(options, pattern, pins)) {
     count += 1;
     yield listed;
   }
   if (count === 0 && pattern !== undefined) throw new AdminError(`nothing that is held matches ${pattern}`);
 }
 
-async function* listMatching(options: ListOptions, pattern: string | undefined): AsyncGenerator<ListedTag> {
+async function* listMatching(options: ListOptions, pattern: string | undefined, pins: Pins): AsyncGenerator<ListedTag> {
   const matches = pattern === undefined ? () => true : options.match(pattern);
-  for await (const repository of repositories(options)) {
+  for await (const repository of heldRepositories(options)) {
     const names = [repository, options.shown(repository)];
     const whole = names.some(matches);
-    for await (const listed of tags(options, repository)) {
+    for await (const listed of tags(options, repository, pins)) {
       if (whole || names.some((name) => matches(`${name}:${listed.tag}`))) yield listed;
     }
   }
 }
 
-async function* listNamed(options: ListOptions, image: string): AsyncGenerator<ListedTag> {
+async function* listNamed(options: ListOptions, image: string, pins: Pins): AsyncGenerator<ListedTag> {
   const { registry, repository, reference } = options.resolve(image);
   const tagged = isTagged(image);
-  for await (const listed of tags(options, `${registry}/${repository}`)) {
+  for await (const listed of tags(options, `${registry}/${repository}`, pins)) {
     if (!tagged || listed.tag === reference || listed.digest === reference) yield listed;
   }
 }
 
-async function* repositories({ records }: ListOptions): AsyncGenerator<string> {
-  let after: string | undefined;
-  do {
-    const page = await records.repositories(after, PAGE);
-    yield* page;
-    after = page.length < PAGE ? undefined : page.at(-1);
-  } while (after !== undefined);
-}
-
-async function* tags({ records, shown }: ListOptions, repository: string): AsyncGenerator<ListedTag> {
+async function* tags({ records, shown, cache }: ListOptions, repository: string, pins: Pins): AsyncGenerator<ListedTag> {
   const pulls = (await records.pulls(repository))?.pulls ?? 0;
   const owner = (await records.owner(repository))?.by;
   let after: string | undefined;
@@ -83,6 +82,8 @@ async function* tags({ records, shown }: ListOptions, repository: string): Async
         upstream: record.upstream,
         owner,
         lastUse: used === undefined ? undefined : new Date(used).toISOString(),
+        bytes: await cache.imageBytes(repository, record.digest),
+        pinned: pins.filter(({ matches }) => matches(repository, tag)).map(({ text }) => text),
         pulls,
       };
     }

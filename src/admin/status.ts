@@ -1,5 +1,6 @@
 import type { UpstreamStatus } from '../upstream/upstream.ts';
 import type { AdminOptions } from './admin.ts';
+import type { CacheState } from './cache.ts';
 import type { Tally } from './recent.ts';
 
 export interface RunningFill {
@@ -49,6 +50,8 @@ export interface Status {
   readonly offline: OfflineRoutes;
   readonly hosted: readonly HostedRoute[];
   readonly quotas: readonly RouteQuota[];
+  /** `undefined` while it cannot be asked. */
+  readonly cache: CacheState | undefined;
   readonly upstreams: readonly UpstreamStatus[];
   readonly fills: readonly RunningFill[];
   readonly partialFills: number;
@@ -64,6 +67,7 @@ export async function status(options: AdminOptions): Promise<Status> {
   const disk = await found(() => options.blobs.space(), 'the disk cannot be asked', warnings);
   const parts = await found(() => options.blobs.parts(), 'partial fills cannot be listed', warnings);
   const quotas = await found(() => options.quotas(), 'quotas cannot be counted', warnings);
+  const cache = await found(() => options.cache.state(), 'the cache cannot be asked how full it is', warnings);
   await found(() => options.records.ping(), 'the metadata store does not answer', warnings);
   return {
     version: options.version,
@@ -75,6 +79,7 @@ export async function status(options: AdminOptions): Promise<Status> {
     offline: options.offline(),
     hosted: options.hosted(),
     quotas: quotas ?? [],
+    cache,
     upstreams: options.upstreams(),
     fills: options.fills(),
     partialFills: parts?.length ?? 0,

@@ -1,19 +1,7 @@
 import { CommandFault } from './fault.ts';
 
 /** Commands that the contract names and a later version brings. */
-const NOT_BUILT: ReadonlySet<string> = new Set([
-  'evict',
-  'pin',
-  'unpin',
-  'release',
-  'who',
-  'warm',
-  'export',
-  'backup',
-  'restore',
-  'htpasswd',
-  'token',
-]);
+const NOT_BUILT: ReadonlySet<string> = new Set(['release', 'who', 'warm', 'export', 'htpasswd', 'token']);
 
 /**
  * The command line with its command written out. As the official image has it, `registry serve FILE` and a lone `FILE.yml`

@@ -1,5 +1,5 @@
 import type { Explanation } from '../admin/explain.ts';
-import { formatDuration } from '../admin/format.ts';
+import { formatBytes, formatDuration } from '../admin/format.ts';
 import type { HeldImage, HeldTag } from '../admin/held.ts';
 import { HOSTED } from '../metadata/records.ts';
 import { printTable } from './table.ts';
@@ -14,6 +14,7 @@ export function printExplanation(explained: Explanation): string {
       : `route: ${route.name}${route.at === undefined ? '' : ` (${route.at})`}${whoIsAsked(route)}\n${printHosted(explained)}`,
     explained.answers.length === 0 ? '' : printAnswers(explained),
     printHeld(explained.held),
+    explained.pinned.map(({ text, by }) => `pinned by ${text}, by ${by}: it is never evicted\n`).join(''),
     `may pull: ${explained.access}\n`,
   ];
   return parts.filter((part) => part !== '').join('\n');
@@ -51,7 +52,7 @@ function printHeld(held: HeldImage): string {
   const lines = [
     `held: ${held.manifestHeld ? held.digest : `not the manifest ${held.digest}`}`,
     ...(held.tag === undefined ? [] : [`  ${tagLine(held.tag)}`]),
-    `  last used ${held.lastUse ?? 'never'}, the repository was pulled ${held.pulls} times`,
+    `  ${formatBytes(held.bytes)}, last used ${held.lastUse ?? 'never'}, the repository was pulled ${held.pulls} times`,
   ];
   const rows = held.platforms.map(({ platform, digest, manifestHeld, blobs, missing }) => [
     `  ${platform}`,

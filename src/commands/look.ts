@@ -35,7 +35,8 @@ export async function ls(context: CommandContext, pattern: string | undefined, f
     for await (const one of admin.ls(pattern)) {
       count += 1;
       const when = one.owner === undefined ? `checked ${one.checked}` : `hosted since ${one.checked}`;
-      const line = `${one.repository}:${one.tag}  ${one.digest}  ${when}  used ${one.lastUse ?? 'never'}\n`;
+      const pinned = one.pinned.length === 0 ? '' : `  pinned by ${one.pinned.join(', ')}`;
+      const line = `${one.repository}:${one.tag}  ${one.digest}  ${formatBytes(one.bytes)}  ${when}  used ${one.lastUse ?? 'never'}${pinned}\n`;
       context.terminal.out(flags.json === true ? printJson(one) : line);
     }
   });

@@ -1,5 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { normalizeArguments } from './arguments.ts';
+import { backup, type BackupFlags } from './backup.ts';
+import { evict, pin, unpin, type EvictFlags } from './cache.ts';
 import { check, type CheckFlags } from './check.ts';
 import { client, type ClientFlags } from './client.ts';
 import { collect, type CollectFlags } from './collect.ts';
@@ -9,6 +11,7 @@ import { importFrom, type ImportFlags } from './import.ts';
 import { exitOf, faultText } from './fault.ts';
 import { clients, disown, explain, ls, refresh, status, tail, type LookFlags } from './look.ts';
 import { scrub, type ScrubFlags } from './scrub.ts';
+import { restore } from './restore.ts';
 import { serve } from './serve.ts';
 import { printJson } from './table.ts';
 
@@ -92,6 +95,16 @@ function addLooking(program: Command, context: CommandContext, finish: Finish): 
   looking(program, 'ls', 'what is held')
     .argument('[pattern]', 'an image, or a pattern with *')
     .action((pattern: string | undefined, flags: LookFlags) => finish(ls(context, pattern, flags)));
+  looking(program, 'evict', 'drop what is cached under a name, so that the next pull is fresh')
+    .argument('[pattern]', 'an image, a repository, or a pattern with *; without one what would go next (--dry-run)')
+    .option('-d, --dry-run', 'only tell what would go, and why')
+    .action((pattern: string | undefined, flags: EvictFlags) => finish(evict(context, pattern, flags)));
+  looking(program, 'pin', 'never evict these images')
+    .argument('<pattern>', 'an image, a repository, or a pattern with *')
+    .action((pattern: string, flags: LookFlags) => finish(pin(context, pattern, flags)));
+  looking(program, 'unpin', 'take a pin back')
+    .argument('<pattern>', 'as it was pinned')
+    .action((pattern: string, flags: LookFlags) => finish(unpin(context, pattern, flags)));
   looking(program, 'refresh', 'ask upstream now what a tag points to')
     .argument('<image>')
     .action((image: string, flags: LookFlags) => finish(refresh(context, image, flags)));
@@ -120,6 +133,13 @@ function addLooking(program: Command, context: CommandContext, finish: Finish): 
     .option('--hosted', 'they count as pushed here, and not as cached')
     .option('-d, --dry-run', 'only tell what would be taken; nothing is verified')
     .action((flags: ImportFlags) => finish(importFrom(context, flags)));
+  looking(program, 'backup', 'copy what is hosted, and all metadata, while everything goes on')
+    .argument('<directory>', 'new, or an earlier backup, to which is added; as the running server sees it')
+    .option('--with-cache', 'cached content too')
+    .action((directory: string, flags: BackupFlags) => finish(backup(context, directory, flags)));
+  looking(program, 'restore', 'make an empty root directory what a backup was made of, and prove it')
+    .argument('<directory>', 'the backup')
+    .action((directory: string, flags: LookFlags) => finish(restore(context, directory, flags)));
   looking(program, 'clients', 'which clients came within the last hour').action((flags: LookFlags) =>
     finish(clients(context, flags)),
   );

@@ -15,6 +15,7 @@ export function printStatus(status: Status): string {
       ? []
       : [['offline', offline.all ? 'every route: nobody is asked' : offline.routes.join(', ')]]),
     ...(hosted.length === 0 ? [] : [['hosted', hosted.map(({ name, push }) => (push ? `${name} (push)` : name)).join(', ')]]),
+    ...printCache(status),
     ...quotas.map((quota) => ['quota', printQuota(quota)]),
     ['fills', `${status.fills.length} running, ${status.partialFills} parts on disk`],
   ]);
@@ -25,6 +26,39 @@ export function printStatus(status: Status): string {
     status.warnings.map((warning) => `warning: ${warning}\n`).join(''),
   ];
   return parts.filter((part) => part !== '').join('\n');
+}
+
+/** How full it is, when it makes room, what goes then, and what another size would have hit. */
+function printCache({ cache, disk }: Status): string[][] {
+  if (cache === undefined) return [];
+  const { maxBytes, usedBytes, blobs, asideBytes, quarantineBytes, watermarks, keepFreeBytes, evicted, reuse, pins } = cache;
+  const of = maxBytes === undefined ? 'no maxsize' : `of ${formatBytes(maxBytes)}`;
+  const parts = [
+    `${blobs} blobs`,
+    ...(asideBytes === 0 ? [] : [`${formatBytes(asideBytes)} for fills`]),
+    ...(quarantineBytes === 0 ? [] : [`${formatBytes(quarantineBytes)} in quarantine`]),
+  ];
+  const marks = `${formatBytes(watermarks.high)} down to ${formatBytes(watermarks.low)}${maxBytes === undefined ? ' used on the disk' : ''}`;
+  const short = disk !== undefined && disk.freeBytes < keepFreeBytes ? ', which is not' : '';
+  const gone =
+    evicted === undefined
+      ? 'nothing to make room since the start'
+      : `${evicted.blobs} blobs, ${formatBytes(evicted.bytes)} since the start; the last had not been used for ${formatDuration(evicted.ageMs)}`;
+  return [
+    ['cache', `${formatBytes(usedBytes)} ${of}: ${parts.join(', ')}`],
+    ['makes room', `at ${marks}; ${formatBytes(keepFreeBytes)} of the disk stay free${short}`],
+    ['evicted', gone],
+    ...(reuse === undefined ? [] : [['would hit', printReuse(reuse)]]),
+    ...(pins.length === 0
+      ? []
+      : [['pinned', pins.map(({ text, by }) => (by === 'command' ? text : `${text} (${by})`)).join(', ')]]),
+  ];
+}
+
+/** `41.0 % with 25 GiB, 62.1 % with 50 GiB …; of 12034 pulls since the start`. */
+function printReuse({ uses, points }: NonNullable<NonNullable<Status['cache']>['reuse']>): string {
+  const told = points.map(({ bytes, hitRatio }) => `${percent(hitRatio)} with ${formatBytes(bytes)}`);
+  return `${told.join(', ')}; of ${uses} pulls since the start`;
 }
 
 /** `own: 1.2 GiB of 50 GiB, 3.0 MiB more being pushed`. */

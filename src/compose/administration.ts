@@ -14,8 +14,11 @@ import { newTrace } from '../pull/trace.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';
 import { randomId, type Random } from '../system/random.ts';
+import { createBackup } from './backing-up.ts';
+import { createCacheControl, type CacheHistory } from './cache-control.ts';
 import type { Chains } from './chains.ts';
 import type { Collecting } from './collecting.ts';
+import type { Evicting } from './evicting.ts';
 import { createImporting } from './importing.ts';
 import type { Condition } from './condition.ts';
 import type { Pulling } from './pulling.ts';
@@ -31,6 +34,8 @@ export interface AdministrationParts {
   readonly taken: Storage;
   readonly pulling: Pulling;
   readonly collecting: Pick<Collecting, 'collect'>;
+  readonly evicting: Evicting;
+  readonly history: CacheHistory;
   readonly scrubbing: Pick<Scrubbing, 'scrub'>;
   readonly recent: Recent;
   /** `undefined` where no server runs. */
@@ -42,7 +47,8 @@ export interface AdministrationParts {
 
 /** What `status`, `explain`, `ls` and `refresh` answer from. */
 export function adminOptions(parts: AdministrationParts): Omit<AdminOptions, 'started'> {
-  const { system, storage, taken, pulling, collecting, scrubbing, recent, log, version, condition, chains } = parts;
+  const { system, storage, taken, pulling, collecting, evicting, history, scrubbing, recent, log, version, condition, chains } =
+    parts;
   return {
     version,
     clock: system.clock,
@@ -54,9 +60,11 @@ export function adminOptions(parts: AdministrationParts): Omit<AdminOptions, 'st
     shown: (holder) => (chains().config.mode === 'plain' ? (chains().showName(undefined)(holder) ?? holder) : holder),
     match: (pattern) => compilePatterns([pattern]),
     refresh: (name, tag) => refresh(parts, name, tag),
+    cache: createCacheControl({ storage: taken, records: storage.records, evicting, history, chains }),
     collect: collecting.collect,
     scrub: scrubbing.scrub,
     import: createImporting({ system, storage: taken, chains }),
+    backup: createBackup({ system, storage: taken, chains, version }),
     fills: () =>
       pulling.fills.running().map(({ digest, size, frontier, readers, upstream }) => ({
         digest,

@@ -1,5 +1,6 @@
 import type { RouteConfig } from '../config/config.ts';
-import { Evictor } from '../evict/evictor.ts';
+import type { NamedPin } from '../admin/pins.ts';
+import { Evictor, type EvictorDeps } from '../evict/evictor.ts';
 import { Keep, type CacheRule } from '../evict/keep.ts';
 import { compilePin, type Pin } from '../evict/pins.ts';
 import type { HouseEvent } from '../observe/events.ts';
@@ -18,8 +19,13 @@ export interface EvictingDeps {
 
 export interface Evicting {
   readonly evictor: Evictor;
+  /** What it works with: the same right to evict is asked for by whoever evicts by command. */
+  readonly deps: EvictorDeps;
   /** What keeps digests from being evicted now. */
   readonly keep: () => Promise<Keep>;
+  readonly ruleOf: (repository: string) => CacheRule;
+  /** Those of the configuration first. */
+  readonly pins: () => Promise<readonly NamedPin[]>;
 }
 
 /** The limits of the cache, wired. */
@@ -30,9 +36,11 @@ export function createEvicting({ system, storage, chains, report }: EvictingDeps
   const rulesOf = rememberedBy(chains);
   const keep = async (): Promise<Keep> => {
     const { ruleOf, anyOffline, pins } = rulesOf();
-    return new Keep({ blobs: files, records, ruleOf, anyOffline, pins });
+    return new Keep({ blobs: files, records, ruleOf, anyOffline, pins: [...pins, ...(await pinsByCommand())] });
   };
-  const evictor = new Evictor({
+  const pinsByCommand = async (): Promise<readonly Pin[]> =>
+    (await records.pins()).map(({ text }) => compilePin(text, compilePatterns));
+  const deps: EvictorDeps = {
     clock,
     blobs: files,
     records,
@@ -42,8 +50,26 @@ export function createEvicting({ system, storage, chains, report }: EvictingDeps
     keep,
     maxAgeMin: () => rulesOf().maxAgeMin,
     report,
-  });
-  return { evictor, keep };
+  };
+  return {
+    evictor: new Evictor(deps),
+    deps,
+    keep,
+    ruleOf: (repository) => rulesOf().ruleOf(repository),
+    pins: async () => [
+      ...rulesOf().pins.map((pin) => named(pin, 'configuration')),
+      ...(await pinsByCommand()).map((pin) => named(pin, 'command')),
+    ],
+  };
+}
+
+/** Without a tag only a pin that speaks of none matches. */
+export function matchesPin({ repository, tag }: Pin): NamedPin['matches'] {
+  return (name, its) => repository(name) && (tag === undefined || (its !== undefined && tag(its)));
+}
+
+function named(pin: Pin, by: NamedPin['by']): NamedPin {
+  return { text: pin.text, by, matches: matchesPin(pin) };
 }
 
 interface Rules {
@@ -73,7 +99,8 @@ function rulesOf(routes: readonly RouteConfig[]): Rules {
       return { offline: policy?.offline === true, maxAgeMs: policy?.maxAgeMs };
     },
     anyOffline: routes.some(({ policy }) => policy.offline),
-    pins: routes.flatMap(({ policy }) => policy.pin).map((text) => compilePin(text, compilePatterns)),
+    // Those of `defaults` stand in every route.
+    pins: [...new Set(routes.flatMap(({ policy }) => policy.pin))].map((text) => compilePin(text, compilePatterns)),
     maxAgeMin: ages.length === 0 ? undefined : Math.min(...ages),
   };
 }

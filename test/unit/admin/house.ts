@@ -1,4 +1,5 @@
 import type { AdminOptions } from '../../../src/admin/admin.ts';
+import type { CacheControl } from '../../../src/admin/cache.ts';
 import { createRecent } from '../../../src/admin/recent.ts';
 import type { BlobStore } from '../../../src/blobs/blob-store.ts';
 import type { Records, TagRecord } from '../../../src/metadata/records.ts';
@@ -98,10 +99,12 @@ export function house(changes: Partial<AdminOptions> = {}): House {
       const expression = new RegExp(`^${pattern.replaceAll('**', '.+').replaceAll(/(?<!\.)\*/g, '[^/]*')}$`);
       return (text) => expression.test(text);
     },
+    cache: roomy(),
     refresh: () => Promise.resolve({ outcome: 'unchanged' }),
     collect: () => collected(),
     scrub: () => nothing(),
     import: () => nothing(),
+    backup: () => nothing(),
     fills: () => [],
     upstreams: () => [],
     offline: () => ({ all: false, routes: [] }),
@@ -130,6 +133,32 @@ export function scripted(name: string, ask: Upstream['ask']): Upstream {
     running: 0,
   };
   return { name, ask, status: () => status, standing: () => UNKNOWN, close: () => Promise.resolve() };
+}
+
+/** A cache of 1,000 bytes that nothing has happened to. */
+export function roomy(changes: Partial<CacheControl> = {}): CacheControl {
+  return {
+    evict: () => nothing(),
+    nextToGo: () => nothing(),
+    pins: () => Promise.resolve([]),
+    readPin: () => ({ matches: () => false }),
+    imageBytes: () => Promise.resolve(7),
+    state: () =>
+      Promise.resolve({
+        maxBytes: 1000,
+        usedBytes: 0,
+        cachedBytes: 0,
+        blobs: 0,
+        asideBytes: 0,
+        quarantineBytes: 0,
+        watermarks: { high: 950, low: 850 },
+        keepFreeBytes: 10,
+        evicted: undefined,
+        reuse: undefined,
+        pins: [],
+      }),
+    ...changes,
+  };
 }
 
 /** Found nothing to take. */

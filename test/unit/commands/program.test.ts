@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import type { EvictStep } from '../../../src/admin/evict.ts';
 import type { Proof } from '../../../src/admin/prove.ts';
 import { WELL_KNOWN_PATTERNS } from '../../../src/oci/well-known.ts';
 import { scene } from './scene.ts';
 
-const LATER = ['evict', 'pin', 'unpin', 'release', 'who', 'warm', 'export', 'backup', 'restore', 'htpasswd', 'token'];
+const LATER = ['release', 'who', 'warm', 'export', 'htpasswd', 'token'];
 
 describe('the command line', () => {
   test('help names every command that there is, and none that is not built', async () => {
@@ -20,6 +21,8 @@ describe('the command line', () => {
       'garbage-collect',
       'scrub',
       'import',
+      'backup',
+      'restore',
       'tail',
       'clients',
       'client',
@@ -38,11 +41,16 @@ describe('the command line', () => {
     'status',
     'explain',
     'ls',
+    'evict',
+    'pin',
+    'unpin',
     'refresh',
     'collect',
     'garbage-collect',
     'scrub',
     'import',
+    'backup',
+    'restore',
     'tail',
     'clients',
     'client',
@@ -62,8 +70,13 @@ describe('the command line', () => {
     [['status', '--bogus'], '--bogus'],
     [['explain'], 'image'],
     [['ls', 'a', 'b'], 'ls'],
+    [['evict'], '--dry-run'],
+    [['pin'], 'pattern'],
+    [['unpin'], 'pattern'],
     [['collect', 'now'], 'collect'],
     [['import'], '--from-registry'],
+    [['backup'], 'directory'],
+    [['restore'], 'directory'],
     ...LATER.map((name) => [[name], `${name} is not built yet`] as [string[], string]),
   ] as [string[], string][])('%j is wrong usage: 2, and one line on stderr', async (args, said) => {
     const { exit, out, err } = await (await scene()).command(...args);
@@ -228,14 +241,86 @@ describe('without a server', () => {
       checked: 'then',
       upstream: 'hub',
       lastUse: undefined,
+      bytes: 3_000_000,
+      pinned: ['docker.io/library/*'],
       pulls: 1,
     };
     async function* ls() {
       yield await Promise.resolve(listed as never);
     }
     const at = await scene({ admin: { ls } });
-    expect((await at.command('ls')).out).toBe('docker.io/library/alpine:latest  sha256:0  checked then  used never\n');
+    expect((await at.command('ls')).out).toBe(
+      'docker.io/library/alpine:latest  sha256:0  2.9 MiB  checked then  used never  pinned by docker.io/library/*\n',
+    );
     expect(JSON.parse((await at.command('ls', '--json')).out)).toMatchObject({ tag: 'latest' });
+  });
+
+  test('evict tells what goes, what stays and why, and the whole; with --json one object a line', async () => {
+    const asked: unknown[] = [];
+    async function* evict(request: unknown) {
+      asked.push(request);
+      yield* await Promise.resolve<EvictStep[]>([
+        { kind: 'image', repository: 'docker.io/library/a', tag: '1', digest: 'sha256:0', goes: true },
+        { kind: 'image', repository: 'docker.io/library/a', tag: '2', digest: 'sha256:1', goes: false, why: 'pinned by x' },
+        { kind: 'image', repository: 'docker.io/library/a', tag: undefined, digest: 'sha256:2', goes: true },
+        { kind: 'image', repository: 'docker.io/library/b', tag: undefined, digest: undefined, goes: true },
+        { kind: 'blob', digest: 'sha256:3', bytes: 2048, goes: true },
+        { kind: 'blob', digest: 'sha256:4', bytes: 10, goes: false, why: 'ghcr.io/acme/b holds it too' },
+        { kind: 'done', dryRun: false, images: 3, kept: 1, blobs: 1, bytes: 2048, ms: 5 },
+      ]);
+    }
+    const at = await scene({ admin: { evict } });
+    expect((await at.command('evict', 'a')).out.trimEnd().split('\n')).toEqual([
+      'gone: docker.io/library/a:1',
+      'stays: docker.io/library/a:2: pinned by x',
+      'gone: docker.io/library/a@sha256:2',
+      'gone: what no tag of docker.io/library/b leads to',
+      'gone: 2.0 KiB of sha256:3',
+      'stays: 10 B of sha256:4: ghcr.io/acme/b holds it too',
+      'freed 2.0 KiB in 1 files of 3 images, 1 stay',
+    ]);
+    const lines = (await at.command('evict', 'a', '--dry-run', '--json')).out.trimEnd().split('\n');
+    expect(lines.map((line) => (JSON.parse(line) as EvictStep).kind)).toHaveLength(7);
+    expect(asked).toEqual([
+      { pattern: 'a', dryRun: false },
+      { pattern: 'a', dryRun: true },
+    ]);
+  });
+
+  test('evict --dry-run alone tells what would go next', async () => {
+    async function* evict() {
+      yield* await Promise.resolve<EvictStep[]>([
+        { kind: 'round', due: false, bytes: 2048, files: 0 },
+        { kind: 'blob', digest: 'sha256:3', bytes: 2048, goes: true, why: 'last used then' },
+        { kind: 'done', dryRun: true, images: 0, kept: 0, blobs: 1, bytes: 2048, ms: 5 },
+      ]);
+    }
+    expect((await (await scene({ admin: { evict } })).command('evict', '--dry-run')).out.trimEnd().split('\n')).toEqual([
+      'nothing has to go now; once the high watermark is passed 2.0 KiB will, these first',
+      'would go: 2.0 KiB of sha256:3: last used then',
+      'would free 2.0 KiB in 1 files',
+    ]);
+  });
+
+  test('an eviction that ends without its last word was broken off: 1', async () => {
+    async function* evict() {}
+    const { exit, err } = await (await scene({ admin: { evict } })).command('evict', 'a');
+    expect(exit).toBe(1);
+    expect(err).toContain('broken off');
+  });
+
+  test('pin says so where nothing matches yet; unpin says what it took back', async () => {
+    const view = { text: 'docker.io/library/a', by: 'command' } as const;
+    const at = await scene({
+      admin: { pin: () => Promise.resolve({ ...view, held: false }), unpin: () => Promise.resolve(view) },
+    });
+    expect(await at.command('pin', 'a')).toEqual({
+      exit: 0,
+      out: 'docker.io/library/a is pinned\n',
+      err: 'note: nothing that is held matches it yet\n',
+    });
+    expect((await at.command('unpin', 'a')).out).toBe('docker.io/library/a is not pinned any more\n');
+    expect(JSON.parse((await at.command('pin', 'a', '--json')).out)).toEqual({ ...view, held: false });
   });
 
   test('ls of an empty store says so where nobody parses it', async () => {

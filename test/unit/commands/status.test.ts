@@ -3,6 +3,8 @@ import type { Status } from '../../../src/admin/status.ts';
 import { printStatus } from '../../../src/commands/status.ts';
 import type { UpstreamStatus } from '../../../src/upstream/upstream.ts';
 
+const GIB = 1024 ** 3;
+
 function upstream(name: string, more: Partial<UpstreamStatus>): UpstreamStatus {
   return {
     name,
@@ -40,6 +42,28 @@ test('the budget of each upstream is shown, and for how long a 429 is waited out
       { route: 'own', limit: 50 * 1024 ** 3, used: 3 * 1024 ** 2, reserved: 2048 },
       { route: 'mixed', limit: 1024, used: 0, reserved: 0 },
     ],
+    cache: {
+      maxBytes: 50 * GIB,
+      usedBytes: 45 * GIB,
+      cachedBytes: 44 * GIB,
+      blobs: 12_345,
+      asideBytes: GIB,
+      quarantineBytes: 2048,
+      watermarks: { high: 47.5 * GIB, low: 42.5 * GIB },
+      keepFreeBytes: 10 * GIB,
+      evicted: { blobs: 70, bytes: 3 * GIB, ageMs: 90_000_000 },
+      reuse: {
+        uses: 1_000,
+        points: [
+          { bytes: 25 * GIB, hitRatio: 0.41 },
+          { bytes: 50 * GIB, hitRatio: 0.6 },
+        ],
+      },
+      pins: [
+        { text: 'docker.io/library/*', by: 'configuration' },
+        { text: 'ghcr.io/acme/app:v1', by: 'command' },
+      ],
+    },
     fills: [],
     partialFills: 0,
     warnings: [],
@@ -53,4 +77,9 @@ test('the budget of each upstream is shown, and for how long a 429 is waited out
   const quotas = lines.filter((line) => line.startsWith('quota ')).map((line) => line.replace(/^quota +/, ''));
   expect(quotas).toEqual(['own: 3.0 MiB of 50 GiB, 2.0 KiB more being pushed', 'mixed: 0 B of 1.0 KiB']);
   expect(row('free')).toMatch(/ 12 ms +- +-/);
+  expect(row('cache')).toMatch(/ 45 GiB of 50 GiB: 12345 blobs, 1\.0 GiB for fills, 2\.0 KiB in quarantine$/);
+  expect(row('makes room')).toMatch(/ at 48 GiB down to 43 GiB; 10 GiB of the disk stay free$/);
+  expect(row('evicted')).toMatch(/ 70 blobs, 3\.0 GiB since the start; the last had not been used for 1d 1h$/);
+  expect(row('would hit')).toMatch(/ 41\.0 % with 25 GiB, 60\.0 % with 50 GiB; of 1000 pulls since the start$/);
+  expect(row('pinned')).toMatch(/ docker\.io\/library\/\* \(configuration\), ghcr\.io\/acme\/app:v1$/);
 });
