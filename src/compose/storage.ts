@@ -11,7 +11,8 @@ import { Room } from '../evict/room.ts';
 import { withInventory, withRoom } from '../evict/with-room.ts';
 import { openLmdb } from '../metadata/lmdb.ts';
 import type { MetadataStore } from '../metadata/metadata-store.ts';
-import { createRecords, type Records } from '../metadata/records.ts';
+import { HOSTED, createRecords, type Records } from '../metadata/records.ts';
+import { withEpoch, type EpochRecords } from '../metadata/with-epoch.ts';
 import type { ReportMetadata } from '../metadata/events.ts';
 import { MetadataRefused } from '../metadata/unavailable.ts';
 import type { RedisStoreOptions } from '../metadata/redis.ts';
@@ -21,6 +22,7 @@ import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';
 import { remoteFileSystem } from '../system/file-system-type.ts';
 import { randomId, type Random } from '../system/random.ts';
+import { epochFile } from './epoch-file.ts';
 import { isRunning } from '../system/process.ts';
 
 export interface StorageDeps {
@@ -47,6 +49,8 @@ export interface Storage {
   readonly files: BlobStore;
   readonly room: Room;
   readonly records: Records;
+  /** The metadata came back as others than those that pushes were recorded in. */
+  hasForgotten(): boolean;
   /** Writes and reads back a small file; rejects when the disk cannot keep anything now. */
   probe(): Promise<void>;
   close(): Promise<void>;
@@ -54,37 +58,56 @@ export interface Storage {
 
 /** Opens the data directory and the metadata; rejects with what kept either from opening, having closed the other. */
 export async function openStorage(config: Config, deps: StorageDeps): Promise<Storage> {
-  const { clock, disk, random, version, report } = deps;
+  const { clock, disk, random, version } = deps;
   const root = config.storage.rootdirectory;
   const now = (): number => clock.monotonic();
   const files = timed(await openDiskBlobStore({ disk, random, root, version }), now, deps.onBlobs);
   try {
     const store = timed(await openMetadata(config, deps), now, deps.onMetadata);
-    const needs = rememberNeeds(files);
-    const records: Records = createRecords(store, {
-      clock,
-      report,
-      imageOf: (repository, digest) => imageOf({ blobs: files, records, needs }, repository, digest),
-    });
-    await refuseNewer(records);
-    const room = new Room({ clock, blobs: files, records, limits: deps.limits });
-    const blobs = withVerification(withInventory(files, room), { clock, onDamaged: deps.onDamaged });
-    return {
-      blobs,
-      cached: withRoom(blobs, room),
-      files,
-      room,
-      records,
-      probe: () => probeDataDirectory({ disk, clock, random, root }),
-      async close() {
-        await records.close();
-        await files.close();
-      },
-    };
+    const storage = storageOver(config, { files, store }, deps);
+    await refuseNewer(storage.records);
+    return storage;
   } catch (error) {
     await files.close();
     throw error;
   }
+}
+
+/** The same over stores that are open, whatever stands behind them. Nothing is asked of them yet. */
+export function storageOver(
+  config: Config,
+  { files, store }: { readonly files: BlobStore; readonly store: MetadataStore },
+  deps: Pick<StorageDeps, 'clock' | 'disk' | 'random' | 'report' | 'onDamaged' | 'limits'>,
+): Storage {
+  const { clock, disk, random, report, onDamaged, limits } = deps;
+  const root = config.storage.rootdirectory;
+  const needs = rememberNeeds(files);
+  const plain: Records = createRecords(store, {
+    clock,
+    report,
+    imageOf: (repository, digest) => imageOf({ blobs: files, records: plain, needs }, repository, digest),
+  });
+  const records: EpochRecords = withEpoch(plain, {
+    file: epochFile({ disk, random, path: join(root, 'entrepot', 'epoch') }),
+    newEpoch: () => randomId(random),
+    mixed: config.routes.some(({ upstreams }) => upstreams.length > 1 && upstreams.includes(HOSTED)),
+    report,
+  });
+  const room = new Room({ clock, blobs: files, records, limits });
+  const blobs = withVerification(withInventory(files, room), { clock, onDamaged });
+  return {
+    blobs,
+    cached: withRoom(blobs, room),
+    files,
+    room,
+    records,
+    hasForgotten: () => records.hasForgotten(),
+    probe: () => probeDataDirectory({ disk, clock, random, root }),
+    async close() {
+      await records.close();
+      await files.close();
+    },
+  };
 }
 
 /** A layout that only a newer version reads, or a server that would lose keys, is a reason not to start; being down is not. */
