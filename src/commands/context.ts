@@ -1,6 +1,7 @@
 import type { Admin } from '../admin/admin.ts';
 import type { Reloaded } from '../admin/calls.ts';
 import type { Proof } from '../admin/prove.ts';
+import type { RestoreStep } from '../backup/restore.ts';
 import type { Config } from '../config/config.ts';
 import type { Log } from '../observe/log.ts';
 import type { HouseEvent } from '../observe/events.ts';
@@ -22,6 +23,7 @@ export interface CommandContext {
   readonly actAsOwner: (directory: string) => boolean;
   /** Opens the store of a server that does not run, for a command to look into. */
   readonly openStore: OpenStore;
+  readonly restoreStore: RestoreStore;
   /** Asks every upstream of the configuration, each once. */
   readonly proveUpstreams: (config: Config, signal: AbortSignal) => Promise<readonly Proof[]>;
 }
@@ -65,7 +67,10 @@ export interface RunningServer {
   report(event: HouseEvent): void;
 }
 
-export type OpenStore = (config: Config) => Promise<{ readonly admin: Admin; close(): Promise<void> }>;
+/** Makes the configuration's root directory, which is empty, of a backup. Throws AdminError for what cannot be restored. */
+export type RestoreStore = (config: Config, directory: string, version: string) => AsyncIterable<RestoreStep>;
+
+export type OpenStore = (config: Config, version: string) => Promise<{ readonly admin: Admin; close(): Promise<void> }>;
 
 /** What a command yields: 0, 1 (a fault), 2 (wrong usage), 3 (`check`: an upstream failed). */
 export type ExitCode = 0 | 1 | 2 | 3;

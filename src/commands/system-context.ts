@@ -5,7 +5,9 @@ import { actAsOwner } from '../system/owner.ts';
 import type { CommandContext, Signals, Terminal } from './context.ts';
 
 /** The real world: this process's streams, signals, clock and disk. */
-export function systemContext(parts: Pick<CommandContext, 'startServer' | 'openStore' | 'proveUpstreams'>): CommandContext {
+export function systemContext(
+  parts: Pick<CommandContext, 'startServer' | 'openStore' | 'restoreStore' | 'proveUpstreams'>,
+): CommandContext {
   return {
     ...parts,
     version: packageVersion(),

@@ -14,7 +14,7 @@ export async function withAdmin<T>(context: CommandContext, place: Place, work: 
   if (config instanceof ConfigError) throw config;
   // Files that root makes in a store, LMDB's lock among them, would stop the service at its next start.
   if (!context.actAsOwner(rootdirectory)) throw new CommandFault(`nothing is held: there is no ${rootdirectory}`);
-  const store = await context.openStore(config);
+  const store = await context.openStore(config, context.version);
   try {
     return await work(store.admin);
   } finally {

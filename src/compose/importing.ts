@@ -4,7 +4,7 @@ import { takeTurn } from '../evict/turn.ts';
 import { HOSTED } from '../metadata/records.ts';
 import { isOfficialDirectory, openOfficialDirectory } from '../official/directory.ts';
 import { importAll } from '../official/import.ts';
-import { createTake } from '../official/take.ts';
+import { createTake } from '../blobs/take.ts';
 import { createTakeover, type OfficialNames } from '../official/takeover.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';

@@ -3,7 +3,7 @@ import { HOSTED, type Records } from '../metadata/records.ts';
 import { isOfficialDirectory, openOfficialDirectory } from '../official/directory.ts';
 import type { ReportOfficial } from '../official/events.ts';
 import { withFallback } from '../official/fallback.ts';
-import { createTake } from '../official/take.ts';
+import { createTake } from '../blobs/take.ts';
 import { createTakeover, type OfficialNames } from '../official/takeover.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';

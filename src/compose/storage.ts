@@ -9,6 +9,7 @@ import { imageOf, rememberNeeds } from '../evict/image.ts';
 import type { CacheLimits } from '../evict/limits.ts';
 import { Room } from '../evict/room.ts';
 import { withInventory, withRoom } from '../evict/with-room.ts';
+import { createDump, type Dump } from '../metadata/dump.ts';
 import { openLmdb } from '../metadata/lmdb.ts';
 import type { MetadataStore } from '../metadata/metadata-store.ts';
 import { HOSTED, createRecords, type Records } from '../metadata/records.ts';
@@ -51,6 +52,8 @@ export interface Storage {
   readonly records: Records;
   /** The metadata came back as others than those that pushes were recorded in. */
   hasForgotten(): boolean;
+  /** The metadata as text: for backups. */
+  readonly dump: Dump;
   /** Writes and reads back a small file; rejects when the disk cannot keep anything now. */
   probe(): Promise<void>;
   close(): Promise<void>;
@@ -101,6 +104,7 @@ export function storageOver(
     files,
     room,
     records,
+    dump: createDump(store),
     hasForgotten: () => records.hasForgotten(),
     probe: () => probeDataDirectory({ disk, clock, random, root }),
     async close() {

@@ -1,4 +1,5 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
+import type { Take } from '../blobs/take.ts';
 import { HOSTED, type LinkRecord, type Records } from '../metadata/records.ts';
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
@@ -7,7 +8,6 @@ import { isManifestType, isSchema1Type } from '../oci/media-types.ts';
 import { referrersTag } from '../oci/reference.ts';
 import type { Clock } from '../system/clock.ts';
 import type { OfficialDirectory } from './directory.ts';
-import type { Take } from './take.ts';
 
 export interface TakeoverDeps {
   readonly clock: Clock;

@@ -370,7 +370,7 @@ describe('what is told of it', () => {
       const theirs = upstream.image('acme/app', '1', { label: 'theirs', layers: [3000] });
       await first.stop();
       const directory = join(stage.directory, 'data');
-      const store = await openStore(await load(JSON.stringify(baseSettings(directory, mixed(upstream)))));
+      const store = await openStore(await load(JSON.stringify(baseSettings(directory, mixed(upstream)))), 'test');
       expect(await store.admin.disown('acme/app')).toMatchObject({ chain: ['hub'] });
       await store.close();
       const server = await stage.start(mixed(upstream));

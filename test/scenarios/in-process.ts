@@ -1,5 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { startServer } from '../../src/compose.ts';
 import type { Config } from '../../src/config/config.ts';
@@ -18,9 +18,17 @@ export interface RunningHere extends Running {
 
 /** The real server in this process: nothing in it is replaced. `directory` is where its file is written. */
 export async function startHere(settings: Settings, directory: string): Promise<RunningHere> {
+  return startWith(await configOf(settings, directory), directory);
+}
+
+/** The same by a file that stands already. */
+export async function startFrom(file: string): Promise<RunningHere> {
+  return startWith(await load(file, dirname(file)), dirname(file));
+}
+
+async function startWith(config: Config, directory: string): Promise<RunningHere> {
   const log = createRecords();
   const stream = new PassThrough().setEncoding('utf8').on('data', log.take);
-  const config = await configOf(settings, directory);
   const server = await startServer(config, {
     log: createLog({ level: 'debug', fields: {}, formatter: 'json', sink: createLineSink(stream) }),
     version: 'test',
@@ -41,5 +49,9 @@ export async function startHere(settings: Settings, directory: string): Promise<
 async function configOf(settings: Settings, directory: string): Promise<Config> {
   const argument = join(directory, 'config.yml');
   await writeFile(argument, JSON.stringify(settings));
+  return load(argument, directory);
+}
+
+function load(argument: string, directory: string): Promise<Config> {
   return loadConfig({ argument, env: {}, directory, readFile: (path) => readFile(path, 'utf8').catch(() => undefined) });
 }

@@ -82,6 +82,9 @@ export async function scene(parts: SceneParts = {}): Promise<Scene> {
     startServer: parts.startServer ?? (() => Promise.resolve(server)),
     actAsOwner: () => parts.stored !== false,
     openStore: () => Promise.resolve({ admin: { ...parts.admin } as Admin, close: () => Promise.resolve() }),
+    restoreStore: () => {
+      throw new Error('nothing is restored here');
+    },
     proveUpstreams: () => Promise.resolve(parts.proofs ?? []),
   };
   const write = async (path: string, text: string): Promise<void> => {

@@ -1,8 +1,8 @@
-import type { BlobStore, Part } from '../blobs/blob-store.ts';
 import { algorithmOf, finishDigest, startDigest, type Digest } from '../oci/digest.ts';
 import type { Disk } from '../system/disk.ts';
 import { randomId, type Random } from '../system/random.ts';
 import { nextTurn } from '../system/turn.ts';
+import type { BlobStore, Part } from './blob-store.ts';
 
 export interface TakeDeps {
   readonly disk: Disk;
