@@ -116,6 +116,11 @@ export interface Part {
   write(bytes: Uint8Array, position: number): Promise<void>;
   read(into: Uint8Array, position: number): Promise<number>;
   truncate(size: number): Promise<void>;
+  /**
+   * Its size has become known. A store with a limit makes room for all of it before anything more is written, or rejects with
+   * {@link NoRoom}: to be called before anybody is told that it will be kept.
+   */
+  expect(size: number): Promise<void>;
   /** Makes bytes, size and the part's own name durable. When the bytes could not be synced the part is discarded. */
   sync(): Promise<void>;
   /**

@@ -59,6 +59,7 @@ export function createDiskPart(options: DiskPartOptions): Part {
     write: (bytes, position) => filling(() => file.write(bytes, position)),
     read: (into, position) => file.read(into, position),
     truncate: (size) => filling(() => file.truncate(size)),
+    expect: () => Promise.resolve(),
     sync: () => filling(sync),
     publish: (digest) =>
       filling(async () => {

@@ -38,10 +38,22 @@ export function withInventory<S extends BlobStore>(store: S, room: Room): S {
 export function withRoom<S extends BlobStore>(store: S, room: Room): S {
   return {
     ...store,
-    part: async (id, resume, expected) => new RoomyPart(await store.part(id, resume, expected), room, expected),
+    async part(id, resume, expected) {
+      const part = new RoomyPart(await store.part(id, resume, expected), room);
+      if (expected === undefined) return part;
+      try {
+        await part.expect(expected);
+        return part;
+      } catch (error) {
+        // What was there already is left for later: room may come.
+        if (part.resumedSize === 0) await part.discard().catch(() => undefined);
+        part.release();
+        throw error;
+      }
+    },
     async linkedPart(id, path) {
       const part = await store.linkedPart(id, path);
-      return part && new RoomyPart(part, room, part.resumedSize);
+      return part && new RoomyPart(part, room);
     },
     async removePart(id) {
       const removed = await store.removePart(id);
@@ -62,7 +74,6 @@ class RoomyPart implements Part {
   readonly resumedSize: number;
   readonly #part: Part;
   readonly #room: Room;
-  readonly #expected: number | undefined;
   #asking: Promise<void> = Promise.resolve();
   /** Bytes that are set aside in all. */
   #aside = 0;
@@ -71,18 +82,17 @@ class RoomyPart implements Part {
   #users = 1;
   #state: 'untouched' | 'written' | 'ended' = 'untouched';
 
-  constructor(part: Part, room: Room, expected: number | undefined) {
+  constructor(part: Part, room: Room) {
     this.id = part.id;
     this.resumedSize = part.resumedSize;
     this.#part = part;
     this.#room = room;
-    this.#expected = expected;
     this.#end = part.resumedSize;
   }
 
   async write(bytes: Uint8Array, position: number): Promise<void> {
     const end = position + bytes.byteLength;
-    if (end > this.#aside) await this.#askFor(end);
+    if (end > this.#aside) await this.#askFor(end, end + Math.min(STEP_MAX_BYTES, Math.max(STEP_MIN_BYTES, end)));
     await this.#part.write(bytes, position);
     this.#room.written(this.id, bytes.byteLength);
     this.#end = Math.max(this.#end, end);
@@ -95,6 +105,11 @@ class RoomyPart implements Part {
   async truncate(size: number): Promise<void> {
     await this.#part.truncate(size);
     this.#end = size;
+  }
+
+  async expect(size: number): Promise<void> {
+    await this.#part.expect(size);
+    await this.#askFor(size, size);
   }
 
   sync(): Promise<void> {
@@ -129,14 +144,12 @@ class RoomyPart implements Part {
     if (this.#users === 0) void this.#giveBack(this.#end);
   }
 
-  /** One question at a time: pieces of one part are written side by side. */
-  #askFor(end: number): Promise<void> {
+  /** One question at a time: pieces of one part are written side by side. `ahead`: as much as is asked for in the same go. */
+  #askFor(end: number, ahead: number): Promise<void> {
     const ask = async (): Promise<void> => {
       if (end <= this.#aside) return;
-      const step = Math.min(STEP_MAX_BYTES, Math.max(STEP_MIN_BYTES, end));
-      const aside = Math.max(end, this.#expected ?? end + step);
-      await this.#setAside(aside);
-      this.#aside = aside;
+      await this.#setAside(ahead);
+      this.#aside = ahead;
       this.#state = 'written';
     };
     const asked = this.#asking.then(ask);

@@ -149,9 +149,17 @@ export const mutants: readonly Mutant[] = [
     name: 'nothing is asked before it is written',
     guards: ['S24'],
     file: 'src/evict/with-room.ts',
-    find: '    if (end > this.#aside) await this.#askFor(end);\n',
+    find: '    if (end > this.#aside) await this.#askFor(end, end + Math.min(STEP_MAX_BYTES, Math.max(STEP_MIN_BYTES, end)));\n',
     replace: '',
     test: [ROOM],
+  },
+  {
+    name: 'clients are told that it is kept before there is room for it',
+    guards: ['promise 5'],
+    file: 'src/pull/fill/asker.ts',
+    find: '      await this.#growing.part?.expect(size).catch(',
+    replace: '      await Promise.resolve().catch(',
+    test: ['test/scenarios/no-room.test.ts'],
   },
   {
     name: 'the limit is looked at, and then passed',

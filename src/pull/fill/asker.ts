@@ -126,6 +126,11 @@ export class FillAsker {
       throw new UpstreamError(upstream.name, 'verify', message);
     }
     if (known === undefined && size !== undefined) {
+      // Where there is no room for it, nobody is to be told that it is kept.
+      await this.#growing.part?.expect(size).catch((error: unknown) => {
+        body.close();
+        throw error;
+      });
       this.#growing.size = size;
       this.sizeFrom = upstream.name;
     }

@@ -45,6 +45,7 @@ export function heldAsPart(held: OpenBlob): Part {
     read: (into, position) => held.read(into, position),
     write: refuse,
     truncate: refuse,
+    expect: () => Promise.resolve(),
     sync: refuse,
     publish: refuse,
     discard: refuse,

@@ -106,7 +106,7 @@ describe('room', () => {
     const part = await house.blobs.part(id, false, 5000);
     await part.write(new Uint8Array(700), 0);
     const other = await createCacheHouse({ disk: house.disk, metadata: house.metadata, clock: house.clock });
-    const reading = await other.blobs.part(id, true, 5000);
+    const reading = await other.blobs.part(id, true);
     await reading.read(new Uint8Array(10), 0);
     reading.release();
     await settle();
