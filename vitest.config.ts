@@ -1,22 +1,56 @@
 import { defineConfig } from 'vitest/config';
 
+const everywhere = {
+  exclude: ['test/mutants/**', 'test/bench/**', ...(process.env['ENTREPOT_LONG'] === '1' ? [] : ['test/**/*.long.test.ts'])],
+  // A process for each file: tests count descriptors and memory, and load native code that does not like threads.
+  pool: 'forks' as const,
+  setupFiles: ['test/setup.ts'],
+  testTimeout: 20_000,
+  hookTimeout: 60_000,
+  teardownTimeout: 10_000,
+  // A test that passes only the second time does not pass.
+  retry: 0,
+  restoreMocks: true,
+  unstubEnvs: true,
+};
+
 /**
  * `ENTREPOT_LONG=1` adds the long runs (`*.long.test.ts`). Mutants and benchmarks have commands of their own: each runs the
  * suite, or the machine, for itself.
+ *
+ * Two files at once where tests wait for each other's sockets more than they compute; one after the other where they measure
+ * memory and time, kill processes, or start daemons.
  */
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: ['test/mutants/**', 'test/bench/**', ...(process.env['ENTREPOT_LONG'] === '1' ? [] : ['test/**/*.long.test.ts'])],
-    // A process for each file: tests count descriptors and memory, and load native code that does not like threads.
-    pool: 'forks',
-    setupFiles: ['test/setup.ts'],
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
-    teardownTimeout: 10_000,
-    // A test that passes only the second time does not pass.
-    retry: 0,
-    restoreMocks: true,
-    unstubEnvs: true,
+    projects: [
+      {
+        test: {
+          ...everywhere,
+          name: 'rooms',
+          include: ['test/{unit,conformance,properties,statements,sim}/**/*.test.ts'],
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...everywhere,
+          name: 'scenarios',
+          include: ['test/scenarios/**/*.test.ts'],
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          ...everywhere,
+          name: 'faults',
+          include: ['test/{faults,clients}/**/*.test.ts'],
+          maxWorkers: 1,
+          sequence: { groupOrder: 3 },
+        },
+      },
+    ],
   },
 });
