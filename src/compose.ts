@@ -191,6 +191,8 @@ export async function startServer(config: Config, options: StartOptions): Promis
         current = chainsNext;
         chains = current;
         pulling.rerouted();
+        // A smaller limit holds from now on.
+        void evicting.evictor.makeRoom(0);
         previous.upstreams.retire(current.upstreams);
         await notifications.apply(config);
         return restart;
