@@ -17,6 +17,9 @@ export const IN_USE_MS = 5_000;
 /** Entries that are looked at together. */
 const PAGE = 64;
 
+/** Files that are removed at once: each waits for its directory to be synced. */
+const AT_ONCE = 8;
+
 /** As many are looked at for a victim; when all were used since they took their places, the least recent of them goes. */
 const LOOKED_AT_MAX = 256;
 
@@ -140,10 +143,15 @@ export async function remove(
   const digests = batch.map(({ place }) => place.digest);
   await records.inventory.begin(digests);
   const marked = new Set<Digest>();
-  for (const digest of digests) if (await records.beginEviction(digest)) marked.add(digest);
+  await Promise.all(digests.map(async (digest) => (await records.beginEviction(digest)) && marked.add(digest)));
   // A push that takes the record's word for it must not find it after a power loss that the file did not outlive.
   await records.flushed();
-  for (const digest of marked) await drop({ blobs, records }, digest, turn);
+  const left = [...marked];
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (let digest = left.pop(); digest !== undefined; digest = left.pop()) await drop({ blobs, records }, digest, turn);
+    }),
+  );
   await records.inventory.leave(digests);
   return batch.filter(({ place }) => marked.has(place.digest)).map(evictedOf(clock.now()));
 }
