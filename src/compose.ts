@@ -24,6 +24,7 @@ import { storedAmounts } from './compose/stored.ts';
 import { recordedMemory } from './compose/upstreams.ts';
 import type { Config } from './config/config.ts';
 import type { Evictor } from './evict/evictor.ts';
+import { HostedStock } from './evict/hosted-stock.ts';
 import { HOSTED } from './metadata/records.ts';
 import { needsRestart, withFixed } from './config/reload.ts';
 import { createMetrics } from './observe/metrics.ts';
@@ -111,7 +112,13 @@ export async function startServer(config: Config, options: StartOptions): Promis
     chains = current;
     limits = () => current.config.cache;
     const served = await serveOfficial(config, { system, storage, report });
-    const pulling = createPulling(system, served.storage, () => current, report, () => condition.isUp('storage'));
+    const pulling = createPulling(
+      system,
+      served.storage,
+      () => current,
+      report,
+      () => condition.isUp('storage'),
+    );
     const notifications = createNotifier({ system, storage, chains: () => current, report });
     notifier = notifications;
     // Before the doors open: whatever comes in by them is told.
@@ -146,6 +153,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       }),
       started: clock.now(),
     });
+    const hosted = new HostedStock({ clock, records: storage.records });
     const edge = await listen({
       config,
       system,
@@ -163,7 +171,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
         log.warn('socket taken', { why: 'another server on this directory answers there: commands reach that one' }),
     });
     metrics.attach({
-      storage: () => storedAmounts(storage),
+      storage: () => storedAmounts(storage, hosted),
       cacheMaxBytes: () => current.config.cache.maxBytes,
       diskFreeBytes: async () => (await storage.blobs.space()).freeBytes,
       upstreams: () => current.upstreams.statuses(),
@@ -177,6 +185,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     pushing.purge();
     collecting.start();
     evicting.evictor.start();
+    hosted.start();
     scrubbing.start();
 
     return {
@@ -205,6 +214,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
           pushing,
           collecting,
           evictor: evicting.evictor,
+          hosted,
           scrubbing,
           notifications,
           storage,
@@ -235,6 +245,7 @@ interface Draining {
   readonly pushing: Pushing;
   readonly collecting: Collecting;
   readonly evictor: Evictor;
+  readonly hosted: HostedStock;
   readonly scrubbing: Scrubbing;
   readonly notifications: Notifier;
   readonly storage: Storage;
@@ -250,6 +261,7 @@ async function drain({
   pushing,
   collecting,
   evictor,
+  hosted,
   scrubbing,
   notifications,
   storage,
@@ -267,6 +279,7 @@ async function drain({
   await pulling.park();
   await scrubbed;
   await evictor.stop();
+  await hosted.stop();
   await notifications.stop();
   await chains().upstreams.close();
   await storage.close();
