@@ -36,6 +36,10 @@ export interface MemoryDisk extends Disk {
   stopAfter(count: number): void;
   /** The power goes and comes back. Lifts all faults. */
   crash(options: { readonly random: Random }): void;
+  /** What is there now, by path, without any call. */
+  peek(): ReadonlyMap<string, Uint8Array>;
+  /** Changes a file under everybody's feet; `undefined` takes it away. Nothing happens where none is. */
+  meddle(path: string, bytes: Uint8Array | undefined): void;
   /** Paths (as opened) of the files open now, for leak checks: `expect(disk.openFiles()).toEqual([])`. */
   openFiles(): readonly string[];
   /** Calls that succeeded so far, of one operation or of all. */
@@ -246,6 +250,14 @@ export function createMemoryDisk(options: MemoryDiskOptions = {}): MemoryDisk {
       open.clear();
       tree.crash(random);
       for (const file of new Set(tree.files())) file.crash(random);
+    },
+    peek: () => new Map(tree.entries().flatMap(([path, entry]) => (entry === 'directory' ? [] : [[path, entry.peek()]]))),
+    meddle(path, bytes) {
+      const entry = tree.get(path);
+      if (entry === undefined || entry === 'directory') return;
+      if (bytes === undefined) return tree.change([path, undefined]);
+      entry.truncate(0);
+      entry.write(bytes, 0);
     },
     openFiles: () => Array.from(open.values(), ({ path }) => path),
     calls: (operation) => (operation === undefined ? sum(counts.values()) : (counts.get(operation) ?? 0)),

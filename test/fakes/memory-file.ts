@@ -37,6 +37,11 @@ export class MemoryFile {
     return end - position;
   }
 
+  /** All of it, as it is until the next change. */
+  peek(): Uint8Array {
+    return this.#bytes.subarray(0, this.size);
+  }
+
   write(bytes: Uint8Array, position: number): void {
     if (bytes.length === 0) return;
     this.#reserve(position + bytes.length);

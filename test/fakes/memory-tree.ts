@@ -30,6 +30,10 @@ export class MemoryTree {
       .map((path) => posix.basename(path));
   }
 
+  entries(): (readonly [path: string, entry: Entry])[] {
+    return [...this.#seen];
+  }
+
   files(): MemoryFile[] {
     return [...this.#seen.values()].filter((entry) => entry !== 'directory');
   }

@@ -1,5 +1,5 @@
 import { parseDigest, type Digest } from '../../src/oci/digest.ts';
-import { BLOBS } from './content.ts';
+import { BLOBS, shortName } from './content.ts';
 import { pullImage, pullOne } from './pull-image.ts';
 import { change, pushBlob, pushImage } from './push-image.ts';
 import { blobPath, manifestPath, uploadsPath } from './pusher.ts';
@@ -38,12 +38,15 @@ export async function act(world: World, doing: Doing): Promise<void> {
       return world.truth.untag(doing.upstream, doing.repository, doing.tag);
     case 'collect':
       return collect(world, doing.dryRun, doing.deleteUntagged);
+    case 'scrub':
+      return scrub(world, doing.repair);
     case 'mood':
       world.eventful = true;
       if (doing.mood === 'liar' || world.network.mood(doing.upstream) === 'liar') world.liedAt = world.now;
       return world.network.setMood(doing.upstream, doing.mood);
     case 'disk':
       world.trouble();
+      world.readsFail ||= doing.on.includes('read') && typeof doing.as === 'string';
       for (const on of doing.on) {
         world.lifts.push(world.machine.disk.fail({ on, as: doing.as, ...(doing.nth === undefined ? {} : { nth: doing.nth }) }));
       }
@@ -81,7 +84,10 @@ export async function settle(world: World): Promise<void> {
   world.calm();
   world.network.allUp();
   if (!(await world.settle(SETTLE_MS))) {
-    const waiting = [...world.running].map(({ what, since }) => `${what} (since ${since})`).join(', ');
+    const waiting = [
+      ...[...world.running].map(({ what, since }) => `${what} (since ${since})`),
+      ...world.server.pulling.fills.running().map(({ digest }) => `the fill of ${shortName(digest)}`),
+    ].join(', ');
     world.faults.push(`[I10] after ${SETTLE_MS} ms these still wait: ${waiting}`);
     return;
   }
@@ -136,20 +142,36 @@ function collect(world: World, dryRun: boolean, deleteUntagged: boolean): void {
   });
 }
 
+function scrub(world: World, repair: boolean): void {
+  world.eventful = true;
+  world.begin('scrub', async () => {
+    try {
+      for await (const step of world.server.scrubbing.scrub({ repair })) {
+        if (step.kind === 'damaged')
+          world.note(`scrub: ${shortName(step.digest)} is damaged, ${step.repaired ? 'repaired' : 'as it is'}`);
+        if (step.kind === 'scrubbed') world.note(`scrubbed ${step.blobs} blobs, ${step.damaged} damaged`);
+      }
+    } catch (error) {
+      world.note(`scrubbing failed: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  });
+}
+
 /** Where it is not hosted: what was pushed cannot be had again. */
-async function damage(world: World, digest: Digest, how: 'gone' | 'short' | 'flip'): Promise<void> {
+function damage(world: World, digest: Digest, how: 'gone' | 'short' | 'flip'): void {
   const { disk } = world.machine;
   const path = pathOf(digest);
-  if (world.hosted.mayHold(digest) || (await disk.stat(path)) === undefined) return;
+  const bytes = disk.peek().get(path);
+  if (world.hosted.mayHold(digest) || bytes === undefined) return;
   world.eventful = true;
   world.forgetKept();
   (how === 'flip' ? world.rotten : world.shortened).add(digest);
-  if (how === 'gone') return void (await disk.unlink(path));
-  const file = (await disk.open(path, 'update'))!;
-  const size = await file.size();
-  if (how === 'short') await file.truncate(Math.floor(size / 2));
-  if (how === 'flip') await file.write(Uint8Array.of(255), Math.floor(size / 2));
-  await file.close();
+  const copy = Uint8Array.from(bytes);
+  const middle = Math.floor(bytes.length / 2);
+  if (how === 'gone') return disk.meddle(path, undefined);
+  if (how === 'short') return disk.meddle(path, copy.subarray(0, middle));
+  copy[middle] = (copy[middle] ?? 0) ^ 1;
+  return disk.meddle(path, copy);
 }
 
 function pathOf(digest: Digest): string {

@@ -54,6 +54,7 @@ function drawSettings(dice: Dice): Settings {
     offline: dice.chance(0.15),
     onDelete: dice.pick(['keep', 'keep', 'drop']),
     prefetch: dice.chance(0.25),
+    maxBytes: dice.pick([undefined, undefined, 250_000, 700_000, 3_000_000]),
   };
 }
 
@@ -66,6 +67,7 @@ type Kind =
   | 'delete'
   | 'upstream'
   | 'collect'
+  | 'scrub'
   | 'mood'
   | 'disk'
   | 'metadata'
@@ -86,6 +88,7 @@ const USUAL: Readonly<Record<Kind, number>> = {
   delete: 4,
   upstream: 4,
   collect: 3,
+  scrub: 2,
   mood: 4,
   disk: 1,
   metadata: 1,
@@ -147,6 +150,8 @@ function drawDoing(dice: Dice, kind: Kind): Doing {
       return drawChange(dice);
     case 'collect':
       return { do: 'collect', dryRun: dice.chance(0.15), deleteUntagged: dice.chance(0.5) };
+    case 'scrub':
+      return { do: 'scrub', repair: dice.chance(0.7) };
     case 'mood':
       return { do: 'mood', upstream: dice.pick(UPSTREAMS), mood: dice.pick(MOODS) };
     case 'disk':
@@ -265,9 +270,9 @@ function drawDiskFault(dice: Dice): Doing {
       as: 'EIO',
       nth,
     }),
-    () => ({ do: 'disk', on: ['open'], as: dice.pick(['EMFILE', 'ESTALE']), nth }),
+    () => ({ do: 'disk', on: ['open'], as: 'EMFILE', nth }),
     () => ({ do: 'disk', on: ['read'], as: { short: dice.pick([1, 100, 4_096]) }, nth: undefined }),
     () => ({ do: 'disk', on: ['write', 'rename', 'unlink', 'makeDirectory', 'truncate'], as: 'EROFS', nth: undefined }),
-    () => ({ do: 'disk', on: ['read', 'stat', 'open'], as: 'ESTALE', nth }),
+    () => ({ do: 'disk', on: ['read', 'stat', 'open'], as: 'ESTALE', nth: dice.between(1, 6) }),
   ])();
 }

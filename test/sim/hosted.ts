@@ -143,7 +143,8 @@ export class Hosted {
     const kept = new Set<string>();
     for (const root of [...roots, ...untagged]) for (const digest of closureOf(imageByDigest(root)!)) kept.add(digest);
     // A signature of what is kept is kept.
-    if (kept.has(IMAGES[0]!.manifest.digest)) for (const digest of closureOf(SIGNATURE)) kept.add(digest);
+    const isSigned = this.content(repository, 'manifest', SIGNATURE.manifest.digest).is(HERE);
+    if (isSigned && kept.has(IMAGES[0]!.manifest.digest)) for (const digest of closureOf(SIGNATURE)) kept.add(digest);
     return kept;
   }
 

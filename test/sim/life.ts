@@ -65,6 +65,7 @@ export function beginLife(machine: Machine): Life {
       read: (into, position) => call(() => file.read(into, position)),
       write: (bytes, position) => call(() => file.write(bytes, position)),
       size: () => call(() => file.size()),
+      stat: () => call(() => file.stat()),
       truncate: (size) => call(() => file.truncate(size)),
       sync: () => call(() => file.sync()),
       close: () => guard(file.close().then(() => void files.delete(file))),
@@ -95,11 +96,14 @@ export function beginLife(machine: Machine): Life {
       open: (path, mode) =>
         call(async () => {
           const file = await disk.open(path, mode);
+          if (over) void file?.close();
           return file && toFile(file);
         }),
       makeDirectory: (path) => call(() => disk.makeDirectory(path)),
       syncDirectory: (path) => call(() => disk.syncDirectory(path)),
       rename: (from, to) => call(() => disk.rename(from, to)),
+      link: (from, to) => call(() => disk.link(from, to)),
+      isFile: (path) => call(() => disk.isFile(path)),
       unlink: (path) => call(() => disk.unlink(path)),
       removeDirectory: (path) => call(() => disk.removeDirectory(path)),
       list: (path) => call(() => disk.list(path)),
@@ -141,6 +145,7 @@ function livingMetadata(machine: Machine, { call, guard, isOver, onRead }: Livin
   return {
     get: (slot, key) => read(() => metadata.get(slot, key)),
     list: (slot, collection, after, limit) => read(() => metadata.list(slot, collection, after, limit)),
+    entries: () => metadata.entries(),
     commit: (slot, changes, conditions) => change(() => metadata.commit(slot, changes, conditions)),
     flushed: () => change(() => metadata.flushed()),
     ping: () => change(() => metadata.ping()),

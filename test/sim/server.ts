@@ -2,10 +2,12 @@ import { createCollecting, type Collecting } from '../../src/compose/collecting.
 import type { Chains } from '../../src/compose/chains.ts';
 import { createPulling, type Pulling } from '../../src/compose/pulling.ts';
 import { createPushing, type Pushing } from '../../src/compose/pushing.ts';
-import type { Storage } from '../../src/compose/storage.ts';
+import { createEvicting } from '../../src/compose/evicting.ts';
+import { createScrubbing, type Scrubbing } from '../../src/compose/scrubbing.ts';
+import { storageOver, type Storage } from '../../src/compose/storage.ts';
+import type { Evictor } from '../../src/evict/evictor.ts';
 import { openDiskBlobStore } from '../../src/blobs/disk.ts';
 import type { Config } from '../../src/config/config.ts';
-import { createRecords } from '../../src/metadata/records.ts';
 import type { MetadataEvent } from '../../src/metadata/events.ts';
 import type { HouseEvent } from '../../src/observe/events.ts';
 import type { Random } from '../../src/system/random.ts';
@@ -23,6 +25,8 @@ export interface Server {
   readonly pulling: Pulling;
   readonly pushing: Pushing;
   readonly collecting: Collecting;
+  readonly evictor: Evictor;
+  readonly scrubbing: Scrubbing;
   readonly events: readonly SimEvent[];
   chains(): Chains;
   config(): Config;
@@ -46,33 +50,41 @@ async function compose(life: Life, network: Network, random: Random, settings: S
   const { clock, disk } = life;
   const events: SimEvent[] = [];
   const report = (event: SimEvent): void => void events.push(event);
-  const blobs = await openDiskBlobStore({ disk, random, root: '/data', version: 'sim' });
-  const records = createRecords(life.metadata, { clock, report });
-  const storage: Storage = {
-    blobs,
-    records,
-    probe: () => Promise.resolve(),
-    async close() {
-      await records.close();
-      await blobs.close();
-    },
-  };
-  const byName = new Map(UPSTREAMS.map((name) => [name, network.upstreamFor(name, life)]));
   let config = await configOf(settings);
+  const files = await openDiskBlobStore({ disk, random, root: config.storage.rootdirectory, version: 'sim' });
+  const storage = storageOver(
+    config,
+    { files, store: life.metadata },
+    {
+      clock,
+      disk,
+      random,
+      report,
+      onDamaged: (digest, why) => report({ kind: 'quarantined', digest, why }),
+      limits: () => config.cache,
+    },
+  );
+  const byName = new Map(UPSTREAMS.map((name) => [name, network.upstreamFor(name, life)]));
   let chains = layChains(config, byName);
   const system = { clock, random };
   const pulling = createPulling(system, storage, () => chains, report);
   const pushing = createPushing({ system, storage, chains: () => chains, pulling, report, notify: () => undefined });
   const collecting = createCollecting({ system, storage, chains: () => chains, report });
+  const scrubbing = createScrubbing({ system, storage, pulling, report });
+  const { evictor } = createEvicting({ system, storage, chains: () => chains, report });
   pulling.sweep();
   pushing.purge();
   collecting.start();
+  evictor.start();
+  scrubbing.start();
   return {
     life,
     storage,
     pulling,
     pushing,
     collecting,
+    evictor,
+    scrubbing,
     events,
     chains: () => chains,
     config: () => config,
@@ -85,9 +97,12 @@ async function compose(life: Life, network: Network, random: Random, settings: S
       pulling.quiet();
       pushing.stop();
       collecting.stop();
+      const scrubbed = scrubbing.stop();
       await edge();
       await pushing.settled();
       await pulling.park();
+      await scrubbed;
+      await evictor.stop();
       await storage.close();
     },
   };

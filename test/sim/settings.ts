@@ -18,6 +18,8 @@ export interface Settings {
   readonly offline: boolean;
   readonly onDelete: 'keep' | 'drop';
   readonly prefetch: boolean;
+  /** Of the cache; `undefined`: as much as the disk has. */
+  readonly maxBytes: number | undefined;
 }
 
 export const PLAIN: Settings = {
@@ -27,6 +29,7 @@ export const PLAIN: Settings = {
   offline: false,
   onDelete: 'keep',
   prefetch: false,
+  maxBytes: undefined,
 };
 
 export const TAG_TTL_MS = 60_000;
@@ -37,11 +40,13 @@ export const PURGE_AGE_MS = 24 * 3600_000;
 const loaded = new Map<string, Promise<Config>>();
 
 /** Read by the real loader, once for each text. */
-export function configOf(settings: Settings): Promise<Config> {
+export async function configOf(settings: Settings): Promise<Config> {
   const text = textOf(settings);
   const known = loaded.get(text) ?? load(text);
   loaded.set(text, known);
-  return known;
+  const config = await known;
+  // Smaller than a file may say: the blobs are small here, too.
+  return { ...config, cache: { ...config.cache, maxBytes: settings.maxBytes } };
 }
 
 function textOf({ reversed, balance, parallel, offline, onDelete, prefetch }: Settings): string {

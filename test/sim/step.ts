@@ -32,6 +32,7 @@ export type Doing =
     }
   | { readonly do: 'untag'; readonly upstream: string; readonly repository: string; readonly tag: string }
   | { readonly do: 'collect'; readonly dryRun: boolean; readonly deleteUntagged: boolean }
+  | { readonly do: 'scrub'; readonly repair: boolean }
   | { readonly do: 'mood'; readonly upstream: string; readonly mood: Mood }
   | {
       readonly do: 'disk';

@@ -20,6 +20,6 @@ if (process.send !== undefined) {
 
 async function work({ seed }: Order): Promise<void> {
   const started = performance.now();
-  const { faults } = await play(drawHistory(seed));
+  const { faults } = await play(drawHistory(seed)).catch((error: unknown) => ({ faults: [`[simulator] ${String(error)}`] }));
   process.send?.({ seed, faults, ms: performance.now() - started } satisfies Told);
 }

@@ -70,6 +70,8 @@ export class World {
   /** Since all was quiet something happened that excuses second transfers. */
   eventful = false;
   server: Server;
+  /** Reads of the disk failed in this world: what is cut then is not looked at. */
+  readsFail = false;
   /** Calls of disk and metadata that the last start made. */
   startCalls = 0;
   /** Since when nothing is wrong with disk, metadata or power; `undefined` while something is. */
@@ -173,11 +175,12 @@ export class World {
     this.hosted.collected(Math.max(collection.wallMax, this.machine.clock.now()), collection.deleteUntagged);
   }
 
-  /** True when nobody waits any more. */
+  /** True when nobody waits any more, and nothing is being filled. */
   async settle(msMax: number): Promise<boolean> {
     const until = this.now + msMax;
-    while (this.running.size > 0 && this.now < until) await this.pass(500);
-    return this.running.size === 0;
+    const isBusy = (): boolean => this.running.size + this.server.pulling.fills.running().length > 0;
+    while (isBusy() && this.now < until) await this.pass(500);
+    return !isBusy();
   }
 
   /** The machine goes down now, and comes up again. */
@@ -217,6 +220,7 @@ export class World {
         this.startCalls = this.machine.calls - before;
         return;
       } catch (error) {
+        if (this.machine.callsLeft < 0) return this.restart();
         if (this.calmSince !== undefined || tries > START_TRIES) throw new Error('it does not start', { cause: error });
         this.note(`did not start: ${error instanceof Error ? error.message : String(error)}`);
         this.calm();
@@ -247,12 +251,12 @@ export class World {
   }
 }
 
-/** A start needs time where calls take some. */
-async function whileTimePasses<T>({ clock }: Machine, work: Promise<T>): Promise<T> {
+/** A start needs time where calls take some. Rejects where the power goes meanwhile. */
+async function whileTimePasses<T>(machine: Machine, work: Promise<T>): Promise<T> {
   let isOpen = true;
   const end = (): void => void (isOpen = false);
   work.then(end, end);
-  for (let turns = 0; isOpen && turns < 10_000; turns++) await clock.advance(1);
-  if (isOpen) throw new Error('it hangs at its start');
+  for (let turns = 0; isOpen && turns < 10_000 && machine.callsLeft >= 0; turns++) await machine.clock.advance(1);
+  if (isOpen) throw new Error(machine.callsLeft < 0 ? 'the power went at its start' : 'it hangs at its start');
   return work;
 }

@@ -3,6 +3,7 @@ import { absence } from './absence.ts';
 import { acknowledged } from './acknowledged.ts';
 import type { Check, Faults, Judge } from './check.ts';
 import { cleanExit } from './clean-exit.ts';
+import { counters } from './counters.ts';
 import { flatCost } from './flat-cost.ts';
 import { freshTags } from './fresh-tags.ts';
 import { hostedReads } from './hosted-reads.ts';
@@ -21,16 +22,17 @@ import { servedStale } from './served-stale.ts';
  * (promise 7) is only what is left open; both have tests of their own.
  */
 export const CHECKS: readonly Check[] = [
+  oneFill,
   rightBytes,
   acknowledged,
   hostedReads,
   membership,
   linksHeal,
+  counters,
   absence,
   neverFails,
   servedStale,
   freshTags,
-  oneFill,
   pushesSucceed,
   flatCost,
   leftovers,

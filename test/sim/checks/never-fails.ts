@@ -10,7 +10,7 @@ export const neverFails: Check = {
   of: 'promise 4, promise 5',
   onAnswer(world, answer) {
     const { wish, status, end, startedAt } = answer;
-    if (end === 'left' || status === 416 || !isSupplied(world, answer)) return undefined;
+    if (end === 'left' || status === 416 || world.readsFail || !isSupplied(world, answer)) return undefined;
     if (Math.max(world.settingsSince, world.truth.changedAt, world.liedAt) > startedAt - 120_000) return undefined;
     const isRight = end === 'whole' && (status === 200 || (status === 206 && wish.range !== undefined));
     const why = answer.why instanceof Error ? `: ${answer.why.message}` : '';

@@ -11,7 +11,7 @@ export const pushesSucceed: Check = {
     const what = `${asked.method} ${asked.path.replaceAll(/sha256:[0-9a-f]{64}/g, shortName)}`;
     const isCalm = world.calmSince !== undefined && world.calmSince <= startedAt;
     const why = answer.why instanceof Error ? answer.why.message : String(answer.why);
-    if (isCalm && answer.status >= 500 && !isChainsTrouble(world, asked.path)) return `${what}: ${answer.status}, ${why}`;
+    if (isCalm && answer.status >= 500 && !isChainsTrouble(world, pushed)) return `${what}: ${answer.status}, ${why}`;
     if (answer.code === 'MANIFEST_BLOB_UNKNOWN' && needsAreHere(world, pushed))
       return `${what}: ${why}, though all of it is here`;
     return undefined;
@@ -19,8 +19,8 @@ export const pushesSucceed: Check = {
 };
 
 /** Whether an upstream has the name must be known before anything is taken. */
-function isChainsTrouble({ network }: World, path: string): boolean {
-  return path.startsWith('/v2/mixed.io/') && network.mood('hub-c') !== 'up';
+function isChainsTrouble({ network }: World, { asked: { path }, startedAt }: Pushed): boolean {
+  return path.startsWith('/v2/mixed.io/') && !network.wasUpSince('hub-c', startedAt);
 }
 
 function needsAreHere({ hosted }: World, { asked }: Pushed): boolean {

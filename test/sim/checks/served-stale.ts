@@ -11,6 +11,7 @@ export const servedStale: Check = {
     if (end === 'left' || status === 416 || world.calmSince === undefined || world.calmSince > startedAt) return undefined;
     const since = world.kept.get(keptKey(wish.repository, wish.reference));
     if (since === undefined || since > startedAt || world.isRotten(wish.reference)) return undefined;
+    if (world.settings.maxBytes !== undefined) return undefined;
     const isTag = parseDigest(wish.reference) === undefined;
     // A tag may be gone, or have moved to what is not here.
     if (isTag && status === 404) return undefined;
@@ -20,6 +21,8 @@ export const servedStale: Check = {
     return isRight ? undefined : `${answerText(answer)} though it is cached${why}`;
   },
   async onQuiet(world) {
+    // What is evicted is nobody's fault.
+    if (world.settings.maxBytes !== undefined) world.forgetKept();
     for (const answer of world.answers) {
       const { wish, status, end } = answer;
       const isMirrored = wish.repository.startsWith('docker.io/') || wish.repository.startsWith('quay.io/');
