@@ -44,14 +44,15 @@ export function readDescriptor(value: unknown): DescriptorAnswer {
   if (digest === undefined)
     return REGISTERED.test(text) ? fault('a descriptor has a malformed digest') : { kind: 'unregistered' };
   const urls = own(value, 'urls');
+  const foreign = Array.isArray(urls) && urls.length > 0;
   const artifactType = own(value, 'artifactType');
   const platform = platformOf(own(value, 'platform'));
   const descriptor: Descriptor = {
     mediaType,
     digest,
     size,
-    foreign: Array.isArray(urls) && urls.length > 0,
-    ...(Array.isArray(urls) && urls.length > 0 ? { urls: urls.map(String) } : {}),
+    foreign,
+    ...(foreign ? { urls: urls.map(String) } : {}),
     ...(typeof artifactType === 'string' && artifactType !== '' ? { artifactType } : {}),
     ...(platform === undefined ? {} : { platform }),
   };

@@ -1,4 +1,4 @@
-import type { QuotaSums } from '../metadata/records.ts';
+import type { LinkRecord, QuotaSums } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
 import type { PushDeps } from './deps.ts';
@@ -52,7 +52,7 @@ export class Quotas {
   /** Before anything is begun. `digest`: what is coming, where that is known. */
   async check(pushing: Pushing, bytes: number, digest: Digest | undefined): Promise<void> {
     const { quota } = pushing.route;
-    if (quota === undefined || (digest !== undefined && (await this.#isHosted(pushing, digest)))) return;
+    if (quota === undefined || (digest !== undefined && (await this.#hosted(pushing, digest)) !== undefined)) return;
     await this.#ask(pushing, bytes, async () => {
       const now = await this.#deps.records.quota.sums(pushing.route.name);
       return { ...now, kind: now.used + now.reserved + Math.max(1, bytes) > quota ? 'full' : 'reserved' };
@@ -62,17 +62,17 @@ export class Quotas {
   /** `digest`: as of {@link check}. What is hosted there already adds nothing, however full the route is. */
   async room(pushing: Pushing, session: string, digest: Digest | undefined): Promise<Room> {
     if (pushing.route.quota === undefined) return UNLIMITED;
-    const settle = (): Promise<void> => this.settle(pushing, session);
-    if (digest !== undefined && (await this.#isHosted(pushing, digest))) return { ...UNLIMITED, settle };
+    // It is no more than that, unless it is something else.
+    const free = (digest && (await this.#hosted(pushing, digest))?.size) ?? -1;
     let covered = -1;
     const reserve = async (bytes: number): Promise<void> => {
       await this.#reserve(pushing, session, bytes, true);
       covered = bytes;
     };
     return {
-      settle,
+      settle: () => this.settle(pushing, session),
       cover: async (end) => {
-        if (end <= covered) return;
+        if (end <= covered || end <= free) return;
         // One that goes on needs more soon; near the limit it has what it needs now.
         const ahead = covered < 0 ? 0 : Math.min(Math.max(end, STEP_FIRST_BYTES), STEP_BYTES);
         const tried = ahead === 0 ? undefined : await this.#try(pushing, session, end + ahead, true);
@@ -106,15 +106,20 @@ export class Quotas {
 
   /** Bytes that a push of these would add to the repository. */
   async added(pushing: Pushing, contents: readonly { readonly digest: Digest; readonly size: number }[]): Promise<number> {
-    const sizes = new Map(contents.map(({ digest, size }) => [digest, size]));
-    let sum = 0;
-    for (const [digest, size] of sizes) if (!(await this.#isHosted(pushing, digest))) sum += size;
-    return sum;
+    const { records } = this.#deps;
+    const said = new Map(contents.map(({ digest, size }) => [digest, size]));
+    const sizes = [...said].map(async ([digest, size]) => {
+      const link = await records.link(pushing.holder, digest);
+      if (link === undefined) return size;
+      // What an upstream granted is as large as it is, whatever the manifest says of it.
+      return isMirrored(link) ? link.size : 0;
+    });
+    return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
   }
 
-  async #isHosted({ holder }: Pushing, digest: Digest): Promise<boolean> {
+  async #hosted({ holder }: Pushing, digest: Digest): Promise<LinkRecord | undefined> {
     const link = await this.#deps.records.link(holder, digest);
-    return link !== undefined && link.by !== 'upstream' && link.by !== 'public';
+    return link === undefined || isMirrored(link) ? undefined : link;
   }
 
   async #reserve(pushing: Pushing, id: string, bytes: number, upload: boolean): Promise<void> {
@@ -157,6 +162,10 @@ export class Quotas {
       throw error;
     });
   }
+}
+
+function isMirrored({ by }: LinkRecord): boolean {
+  return by === 'upstream' || by === 'public';
 }
 
 function nameOf(holder: string): { readonly registry: string; readonly repository: string } {

@@ -117,9 +117,10 @@ export class Uploads {
   }
 
   async #drop(upload: OpenUpload, room: Room): Promise<void> {
-    await upload.claim.drop();
+    const ours = await upload.claim.drop();
     await upload.part.discard();
-    await room.settle();
+    // Another's upload still needs what was set aside for it.
+    if (ours) await room.settle();
   }
 
   async #appendBody({ request, name }: Pushing, upload: OpenUpload, room: Room): Promise<void> {
@@ -148,8 +149,8 @@ export class Uploads {
       // There is no going on: what came would only stand in the way of others.
       if (error instanceof QuotaExceeded) await this.#drop(upload, room);
       await upload.keepWhatCame(error);
-      await room.shrink(upload.durable).catch(() => undefined); // It is given back with the upload.
-      if (upload.claim.lost) await this.#removeCancelled(pushing, upload);
+      if (upload.claim.lost) await this.#removeCancelled(pushing, upload, room);
+      else if (!(error instanceof QuotaExceeded)) await room.shrink(upload.durable).catch(() => undefined); // As the upload ends.
       throw error;
     } finally {
       upload.close();
@@ -181,9 +182,11 @@ export class Uploads {
   }
 
   /** Whoever cancelled could not remove the part, since it was open here. */
-  async #removeCancelled({ holder }: Pushing, { claim, part }: OpenUpload): Promise<void> {
+  async #removeCancelled({ holder }: Pushing, { claim, part }: OpenUpload, room: Room): Promise<void> {
     try {
       const upload = await this.#deps.records.upload(holder, claim.id);
+      // More may have been set aside for it since.
+      if (upload === undefined) await room.settle();
       if (upload?.part !== part.id) await part.discard();
     } catch {
       // Swept later.

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { MetadataEvent } from '../../src/metadata/events.ts';
 import { OWNER_KEY, repositorySlot } from '../../src/metadata/keys.ts';
-import { HOLD_MS } from '../../src/metadata/records-holders.ts';
+import { FILL_HOLD_MS, HOLD_MS } from '../../src/metadata/records-holders.ts';
 import { createRecords, type Records, type UploadRecord } from '../../src/metadata/records.ts';
 import { createFakeClock, type FakeClock } from '../fakes/fake-clock.ts';
 import { hostedPush, mustBeWhole, push, pushBlob, sweep, type Bytes } from './hosted-house.ts';
@@ -309,6 +309,22 @@ export function hostedRecordsConformance(name: string, make: () => Promise<Store
       await others.putLink(APP, digest('x'), linkRecord());
       expect(await others.dropLink(APP, digest('x'))).toBe(true);
       expect(await others.markDeleting(digest('x'), await others.blob(digest('x')))).toBe(false);
+    });
+
+    test('[R28] what holds a digest for a link stands for its time, whatever else says so meanwhile', async () => {
+      await records.putBlob(digest('x'), { size: 1, public: true, state: 'held', at: 1 });
+      const held = async (): Promise<boolean> => !(await others.dropHolder(APP, digest('x')));
+      await records.hold(APP, digest('x'), { kind: 'blob', by: 'upstream' });
+      clock.jump(FILL_HOLD_MS - 1);
+      expect(await held()).toBe(true);
+      clock.jump(1);
+      expect(await held()).toBe(false);
+      await records.hold(APP, digest('x'), { kind: 'blob', by: 'push' });
+      await others.hold(APP, digest('x'), { kind: 'blob', by: 'upstream' });
+      clock.jump(HOLD_MS - 1);
+      expect(await held()).toBe(true);
+      clock.jump(1);
+      expect(await held()).toBe(false);
     });
 
     test('what is marked is listed until it is forgotten, whoever brought it', async () => {

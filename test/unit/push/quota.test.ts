@@ -7,7 +7,7 @@ import { createFakeClock } from '../../fakes/fake-clock.ts';
 import { buildImage, randomBlob, type Blob } from '../../fakes/images.ts';
 import { createMemoryDisk } from '../../fakes/memory-disk.ts';
 import { createMemoryMetadata } from '../../fakes/memory-metadata.ts';
-import { APP, bodyOf, createHouse, HOLDER, type House } from './house.ts';
+import { APP, bodyOf, createHouse, HOLDER, slowBody, type House } from './house.ts';
 
 const OTHER = '/v2/team/other';
 const FULL = '403 DENIED';
@@ -180,6 +180,31 @@ describe('quota of a route', () => {
     };
     await one.ask('PATCH', at, body).catch(() => undefined);
     expect((await sums(one)).reserved).toBeLessThanOrEqual(300);
+  });
+
+  test('what is cancelled while it is sent has nothing set aside', async () => {
+    const one = await house(20_000_000);
+    const at = await one.begin();
+    const body = slowBody();
+    const sending = one.refusal('PATCH', at, body);
+    body.send(Buffer.alloc(100));
+    while ((await sums(one)).reserved === 0) await Promise.resolve();
+    await one.ask('DELETE', at);
+    expect((await sums(one)).reserved).toBe(0);
+    body.send(Buffer.alloc(6_000_000));
+    body.end();
+    expect(await sending).toBe('404 BLOB_UPLOAD_UNKNOWN');
+    await expectNothingLeft(one);
+  });
+
+  test('what only says that it is there already has no more room than that', async () => {
+    const one = await house(1500);
+    const blob = randomBlob(1000, 1);
+    await post(one, APP, blob);
+    const at = await one.begin();
+    const pieces = Array.from({ length: 20 }, () => Buffer.alloc(100));
+    expect(await one.refusal('PUT', `${at}?digest=${blob.digest}`, bodyOf(pieces))).toBe(FULL);
+    await expectNothingLeft(one);
   });
 
   test('lowered by a reload, nothing goes, and nothing more comes', async () => {
