@@ -56,6 +56,7 @@ export function createPulling(
   storage: Storage,
   chains: () => Chains,
   report: (event: PullEvent) => void,
+  isDiskUp: () => boolean = () => true,
 ): Pulling {
   const { clock, random } = system;
   const { cached: blobs, records } = storage;
@@ -67,6 +68,7 @@ export function createPulling(
     ...filling,
     records,
     leases: createLeases(records, clock, holder, isDeadHolder(holder)),
+    isDiskUp,
     keep: ({ part }, digest, size, provenance) => store.keepBlob(part, digest, size, provenance),
   });
   const unrecordedFills = createUnrecordedFills(filling);

@@ -3,6 +3,8 @@ import { hostname } from 'node:os';
 import { openDiskBlobStore } from '../blobs/disk.ts';
 import { probeDataDirectory } from '../blobs/probe.ts';
 import type { BlobStore, VerifiedBlobStore } from '../blobs/blob-store.ts';
+import { Patience } from '../blobs/patience.ts';
+import { withPatientParts, withPatientReads } from '../blobs/with-patience.ts';
 import { withVerification } from '../blobs/with-verification.ts';
 import type { Config, RedisConfig } from '../config/config.ts';
 import { imageOf, rememberNeeds } from '../evict/image.ts';
@@ -25,6 +27,9 @@ import { remoteFileSystem } from '../system/file-system-type.ts';
 import { randomId, type Random } from '../system/random.ts';
 import { epochFile } from './epoch-file.ts';
 import { isRunning } from '../system/process.ts';
+
+/** A disk that takes longer to keep one small file is in trouble. */
+const PROBE_MS = 5_000;
 
 export interface StorageDeps {
   readonly clock: Clock;
@@ -96,17 +101,18 @@ export function storageOver(
     mixed: config.routes.some(({ upstreams }) => upstreams.length > 1 && upstreams.includes(HOSTED)),
     report,
   });
+  const looking = new Patience(clock, PROBE_MS);
   const room = new Room({ clock, blobs: files, records, limits });
-  const blobs = withVerification(withInventory(files, room), { clock, onDamaged });
+  const blobs = withVerification(withInventory(withPatientReads(files, clock), room), { clock, onDamaged });
   return {
     blobs,
-    cached: withRoom(blobs, room),
+    cached: withPatientParts(withRoom(blobs, room), clock),
     files,
     room,
     records,
     dump: createDump(store),
     hasForgotten: () => records.hasForgotten(),
-    probe: () => probeDataDirectory({ disk, clock, random, root }),
+    probe: () => looking.limit('a probe', probeDataDirectory({ disk, clock, random, root })),
     async close() {
       await records.close();
       await files.close();

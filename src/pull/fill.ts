@@ -39,7 +39,7 @@ export async function fillBlob(
   const { holder } = pulling;
   const order = fillOrder(pulling, digest, expectedSize);
   for (let failures = 0; ;) {
-    if (deps.fills.inTrouble()) return fillThrough(deps, pulling, digest, expectedSize);
+    if (deps.fills.inTrouble(digest)) return fillThrough(deps, pulling, digest, expectedSize);
     const claim = await deps.fills.claim(order, pulling.signal);
     const { fill, joined, leave } = claim;
     const first = await firstOf(deps, pulling, claim);

@@ -1,12 +1,10 @@
 import type { Digest } from '../oci/digest.ts';
+import { DiskTrouble } from './fill/disk-trouble.ts';
 import type { FillOrder, FillsDeps, FillStatus } from './fill/types.ts';
 import { Fill } from './fill/running-fill.ts';
 
 /** Fills without a reader that may go on at once; more are parked (architecture.md, decision 14). */
 const ORPHANS_MAX = 8;
-
-/** After the disk failed a fill, others pass through for so long before it is tried again (decision 13). */
-const TROUBLE_MS = 5_000;
 
 export interface Claim {
   readonly fill: Fill;
@@ -18,15 +16,16 @@ export interface Claim {
 export class Fills {
   readonly #deps: FillsDeps;
   readonly #running = new Map<Digest, Fill>();
-  #troubleUntil = 0;
+  readonly #trouble: DiskTrouble;
 
   constructor(deps: FillsDeps) {
     this.#deps = deps;
+    this.#trouble = new DiskTrouble(deps.clock, deps.isDiskUp ?? (() => true));
   }
 
-  /** The disk failed a moment ago: nothing is to be filled now. */
-  inTrouble(): boolean {
-    return this.#deps.clock.monotonic() < this.#troubleUntil;
+  /** The disk failed a moment ago: nothing is to be filled now, or not this one. */
+  inTrouble(digest?: Digest): boolean {
+    return digest === undefined ? this.#trouble.lasts() : this.#trouble.lastsFor(digest);
   }
 
   /**
@@ -40,6 +39,11 @@ export class Fills {
     }
     const fill = this.#start(order);
     return { fill, joined: false, leave: fill.hold(signal) };
+  }
+
+  /** Somebody could not keep something else, for the disk's sake. */
+  noteTrouble(digest: Digest, error: unknown): void {
+    this.#trouble.failed(digest, error, 0);
   }
 
   /** Nothing is in trouble, and one more fill without a reader may go on. */
@@ -77,13 +81,16 @@ export class Fills {
   #start(order: FillOrder): Fill {
     const { clock, report } = this.#deps;
     const startedAt = clock.monotonic();
-    const fill = new Fill(this.#deps, order, () => this.#onReaders(fill));
+    const fill = new Fill(this.#deps, order, {
+      readers: () => this.#onReaders(fill),
+      diskFailed: (error) => this.#trouble.failed(order.digest, error, fill.status().written),
+    });
     this.#running.set(order.digest, fill);
     report({ kind: 'fill-started', digest: order.digest });
     void fill
       .run(() => this.#running.delete(order.digest))
       .then((outcome) => {
-        if (fill.diskFailed) this.#troubleUntil = clock.monotonic() + TROUBLE_MS;
+        if (outcome === 'done') this.#trouble.kept();
         const bytes = fill.status().written;
         report({ kind: 'fill-ended', digest: order.digest, outcome, bytes, ms: clock.monotonic() - startedAt });
       });

@@ -10,6 +10,7 @@ import { lookupManifest, type ManifestLink } from './lookup.ts';
 import { linkProven } from './prove.ts';
 import type { Refusal, Tried } from './refusal.ts';
 import { troubleOf } from './trouble.ts';
+import { within } from './within.ts';
 
 /** A manifest to answer with; without `bytes` where a HEAD needed none. */
 export interface ManifestAnswer {
@@ -115,7 +116,7 @@ export async function fetchAndKeep(
     const result = await fetchManifest(deps, { route, registry, repository, reference, deadlineMs: CHAIN_DEADLINE_MS });
     if (result.kind === 'absent') deps.absences.remember(key, result, route.policy.negativeTtlMs);
     if (result.kind !== 'found') return result;
-    return { ...result, stored: mayKeep && (await keep(deps, pulling, reference, result)) };
+    return { ...result, stored: mayKeep && !deps.fills.inTrouble() && (await keepInTime(deps, pulling, reference, result)) };
   };
   const { value, joined } = await fetches.ask(key, fetch, route.via);
   if (value.kind !== 'found') return { kind: 'refused', refusal: value };
@@ -128,7 +129,20 @@ export async function fetchAndKeep(
   return { kind: 'manifest', digest, mediaType: manifest.mediaType, size: bytes.byteLength, bytes, source, tried: value.tried };
 }
 
-/** False when disk or metadata failed: the pull goes on all the same (promise 5). */
+/** A disk that takes longer to keep a manifest is not waited for: clients wait for the answer. */
+const KEEP_MS = 5_000;
+
+/** False when disk or metadata failed, or took too long: the pull goes on all the same (promise 5). */
+async function keepInTime(...asked: Parameters<typeof keep>): Promise<boolean> {
+  const [deps, , , { value }] = asked;
+  const kept = await within(deps.clock, keep(...asked), KEEP_MS);
+  if (kept !== undefined) return kept;
+  const error = Object.assign(new Error(`the manifest was not kept within ${KEEP_MS / 1000} s`), { code: 'ETIMEDOUT' });
+  deps.fills.noteTrouble(value.digest, error);
+  deps.report({ kind: 'bypass', reason: 'storage', error });
+  return false;
+}
+
 async function keep(
   deps: PullDeps,
   { route, holder }: Pulling,
@@ -144,7 +158,9 @@ async function keep(
     }
     return true;
   } catch (error) {
-    deps.report({ kind: 'bypass', reason: troubleOf(error), error });
+    const reason = troubleOf(error);
+    if (reason === 'storage') deps.fills.noteTrouble(digest, error);
+    deps.report({ kind: 'bypass', reason, error });
     return false;
   }
 }

@@ -297,4 +297,28 @@ export const mutants = [
     replace: 'found === undefined',
     test: ['test/unit/blobs/verification.test.ts'],
   },
+  {
+    name: 'a disk that hangs is waited for',
+    guards: ['promise 5', 'R38'],
+    file: 'src/blobs/patience.ts',
+    find: '      waiting.late();\n',
+    replace: '',
+    test: ['test/unit/blobs/patience.test.ts'],
+  },
+  {
+    name: 'a part of a disk that was given up is waited for again at its end',
+    guards: ['promise 5', 'R38'],
+    file: 'src/blobs/with-patience.ts',
+    find: '        if (slow === undefined) return discarding;\n',
+    replace: '        if (part.resumedSize >= 0) return discarding;\n',
+    test: ['test/unit/blobs/patience.test.ts'],
+  },
+  {
+    name: 'a file that opens too late stays open',
+    guards: ['R37'],
+    file: 'src/blobs/with-patience.ts',
+    find: 'opening.then((late) => late?.close())',
+    replace: 'opening.then(() => undefined)',
+    test: ['test/unit/blobs/patience.test.ts'],
+  },
 ];

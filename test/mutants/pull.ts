@@ -262,8 +262,8 @@ export const mutants: readonly Mutant[] = [
     name: 'a full disk is written to again for every pull',
     guards: ['decision 13'],
     file: 'src/pull/fills.ts',
-    find: '      if (fill.diskFailed) this.#troubleUntil = clock.monotonic() + TROUBLE_MS;\n',
-    replace: '',
+    find: 'this.#trouble.failed(order.digest, error, fill.status().written)',
+    replace: 'undefined',
     test: ['test/faults/fill-parts.test.ts'],
   },
   {
@@ -1156,5 +1156,21 @@ export const mutants: readonly Mutant[] = [
     find: 'size < SYNC_FIRST_BYTES ? UNRECORDED_MS : ABANDONED_MS',
     replace: 'UNRECORDED_MS',
     test: ['test/unit/pull/sweep.test.ts'],
+  },
+  {
+    name: 'one blob that the disk cannot take stops caching for all',
+    guards: ['promise 5', 'R35'],
+    file: 'src/pull/fill/disk-trouble.ts',
+    find: '    if (!OF_ALL.has(code) && !isFull && this.#inARow < IN_A_ROW_MAX) return;\n',
+    replace: '',
+    test: ['test/unit/pull/disk-trouble.test.ts'],
+  },
+  {
+    name: 'a disk that is known to be slow is tried again every five seconds',
+    guards: ['promise 5', 'R38'],
+    file: 'src/pull/fill/disk-trouble.ts',
+    find: ' || !this.#isUp();',
+    replace: ';',
+    test: ['test/unit/pull/disk-trouble.test.ts'],
   },
 ];

@@ -15,6 +15,13 @@ import { troubleOf } from '../trouble.ts';
 
 const PARKED = new Error('the fill is parked');
 
+export interface FillTells {
+  /** Its readers have become more or fewer. */
+  readonly readers: () => void;
+  /** It gave the disk up; told before anything waits for that disk again. */
+  readonly diskFailed: (error: unknown) => void;
+}
+
 /** One running download: its growing file, its readers, and what becomes of both. */
 export class Fill {
   readonly digest: Digest;
@@ -24,12 +31,11 @@ export class Fill {
   readonly first: Promise<FirstAnswer>;
   /** Resolves when it is over: the size of what is held now, `undefined` where nothing is. */
   readonly ended: Promise<number | undefined>;
-  /** Once it has ended: whether that was for the disk's sake. */
-  diskFailed = false;
   readonly #deps: FillsDeps;
   readonly #order: FillOrder;
   readonly #growing: Growing;
   readonly #readers: FillReaders;
+  readonly #tell: FillTells;
   #abort = new AbortController();
   #parked = false;
   #upstream = '';
@@ -38,14 +44,14 @@ export class Fill {
   #settle: (answer: FirstAnswer) => void = () => undefined;
   #finish: (held: number | undefined) => void = () => undefined;
 
-  /** `onReaders`: its readers have become more or fewer. */
-  constructor(deps: FillsDeps, order: FillOrder, onReaders: () => void) {
+  constructor(deps: FillsDeps, order: FillOrder, tell: FillTells) {
     this.digest = order.digest;
     this.holder = order.holder;
     this.#deps = deps;
     this.#order = order;
     this.#growing = new Growing(order.digest, order.expectedSize);
-    this.#readers = new FillReaders(deps, order, this.#growing, onReaders);
+    this.#tell = tell;
+    this.#readers = new FillReaders(deps, order, this.#growing, tell.readers);
     this.first = new Promise((resolve) => (this.#settle = resolve));
     this.ended = new Promise((resolve) => (this.#finish = resolve));
   }
@@ -193,7 +199,7 @@ export class Fill {
       return 'done';
     } catch (error) {
       const trouble = troubleOf(error);
-      this.diskFailed = trouble === 'storage';
+      if (trouble === 'storage') this.#tell.diskFailed(error);
       this.#deps.report({ kind: 'bypass', reason: trouble, error });
       return 'bypass';
     }
@@ -202,7 +208,7 @@ export class Fill {
   /** The disk failed: its readers go on by themselves, and what it holds of the blob makes room. */
   async #failed(error: unknown): Promise<'bypass'> {
     const reason = troubleOf(error);
-    this.diskFailed = reason !== 'room';
+    if (reason !== 'room') this.#tell.diskFailed(error);
     this.#deps.report({ kind: 'bypass', reason, error });
     if (this.#growing.phase === 'running') this.#growing.fail(error);
     this.#settle({ kind: 'bypass' });

@@ -6,6 +6,8 @@ import type { Provenance } from '../store.ts';
 
 export interface FillsDeps extends FillDeps {
   readonly leases: Leases;
+  /** Whether the disk works, as far as whoever looks after it knows; default: it does. */
+  readonly isDiskUp?: () => boolean;
   /** Publishes a verified part and links it; rejects when disk or metadata fail. */
   readonly keep: (
     end: Extract<LeadEnd, { kind: 'done' }>,

@@ -82,6 +82,27 @@ describe('a round', () => {
     expect((await house.scrub()).found).toEqual([]);
   });
 
+  test('ends where it is told to, in the middle of a directory too, and goes on from there', async () => {
+    const house = await createScrubHouse({ chain: [] });
+    for (let at = 0; at < 600; at += 1) {
+      const digest = await house.orphan(at + 1);
+      await house.records.putBlob(digest, { size: at + 1, public: false, state: 'held', at: 0 });
+    }
+    let left = 0;
+    let read = 0;
+    for (const count of [1, 100, 101, 103, 200]) {
+      left = count;
+      await house.scrub({
+        bookmark: (await house.records.bookmarks.get('scrub')) ?? { started: 0 },
+        pace: async () => void (read += 1),
+        isOver: () => --left === 0,
+      });
+    }
+    expect(read).toBe(505);
+    expect(await house.records.bookmarks.get('scrub')).toMatchObject({ at: expect.stringMatching(/^sha256\/\S+ sha256:/) });
+    expect((await house.scrub({ bookmark: (await house.records.bookmarks.get('scrub'))! })).whole).toMatchObject({ blobs: 95 });
+  });
+
   test('without repairs only tells, and leaves no place to go on from', async () => {
     const { house } = await holding();
     await house.flip(ALL[0]!, 1);
@@ -236,7 +257,7 @@ describe('disk and records that disagree after a crash', () => {
     const digest = await house.orphan(500);
     await house.records.hold('local/team/app', digest, { kind: 'blob', by: 'push' });
     await house.hours(3);
-    expect((await house.scrub()).found).toEqual([]);
+    for (const repair of [false, true]) expect((await house.scrub({ repair })).found).toEqual([]);
     expect(await house.blobs.look(digest)).toBeDefined();
   });
 

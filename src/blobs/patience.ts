@@ -1,0 +1,56 @@
+import type { Clock, Timer } from '../system/clock.ts';
+
+/** A disk that answers after so long is of no use to who waits: an upstream is quicker. */
+export const PATIENCE_MS = 10_000;
+
+/** It may answer yet; `code` says that it is the disk's trouble. */
+export class DiskSlow extends Error {
+  override readonly name = 'DiskSlow';
+  readonly code = 'ETIMEDOUT';
+
+  constructor(what: string, ms: number) {
+    super(`the disk did not end ${what} within ${ms / 1000} s`);
+  }
+}
+
+interface Waiting {
+  readonly since: number;
+  readonly late: () => void;
+}
+
+/** Limits how long the disk is waited for. One timer for all calls, and none while there are none: reads are many. */
+export class Patience {
+  readonly #clock: Clock;
+  readonly #ms: number;
+  readonly #waiting = new Set<Waiting>();
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock, ms: number = PATIENCE_MS) {
+    this.#clock = clock;
+    this.#ms = ms;
+  }
+
+  /** Rejects with {@link DiskSlow} when the work takes too long, within a quarter of that; the work itself goes on. */
+  limit<T>(what: string, work: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const waiting = {
+        since: this.#clock.monotonic(),
+        late: () => reject(new DiskSlow(what, this.#ms)),
+      };
+      this.#waiting.add(waiting);
+      this.#timer ??= this.#clock.after(this.#ms / 4, () => this.#look());
+      work.then(resolve, reject).finally(() => this.#waiting.delete(waiting));
+    });
+  }
+
+  #look(): void {
+    this.#timer = undefined;
+    const before = this.#clock.monotonic() - this.#ms;
+    for (const waiting of this.#waiting) {
+      if (waiting.since > before) continue;
+      this.#waiting.delete(waiting);
+      waiting.late();
+    }
+    if (this.#waiting.size > 0) this.#timer = this.#clock.after(this.#ms / 4, () => this.#look());
+  }
+}
