@@ -2,6 +2,8 @@ import type { Mutant } from './mutant.ts';
 
 const COLLECT = 'test/unit/evict/collect.test.ts';
 const RETENTION = 'test/unit/evict/retention.test.ts';
+const IMAGES = 'test/unit/evict/evict-images.test.ts';
+const THROUGH = 'test/scenarios/eviction.test.ts';
 const PULL = 'test/unit/pull/hosted.test.ts';
 
 /** Each takes what is needed, or leaves what is not; the tests named must then fail. */
