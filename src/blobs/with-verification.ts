@@ -58,6 +58,10 @@ export function withVerification(store: BlobStore, { clock, onDamaged }: Verific
     ...store,
     open,
     part: async (id, resume, expected) => knowing(await store.part(id, resume, expected)),
+    async linkedPart(id, path) {
+      const part = await store.linkedPart(id, path);
+      return part && knowing(part);
+    },
     async verify(digest, options = {}) {
       const blob = await store.open(digest);
       if (blob === undefined) return undefined;

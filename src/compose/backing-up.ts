@@ -50,6 +50,8 @@ export function createBackup({ system, storage, chains, version }: BackingUpDeps
     try {
       const target = await openDiskBlobStore({ disk, random, root: directory, version });
       try {
+        // Of a backup that was killed: nobody else writes here, since only one process has the turn.
+        for (const { id } of await target.parts()) await target.removePart(id);
         yield* backUp(
           {
             clock,

@@ -68,7 +68,8 @@ export function metadataStoreConformance(name: string, make: () => Promise<Store
     });
 
     test('what is read of it whole never refers to what it leaves out', async () => {
-      await store.commit('repository/a', [{ key: ['tags', 'old'], value: bytes('0') }]);
+      const old = Array.from({ length: 600 }, (_, at) => ({ key: ['links', `old ${at}`] as const, value: bytes('0') }));
+      await store.commit('repository/a', [...old, { key: ['tags', 'old'], value: bytes('0') }]);
       const [tags, links] = [new Set<string>(), new Set<string>()];
       let at = 0;
       for await (const { collection, id } of store.entries()) {

@@ -1,4 +1,5 @@
 import { mutants as absence } from './absence.ts';
+import { mutants as backup } from './backup.ts';
 import { mutants as blobs } from './blobs.ts';
 import { mutants as config } from './config.ts';
 import { mutants as credentials } from './credentials.ts';
@@ -12,6 +13,7 @@ import { mutants as metadata } from './metadata.ts';
 import type { Mutant } from './mutant.ts';
 import { mutants as observe } from './observe.ts';
 import { mutants as oci } from './oci.ts';
+import { mutants as official } from './official.ts';
 import { mutants as prefetch } from './prefetch.ts';
 import { mutants as pull } from './pull.ts';
 import { mutants as push } from './push.ts';
@@ -36,6 +38,8 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   events,
   evict,
   eviction,
+  official,
+  backup,
 };
 
 /** With the room before the name, as it is called when it runs. */

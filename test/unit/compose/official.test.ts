@@ -1,0 +1,102 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { BlobStore } from '../../../src/blobs/blob-store.ts';
+import { openDiskBlobStore } from '../../../src/blobs/disk.ts';
+import { serveOfficial, type Served } from '../../../src/compose/official.ts';
+import type { Storage } from '../../../src/compose/storage.ts';
+import { loadConfig } from '../../../src/config/load.ts';
+import { collect, GRACE_MS, type CollectStep } from '../../../src/evict/collect.ts';
+import type { RetentionLine } from '../../../src/evict/retention.ts';
+import { createRecords, type Records } from '../../../src/metadata/records.ts';
+import { nodeDisk } from '../../../src/system/node-disk.ts';
+import { systemRandom } from '../../../src/system/random.ts';
+import { createFakeClock, type FakeClock } from '../../fakes/fake-clock.ts';
+import { buildImage } from '../../fakes/images.ts';
+import { createMemoryMetadata } from '../../fakes/memory-metadata.ts';
+import { officialData, type OfficialData } from '../../fakes/official-data.ts';
+
+const TOOL = 'local/tool';
+const tool = buildImage({ layers: [3000, 400], platforms: ['linux/amd64', 'linux/arm64'] });
+const digests = [...tool.manifests, tool.top, ...tool.layers, ...tool.configs].map(({ digest }) => digest);
+
+let data: OfficialData;
+let clock: FakeClock;
+let blobs: BlobStore;
+let own: Records;
+let served: Served;
+
+beforeEach(async () => {
+  data = officialData(await mkdtemp(join(tmpdir(), 'entrepot-served-')));
+  clock = createFakeClock(1_700_000_000_000);
+  blobs = await openDiskBlobStore({ disk: nodeDisk, random: systemRandom, root: data.root, version: '0.0.0' });
+  own = createRecords(createMemoryMetadata(), { clock });
+});
+afterEach(async () => {
+  await own.close();
+  await blobs.close();
+  await rm(data.root, { recursive: true });
+});
+
+async function serve(text: string): Promise<Served> {
+  const file = join(data.root, 'config.yml');
+  await writeFile(file, text);
+  const readFile = async (): Promise<string> => text;
+  const config = await loadConfig({ argument: file, env: {}, directory: data.root, readFile });
+  const storage = { records: own, blobs, cached: blobs } as unknown as Storage;
+  const system = { clock, disk: nodeDisk, random: systemRandom };
+  return serveOfficial(config, { system, storage, report: () => undefined });
+}
+
+const plain = (): Promise<Served> => serve(`storage: {filesystem: {rootdirectory: ${data.root}}}`);
+
+async function collected(retention: readonly RetentionLine[] = []): Promise<CollectStep[]> {
+  const { records } = served.collected;
+  const steps: CollectStep[] = [];
+  const deps = {
+    clock,
+    blobs,
+    records,
+    holder: 'a',
+    isDead: () => false,
+    report: () => undefined,
+    retention: () => retention,
+    purge: async () => ({ uploads: 0 }),
+    quotas: async () => [],
+  };
+  for await (const step of collect(deps, { dryRun: false, deleteUntagged: true })) steps.push(step);
+  return steps;
+}
+
+test('nothing is laid behind the records where no such data are, or where the configuration is another registry’s', async () => {
+  expect((await plain()).storage.records).toBe(own);
+  await data.image('tool', 'v1', tool);
+  expect((await plain()).storage.records).not.toBe(own);
+  const routes = `storage: {filesystem: {rootdirectory: ${data.root}}}\nroutes: [{match: '**', upstreams: [hosted]}]`;
+  expect((await serve(routes)).storage.records).toBe(own);
+});
+
+test('a collection takes what nothing here needs, and all of it is there when it is asked for', async () => {
+  await data.image('tool', 'v1', tool);
+  served = await plain();
+  // A platform's manifest and a layer, of an index and a tag that nobody has asked for yet.
+  for (const digest of [tool.manifests[0]!.digest, tool.layers[0]!.digest]) await served.storage.records.link(TOOL, digest);
+  await clock.advance(2 * GRACE_MS);
+  const steps = await collected();
+  expect(steps.filter(({ kind }) => kind === 'blob')).toHaveLength(2);
+  expect(await own.links(TOOL, undefined, 10)).toEqual([]);
+  for (const digest of digests) expect(await served.storage.records.link(TOOL, digest)).toBeDefined();
+  expect((await served.storage.records.hostedTag(TOOL, 'v1'))?.digest).toBe(tool.top.digest);
+});
+
+test('a tag that retention has taken stays taken', async () => {
+  await data.image('tool', 'v1', tool);
+  served = await plain();
+  await served.storage.records.hostedTag(TOOL, 'v1');
+  await clock.advance(2 * GRACE_MS);
+  const steps = await collected([{ matches: () => true, rule: { kind: 'newest', count: 0 } }]);
+  expect(steps[0]).toMatchObject({ kind: 'tag', tag: 'v1' });
+  expect(await served.storage.records.hostedTag(TOOL, 'v1')).toBeUndefined();
+  expect(await served.storage.records.hostedTags(TOOL, undefined, 10)).toEqual([]);
+});
