@@ -136,4 +136,28 @@ export const mutants = [
     replace: "form('URL',",
     test: ['test/unit/config/shown.test.ts'],
   },
+  {
+    name: "the official registry's ttl of 0 drops everything",
+    guards: ['contract'],
+    file: 'src/config/forms.ts',
+    find: 'return { ms: ms === 0 ? undefined : Math.max(ms, MAXAGE_MIN) };',
+    replace: 'return { ms: Math.max(ms, MAXAGE_MIN) };',
+    test: ['test/unit/config/cache.test.ts'],
+  },
+  {
+    name: 'watermarks may stand the wrong way round',
+    guards: ['contract'],
+    file: 'src/config/settle-cache.ts',
+    find: 'if (low >= high) {',
+    replace: 'if (low > 1) {',
+    test: ['test/unit/config/cache.test.ts'],
+  },
+  {
+    name: 'a cache may be too small for a layer',
+    guards: ['contract'],
+    file: 'src/config/schema/cache.ts',
+    find: 'bytes !== undefined && bytes >= MAXSIZE_MIN',
+    replace: 'bytes !== undefined',
+    test: ['test/unit/config/cache.test.ts'],
+  },
 ];

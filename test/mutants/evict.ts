@@ -324,8 +324,8 @@ export const mutants: readonly Mutant[] = [
     name: 'evict by name drops the bytes that another repository holds',
     guards: ['R30'],
     file: 'src/evict/evict-images.ts',
-    find: '(await records.link(repository, digest)) !== undefined) return',
-    replace: 'false) return',
+    find: 'if (!released.has(repository) && (await records.link(repository, digest)) !== undefined)',
+    replace: 'if (released.has(repository) && (await records.link(repository, digest)) !== undefined)',
     test: [IMAGES],
   },
   {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, vi } from 'vitest';
 import type { EvictStep } from '../../src/admin/evict.ts';
 import type { ListedTag } from '../../src/admin/ls.ts';
+import { Evictor } from '../../src/evict/evictor.ts';
 import { blobOf, descriptorOf, manifestBlob, MEDIA_TYPE, randomBlob, type Image } from '../fakes/images.ts';
 import { command, type Ran } from './command.ts';
 import { scenario, type Stage } from './harness.ts';
@@ -171,7 +172,10 @@ describe('a cache of 16 MiB', () => {
       for (let at = 0; at < 10; at += 1) await pull(server, ALPINE, `${at}`, build(stage, `${at}`, at));
       expect(onDisk(stage)).toBeGreaterThan(LIMIT);
       passed += MINUTE_MS;
-      await server.reload({ ...(await settingsOf(stage)), cache: { maxsize: '16MiB', keepfree: '0%' } });
+      const next = { ...(await settingsOf(stage)), cache: { maxsize: '16MiB', keepfree: '0%' } };
+      const makeRoom = vi.spyOn(Evictor.prototype, 'makeRoom');
+      await server.reload(next);
+      expect(makeRoom).toHaveBeenCalled();
       await server.logged('evicting');
       expect(onDisk(stage)).toBeLessThanOrEqual(LIMIT * 0.85);
     },
@@ -180,35 +184,39 @@ describe('a cache of 16 MiB', () => {
 });
 
 describe('evict', () => {
-  scenario('drops an image by name: a dry run, then what it said, then a fresh pull', async (stage) => {
-    const { server } = stage;
-    const [one, two] = [build(stage, '1', 1), build(stage, '2', 2)] as [Image, Image];
-    const other = build(stage, '3', 3, BUSYBOX);
-    await pull(server, ALPINE, '1', one);
-    await pull(server, ALPINE, '2', two);
-    await pull(server, BUSYBOX, '3', other);
-    const before = onDisk(stage);
+  scenario(
+    'drops an image by name: a dry run, then what it said, then a fresh pull',
+    async (stage) => {
+      const { server } = stage;
+      const [one, two] = [build(stage, '1', 1), build(stage, '2', 2)] as [Image, Image];
+      const other = build(stage, '3', 3, BUSYBOX);
+      await pull(server, ALPINE, '1', one);
+      await pull(server, ALPINE, '2', two);
+      await pull(server, BUSYBOX, '3', other);
+      const before = onDisk(stage);
 
-    const foreseen = await told<EvictStep>(stage, 'evict', 'alpine:1', '--dry-run');
-    expect(onDisk(stage)).toBe(before);
-    const bytes = bytesOf(one) - one.layers[0]!.size;
-    expect(foreseen.at(-1)).toMatchObject({ kind: 'done', dryRun: true, images: 1, blobs: 3, bytes });
-    const done = await run(stage, 'evict', 'alpine:1');
-    expect(done.out.split('\n')[0]).toBe('gone: docker.io/library/alpine:1');
-    expect(done.out).toMatch(/^freed 2\.0 MiB in 3 files of 1 images, 0 stay$/m);
-    expect(onDisk(stage)).toBe(before - bytes);
-    expect(await server.logged('evicting')).toMatchObject({ why: 'asked', blobs: 3 });
+      const foreseen = await told<EvictStep>(stage, 'evict', 'alpine:1', '--dry-run');
+      expect(onDisk(stage)).toBe(before);
+      const bytes = bytesOf(one) - one.layers[0]!.size;
+      expect(foreseen.at(-1)).toMatchObject({ kind: 'done', dryRun: true, images: 1, blobs: 3, bytes });
+      const done = await run(stage, 'evict', 'alpine:1');
+      expect(done.out.split('\n')[0]).toBe('gone: docker.io/library/alpine:1');
+      expect(done.out).toMatch(/^freed 2\.0 MiB in 3 files of 1 images, 0 stay$/m);
+      expect(onDisk(stage)).toBe(before - bytes);
+      expect(await server.logged('evicting')).toMatchObject({ why: 'asked', blobs: 3 });
 
-    expect(await fetchedBy(stage, () => pull(server, ALPINE, '2', two))).toBe(0);
-    // Its manifest, config and own layer.
-    expect(await fetchedBy(stage, () => pull(server, ALPINE, '1', one))).toBe(3);
-    expect(onDisk(stage)).toBe(before);
+      expect(await fetchedBy(stage, () => pull(server, ALPINE, '2', two))).toBe(0);
+      // Its manifest, config and own layer.
+      expect(await fetchedBy(stage, () => pull(server, ALPINE, '1', one))).toBe(3);
+      expect(onDisk(stage)).toBe(before);
 
-    const all = await run(stage, 'evict', 'docker.io/library/alpine');
-    expect(all.out).toContain(`stays: 98 KiB of ${one.layers[0]!.digest}: docker.io/library/busybox holds it too`);
-    expect(onDisk(stage)).toBe(bytesOf(other));
-    expect(await fetchedBy(stage, () => pull(server, BUSYBOX, '3', other))).toBe(0);
-  });
+      const all = await run(stage, 'evict', 'docker.io/library/alpine');
+      expect(all.out).toContain(`stays: 98 KiB of ${one.layers[0]!.digest}: docker.io/library/busybox holds it too`);
+      expect(onDisk(stage)).toBe(bytesOf(other));
+      expect(await fetchedBy(stage, () => pull(server, BUSYBOX, '3', other))).toBe(0);
+    },
+    { timeoutMs: 60_000 },
+  );
 
   scenario(
     'refuses what it may not drop, and names what it does not find',
@@ -240,7 +248,7 @@ describe('evict', () => {
         err: expect.stringContaining('served offline') as string,
       });
     },
-    { settings: null },
+    { settings: null, timeoutMs: 60_000 },
   );
 
   scenario(
@@ -260,21 +268,28 @@ describe('evict', () => {
       expect(onDisk(stage)).toBe(before);
       expect(await run(stage, 'evict')).toMatchObject({ code: 2 });
     },
-    { settings: small },
+    { settings: small, timeoutMs: 60_000 },
   );
 
-  scenario('works on the store itself where no server runs; and so do pin and ls', async (stage) => {
-    const { server } = stage;
-    const image = build(stage, '1', 1);
-    await pull(server, ALPINE, '1', image);
-    await server.stop();
-    expect((await run(stage, 'pin', 'docker.io/library/*')).out).toBe('docker.io/library/* is pinned\n');
-    expect((await run(stage, 'ls')).out).toMatch(/ 2\.1 MiB .* pinned by docker\.io\/library\/\*$/m);
-    expect(await run(stage, 'evict', 'alpine')).toMatchObject({ code: 1, err: expect.stringContaining('pinned by') as string });
-    await run(stage, 'unpin', 'docker.io/library/*');
-    expect((await run(stage, 'evict', 'alpine')).code).toBe(0);
-    expect(onDisk(stage)).toBe(0);
-  });
+  scenario(
+    'works on the store itself where no server runs; and so do pin and ls',
+    async (stage) => {
+      const { server } = stage;
+      const image = build(stage, '1', 1);
+      await pull(server, ALPINE, '1', image);
+      await server.stop();
+      expect((await run(stage, 'pin', 'docker.io/library/*')).out).toBe('docker.io/library/* is pinned\n');
+      expect((await run(stage, 'ls')).out).toMatch(/ 2\.1 MiB .* pinned by docker\.io\/library\/\*$/m);
+      expect(await run(stage, 'evict', 'alpine')).toMatchObject({
+        code: 1,
+        err: expect.stringContaining('pinned by') as string,
+      });
+      await run(stage, 'unpin', 'docker.io/library/*');
+      expect((await run(stage, 'evict', 'alpine')).code).toBe(0);
+      expect(onDisk(stage)).toBe(0);
+    },
+    { timeoutMs: 60_000 },
+  );
 });
 
 function bytesOf({ manifests, configs, layers }: Image): number {
