@@ -62,11 +62,28 @@ async function tagList(deps: ListsDeps, listings: Listings, name: Name, { n, las
   const { registry, repository } = name;
   const request = { kind: 'tags', method: 'GET', registry, repository, reference: '', query } as const;
   const result = await listings.get({ route, request, key: `tags ${new URLSearchParams(query).toString()}`, trace });
+  if (result.kind === 'unreachable' && result.looped !== true && route.policy.staleMs > 0) {
+    const held = await tagsHeldInstead(deps, name, { n, last }, trace);
+    if (held !== undefined) return held;
+  }
   if (result.kind !== 'listed') throw refused(result, { kind: 'tags', registry, repository, reference: '' }, trace);
   trace.outcome = result.source.outcome;
   const { tags, next } = pageOf(result, n, last);
   const link = next === undefined ? {} : { link: linkTo(`${name.base}/tags/list`, next, name.ns) };
   return withNamespace(json({ name: name.shown, tags }, result.source, link), name);
+}
+
+const HELD_ALONE = 'stale: no upstream could be asked, and only tags that are held here are listed';
+
+/** The chain fails, and its list was never asked for: what can be pulled all the same. `undefined` where nothing can. */
+async function tagsHeldInstead(deps: ListsDeps, name: Name, page: Page, trace: Trace): Promise<Reply | undefined> {
+  const holder = `${name.registry}/${name.repository}`;
+  const found = await heldTags(deps.records, holder, page).catch(() => undefined); // Then the chain's answer stands.
+  if (found === undefined || (found.tags.length === 0 && page.last === undefined && page.n !== 0)) return undefined;
+  const source = { outcome: 'stale', ttlSeconds: 0, why: HELD_ALONE } as const;
+  trace.outcome = source.outcome;
+  const link = found.next === undefined ? {} : { link: linkTo(`${name.base}/tags/list`, found.next, name.ns) };
+  return withNamespace(json({ name: name.shown, tags: found.tags }, source, link), name);
 }
 
 /** Nobody is asked: the tags that are held. */

@@ -160,6 +160,10 @@ describe('a mirror', () => {
       expect(await pullWhole(server, 'tool', 'latest', tool)).toEqual([]);
       const stale = await server.get('/v2/tool/manifests/latest');
       expect(stale.headers['cache-status']).toContain('detail=stale');
+      const list = await server.get('/v2/tool/tags/list');
+      expect(list.headers['warning']).toContain('only tags that are held here');
+      expect(await list.json()).toEqual({ name: 'tool', tags: ['latest'] });
+      expect((await server.get('/v2/other/tags/list')).status).toBe(502);
     },
     own,
   );
