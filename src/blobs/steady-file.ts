@@ -28,7 +28,7 @@ function reopening(first: OpenFile, open: () => Promise<OpenFile | undefined>): 
     return again(
       () => work(opened.at(-1) ?? first),
       async () => {
-        const fresh = opened.length < OPENED_MAX ? await open() : undefined;
+        const fresh = opened.length < OPENED_MAX ? await again(open, open) : undefined;
         if (fresh !== undefined) opened.push(fresh);
         return work(fresh ?? first);
       },

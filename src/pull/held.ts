@@ -120,7 +120,12 @@ async function openSized({ blobs, digest, size }: HeldSource): Promise<OpenBlob>
 async function feed(hash: Hash, file: OpenBlob | undefined, to: number): Promise<boolean> {
   const slice = new Uint8Array(Math.min(SLICE_BYTES, to));
   for (let at = 0; at < to;) {
-    const count = (await file?.read(slice.subarray(0, Math.min(slice.byteLength, to - at)), at).catch(() => 0)) ?? 0;
+    const into = slice.subarray(0, Math.min(slice.byteLength, to - at));
+    const read = async (): Promise<number> => (await file?.read(into, at)) ?? 0;
+    // Once more: a disk that failed one read may well do the next.
+    const count = await read()
+      .catch(read)
+      .catch(() => 0);
     if (count === 0) return false;
     hash.update(slice.subarray(0, count));
     at += count;

@@ -237,8 +237,8 @@ export const mutants = [
     name: 'a stale handle opens files without end',
     guards: ['R37', 'R40'],
     file: 'src/blobs/steady-file.ts',
-    find: 'opened.length < OPENED_MAX ? await open() : undefined',
-    replace: 'await open()',
+    find: 'opened.length < OPENED_MAX ? await again(open, open) : undefined',
+    replace: 'await again(open, open)',
     test: ['test/faults/blob-disk-errors.test.ts'],
   },
   {
