@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../system/clock.ts';
+import type { Clock } from '../system/clock.ts';
 
 /** A disk that answers after so long is of no use to who waits: an upstream is quicker. */
 export const PATIENCE_MS = 10_000;
@@ -23,7 +23,7 @@ export class Patience {
   readonly #clock: Clock;
   readonly #ms: number;
   readonly #waiting = new Set<Waiting>();
-  #timer: Timer | undefined;
+  #isLooking = false;
 
   constructor(clock: Clock, ms: number = PATIENCE_MS) {
     this.#clock = clock;
@@ -38,19 +38,25 @@ export class Patience {
         late: () => reject(new DiskSlow(what, this.#ms)),
       };
       this.#waiting.add(waiting);
-      this.#timer ??= this.#clock.after(this.#ms / 4, () => this.#look());
+      this.#lookLater();
       work.then(resolve, reject).finally(() => this.#waiting.delete(waiting));
     });
   }
 
+  #lookLater(): void {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    this.#clock.after(this.#ms / 4, () => this.#look());
+  }
+
   #look(): void {
-    this.#timer = undefined;
+    this.#isLooking = false;
     const before = this.#clock.monotonic() - this.#ms;
     for (const waiting of this.#waiting) {
       if (waiting.since > before) continue;
       this.#waiting.delete(waiting);
       waiting.late();
     }
-    if (this.#waiting.size > 0) this.#timer = this.#clock.after(this.#ms / 4, () => this.#look());
+    if (this.#waiting.size > 0) this.#lookLater();
   }
 }
