@@ -34,10 +34,11 @@ export async function pinImages(options: PinOptions, pattern: string): Promise<P
 /** Throws AdminError where no command pinned it. */
 export async function unpinImages(options: PinOptions, pattern: string): Promise<PinView> {
   const text = pinText(options, pattern);
-  if (await options.records.unpin(text)) return { text, by: 'command' };
-  const others = await options.cache.pins();
-  if (others.some((one) => one.text === text))
+  const gone = await options.records.unpin(text);
+  // Said even where a pin went: who takes one back believes that it holds nothing any more.
+  if ((await options.cache.pins()).some((one) => one.text === text))
     throw new AdminError(`${text} is pinned by the configuration: take it out there`);
+  if (gone) return { text, by: 'command' };
   throw new AdminError(`${text} is not pinned`);
 }
 

@@ -68,6 +68,8 @@ export async function status(options: AdminOptions): Promise<Status> {
   const parts = await found(() => options.blobs.parts(), 'partial fills cannot be listed', warnings);
   const quotas = await found(() => options.quotas(), 'quotas cannot be counted', warnings);
   const cache = await found(() => options.cache.state(), 'the cache cannot be asked how full it is', warnings);
+  if (disk !== undefined && (cache?.maxBytes ?? 0) > disk.totalBytes - (cache?.keepFreeBytes ?? 0))
+    warnings.push('cache.maxsize is more than the disk has: what goes when is decided by cache.keepfree alone');
   await found(() => options.records.ping(), 'the metadata store does not answer', warnings);
   return {
     version: options.version,

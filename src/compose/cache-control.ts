@@ -1,6 +1,6 @@
 import type { CacheControl, CacheState } from '../admin/cache.ts';
 import { checkPinPattern } from '../config/pattern.ts';
-import { evictImages } from '../evict/evict-images.ts';
+import { evictImages, type EvictImagesDeps } from '../evict/evict-images.ts';
 import type { EvictionEvent } from '../evict/events.ts';
 import { imageOf } from '../evict/image.ts';
 import { countedBytes } from '../evict/limits.ts';
@@ -30,14 +30,18 @@ export function createCacheControl({ storage, records, evicting, chains, history
   const { deps, keep, pins, ruleOf } = evicting;
   const limits = () => chains().config.cache;
 
-  async function whyKept(repository: string, tag: string | undefined): Promise<string | undefined> {
-    if (ruleOf(repository).offline) return `${repository} is served offline, so that nobody could be asked for it again`;
-    const pin = (await pins()).find(({ matches }) => matches(repository, tag));
-    return pin && `pinned by ${pin.text}${pin.by === 'command' ? '' : ' in the configuration'}`;
+  /** As the pins stand when it is asked first. */
+  function keptNow(): EvictImagesDeps['whyKept'] {
+    let known: ReturnType<typeof pins> | undefined;
+    return async (repository, tag) => {
+      if (ruleOf(repository).offline) return `${repository} is served offline, so that nobody could be asked for it again`;
+      const pin = (await (known ??= pins())).find(({ matches }) => matches(repository, tag));
+      return pin && `pinned by ${pin.text}${pin.by === 'command' ? '' : ' in the configuration'}`;
+    };
   }
 
   return {
-    evict: (doomed, options) => evictImages({ ...deps, blobs: files, records, keep, whyKept }, doomed, options),
+    evict: (doomed, options) => evictImages({ ...deps, blobs: files, records, keep, whyKept: keptNow() }, doomed, options),
     nextToGo: () => nextToGo({ ...deps, limits, keep }),
     pins,
     readPin(text) {

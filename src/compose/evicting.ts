@@ -38,8 +38,13 @@ export function createEvicting({ system, storage, chains, report }: EvictingDeps
     const { ruleOf, anyOffline, pins } = rulesOf();
     return new Keep({ blobs: files, records, ruleOf, anyOffline, pins: [...pins, ...(await pinsByCommand())] });
   };
-  const pinsByCommand = async (): Promise<readonly Pin[]> =>
-    (await records.pins()).map(({ text }) => compilePin(text, compilePatterns));
+  let compiled = new Map<string, Pin>();
+  /** Each is compiled once, for as long as it stands. */
+  const pinsByCommand = async (): Promise<readonly Pin[]> => {
+    const pins = (await records.pins()).map(({ text }) => compiled.get(text) ?? compilePin(text, compilePatterns));
+    compiled = new Map(pins.map((pin) => [pin.text, pin]));
+    return pins;
+  };
   const deps: EvictorDeps = {
     clock,
     blobs: files,

@@ -4,7 +4,7 @@ import type { ScriptedUpstream } from '../fakes/scripted-upstream.ts';
 export type Settings = Readonly<Record<string, unknown>>;
 
 /** Of a disk that may be nearly full, and is anybody's: what is held depends on what a test does, and on nothing else. */
-export const ROOMY: Settings = { maxsize: '1TiB', keepfree: '0%' };
+export const ROOMY: Settings = { maxsize: '4GiB', keepfree: '0%' };
 
 /** A server of this directory, on free ports of the loopback, whose routes are `more`'s. */
 export function baseSettings(directory: string, more: Settings): Settings {

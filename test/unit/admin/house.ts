@@ -135,7 +135,7 @@ export function scripted(name: string, ask: Upstream['ask']): Upstream {
   return { name, ask, status: () => status, standing: () => UNKNOWN, close: () => Promise.resolve() };
 }
 
-/** A cache of 1,000 bytes that nothing has happened to. */
+/** A cache of 80 bytes that nothing has happened to. */
 export function roomy(changes: Partial<CacheControl> = {}): CacheControl {
   return {
     evict: () => nothing(),
@@ -145,13 +145,13 @@ export function roomy(changes: Partial<CacheControl> = {}): CacheControl {
     imageBytes: () => Promise.resolve(7),
     state: () =>
       Promise.resolve({
-        maxBytes: 1000,
+        maxBytes: 80,
         usedBytes: 0,
         cachedBytes: 0,
         blobs: 0,
         asideBytes: 0,
         quarantineBytes: 0,
-        watermarks: { high: 950, low: 850 },
+        watermarks: { high: 76, low: 68 },
         keepFreeBytes: 10,
         evicted: undefined,
         reuse: undefined,
