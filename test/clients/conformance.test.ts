@@ -58,7 +58,7 @@ const leftOut = ({ apis, data }: Results): string[] =>
 /** Not everybody can build the suite: without it all this is skipped, even where all must run, unless its table is wanted. */
 function suite(title: string, play: (stage: Stage) => Promise<void>): void {
   const absent = program === undefined ? { whyNot: `${VARIABLE} does not say where the suite's program is` } : {};
-  scenario(title, play, { settings: null, timeoutMs: 120_000, optional: !writes, ...absent });
+  scenario(title, play, { settings: null, timeoutMs: 300_000, optional: !writes, ...absent });
 }
 
 describe('what the suite prints', () => {
