@@ -226,7 +226,7 @@ describe.concurrent('[R38] a disk that is too slow', () => {
       expect(last).toBeLessThan(2000);
       await disk({});
       await recovers(server, other!);
-      table('a disk whose syncs take a minute, ms', { first, then, last, 'readiness, entrepot_degraded': during });
+      table('a disk whose syncs take a minute, ms', { first, later: then, last, 'readiness, entrepot_degraded': during });
     },
     { ...own, ...(full ? {} : { whyNot: 'it takes a minute: npm run accept:disk', optional: true }) },
   );
