@@ -33,7 +33,7 @@ export interface AdministrationParts {
   /** As it is, for what is taken in. */
   readonly taken: Storage;
   readonly pulling: Pulling;
-  readonly collecting: Pick<Collecting, 'collect'>;
+  readonly collecting: Pick<Collecting, 'collect' | 'keepOut'>;
   readonly evicting: Evicting;
   readonly history: CacheHistory;
   readonly scrubbing: Pick<Scrubbing, 'scrub'>;
@@ -63,8 +63,8 @@ export function adminOptions(parts: AdministrationParts): Omit<AdminOptions, 'st
     cache: createCacheControl({ storage: taken, records: storage.records, evicting, history, chains }),
     collect: collecting.collect,
     scrub: scrubbing.scrub,
-    import: createImporting({ system, storage: taken, chains }),
-    backup: createBackup({ system, storage: taken, chains, version }),
+    import: createImporting({ system, storage: taken, chains, keepOut: collecting.keepOut }),
+    backup: createBackup({ system, storage: taken, chains, keepOut: collecting.keepOut, version }),
     fills: () =>
       pulling.fills.running().map(({ digest, size, frontier, readers, upstream }) => ({
         digest,

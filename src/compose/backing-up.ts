@@ -8,25 +8,26 @@ import { DataDirectoryError } from '../blobs/data-directory-error.ts';
 import { openDiskBlobStore } from '../blobs/disk.ts';
 import { layoutBelow } from '../blobs/layout.ts';
 import { createTake } from '../blobs/take.ts';
-import { takeTurn } from '../evict/turn.ts';
 import { DUMP_LAYOUT, dumpedLink } from '../metadata/dump.ts';
 import { isOfficialDirectory } from '../official/directory.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';
 import type { Random } from '../system/random.ts';
 import type { Chains } from './chains.ts';
+import type { Collecting } from './collecting.ts';
 import { officialNames } from './official.ts';
-import { holderName, isDeadHolder, type Storage } from './storage.ts';
+import type { Storage } from './storage.ts';
 
 export interface BackingUpDeps {
   readonly system: { readonly clock: Clock; readonly disk: Disk; readonly random: Random };
   readonly storage: Storage;
   readonly chains: () => Chains;
+  readonly keepOut: Collecting['keepOut'];
   readonly version: string;
 }
 
 /** Backups, wired. Nothing is collected meanwhile: what the metadata name is to be there when its turn comes. */
-export function createBackup({ system, storage, chains, version }: BackingUpDeps): Backup {
+export function createBackup({ system, storage, chains, keepOut, version }: BackingUpDeps): Backup {
   const { clock, disk, random } = system;
   const { records, dump } = storage;
   return async function* backup({ directory, cached }) {
@@ -45,8 +46,7 @@ export function createBackup({ system, storage, chains, version }: BackingUpDeps
     const marker = await readMarker(disk, layout, DUMP_LAYOUT);
     if (marker !== 'none' && 'fault' in marker)
       throw new AdminError(`${directory} holds a backup that cannot be gone on with: ${marker.fault}`);
-    const holder = holderName(random);
-    const turn = await takeTurn('collect', { clock, records, holder, isDead: isDeadHolder(holder) });
+    const turn = await keepOut();
     try {
       const target = await openDiskBlobStore({ disk, random, root: directory, version });
       try {

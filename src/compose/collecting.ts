@@ -2,6 +2,7 @@ import type { Collect } from '../admin/collect.ts';
 import { collect, type CollectDeps } from '../evict/collect.ts';
 import { finishCollections } from '../evict/finish.ts';
 import type { RetentionLine } from '../evict/retention.ts';
+import { takeTurn, type Turn } from '../evict/turn.ts';
 import type { HouseEvent } from '../observe/events.ts';
 import { compilePatterns } from '../pull/route.ts';
 import { purgeOnce } from '../push/purge.ts';
@@ -20,6 +21,8 @@ export interface CollectingDeps {
 
 export interface Collecting {
   readonly collect: Collect;
+  /** The right to collect, for who must not be collected from. Throws RegistryError where another has it. */
+  keepOut(): Promise<Turn>;
   /** Ends what a collection that died left in the middle. */
   start(): void;
   stop(): void;
@@ -53,6 +56,19 @@ export function createCollecting({ system, storage, chains, report }: Collecting
         yield* collect(deps, request);
       } finally {
         running -= 1;
+      }
+    },
+    async keepOut() {
+      running += 1;
+      try {
+        const turn = await takeTurn('collect', parts);
+        return {
+          ...turn,
+          end: () => turn.end().finally(() => void (running -= 1)),
+        };
+      } catch (error) {
+        running -= 1;
+        throw error;
       }
     },
     start: finishing.start,

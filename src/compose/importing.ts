@@ -1,6 +1,5 @@
 import { AdminError } from '../admin/admin-error.ts';
 import type { Import, ImportRequest } from '../admin/import.ts';
-import { takeTurn } from '../evict/turn.ts';
 import { HOSTED } from '../metadata/records.ts';
 import { isOfficialDirectory, openOfficialDirectory } from '../official/directory.ts';
 import { importAll } from '../official/import.ts';
@@ -10,17 +9,19 @@ import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';
 import type { Random } from '../system/random.ts';
 import type { Chains } from './chains.ts';
+import type { Collecting } from './collecting.ts';
 import { officialNames } from './official.ts';
-import { holderName, isDeadHolder, type Storage } from './storage.ts';
+import type { Storage } from './storage.ts';
 
 export interface ImportingDeps {
   readonly system: { readonly clock: Clock; readonly disk: Disk; readonly random: Random };
   readonly storage: Storage;
   readonly chains: () => Chains;
+  readonly keepOut: Collecting['keepOut'];
 }
 
 /** Taking over an official registry's data, wired. Nothing is collected meanwhile: what is half taken is needed by nothing yet. */
-export function createImporting({ system, storage, chains }: ImportingDeps): Import {
+export function createImporting({ system, storage, chains, keepOut }: ImportingDeps): Import {
   const { clock, disk, random } = system;
   const { records } = storage;
   return async function* importing(request) {
@@ -32,8 +33,7 @@ export function createImporting({ system, storage, chains }: ImportingDeps): Imp
     }
     const directory = openOfficialDirectory(disk, request.directory);
     const takeover = createTakeover({ clock, blobs, records, directory, take: createTake({ disk, blobs, random }), names });
-    const holder = holderName(random);
-    const turn = await takeTurn('collect', { clock, records, holder, isDead: isDeadHolder(holder) });
+    const turn = await keepOut();
     try {
       const { rootdirectory } = chains().config.storage;
       yield* importAll(

@@ -3,7 +3,7 @@ import { RegistryError } from '../oci/errors.ts';
 import type { Clock, Timer } from '../system/clock.ts';
 
 /** What one process at a time does for all that share a store, and what a run of it is called. */
-const RUN_OF = { collect: 'collection', scrub: 'scrub', evict: 'eviction' } as const;
+const RUN_OF = { collect: 'collection, import or backup', scrub: 'scrub', evict: 'eviction' } as const;
 
 export type Task = keyof typeof RUN_OF;
 

@@ -202,7 +202,7 @@ describe('collection', () => {
 describe('one collects at a time', () => {
   test('a second one is refused until the first has ended', async () => {
     const turn = await takeTurn('collect', at.deps);
-    await expect(at.collect()).rejects.toThrow('another collection is running');
+    await expect(at.collect()).rejects.toThrow('another collection, import or backup is running');
     await turn.end();
     await expect(at.collect()).resolves.toBeDefined();
   });

@@ -96,6 +96,14 @@ describe('links', () => {
     expect(odd).toEqual(['md5/0123', `sha256/${'e'.repeat(64)}`, `sha256/${'f'.repeat(64)}`]);
   });
 
+  test('a symbolic link is none, though what it leads to would be one', async () => {
+    await data.manifest('a', a);
+    const outside = await put(a.digest, '../../../outside');
+    await mkdir(data.at('repositories/a/_manifests/tags/x/current'), { recursive: true });
+    await symlink(outside, data.at('repositories/a/_manifests/tags/x/current/link'));
+    expect(await directory.tag('a', 'x')).toBeUndefined();
+  });
+
   test('a tag has the time at which it was written', async () => {
     await data.tag('a', 'x', a.digest);
     await utimes(data.at('repositories/a/_manifests/tags/x/current/link'), 1000, 2000);
