@@ -152,7 +152,7 @@ export async function remove(
       for (let digest = left.pop(); digest !== undefined; digest = left.pop()) await drop({ blobs, records }, digest, turn);
     }),
   );
-  await records.inventory.leave(digests);
+  await records.inventory.end(digests);
   return batch.filter(({ place }) => marked.has(place.digest)).map(evictedOf(clock.now()));
 }
 
@@ -171,8 +171,9 @@ export async function endEvictions({ blobs, records }: Pick<EvictDeps, 'blobs' |
     if (page.length === 0) return ended;
     for (const digest of page) {
       if ((await records.blob(digest))?.state === 'evicting') {
+        await records.inventory.begin([digest]);
         await drop({ blobs, records }, digest, turn);
-        await records.inventory.leave([digest]);
+        await records.inventory.end([digest]);
       } else await records.inventory.spare([digest]);
       ended += 1;
     }

@@ -81,8 +81,11 @@ async function isGone({ clock, blobs }: ReconcileDeps, { digest, position }: Inv
   return clock.now() - position >= YOUNG_MS && (await blobs.look(digest)) === undefined;
 }
 
-async function dropGone({ clock, records }: ReconcileDeps, digest: Digest): Promise<void> {
-  await records.inventory.leave([digest]);
+async function dropGone({ clock, blobs, records }: ReconcileDeps, digest: Digest): Promise<void> {
+  await records.inventory.begin([digest]);
+  // Looked at again: from here on, who brings it back is seen by the end.
+  if ((await blobs.look(digest)) !== undefined) return records.inventory.spare([digest]);
+  await records.inventory.end([digest]);
   const blob = await records.blob(digest);
   // Pushed content keeps its record: it says that a push of the same bytes heals it.
   if (blob?.state !== 'held' || clock.now() - blob.at < YOUNG_MS || (await records.isHosted(digest))) return;

@@ -85,8 +85,25 @@ export class Room {
     return isNew;
   }
 
+  /** It is there. */
+  async published(digest: Digest, size: number): Promise<void> {
+    await this.#deps.records.inventory.published(digest, { size, position: this.#deps.clock.now() });
+  }
+
+  /** Its bytes never came. */
   async leave(digest: Digest): Promise<void> {
     await this.#deps.records.inventory.leave([digest]);
+  }
+
+  /** Its bytes are about to be taken away. */
+  async taking(digest: Digest): Promise<void> {
+    await this.#deps.records.inventory.begin([digest]);
+  }
+
+  /** They are gone, or not (`gone`): they count no more then, unless they came back meanwhile. */
+  async taken(digest: Digest, gone: boolean): Promise<void> {
+    const { inventory } = this.#deps.records;
+    await (gone ? inventory.end([digest]) : inventory.spare([digest]));
   }
 
   /** Something was moved away as damaged, or removed from there. */

@@ -10,13 +10,15 @@ export function withInventory<S extends BlobStore>(store: S, room: Room): S {
   return {
     ...store,
     async remove(digest) {
+      await tryTo(room.taking(digest));
       const removed = await store.remove(digest);
-      await tryTo(room.leave(digest));
+      await tryTo(room.taken(digest, true));
       return removed;
     },
     async quarantine(digest, version, at) {
+      await tryTo(room.taking(digest));
       const moved = await store.quarantine(digest, version, at);
-      if (moved) await tryTo(room.leave(digest));
+      await tryTo(room.taken(digest, moved));
       if (moved) room.quarantineChanged();
       return moved;
     },
@@ -122,6 +124,7 @@ class RoomyPart implements Part {
     this.#state = 'ended';
     try {
       await this.#part.publish(digest);
+      await tryTo(this.#room.published(digest, this.#end));
     } catch (error) {
       if (isNew) await tryTo(this.#room.leave(digest));
       throw error;

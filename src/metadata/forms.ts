@@ -210,6 +210,9 @@ export const pinForm = form<PinRecord>({ text, at: time });
 
 export const inventoryEntryForm = form<inventory.InventoryEntry>({ size: count, position: count });
 
+/** `entered`: since it was begun. */
+export const goingForm = form<{ readonly digest: Digest; readonly entered?: boolean }>({ digest, entered: optional(flag) });
+
 export const recentForm = form<inventory.InventoryPlace>({ digest, size: count, position: count });
 
 export const asideForm = form<{ readonly bytes: number }>({ bytes: count });

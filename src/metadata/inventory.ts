@@ -26,10 +26,17 @@ export interface Inventory {
    * then.
    */
   enter(digest: Digest, entry: InventoryEntry, part?: string): Promise<boolean>;
+  /**
+   * What was entered has been published: enters it again where it was taken out meanwhile, or is about to go. An eviction
+   * that came between took the file of before, or had nothing to take.
+   */
+  published(digest: Digest, entry: InventoryEntry): Promise<void>;
   /** Notes, before anything of them is touched, that these are about to go, so that a crash cannot leave them half gone. */
   begin(digests: readonly Digest[]): Promise<void>;
-  /** Those that were begun and have not left, in byte order. */
+  /** Those that were begun and have not ended, in byte order. */
   going(after: Digest | undefined, limit: number): MaybePromise<readonly Digest[]>;
+  /** Takes out those that were begun, but for those that were entered since: their bytes came back, or are about to. */
+  end(digests: readonly Digest[]): Promise<void>;
   /** Takes out those that are there. */
   leave(digests: readonly Digest[]): Promise<void>;
   /** They stay after all. */

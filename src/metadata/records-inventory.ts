@@ -1,5 +1,5 @@
 import type { Digest } from '../oci/digest.ts';
-import { hostedForm, inventoryEntryForm, recentForm, asideForm, sumForm, type Form } from './forms.ts';
+import { goingForm, inventoryEntryForm, recentForm, asideForm, sumForm, type Form } from './forms.ts';
 import { INVENTORY_SLOT, SUM_KEY, goingKey, inventoryEntryKey, recentKey, asideKey } from './keys.ts';
 import type { CacheUsage, Inventory, InventoryEntry } from './inventory.ts';
 import { andThen } from './maybe-promise.ts';
@@ -74,24 +74,33 @@ export function createInventory(table: Table): Inventory {
     enter: (digest, entry, part) =>
       make(async (draft) => {
         if (part !== undefined) await draft.giveBack(part);
-        const before = await draft.get(inventoryEntryKey(digest), inventoryEntryForm);
-        draft.place(digest, before, { ...entry, position: Math.max(Math.round(entry.position), before?.position ?? 0) });
-        return before === undefined;
+        return (await draft.enter(digest, entry)) === undefined;
+      }),
+    published: (digest, entry) =>
+      make(async (draft) => {
+        const stands = (await draft.get(inventoryEntryKey(digest), inventoryEntryForm)) !== undefined;
+        const going = await draft.get(goingKey(digest), goingForm);
+        if (!stands || (going !== undefined && going.entered !== true)) await draft.enter(digest, entry);
       }),
     begin: (digests) =>
       make(async (draft) => {
-        for (const digest of digests) draft.set(goingKey(digest), hostedForm, { digest });
+        for (const digest of digests) draft.set(goingKey(digest), goingForm, { digest });
       }),
     going: (after, limit) =>
-      andThen(table.list(INVENTORY_SLOT, 'going', after, limit, hostedForm), (found) =>
+      andThen(table.list(INVENTORY_SLOT, 'going', after, limit, goingForm), (found) =>
         found.map(({ record }) => record.digest),
       ),
-    leave: (digests) =>
+    end: (digests) =>
       make(async (draft) => {
         for (const digest of digests) {
-          await draft.spare(digest);
-          draft.place(digest, await draft.get(inventoryEntryKey(digest), inventoryEntryForm), undefined);
+          const going = await draft.get(goingKey(digest), goingForm);
+          if (going?.entered === true) await draft.spare(digest);
+          else if (going !== undefined) await draft.leave(digest);
         }
+      }),
+    leave: (digests) =>
+      make(async (draft) => {
+        for (const digest of digests) await draft.leave(digest);
       }),
     spare: (digests) =>
       make(async (draft) => {
@@ -163,7 +172,21 @@ class Draft {
   }
 
   async spare(digest: Digest): Promise<void> {
-    if ((await this.get(goingKey(digest), hostedForm)) !== undefined) this.set(goingKey(digest), hostedForm, undefined);
+    if ((await this.get(goingKey(digest), goingForm)) !== undefined) this.set(goingKey(digest), goingForm, undefined);
+  }
+
+  /** Yields the entry of before. */
+  async enter(digest: Digest, entry: InventoryEntry): Promise<InventoryEntry | undefined> {
+    const before = await this.get(inventoryEntryKey(digest), inventoryEntryForm);
+    this.place(digest, before, { ...entry, position: Math.max(Math.round(entry.position), before?.position ?? 0) });
+    const going = await this.get(goingKey(digest), goingForm);
+    if (going !== undefined) this.set(goingKey(digest), goingForm, { digest, entered: true });
+    return before;
+  }
+
+  async leave(digest: Digest): Promise<void> {
+    await this.spare(digest);
+    this.place(digest, await this.get(inventoryEntryKey(digest), inventoryEntryForm), undefined);
   }
 
   place(digest: Digest, before: InventoryEntry | undefined, next: InventoryEntry | undefined): void {

@@ -95,6 +95,30 @@ export function inventoryConformance(name: string, make: () => Promise<StoreUnde
       await inventory.spare([Y]);
       expect(await inventory.going(undefined, 10)).toEqual([]);
     });
+
+    test('what is entered while it goes stays, and what was taken out before its bytes came is entered again', async () => {
+      await inventory.enter(X, { size: 1, position: 1 });
+      await inventory.begin([X, Y]);
+      await two.inventory.enter(X, { size: 1, position: 2 });
+      expect(await inventory.going(undefined, 10), 'it is marked still').toHaveLength(2);
+      await inventory.end([X, Y, Z]);
+      expect([await names(), await inventory.going(undefined, 10)]).toEqual([['x@2'], []]);
+      await inventory.begin([X]);
+      await inventory.end([X]);
+      await two.inventory.published(X, { size: 1, position: 2 });
+      expect(await names()).toEqual(['x@2']);
+      await inventory.begin([X]);
+      await two.inventory.published(X, { size: 1, position: 2 });
+      await inventory.end([X]);
+      await inventory.end([X]);
+      expect([await names(), (await inventory.usage()).bytes]).toEqual([['x@2'], 1]);
+    });
+
+    test('what is published as it was entered costs no commit', async () => {
+      await inventory.enter(X, { size: 1, position: 1 });
+      await inventory.published(X, { size: 1, position: 9 });
+      expect(await names()).toEqual(['x@1']);
+    });
   });
 
   describe(`evictions over ${name}`, () => {

@@ -4,17 +4,43 @@ import { Keep } from '../../../src/evict/keep.ts';
 import { RegistryError } from '../../../src/oci/errors.ts';
 import { HOLDER } from '../push/house.ts';
 import { randomBlob } from '../../fakes/images.ts';
+import { openDiskBlobStore } from '../../../src/blobs/disk.ts';
+import { createFakeClock } from '../../fakes/fake-clock.ts';
+import { createMemoryDisk } from '../../fakes/memory-disk.ts';
+import { createSeededRandom } from '../../fakes/seeded-random.ts';
 import { createCacheHouse, type CacheHouse } from './cache-house.ts';
 
 const one = randomBlob(100, 1);
 
 let house: CacheHouse;
+/** Once, around the next rename: a file is published, or moved away. */
+let around: { before?: () => Promise<unknown>; after?: () => Promise<unknown> } = {};
 beforeEach(async () => {
-  house = await createCacheHouse();
+  const clock = createFakeClock();
+  const disk = createMemoryDisk({ now: () => clock.now() });
+  house = await createCacheHouse({
+    clock,
+    disk: {
+      ...disk,
+      async rename(from, to) {
+        const { before, after } = around;
+        around = {};
+        await before?.();
+        await disk.rename(from, to);
+        await after?.();
+      },
+    },
+  });
   await house.cache(one);
   house.clock.jump(3600_000);
 });
 afterEach(() => house.close());
+
+function keepNothing(): Keep {
+  const { blobs, records } = house;
+  const ruleOf = () => ({ offline: false, maxAgeMs: undefined });
+  return new Keep({ blobs, records, ruleOf, anyOffline: false, pins: [] });
+}
 
 test('a mount that comes right before the mark is seen by it, though it changes nothing but its hold', async () => {
   let pushed = false;
@@ -32,14 +58,70 @@ test('who lost the turn removes nothing: another may have ended it, and a push h
   const lost = new RegistryError('UNAVAILABLE', 'another evicts', { status: 503 });
   const turn = { check: () => Promise.reject(lost), end: () => Promise.resolve(), leave: () => undefined };
   const { clock, blobs, records } = house;
-  const keep = new Keep({
-    blobs,
-    records,
-    ruleOf: () => ({ offline: false, maxAgeMs: undefined }),
-    anyOffline: false,
-    pins: [],
-  });
+  const keep = keepNothing();
   const round = evict({ clock, blobs, records }, { excess: { bytes: 100, files: 0 }, keep, turn });
   await expect(round.next()).rejects.toBe(lost);
   expect(await house.held(one)).toBe(true);
+});
+
+/** One eviction, while whose removal of the bytes the same blob is filled again. */
+async function evictWhileFilling(publishes: 'before its file goes' | 'before the eviction ends'): Promise<void> {
+  const { clock, records } = house;
+  const files = await openDiskBlobStore({ disk: house.disk, random: createSeededRandom(6), root: '/data', version: 'test' });
+  const keep = keepNothing();
+  const turn = { check: () => Promise.resolve(), end: () => Promise.resolve(), leave: () => undefined };
+  const part = await house.blobs.part('a'.repeat(32), false, one.size);
+  await part.write(one.bytes, 0);
+  const remove: typeof files.remove = async (digest) => {
+    if (publishes === 'before its file goes') await part.publish(digest);
+    const removed = await files.remove(digest);
+    if (publishes === 'before the eviction ends') await part.publish(digest);
+    return removed;
+  };
+  const gone: string[] = [];
+  const round = { excess: { bytes: 100, files: 0 }, keep, turn };
+  for await (const { digest } of evict({ clock, blobs: { ...files, remove }, records }, round)) gone.push(digest);
+  part.release();
+  expect(gone).toEqual([one.digest]);
+}
+
+const counted = async (): Promise<number> => (await house.records.inventory.usage()).bytes;
+
+test('what is filled again while its eviction ends is counted', async () => {
+  await evictWhileFilling('before the eviction ends');
+  expect([await house.held(one), await counted()]).toEqual([true, 100]);
+});
+
+test('what is filled again before its file goes is counted too much at worst, until its turn comes', async () => {
+  await evictWhileFilling('before its file goes');
+  expect([await house.held(one), await counted()]).toEqual([false, 100]);
+  house.clock.jump(3600_000);
+  await house.evict({ bytes: 1 });
+  expect(await counted()).toBe(0);
+});
+
+test('what an eviction takes out between entry and file of a fill is entered again', async () => {
+  const part = await house.blobs.part('b'.repeat(32), false, one.size);
+  await part.write(one.bytes, 0);
+  around.before = async () => {
+    house.clock.jump(3600_000);
+    expect(await house.evict({ bytes: 100 })).toHaveLength(1);
+    expect(await counted()).toBe(0);
+  };
+  await part.publish(one.digest);
+  part.release();
+  expect([await house.held(one), await counted()]).toEqual([true, 100]);
+});
+
+test('what is moved away as damaged and filled again at the same time is counted', async () => {
+  const { version } = (await house.files.look(one.digest)) ?? { version: '' };
+  around.after = () => house.cache(one);
+  expect(await house.files.quarantine(one.digest, version, house.clock.now())).toBe(true);
+  expect([await house.held(one), await counted()]).toEqual([true, 100]);
+});
+
+test('what is not there any more is counted no more, whoever notices', async () => {
+  await house.disk.unlink(`/data/entrepot/blobs/sha256/${one.digest.slice(7, 9)}/${one.digest.slice(7)}`);
+  expect(await house.files.remove(one.digest)).toBe(false);
+  expect(await counted()).toBe(0);
 });
