@@ -31,6 +31,8 @@ export interface CacheState {
   readonly watermarks: { readonly high: number; readonly low: number };
   /** What stays free on the disk. */
   readonly keepFreeBytes: number;
+  /** Too much now: it goes, unless it is in use, pinned, hosted, served offline, or not the cache's. */
+  readonly excessBytes: number;
   /** Since the start; `undefined` where nothing had to make room. */
   readonly evicted: { readonly blobs: number; readonly bytes: number; readonly ageMs: number } | undefined;
   /** What other sizes would have hit since the start, as shares of 1; `undefined` before the first pull. */

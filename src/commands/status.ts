@@ -29,9 +29,21 @@ export function printStatus(status: Status): string {
 }
 
 /** How full it is, when it makes room, what goes then, and what another size would have hit. */
-function printCache({ cache, disk }: Status): string[][] {
+function printCache({ cache }: Status): string[][] {
   if (cache === undefined) return [];
-  const { maxBytes, usedBytes, blobs, asideBytes, quarantineBytes, watermarks, keepFreeBytes, evicted, reuse, pins } = cache;
+  const {
+    maxBytes,
+    usedBytes,
+    blobs,
+    asideBytes,
+    quarantineBytes,
+    watermarks,
+    keepFreeBytes,
+    excessBytes,
+    evicted,
+    reuse,
+    pins,
+  } = cache;
   const of = maxBytes === undefined ? 'no maxsize' : `of ${formatBytes(maxBytes)}`;
   const parts = [
     `${blobs} blobs`,
@@ -39,14 +51,14 @@ function printCache({ cache, disk }: Status): string[][] {
     ...(quarantineBytes === 0 ? [] : [`${formatBytes(quarantineBytes)} in quarantine`]),
   ];
   const marks = `${formatBytes(watermarks.high)} down to ${formatBytes(watermarks.low)}${maxBytes === undefined ? ' used on the disk' : ''}`;
-  const short = disk !== undefined && disk.freeBytes < keepFreeBytes ? ', which is not' : '';
+  const much = excessBytes === 0 ? '' : `; ${formatBytes(excessBytes)} too much now`;
   const gone =
     evicted === undefined
       ? 'nothing to make room since the start'
       : `${evicted.blobs} blobs, ${formatBytes(evicted.bytes)} since the start; the last had not been used for ${formatDuration(evicted.ageMs)}`;
   return [
     ['cache', `${formatBytes(usedBytes)} ${of}: ${parts.join(', ')}`],
-    ['makes room', `at ${marks}; ${formatBytes(keepFreeBytes)} of the disk stay free${short}`],
+    ['makes room', `at ${marks}; ${formatBytes(keepFreeBytes)} of the disk stay free${much}`],
     ['evicted', gone],
     ...(reuse === undefined ? [] : [['would hit', printReuse(reuse)]]),
     ...(pins.length === 0

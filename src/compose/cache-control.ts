@@ -3,7 +3,7 @@ import { checkPinPattern } from '../config/pattern.ts';
 import { evictImages, type EvictImagesDeps } from '../evict/evict-images.ts';
 import type { EvictionEvent } from '../evict/events.ts';
 import { imageOf } from '../evict/image.ts';
-import { countedBytes } from '../evict/limits.ts';
+import { countedBytes, excessOf } from '../evict/limits.ts';
 import { nextToGo } from '../evict/next-to-go.ts';
 import { compilePin } from '../evict/pins.ts';
 import { Reuse } from '../evict/reuse.ts';
@@ -71,6 +71,7 @@ export function createCacheControl({ storage, records, evicting, chains, history
         quarantineBytes: stock.quarantined,
         watermarks: { high: Math.round(of * watermarks.high), low: Math.round(of * watermarks.low) },
         keepFreeBytes: Math.ceil(totalBytes * keepFree),
+        excessBytes: excessOf(limits(), stock).bytes,
         evicted: history.evicted(),
         reuse: history.reuse(maxBytes ?? used),
         pins: (await pins()).map(({ text, by }) => ({ text, by })),

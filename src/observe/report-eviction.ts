@@ -29,4 +29,5 @@ export function reportEviction(log: Log, metrics: Metrics, states: States): (eve
   };
 }
 
-const STUCK = 'what is left is in use, pinned, hosted or served offline: pulls of what finds no room pass through uncached';
+const STUCK =
+  "what is left is in use, pinned, hosted, served offline, or not the cache's: pulls of what finds no room pass through uncached";

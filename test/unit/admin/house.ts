@@ -153,6 +153,7 @@ export function roomy(changes: Partial<CacheControl> = {}): CacheControl {
         quarantineBytes: 0,
         watermarks: { high: 76, low: 68 },
         keepFreeBytes: 10,
+        excessBytes: 0,
         evicted: undefined,
         reuse: undefined,
         pins: [],

@@ -51,6 +51,7 @@ test('the budget of each upstream is shown, and for how long a 429 is waited out
       quarantineBytes: 2048,
       watermarks: { high: 47.5 * GIB, low: 42.5 * GIB },
       keepFreeBytes: 10 * GIB,
+      excessBytes: 2048,
       evicted: { blobs: 70, bytes: 3 * GIB, ageMs: 90_000_000 },
       reuse: {
         uses: 1_000,
@@ -78,7 +79,7 @@ test('the budget of each upstream is shown, and for how long a 429 is waited out
   expect(quotas).toEqual(['own: 3.0 MiB of 50 GiB, 2.0 KiB more being pushed', 'mixed: 0 B of 1.0 KiB']);
   expect(row('free')).toMatch(/ 12 ms +- +-/);
   expect(row('cache')).toMatch(/ 45 GiB of 50 GiB: 12345 blobs, 1\.0 GiB for fills, 2\.0 KiB in quarantine$/);
-  expect(row('makes room')).toMatch(/ at 48 GiB down to 43 GiB; 10 GiB of the disk stay free$/);
+  expect(row('makes room')).toMatch(/ at 48 GiB down to 43 GiB; 10 GiB of the disk stay free; 2\.0 KiB too much now$/);
   expect(row('evicted')).toMatch(/ 70 blobs, 3\.0 GiB since the start; the last had not been used for 1d 1h$/);
   expect(row('would hit')).toMatch(/ 41\.0 % with 25 GiB, 60\.0 % with 50 GiB; of 1000 pulls since the start$/);
   expect(row('pinned')).toMatch(/ docker\.io\/library\/\* \(configuration\), ghcr\.io\/acme\/app:v1$/);
