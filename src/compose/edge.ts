@@ -19,6 +19,7 @@ import type { Metrics } from '../observe/metrics.ts';
 import { newTrace } from '../pull/trace.ts';
 import type { Pseudonym } from '../oci/via.ts';
 import type { Clock } from '../system/clock.ts';
+import { descriptorLimit } from '../system/descriptor-limit.ts';
 import type { Disk } from '../system/disk.ts';
 import { randomId, type Random } from '../system/random.ts';
 import { unlinkSocket } from '../system/unlink-socket.ts';
@@ -80,6 +81,7 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
       report,
       newId: () => randomId(system.random),
       unlinkSocket,
+      limits: connectionLimits(descriptorLimit()),
     });
     opened.push(listener);
     return listener;
@@ -223,4 +225,15 @@ function debugApp(
 function toText({ host, port }: Address): string {
   if (host === undefined) return `:${port}`;
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** For what is no connection of a client: metadata, log, listeners, and some for whoever looks. */
+const OWN_DESCRIPTORS = 128;
+const CONNECTIONS_MIN = 16;
+const CONNECTIONS_MAX = 20_000;
+
+/** Each client may need two descriptors, its own and one of a file or an upstream (reliability.md, R37). */
+export function connectionLimits(descriptors: number | undefined): { readonly connectionsMax: number } {
+  const fitting = descriptors === undefined ? CONNECTIONS_MAX : Math.floor((descriptors - OWN_DESCRIPTORS) / 2);
+  return { connectionsMax: Math.min(CONNECTIONS_MAX, Math.max(CONNECTIONS_MIN, fitting)) };
 }

@@ -16,7 +16,7 @@ const own = { settings: null, timeoutMs: sized(60_000, 300_000) };
 const random = createSeededRandom(seed);
 
 /** Of all sizes: verified before their first byte, or beside it. */
-const SIZES = [0, 300, 40_000, 262_145, 1_500_000, 4_194_304, 4_194_305, 6_000_000];
+const SIZES = [30, 300, 40_000, 262_145, 1_500_000, 4_194_304, 4_194_305, 6_000_000];
 
 function blobsOf(count: number): Blob[] {
   return Array.from({ length: count }, (_, at) => randomBlob(1 + SIZES[at % SIZES.length]!, 1000 + at));

@@ -321,4 +321,12 @@ export const mutants = [
     replace: 'opening.then(() => undefined)',
     test: ['test/unit/blobs/patience.test.ts'],
   },
+  {
+    name: 'more clients are taken than there are descriptors for',
+    guards: ['R37'],
+    file: 'src/compose/edge.ts',
+    find: 'Math.floor((descriptors - OWN_DESCRIPTORS) / 2)',
+    replace: 'descriptors',
+    test: ['test/unit/compose/connection-limits.test.ts'],
+  },
 ];
