@@ -51,10 +51,10 @@ export async function* evictHeld(options: EvictOptions, { pattern, dryRun }: Evi
   let reason: string | undefined;
   for await (const step of options.cache.evict(matchHeld(options, pattern), { dryRun })) {
     if (step.kind === 'image' && !step.goes) reason ??= step.why;
-    yield step.kind === 'image' ? { ...step, repository: options.shown(step.repository) } : step;
     if (step.kind === 'done' && step.images === 0)
       throw new AdminError(
         reason === undefined ? `nothing that is held matches ${pattern}` : `nothing that matches ${pattern} may go: ${reason}`,
       );
+    yield step.kind === 'image' ? { ...step, repository: options.shown(step.repository) } : step;
   }
 }
