@@ -3,6 +3,8 @@ import { HOSTED, type Records } from '../metadata/records.ts';
 import { isOfficialDirectory, openOfficialDirectory } from '../official/directory.ts';
 import type { ReportOfficial } from '../official/events.ts';
 import { withFallback } from '../official/fallback.ts';
+import { withRetaking } from '../official/retaking.ts';
+import type { BlobStore } from '../blobs/blob-store.ts';
 import { createTake } from '../blobs/take.ts';
 import { createTakeover, type OfficialNames } from '../official/takeover.ts';
 import type { Clock } from '../system/clock.ts';
@@ -16,7 +18,7 @@ export interface OfficialDeps {
   readonly report: ReportOfficial;
 }
 
-/** The records as those see them who answer clients, and as collection does. */
+/** Records and content as those see them who answer clients, and as collection does. */
 export interface Served {
   readonly storage: Storage;
   readonly collected: Storage;
@@ -29,15 +31,30 @@ export interface Served {
 export async function serveOfficial(config: Config, { system, storage, report }: OfficialDeps): Promise<Served> {
   const names = officialNames(config);
   const root = config.storage.rootdirectory;
-  if (names === undefined || !(await hasOfficialData(system.disk, root))) return { storage, collected: storage };
   const { clock, disk, random } = system;
   const { records } = storage;
+  if (!(await hasOfficialData(disk, root)) || (await wasImported(records))) return { storage, collected: storage };
+  report({ kind: 'official-found', directory: root, served: names !== undefined });
+  if (names === undefined) return { storage, collected: storage };
   const blobs = config.mode === 'plain' ? storage.blobs : storage.cached;
   const directory = openOfficialDirectory(disk, root);
   const take = createTake({ disk, blobs, random });
   const takeover = createTakeover({ clock, blobs, records, directory, take, names });
   const served = withFallback({ clock, records, directory, takeover, names, report });
-  return { storage: { ...storage, records: served }, collected: { ...storage, records: asCollected(records, served) } };
+  const retaking = <S extends BlobStore>(store: S): S => withRetaking(store, { records, takeover, names, report });
+  return {
+    storage: { ...storage, records: served, blobs: retaking(storage.blobs), cached: retaking(storage.cached) },
+    collected: { ...storage, records: asCollected(records, served) },
+  };
+}
+
+/** What cannot be told now is told by whoever is asked for something. */
+async function wasImported(records: Records): Promise<boolean> {
+  try {
+    return (await records.official.imported()) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /** Whose that registry's repositories are under a configuration of its own; `undefined`: it is not such a one. */

@@ -239,6 +239,7 @@ export interface ScrubEvent {
 
 /** The shape of `official/events.ts`. */
 export type OfficialEvent =
+  | { readonly kind: 'official-found'; readonly directory: string; readonly served: boolean }
   | { readonly kind: 'official-refused'; readonly repository: string; readonly reference: string; readonly why: string }
   | { readonly kind: 'official-failed'; readonly repository: string; readonly reference: string; readonly error: unknown };
 

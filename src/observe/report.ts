@@ -67,6 +67,7 @@ export function createReporter(options: ReporterOptions): Report {
       case 'scrubbed-before':
       case 'scrub-failed':
         return scrub(event);
+      case 'official-found':
       case 'official-refused':
       case 'official-failed':
         return official(event);

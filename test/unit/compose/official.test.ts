@@ -90,6 +90,24 @@ test('a collection takes what nothing here needs, and all of it is there when it
   expect((await served.storage.records.hostedTag(TOOL, 'v1'))?.digest).toBe(tool.top.digest);
 });
 
+test('bytes that were evicted or lost here are taken again, until all was imported', async () => {
+  await data.image('tool', 'v1', tool);
+  served = await plain();
+  const { digest, size } = tool.layers[0]!;
+  const sizeOf = async (): Promise<number | undefined> => {
+    const file = await served.storage.cached.open(digest);
+    file?.close();
+    return file?.size;
+  };
+  await served.storage.records.link(TOOL, digest);
+  await blobs.remove(digest);
+  expect(await sizeOf()).toBe(size);
+  await blobs.remove(digest);
+  await own.official.noteImported(1);
+  expect(await sizeOf()).toBeUndefined();
+  expect((await plain()).storage.records).toBe(own);
+});
+
 test('a tag that retention has taken stays taken', async () => {
   await data.image('tool', 'v1', tool);
   served = await plain();
