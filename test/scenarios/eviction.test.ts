@@ -253,6 +253,41 @@ describe('evict', () => {
   );
 
   scenario(
+    'goes on while the same images are pulled: every pull is whole, and what is counted is what is there',
+    async (stage) => {
+      const { server } = stage;
+      const images = Array.from({ length: 3 }, (_, at) => build(stage, `${at}`, at));
+      const others = images.map((_, at) => build(stage, `${at}`, at, BUSYBOX));
+      let pulling = true;
+      const evicting = (async () => {
+        for (let round = 0; pulling; round += 1) {
+          passed += MINUTE_MS;
+          const { code, err } = await run(
+            stage,
+            'evict',
+            ['docker.io/**', 'alpine:1', 'busybox', 'docker.io/library/*:2'][round % 4]!,
+          );
+          if (code !== 0) expect(err).toMatch(/^nothing that is held matches/);
+        }
+      })();
+      const puller = async (repository: string, all: readonly Image[]): Promise<void> => {
+        for (let round = 0; round < 5; round += 1)
+          for (const [at, image] of all.entries()) expect(await pullWhole(server, repository, `${at}`, image)).toEqual([]);
+      };
+      await Promise.all([puller(ALPINE, images), puller(ALPINE, images), puller(BUSYBOX, others)]);
+      pulling = false;
+      await evicting;
+      await server.settled();
+      const metrics = await server.metrics();
+      expect(metrics.sum('entrepot_evictions_total')).toBeGreaterThan(0);
+      expect(metrics.sum('entrepot_storage_bytes', { kind: 'cached' })).toBe(onDisk(stage));
+      await run(stage, 'evict', 'docker.io/**');
+      expect(onDisk(stage)).toBe(0);
+    },
+    { settings: small, timeoutMs: 60_000 },
+  );
+
+  scenario(
     'without a name tells what would go next, the oldest first, and changes nothing',
     async (stage) => {
       const { server } = stage;
