@@ -8,7 +8,8 @@ export const KNOWN_MS = 3_600_000;
 export const KNOWN_SMALL_MS = 60_000;
 export const SMALL_BYTES = 256 * 1024;
 
-const FILES_MAX = 100_000;
+/** Some megabytes of memory. */
+const FILES_MAX = 20_000;
 
 interface File {
   readonly size: number;

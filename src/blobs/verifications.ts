@@ -1,8 +1,10 @@
 import type { Digest } from '../oci/digest.ts';
 import type { OpenBlob } from './blob-store.ts';
 
-/** Large files that are hashed at once: more would take longer each, and the processor is the same. */
-const LARGE_MAX = 2;
+/** Files that are hashed at once, a slice of each in turn; the shortest of those that wait comes next. */
+const LARGE_MAX = 8;
+/** Those that are verified before their first byte have places of their own: they take next to no time. */
+const SMALL_MAX = 32;
 
 /** One reading-through that several readers wait for. */
 export interface Joined {
@@ -30,18 +32,19 @@ type Verify = (digest: Digest, blob: OpenBlob, signal: AbortSignal) => Promise<b
 export class Verifications {
   readonly #verify: Verify;
   readonly #running = new Map<string, Running>();
-  readonly #queue: (() => void)[] = [];
-  #large = 0;
+  readonly #large = new Places(LARGE_MAX);
+  readonly #small = new Places(SMALL_MAX);
 
   constructor(verify: Verify) {
     this.#verify = verify;
   }
 
-  /** `blob` is closed by `leave`. `large`: it waits for its turn. */
-  join(digest: Digest, blob: OpenBlob, large: boolean): Joined {
+  /** `blob` is closed by `leave`. */
+  join(digest: Digest, blob: OpenBlob, size: 'small' | 'large'): Joined {
     const key = `${digest} ${blob.version}`;
     const found = this.#running.get(key);
-    const running = found === undefined || found.abort.signal.aborted ? this.#start(key, digest, blob, large) : found;
+    const places = size === 'large' ? this.#large : this.#small;
+    const running = found === undefined || found.abort.signal.aborted ? this.#start(key, digest, blob, places) : found;
     running.waiting += 1;
     return {
       right: running.right,
@@ -55,15 +58,15 @@ export class Verifications {
     };
   }
 
-  #start(key: string, digest: Digest, blob: OpenBlob, large: boolean): Running {
+  #start(key: string, digest: Digest, blob: OpenBlob, places: Places): Running {
     const abort = new AbortController();
     const work = async (): Promise<boolean> => {
-      if (large) await this.#turn();
+      await places.take(blob.size);
       try {
         running.verdict = await this.#verify(digest, blob, abort.signal);
         return running.verdict;
       } finally {
-        if (large) this.#next();
+        places.giveBack();
         if (this.#running.get(key) === running) this.#running.delete(key);
         running.ended = true;
         for (const close of running.closing) close();
@@ -75,15 +78,29 @@ export class Verifications {
     this.#running.set(key, running);
     return running;
   }
+}
 
-  async #turn(): Promise<void> {
-    if (this.#large < LARGE_MAX) this.#large += 1;
-    else await new Promise<void>((resolve) => this.#queue.push(resolve));
+class Places {
+  #free: number;
+  readonly #queue: { readonly size: number; readonly go: () => void }[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
   }
 
-  #next(): void {
-    const next = this.#queue.shift();
-    if (next === undefined) this.#large -= 1;
-    else next();
+  async take(size: number): Promise<void> {
+    if (this.#free > 0) this.#free -= 1;
+    else await new Promise<void>((go) => this.#queue.push({ size, go }));
+  }
+
+  giveBack(): void {
+    const [first, ...others] = this.#queue;
+    if (first === undefined) {
+      this.#free += 1;
+      return;
+    }
+    const next = others.reduce((shortest, each) => (each.size < shortest.size ? each : shortest), first);
+    this.#queue.splice(this.#queue.indexOf(next), 1);
+    next.go();
   }
 }

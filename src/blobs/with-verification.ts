@@ -40,12 +40,12 @@ export function withVerification(store: BlobStore, { clock, onDamaged }: Verific
     if (right === false) return void blob.close();
     return blob.size <= FIRST_BYTES
       ? verifiedFirst(digest, blob)
-      : heldBack(blob, () => running.join(digest, blob, true), digest);
+      : heldBack(blob, () => running.join(digest, blob, 'large'), digest);
   }
 
   async function verifiedFirst(digest: Digest, blob: OpenBlob): Promise<OpenBlob | undefined> {
     try {
-      if (await running.join(digest, blob, false).right) return blob;
+      if (await running.join(digest, blob, 'small').right) return blob;
     } catch (error) {
       blob.close();
       throw error;
