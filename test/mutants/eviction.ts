@@ -241,4 +241,28 @@ export const mutants: readonly Mutant[] = [
     replace: '  return usage.bytes + usage.reserved;\n',
     test: [LIMITS],
   },
+  {
+    name: 'what is filled again while its eviction ends is not counted',
+    guards: ['R32', 'promise 6'],
+    file: 'src/metadata/records-inventory.ts',
+    find: '          if (going?.entered === true) await draft.spare(digest);\n          else if',
+    replace: '          if',
+    test: ['test/unit/evict/evict-crossing.test.ts'],
+  },
+  {
+    name: 'what an eviction took out before its bytes came is not counted',
+    guards: ['R32'],
+    file: 'src/evict/with-room.ts',
+    find: '      await tryTo(this.#room.published(digest, this.#end));\n',
+    replace: '',
+    test: ['test/unit/evict/evict-crossing.test.ts'],
+  },
+  {
+    name: 'what comes back while it is moved away is not counted',
+    guards: ['R32'],
+    file: 'src/evict/with-room.ts',
+    find: 'room.taken(digest, moved)',
+    replace: 'room.leave(digest)',
+    test: ['test/unit/evict/evict-crossing.test.ts'],
+  },
 ];
