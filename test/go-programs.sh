@@ -37,7 +37,7 @@ build_client() {
   local module=$1 version=$2
   shift 2
   go mod init client && go mod edit -require="$module@$version" && mkdir bin &&
-    CGO_ENABLED=0 timeout 900 go build -mod=mod -trimpath -ldflags='-s -w' -o bin/ "${@/#/$module/}"
+    CGO_ENABLED=0 timeout 1800 go build -mod=mod -trimpath -ldflags='-s -w' -o bin/ "${@/#/$module/}"
 }
 
 install_suite() {
