@@ -60,6 +60,9 @@ export function withEpoch(records: Records, { file, newEpoch, mixed, report }: E
     // Another process may have written it, or a person taken it away.
     const written = (await file.read()) ?? (mark?.hosted === true ? undefined : mark);
     if (written?.hosted === true && written.epoch !== stands) {
+      // The mark may be newer than what was read of the store: another first push wrote both meanwhile.
+      const now = await records.epoch();
+      if (now !== stands) return settle(now);
       const error = new MetadataForgot(
         `the metadata are not those in which this data directory's pushes are recorded (emptied, or another database): nobody can tell which names were pushed here, so that none of a chain with hosted is answered. Restore them; or give these names back to their chains by removing ${file.path}`,
       );

@@ -158,3 +158,27 @@ test('processes that start at once agree', async () => {
   expect(file.mark?.epoch).toBe(await nodes[0]!.epoch());
   for (const one of nodes) expect(await one.owner(APP)).toBeUndefined();
 });
+
+test('a question that read the store before the first push claimed it takes the mark of that push for no other store', async () => {
+  const plain = createRecords(store, { clock: createFakeClock(1000) });
+  let goOn = (): void => undefined;
+  const pushed = new Promise<void>((resolve) => (goOn = resolve));
+  let reads = 0;
+  const slow: Records = {
+    ...plain,
+    async epoch() {
+      const isFirst = (reads += 1) === 1;
+      const found = await plain.epoch();
+      if (isFirst) await pushed;
+      return found;
+    },
+  };
+  const options = { file, newEpoch: () => 'e1', mixed: true, report: (event: MetadataEvent) => events.push(event) };
+  const records = withEpoch(slow, options);
+  const asked = records.owner('docker.io/acme/other');
+  while (reads === 0) await Promise.resolve();
+  await push(records);
+  goOn();
+  expect(await asked).toBeUndefined();
+  expect(events).toEqual([]);
+});
