@@ -33,6 +33,8 @@ export type EvictorDeps = EvictDeps &
 export class Evictor {
   readonly #deps: EvictorDeps;
   #running: Promise<Excess> | undefined;
+  /** Everything that has the turn, or waits for it. */
+  readonly #turns = new Set<Promise<void>>();
   #wanted = 0;
   #timer: Timer | undefined;
   #expireAt = 0;
@@ -53,10 +55,11 @@ export class Evictor {
     }).then(() => this.#look());
   }
 
+  /** Resolves when nothing of it runs any more: the store may then be closed. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
-    await this.#running;
+    await Promise.all(this.#turns);
   }
 
   /** Evicts until the limits hold with `wanted` more bytes, or nothing may go any more; yields what is too much still. */
@@ -127,8 +130,14 @@ export class Evictor {
     return sums.blobs;
   }
 
+  #withTurn(act: (turn: Turn) => Promise<void>): Promise<void> {
+    const done = this.#tryWithTurn(act).finally(() => this.#turns.delete(done));
+    this.#turns.add(done);
+    return done;
+  }
+
   /** Nobody waits for the outcome but who asked for room, and he looks himself: what fails is tried with the next look. */
-  async #withTurn(act: (turn: Turn) => Promise<void>): Promise<void> {
+  async #tryWithTurn(act: (turn: Turn) => Promise<void>): Promise<void> {
     const { clock, report } = this.#deps;
     for (let tries = 0; tries < OTHERS_MAX && !this.#stopped; tries += 1) {
       try {
