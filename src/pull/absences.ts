@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache';
 import type { Clock } from '../system/clock.ts';
 import type { Refusal } from './refusal.ts';
+import { recentOnes } from './recent.ts';
 
 /** Absences that are remembered at once: more is a crawler's doing. */
 const ABSENCES_MAX = 10_000;
@@ -21,7 +21,7 @@ export function isCertain({ hint, looped }: Absence): boolean {
  */
 export class Absences {
   readonly #clock: Clock;
-  readonly #entries = new LRUCache<string, { readonly absence: Absence; readonly until: number }>({ max: ABSENCES_MAX });
+  readonly #entries = recentOnes<{ readonly absence: Absence; readonly until: number }>(ABSENCES_MAX);
 
   constructor(clock: Clock) {
     this.#clock = clock;

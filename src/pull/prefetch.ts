@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import type { Digest } from '../oci/digest.ts';
 import { readManifest, type Manifest } from '../oci/manifest.ts';
 import { sleep } from '../system/clock.ts';
@@ -11,6 +10,7 @@ import { lookupBlob, lookupManifest, type ManifestLink } from './lookup.ts';
 import { absenceKey, readHeld, type ManifestAnswer, type ManifestRefusal } from './manifest.ts';
 import { isOneOf } from './platforms.ts';
 import { newTrace } from './trace.ts';
+import { recentOnes } from './recent.ts';
 
 /** At once, of all routes together: half of what may run without a reader (architecture.md, decision 14). */
 const RUNNING_MAX = 4;
@@ -50,7 +50,7 @@ interface Running {
 export class Prefetch {
   readonly #deps: PullDeps;
   readonly #fetch: ManifestByDigest;
-  readonly #seen = new LRUCache<string, { readonly until: number }>({ max: SEEN_MAX });
+  readonly #seen = recentOnes<{ readonly until: number }>(SEEN_MAX);
   readonly #running = new Set<Running>();
   #queue: Job[] = [];
   #workers = 0;

@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import type { TagRecord } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { isCertain, type Absence } from './absences.ts';
@@ -21,6 +20,7 @@ import {
 import type { Refusal, Tried } from './refusal.ts';
 import { noteTried } from './trace.ts';
 import { within } from './within.ts';
+import { recentOnes } from './recent.ts';
 
 /** With something stale at hand nobody waits longer for a chain that does not answer. */
 const STALE_WAIT_MS = 4_500;
@@ -51,7 +51,7 @@ export class Tags {
   readonly #heads: Collapse<Peek | Refusal>;
   readonly #checks: Collapse<Answer>;
   /** In memory and apart from the records, so that what is held stays servable when the chain fails before a GET. */
-  readonly #peeks = new LRUCache<string, { readonly peek: Peek; readonly until: number }>({ max: PEEKS_MAX });
+  readonly #peeks = recentOnes<{ readonly peek: Peek; readonly until: number }>(PEEKS_MAX);
 
   constructor(deps: PullDeps, fetches: Manifests) {
     this.#deps = deps;
