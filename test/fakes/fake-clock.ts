@@ -19,8 +19,11 @@ interface Waiting {
   readonly callback: () => void;
 }
 
-/** `start` is the wall clock's first reading, ms since the epoch. The monotonic clock starts at 0. */
-export function createFakeClock(start: number = Date.UTC(2026, 0, 1)): FakeClock {
+/**
+ * `start` is the wall clock's first reading, ms since the epoch. The monotonic clock starts at 0. `turns`: of the event loop,
+ * that chains are given to settle; one is all that promises need.
+ */
+export function createFakeClock(start: number = Date.UTC(2026, 0, 1), turns = 3): FakeClock {
   const waiting = new Set<Waiting>();
   let elapsed = 0;
   let wallOffset = start;
@@ -36,12 +39,12 @@ export function createFakeClock(start: number = Date.UTC(2026, 0, 1)): FakeClock
     },
     async advance(ms) {
       const until = elapsed + ms;
-      await settle();
+      await settle(turns);
       for (let next = earliest(waiting, until); next !== undefined; next = earliest(waiting, until)) {
         waiting.delete(next);
         elapsed = Math.max(elapsed, next.due);
         next.callback();
-        await settle();
+        await settle(turns);
       }
       elapsed = Math.max(elapsed, until);
     },
@@ -61,7 +64,7 @@ function earliest(waiting: ReadonlySet<Waiting>, until: number): Waiting | undef
   return found;
 }
 
-/** All promise jobs run before an immediate does; three of them, for chains that pass through one themselves. */
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 3; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+/** All promise jobs run before an immediate does; several of them, for chains that pass through one themselves. */
+async function settle(turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
 }

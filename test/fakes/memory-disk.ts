@@ -258,6 +258,8 @@ export function createMemoryDisk(options: MemoryDiskOptions = {}): MemoryDisk {
       if (bytes === undefined) return tree.change([path, undefined]);
       entry.truncate(0);
       entry.write(bytes, 0);
+      entry.modified = now();
+      entry.changed = now();
     },
     openFiles: () => Array.from(open.values(), ({ path }) => path),
     calls: (operation) => (operation === undefined ? sum(counts.values()) : (counts.get(operation) ?? 0)),

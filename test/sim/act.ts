@@ -6,6 +6,9 @@ import { blobPath, manifestPath, uploadsPath } from './pusher.ts';
 import type { Doing } from './step.ts';
 import type { World } from './world.ts';
 
+/** A body that has brought all of its bytes ends within this, or is closed. */
+const BODY_END_MS = 10_000;
+
 /** How long all may take to end, once nothing is wrong any more (I10). */
 const SETTLE_MS = 60_000;
 
@@ -191,6 +194,9 @@ async function terminate(world: World, drainMs: number): Promise<void> {
   await world.through(server.drain(edge));
   if (world.server !== server) return; // The power went meanwhile.
   world.judge.drained(world);
+  // What was all there but for its end is read to it, so that the connection is good for more.
+  await world.machine.clock.advance(BODY_END_MS);
+  world.judge.ended(world);
   server.life.end();
   world.note('ended by itself');
   await world.start();

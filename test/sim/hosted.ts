@@ -136,14 +136,14 @@ export class Hosted {
       const values = [...this.tag(repository, tag).values];
       return values.length === 1 && values[0] !== undefined ? [values[0] as Digest] : [];
     });
-    const manifests = [...IMAGES, INDEX, SIGNATURE].filter(({ manifest }) =>
-      this.content(repository, 'manifest', manifest.digest).is(HERE),
+    const manifests = [...IMAGES, INDEX, SIGNATURE].filter(
+      ({ manifest }) => this.known(repository, 'manifest', manifest.digest)?.is(HERE) === true,
     );
     const untagged = deleteUntagged ? [] : manifests.map(({ manifest }) => manifest.digest);
     const kept = new Set<string>();
     for (const root of [...roots, ...untagged]) for (const digest of closureOf(imageByDigest(root)!)) kept.add(digest);
     // A signature of what is kept is kept.
-    const isSigned = this.content(repository, 'manifest', SIGNATURE.manifest.digest).is(HERE);
+    const isSigned = this.known(repository, 'manifest', SIGNATURE.manifest.digest)?.is(HERE) === true;
     if (isSigned && kept.has(IMAGES[0]!.manifest.digest)) for (const digest of closureOf(SIGNATURE)) kept.add(digest);
     return kept;
   }

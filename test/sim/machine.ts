@@ -26,8 +26,10 @@ export interface Machine {
   calls: number;
 }
 
+const START = Date.UTC(2026, 0, 1);
+
 export function createMachine(flavour: MetadataFlavour, tempo: Tempo, dice: Dice): Machine {
-  const clock = createFakeClock();
+  const clock = createFakeClock(START, 1);
   return {
     clock,
     disk: createMemoryDisk({ now: () => clock.now() }),

@@ -109,7 +109,7 @@ async function drain(
   let reader: Reader | undefined;
   try {
     reader = await body.content.open(body.from, body.to, signal);
-    const into = Buffer.alloc(Math.min(drip?.bytes ?? 65_536, 65_536));
+    const into = Buffer.allocUnsafe(Math.min(drip?.bytes ?? 65_536, promised, 65_536));
     while (sent < promised) {
       const count = await reader.read(into);
       if (count === 0) break;

@@ -15,6 +15,10 @@ export async function change(
 ): Promise<PushAnswer> {
   const { server } = world;
   const startedAt = world.now;
+  if (gone.signal.aborted) {
+    what?.unknown();
+    return { status: 0, headers: {}, code: undefined, why: gone.signal.reason };
+  }
   const answer = await ask(server, asked, gone.signal);
   if (server.life.isOver()) return answer;
   if (answer.status < 300) what?.acknowledged();
@@ -76,6 +80,7 @@ export async function pushBlob(
 ): Promise<boolean> {
   const wall = world.machine.clock.now();
   const there = await pullOne(world, { method: 'HEAD', repository, kind: 'blob', reference: digest }, gone);
+  if (gone.signal.aborted) return false;
   if (there.status === 200) {
     world.hosted.told(repository, 'blob', digest, wall);
     return true;

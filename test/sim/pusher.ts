@@ -33,7 +33,7 @@ export async function ask(server: Server, asked: PushAsk, signal: AbortSignal): 
       query: url.searchParams,
       contentType,
       contentRange,
-      body,
+      body: untilGone(body, signal),
       nameOf(text) {
         const target = parse(`/v2/${text}/tags/list`, undefined);
         return target.kind === 'tags' ? target.name : undefined;
@@ -48,6 +48,14 @@ export async function ask(server: Server, asked: PushAsk, signal: AbortSignal): 
     if (error instanceof RegistryError) return { status: error.status, headers: {}, code: error.code, why: error };
     return { status: 500, headers: {}, code: undefined, why: error };
   }
+}
+
+/** The connection is broken off: no more of it comes. */
+function untilGone(body: PushBody, signal: AbortSignal): PushBody {
+  return {
+    length: body.length,
+    next: () => (signal.aborted ? Promise.reject(new BodyCut('the connection is gone')) : body.next()),
+  };
 }
 
 /** In pieces of so many bytes. */

@@ -58,7 +58,7 @@ function textOf({ reversed, balance, parallel, offline, onDelete, prefetch }: Se
     storage: {
       filesystem: { rootdirectory: '/data' },
       delete: { enabled: true },
-      maintenance: { uploadpurging: { enabled: true, age: '24h', interval: '6h' } },
+      maintenance: { uploadpurging: { enabled: true, age: '24h', interval: '1h' } },
     },
     upstreams: Object.fromEntries(UPSTREAMS.map((name) => [name, { url: `https://${name}.example.test` }])),
     routes: [

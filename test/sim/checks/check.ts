@@ -27,6 +27,8 @@ export interface Check {
   readonly onAged?: (world: World) => Promise<Faults>;
   /** The process has ended by itself. */
   readonly onDrained?: (world: World) => Faults;
+  /** A little later. */
+  readonly onEnded?: (world: World) => Faults;
 }
 
 export type Faults = readonly string[] | string | undefined;
@@ -37,6 +39,7 @@ export interface Judge {
   push(world: World, pushed: Pushed): void;
   step(world: World): void;
   drained(world: World): void;
+  ended(world: World): void;
   /** Those that ask the server take simulated time, which somebody else must let pass. */
   at(world: World, when: 'onStart' | 'onQuiet' | 'onAged'): Promise<void>;
 }

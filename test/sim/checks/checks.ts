@@ -54,6 +54,9 @@ export const judge: Judge = {
   drained(world) {
     for (const { of, onDrained } of CHECKS) add(world, of, onDrained?.(world));
   },
+  ended(world) {
+    for (const { of, onEnded } of CHECKS) add(world, of, onEnded?.(world));
+  },
   async at(world, when) {
     for (const check of CHECKS) add(world, check.of, await check[when]?.(world));
   },

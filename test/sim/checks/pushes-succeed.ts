@@ -11,7 +11,8 @@ export const pushesSucceed: Check = {
     const what = `${asked.method} ${asked.path.replaceAll(/sha256:[0-9a-f]{64}/g, shortName)}`;
     const isCalm = world.calmSince !== undefined && world.calmSince <= startedAt;
     const why = answer.why instanceof Error ? answer.why.message : String(answer.why);
-    if (isCalm && answer.status >= 500 && !isChainsTrouble(world, pushed)) return `${what}: ${answer.status}, ${why}`;
+    if (isCalm && answer.status >= 500 && !isChainsTrouble(world, pushed))
+      return `${what}: ${answer.status}, ${why}${answer.why instanceof Error ? ` because of ${String(answer.why.cause)}` : ''}`;
     if (answer.code === 'MANIFEST_BLOB_UNKNOWN' && needsAreHere(world, pushed))
       return `${what}: ${why}, though all of it is here`;
     return undefined;
