@@ -22,7 +22,7 @@ export interface ExpiredTag {
 
 const PAGE = 500;
 
-type RetentionRecords = Pick<Records, 'hostedTags' | 'tagPulls'>;
+type RetentionRecords = Pick<Records, 'hostedTags' | 'owner' | 'tagPulls'>;
 
 /**
  * Tags of a repository that its lines give up, in no order: of each tag the first line that matches it decides, and one that
@@ -78,10 +78,17 @@ async function unpulled(
   before: number,
 ): Promise<readonly ExpiredTag[]> {
   const expired: ExpiredTag[] = [];
+  const known = await knownSince(records, repository);
   for (const one of tags) {
     const pulled = (await records.tagPulls(repository, one.tag))?.last ?? 0;
-    const last = Math.max(pulled, one.record.checked);
+    const last = Math.max(pulled, one.record.checked, known);
     if (last <= before) expired.push({ ...one, why: `was last used ${new Date(last).toISOString()}` });
   }
   return expired;
+}
+
+/** Of what was imported nobody counted the pulls before: its idle time begins with the import. */
+async function knownSince(records: RetentionRecords, repository: string): Promise<number> {
+  const owner = await records.owner(repository);
+  return owner?.by === 'import' ? owner.at : 0;
 }

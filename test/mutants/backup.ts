@@ -23,6 +23,14 @@ export const mutants: readonly Mutant[] = [
     test: ['test/unit/backup/backup.test.ts'],
   },
   {
+    name: 'a long import or backup is taken for dead by its own process',
+    guards: ['decision 9'],
+    file: 'src/compose/collecting.ts',
+    find: '    async keepOut() {\n      running += 1;\n',
+    replace: '    async keepOut() {\n      parts.holder = holderName(system.random);\n',
+    test: ['test/unit/compose/collecting.test.ts'],
+  },
+  {
     name: 'what is hosted and lost is taken for evicted',
     guards: ['promise 6'],
     file: 'src/backup/backup.ts',

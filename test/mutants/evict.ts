@@ -148,8 +148,8 @@ export const mutants: readonly Mutant[] = [
     name: 'a tag that is pulled goes',
     guards: ['decision 16'],
     file: 'src/evict/retention.ts',
-    find: 'Math.max(pulled, one.record.checked)',
-    replace: 'one.record.checked',
+    find: 'Math.max(pulled, one.record.checked, known)',
+    replace: 'Math.max(one.record.checked, known)',
     test: [RETENTION],
   },
   {

@@ -184,6 +184,22 @@ export const mutants: readonly Mutant[] = [
     test: [SERVED],
   },
   {
+    name: 'what was evicted is fetched again although it is there',
+    guards: ['promise 2'],
+    file: 'src/official/retaking.ts',
+    find: '(await ask.bytes(digest)) ? store.open(digest) : undefined',
+    replace: 'undefined',
+    test: [SERVED],
+  },
+  {
+    name: 'what was imported counts as unpulled for as long as it is old',
+    guards: ['decision 16'],
+    file: 'src/evict/retention.ts',
+    find: "owner?.by === 'import' ? owner.at : 0",
+    replace: "owner?.by === 'import' ? 0 : 0",
+    test: [SERVED],
+  },
+  {
     name: 'a tag that retention took comes back',
     guards: ['decision 16'],
     file: 'src/compose/official.ts',

@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { faultsOf, imageOf, pushWhole, type PushedImage } from '../faults/push-and-collect.ts';
-import { randomBlob } from '../fakes/images.ts';
+import { buildImage, randomBlob } from '../fakes/images.ts';
 import { redisMissing, startRedis } from '../fakes/redis-server.ts';
+import { createScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { command as runCommand, type Ran } from './command.ts';
 import { startFrom, type RunningHere } from './in-process.ts';
+import { pullWhole } from './pull-whole.ts';
 import { baseSettings, type Settings } from './settings.ts';
 
 let home: string;
@@ -118,6 +120,9 @@ describe('refused, in one line that says what to do', () => {
     expect(await refused('restore', '--config', file, 'backup')).toContain('is not empty');
     const target = await settingsOf('restored');
     expect(await refused('restore', '--config', target, 'restored')).toContain('holds no backup');
+    await mkdir(join(home, 'restored', 'restoring-00ff'));
+    expect(await refused('restore', '--config', target, 'backup')).toContain('which an earlier restore left: remove it');
+    await rm(join(home, 'restored', 'restoring-00ff'), { recursive: true });
     const marker = join(home, 'backup', 'backup.json');
     const written = await readFile(marker, 'utf8');
     await writeFile(marker, written.replace('"layout": 1', '"layout": 2').replace(/"entrepot [^"]*"/, '"entrepot 9.1.0"'));
@@ -176,6 +181,44 @@ test('what is lost when it is to be backed up is named, and the backup is made a
   expect(made.code).toBe(1);
   expect(made.out).toContain(`lost: local/team/app-1 sha256:${hex}`);
   expect((await command('restore', '--config', await settingsOf('restored'), 'backup')).code).toBe(1);
+});
+
+describe('cached content', () => {
+  const cached = buildImage({ layers: [3000, 40_000] });
+
+  test.each(['with it', 'without it'])('%s: is served again, or fetched again', async (how) => {
+    const upstream = await createScriptedUpstream();
+    try {
+      upstream.manifest('team/app', 'v1', cached.top);
+      for (const blob of [...cached.layers, ...cached.configs]) upstream.blob('team/app', blob);
+      const more = { proxy: { remoteurl: upstream.url }, cache: { maxsize: '20MiB' } };
+      const file = await settingsOf('data', more);
+      const server = await start(file);
+      expect(await pullWhole(server, 'team/app', 'v1', cached)).toEqual([]);
+      await server.settled();
+      const made = await command(
+        'backup',
+        '--config',
+        file,
+        ...(how === 'with it' ? ['--with-cache'] : []),
+        '--json',
+        'backup',
+      );
+      expect(last(made)).toMatchObject({ cached: how === 'with it', linked: how === 'with it' ? 4 : 0 });
+      const target = await settingsOf('restored', more);
+      expect(await command('restore', '--config', target, 'backup')).toMatchObject({ code: 0, err: '' });
+      const other = await start(target);
+      const asked = upstream.hits('GET');
+      expect(await pullWhole(other, 'team/app', 'v1', cached)).toEqual([]);
+      expect(upstream.hits('GET') - asked).toBe(how === 'with it' ? 0 : 4);
+      const bytes = [cached.top, ...cached.layers, ...cached.configs].reduce((sum, { size }) => sum + size, 0);
+      await other.settled();
+      expect((await other.metrics()).sum('entrepot_storage_bytes', { kind: 'cached' })).toBe(bytes);
+    } finally {
+      for (const server of running.splice(0)) await server.stop();
+      await upstream.close();
+    }
+  });
 });
 
 /** Every push that was acknowledged before a backup began is in it, and every tag that is in it is whole. */

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -106,6 +106,24 @@ test('bytes that were evicted or lost here are taken again, until all was import
   await own.official.noteImported(1);
   expect(await sizeOf()).toBeUndefined();
   expect((await plain()).storage.records).toBe(own);
+});
+
+test('an imported tag is idle since its import, and as new as it was pushed', async () => {
+  await data.image('tool', 'old', tool);
+  await data.tag('tool', 'new', tool.top.digest);
+  const linkOf = (tag: string): string => data.at('repositories/tool/_manifests/tags', tag, 'current/link');
+  await utimes(linkOf('old'), 1_000_000, 1_000_000);
+  await utimes(linkOf('new'), 2_000_000, 2_000_000);
+  served = await plain();
+  for (const tag of ['new', 'old']) await served.storage.records.hostedTag(TOOL, tag);
+  const day = 24 * 3_600_000;
+  await clock.advance(day - 1000);
+  const unpulled: RetentionLine = { matches: () => true, rule: { kind: 'unpulled', ms: day } };
+  const tagsOf = (steps: readonly CollectStep[]): unknown[] => steps.flatMap((step) => (step.kind === 'tag' ? step.tag : []));
+  expect(tagsOf(await collected([unpulled]))).toEqual([]);
+  expect(tagsOf(await collected([{ matches: () => true, rule: { kind: 'newest', count: 1 } }]))).toEqual(['old']);
+  await clock.advance(1000);
+  expect(tagsOf(await collected([unpulled]))).toEqual(['new']);
 });
 
 test('a tag that retention has taken stays taken', async () => {
