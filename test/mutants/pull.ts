@@ -1173,4 +1173,20 @@ export const mutants: readonly Mutant[] = [
     replace: ';',
     test: ['test/unit/pull/disk-trouble.test.ts'],
   },
+  {
+    name: 'a manifest waits for a disk that hangs',
+    guards: ['promise 5', 'R38'],
+    file: 'src/pull/manifest.ts',
+    find: 'await within(deps.clock, keep(...asked), KEEP_MS)',
+    replace: 'await keep(...asked)',
+    test: ['test/unit/pull/slow-disk.test.ts'],
+  },
+  {
+    name: 'each manifest waits anew for a disk that hangs',
+    guards: ['promise 5', 'R38'],
+    file: 'src/pull/manifest.ts',
+    find: 'mayKeep && !deps.fills.inTrouble() && ',
+    replace: 'mayKeep && ',
+    test: ['test/unit/pull/slow-disk.test.ts'],
+  },
 ];

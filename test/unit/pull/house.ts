@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { openDiskBlobStore } from '../../../src/blobs/disk.ts';
+import { withPatientParts, withPatientReads } from '../../../src/blobs/with-patience.ts';
 import { withVerification } from '../../../src/blobs/with-verification.ts';
 import { createRecords } from '../../../src/metadata/records.ts';
 import type { Digest } from '../../../src/oci/digest.ts';
@@ -35,6 +36,8 @@ export interface HouseOptions {
   /** Pulls of the rate limit that are kept for what is not held. */
   readonly reserve?: number;
   readonly disk?: MemoryDisk;
+  /** A disk that is slow is given up, as in the house. */
+  readonly impatient?: boolean;
   readonly metadata?: MemoryMetadata;
   readonly clock?: FakeClock;
   /** Distinguishes processes over one disk and store. */
@@ -80,10 +83,11 @@ export async function createHouse(options: HouseOptions) {
   const random = createSeededRandom(1 + (options.process ?? 0));
   const events: PullEvent[] = [];
   const report = (event: PullEvent): void => void events.push(event);
-  const blobs = withVerification(await openDiskBlobStore({ disk, random, root: '/data', version: 'test' }), {
+  const verified = withVerification(await openDiskBlobStore({ disk, random, root: '/data', version: 'test' }), {
     clock,
     onDamaged: (digest, why) => report({ kind: 'quarantined', digest, why }),
   });
+  const blobs = options.impatient === true ? withPatientParts(withPatientReads(verified, clock), clock) : verified;
   const records = createRecords(metadata, { clock });
   const store = new Store({ blobs, records, clock, random, report });
   const blame = new Blame(clock);
