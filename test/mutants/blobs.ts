@@ -92,7 +92,7 @@ export const mutants = [
     name: 'one part has two owners',
     guards: ['promise 1', 'R08'],
     file: 'src/blobs/disk.ts',
-    find: '      if (openParts.has(id)) throw new Error(`part ${id} is open already`);\n',
+    find: '    if (openParts.has(id)) throw new Error(`part ${id} is open already`);\n',
     replace: '',
     test: ['test/conformance/blob-store.test.ts'],
   },
