@@ -18,8 +18,10 @@ export interface Explanation {
   /** What each upstream of the chain says now, in order; empty where nobody was asked. */
   readonly answers: readonly AnswerView[];
   readonly held: HeldImage;
-  /** Which pins keep it, by their text. */
+  /** Which pins keep it. */
   readonly pinned: readonly PinView[];
+  /** Since its last use, after which it goes; `undefined`: never for its age, or it is hosted. */
+  readonly maxAgeMs: number | undefined;
   /** Who may pull it. */
   readonly access: string;
 }
@@ -78,6 +80,7 @@ export async function explain(options: ExplainOptions, image: string, signal: Ab
     answers,
     held,
     pinned: pins.map(({ text, by }) => ({ text, by })),
+    maxAgeMs: isHosted || route?.offline === true || pins.length > 0 ? undefined : options.cache.maxAgeMs(holder),
     access:
       route === undefined
         ? 'nobody: no route matches'

@@ -14,6 +14,7 @@ export function printExplanation(explained: Explanation): string {
       : `route: ${route.name}${route.at === undefined ? '' : ` (${route.at})`}${whoIsAsked(route)}\n${printHosted(explained)}`,
     explained.answers.length === 0 ? '' : printAnswers(explained),
     printHeld(explained.held),
+    explained.maxAgeMs === undefined ? '' : `goes when it was not used for ${formatDuration(explained.maxAgeMs)}\n`,
     explained.pinned.map(({ text, by }) => `pinned by ${text}, by ${by}: it is never evicted\n`).join(''),
     `may pull: ${explained.access}\n`,
   ];

@@ -56,6 +56,7 @@ export function createCacheControl({ storage, records, evicting, chains, history
       }
       return bytes;
     },
+    maxAgeMs: (repository) => ruleOf(repository).maxAgeMs,
     async state(): Promise<CacheState> {
       const stock = await deps.room.stock();
       const { maxBytes, watermarks, keepFree } = limits();

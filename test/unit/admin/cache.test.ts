@@ -166,6 +166,19 @@ describe('pins', () => {
   });
 });
 
+test('explain tells when an image goes for its age: neither a pinned one nor an offline one does', async () => {
+  const pin: NamedPin = { text: 'p', by: 'command', matches: () => true };
+  const explained = async (pins: readonly NamedPin[], offline: boolean): Promise<number | undefined> => {
+    const at = house({ cache: roomy({ pins: () => Promise.resolve(pins), maxAgeMs: () => 3_600_000 }) });
+    const route = at.routeOf({ registry: 'docker.io', repository: 'library/a' })!;
+    const admin = createAdmin({ ...at, routeOf: () => ({ ...route, offline }) });
+    return (await admin.explain('a', new AbortController().signal)).maxAgeMs;
+  };
+  expect(await explained([], false)).toBe(3_600_000);
+  expect(await explained([pin], false)).toBeUndefined();
+  expect(await explained([], true)).toBeUndefined();
+});
+
 test('a maxsize that the disk cannot hold is warned of', async () => {
   const state = await roomy().state();
   for (const [maxBytes, warned] of [

@@ -143,6 +143,7 @@ export function roomy(changes: Partial<CacheControl> = {}): CacheControl {
     pins: () => Promise.resolve([]),
     readPin: () => ({ matches: () => false }),
     imageBytes: () => Promise.resolve(7),
+    maxAgeMs: () => undefined,
     state: () =>
       Promise.resolve({
         maxBytes: 80,
