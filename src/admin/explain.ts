@@ -49,17 +49,17 @@ type ExplainOptions = Pick<AdminOptions, 'resolve' | 'routeOf' | 'records' | 'bl
 
 export async function explain(options: ExplainOptions, image: string, signal: AbortSignal): Promise<Explanation> {
   const { steps, registry, repository, reference } = options.resolve(image);
+  const holder = `${registry}/${repository}`;
   const route = options.routeOf({ registry, repository });
-  const hosted = route?.hosted === true ? await hostedView(options, `${registry}/${repository}`) : undefined;
+  const hosted = route?.hosted === true ? await hostedView(options, holder) : undefined;
   const isHosted = route?.alone === true || hosted?.by !== undefined;
   // An upstream need not even hear the name of what is hosted.
   const chain = route === undefined || route.deny || isHosted ? [] : route.chain;
   const tagttlMs = route?.offline === true || isHosted ? undefined : route?.tagttlMs;
   const [answers, held] = await Promise.all([
     askEach(options.clock, chain, { registry, repository, reference }, signal),
-    inspectHeld(options, { repository: `${registry}/${repository}`, reference, tagttlMs }),
+    inspectHeld(options, { repository: holder, reference, tagttlMs }),
   ]);
-  const holder = `${registry}/${repository}`;
   const tag = reference.includes(':') ? undefined : reference;
   const pins = (await options.cache.pins()).filter(({ matches }) => matches(holder, tag));
   return {
