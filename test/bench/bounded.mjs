@@ -163,7 +163,13 @@ async function pullImage(agent, server, image, at, requests) {
       const started = performance.now();
       const answer = await get(agent, `${server.url}${path}/blobs/${blob.digest}`);
       if (answer.digest !== blob.digest) throw new Error(`blob: ${answer.status} ${answer.bytes} of ${blob.size} bytes`);
-      entry.blobs.push({ blob, hit: answer.hit, joined: answer.joined, ms: answer.firstMs, second: Math.floor(started / 1000) });
+      entry.blobs.push({
+        blob,
+        hit: answer.hit,
+        joined: answer.joined,
+        ms: answer.firstMs,
+        second: Math.floor(started / 1000),
+      });
     }),
   );
 }
