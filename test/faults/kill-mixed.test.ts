@@ -24,7 +24,7 @@ const IMAGES = 36;
 const SPEED = 200;
 const CLOCK = fileURLToPath(new URL('fast-clock.mjs', import.meta.url));
 /** Pieces of work that a server does at most before it is killed, and how long the instant is off from the end of one. */
-const PIECES = sized(60, 50);
+const PIECES = 24;
 const OFF_MS = 40;
 /** So shortly before a kill a file may have taken its name for its count to be missing. */
 const FRESH_MS = 500;
@@ -40,7 +40,7 @@ test(
     const upstream = await startMixedUpstream(join(home, 'upstream'), IMAGES, seed);
     const load = createMixedLoad(
       upstream,
-      times(30, (at) => randomBlob(20_000 + at * 4_000, seed * 1000 + at)),
+      times(30, (at) => randomBlob(5_000 + at * 2_000, seed * 1000 + at)),
       random,
     );
     const since = Date.now();
@@ -79,7 +79,7 @@ test(
         if (kill === KILLS) break;
         const { worked, end, ended } = load.begin(server, commands);
         // The first fills the cache; some are killed within what a start does, most in the middle of everything.
-        if (kill === 0) await worked(2 * PIECES);
+        if (kill === 0) await worked(4 * PIECES);
         else if (random.fraction() > 0.15) await worked(random.fraction() * PIECES);
         await new Promise((resolve) => setTimeout(resolve, random.fraction() * OFF_MS));
         const busy = load.running();
@@ -95,7 +95,10 @@ test(
         wrong += remains.wrong.length;
         for (const phase of [...busy, ...phasesOf(remains)]) killedIn[phase] = (killedIn[phase] ?? 0) + 1;
         if (faults().length > 0) throw new Error(`kill ${kill + 1}:\n${faults().slice(0, 20).join('\n')}`);
-        if (full && (kill + 1) % 100 === 0) process.stdout.write(`${kill + 1} kills, ${JSON.stringify(load.counts)}\n`);
+        if (full && (kill + 1) % 50 === 0)
+          process.stdout.write(
+            `${kill + 1} kills, evicted ${evicted}, ${JSON.stringify({ killedIn, ...load.counts, medianMs: Math.round(quantile(readyMs, 0.5)) })}\n`,
+          );
       }
       expect(faults()).toEqual([]);
       const left = await atTheEnd(server!);

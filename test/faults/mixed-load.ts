@@ -11,6 +11,8 @@ type Standing = PushedImage | 'absent';
 
 export const WORK = ['pull', 'again', 'range', 'push', 'delete', 'move', 'collect', 'scrub'] as const;
 export type Work = (typeof WORK)[number];
+/** What counts as a piece of work. */
+const OF_CLIENTS: ReadonlySet<Work> = new Set(['pull', 'again', 'range', 'push', 'delete']);
 
 export interface MixedLoad {
   /** Begins on a server that has just started. */
@@ -42,8 +44,8 @@ export interface MixedCommands {
 }
 
 const REPOSITORIES = ['team/a', 'team/b'];
-const PULLERS = 5;
-const PUSHERS = 3;
+const PULLERS = 4;
+const PUSHERS = 4;
 /** Of each pusher. */
 const TAGS = 3;
 
@@ -73,7 +75,7 @@ export function createMixedLoad(upstream: MixedUpstream, ownLayers: readonly Blo
       else faults.push(`${work}: ${String(error)}`);
     } finally {
       running.set(work, running.get(work)! - 1);
-      pieces += 1;
+      pieces += Number(OF_CLIENTS.has(work));
       onPiece();
     }
   }
@@ -123,10 +125,15 @@ export function createMixedLoad(upstream: MixedUpstream, ownLayers: readonly Blo
     count('pushes acknowledged');
   }
 
-  async function deleteOne(server: Server, name: string): Promise<void> {
-    const [repository, tag] = name.split(':') as [string, string];
+  /** What is known to stand under a name. */
+  function settled(name: string): PushedImage | undefined {
     const [image = 'absent', ...others] = standing.get(name) ?? [];
-    if (image === 'absent' || others.length > 0) return;
+    return image === 'absent' || others.length > 0 ? undefined : image;
+  }
+
+  async function deleteOne(server: Server, image: PushedImage): Promise<void> {
+    const { repository, tag } = image;
+    const name = `${repository}:${tag}`;
     standing.set(name, [image, 'absent']);
     const reference = random.fraction() < 0.5 ? tag : image.manifest.digest;
     const reply = await server.get(`/v2/${repository}/manifests/${reference}`, { method: 'DELETE' });
@@ -156,8 +163,9 @@ export function createMixedLoad(upstream: MixedUpstream, ownLayers: readonly Blo
       const pusher = (nth: number): Promise<void> =>
         until(async () => {
           const name = `${pick(REPOSITORIES)}:p${nth}-${Math.floor(random.fraction() * TAGS)}`;
-          if (random.fraction() < 0.7) await doing('push', () => pushOne(server, name), isOver);
-          else await doing('delete', () => deleteOne(server, name), isOver);
+          const image = settled(name);
+          if (image === undefined || random.fraction() < 0.7) await doing('push', () => pushOne(server, name), isOver);
+          else await doing('delete', () => deleteOne(server, image), isOver);
           await pause(10);
         });
       const mover = (): Promise<void> =>
