@@ -6,6 +6,9 @@ import { countedBytes, excessOf, fitsDisk, type CacheLimits, type Excess, type S
 
 /** How often making room is tried for one part before it has to do without. */
 const TRIES = 3;
+/** With less on the disk nothing can be kept, whatever the limits. */
+const BRIM_BYTES = 4 * 1024 * 1024;
+const BRIM_SHARE = 0.02;
 /** How long what was moved away as damaged counts as it was last looked at. */
 const QUARANTINE_LOOK_MS = 10_000;
 
@@ -61,7 +64,7 @@ export class Room {
         this.#unwritten.set(part, (this.#unwritten.get(part) ?? 0) + wanted);
         return;
       }
-      if (tries === TRIES) throw new NoRoom(`there is no room for ${wanted} bytes: what is here is in use, pinned or hosted`);
+      if (tries === TRIES) throw await this.#refusal(wanted);
       await this.#makeRoom(wanted);
     }
   }
@@ -109,6 +112,14 @@ export class Room {
   /** Something was moved away as damaged, or removed from there. */
   quarantineChanged(): void {
     this.#quarantined.until = -Infinity;
+  }
+
+  /** A disk that somebody has filled to the brim is in trouble, and that is said; short of that it is as it is meant to be. */
+  async #refusal(wanted: number): Promise<Error> {
+    const { freeBytes, totalBytes, freeInodes, totalInodes } = await this.#deps.blobs.space();
+    if (freeBytes >= Math.min(BRIM_BYTES, totalBytes * BRIM_SHARE) && (totalInodes === 0 || freeInodes > 0))
+      return new NoRoom(`there is no room for ${wanted} bytes: what is here is in use, pinned or hosted`);
+    return Object.assign(new Error(`ENOSPC: the disk has ${freeBytes} bytes left`), { code: 'ENOSPC' });
   }
 
   async #trySetAside(part: PartId, bytes: number, wanted: number): Promise<boolean> {

@@ -400,4 +400,12 @@ export const mutants: readonly Mutant[] = [
     replace: '',
     test: ['test/conformance/records.test.ts'],
   },
+  {
+    name: 'a disk that others filled to the brim is only short of room',
+    guards: ['R35'],
+    file: 'src/evict/room.ts',
+    find: 'if (freeBytes >= Math.min(BRIM_BYTES, totalBytes * BRIM_SHARE) && (',
+    replace: 'if (freeBytes >= 0 && (',
+    test: ['test/unit/evict/room.test.ts'],
+  },
 ];

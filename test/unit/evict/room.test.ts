@@ -71,6 +71,16 @@ describe('room', () => {
     await expect(house.cache(blob(800, 3))).rejects.toThrow(NoRoom);
   });
 
+  test('[R35] a disk that others have filled to the brim is in trouble, and not only short of room', async () => {
+    await open({ totalBytes: 10_000, limits: { maxBytes: undefined, keepFree: 0, watermarks: { high: 1, low: 1 } } });
+    const other = await house.disk.open('/others', 'create');
+    await other?.write(new Uint8Array(9700), 0);
+    await expect(house.cache(blob(800, 3))).rejects.toThrow(NoRoom);
+    await other?.write(new Uint8Array(200), 9700);
+    await other?.close();
+    await expect(house.cache(blob(800, 3))).rejects.toMatchObject({ code: 'ENOSPC' });
+  });
+
   test('a part of unknown size asks as it grows, and is refused before its bytes are written', async () => {
     await open({ limits: { maxBytes: 3 * 1024 * 1024, watermarks: WATERMARKS } });
     const part = await house.blobs.part('a'.repeat(32), false);
