@@ -176,21 +176,26 @@ describe('import --from-registry', () => {
   scenario(
     '[promise 6] killed at any moment, it goes on where it stopped, and nothing is half there',
     async (stage) => {
-      const { data, file, run } = await lay(stage);
+      const { data, root, file, run } = await lay(stage);
       const images = Array.from({ length: sized(6, 30) }, (_, at) =>
         buildImage({ layers: [1_000_000 + at, 300], label: `${at}` }),
       );
       for (const [at, image] of images.entries()) await data.image(`many/app-${at % 5}`, `v${at}`, image);
       const random = createSeededRandom(seed);
-      for (let round = 0; round < sized(3, 40); round += 1) {
-        const child = spawn(process.execPath, [MAIN, 'import', '--config', file, '--from-registry', data.root, '--json']);
+      const blobs = join(root, 'entrepot/blobs/sha256');
+      let killed = 0;
+      for (let round = 0; round < sized(2, 40); round += 1) {
+        const child = spawn(process.execPath, [MAIN, 'import', '--config', file, '--from-registry', data.root]);
         const exited = once(child, 'exit');
-        // Once it has begun, at any moment.
-        await Promise.race([once(child.stdout, 'data'), exited]);
-        const timer = setTimeout(() => child.kill('SIGKILL'), random.fraction() * 400);
-        await exited;
-        clearTimeout(timer);
+        // Some files further than the rounds before: at any moment of taking the next one.
+        const before = await countFiles(blobs);
+        const aim = before + Math.floor(random.fraction() * sized(4, 8));
+        while (child.exitCode === null && (await countFiles(blobs)) <= aim);
+        child.kill('SIGKILL');
+        const [, by] = (await exited) as [number | null, NodeJS.Signals | null];
+        killed += by === 'SIGKILL' ? 1 : 0;
       }
+      expect(killed).toBeGreaterThan(0);
       expect(last(await run('--json'))).toMatchObject({ kind: 'imported', finished: true, notTaken: 0 });
       await rm(data.root, { recursive: true });
       const server = await stage.start({});
@@ -200,3 +205,8 @@ describe('import --from-registry', () => {
     { ...own, timeoutMs: sized(60_000, 600_000) },
   );
 });
+
+async function countFiles(directory: string): Promise<number> {
+  const names = await readdir(directory, { recursive: true }).catch(() => []);
+  return names.filter((name) => name.length > 64).length;
+}
