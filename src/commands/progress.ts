@@ -11,6 +11,8 @@ export interface Progress {
 /** Between two lines where nobody watches, ms. */
 const LINE_MS = 10_000;
 const BAR_LENGTH = 24;
+/** Of a terminal that does not say. */
+const COLUMNS = 80;
 const CLEAR_LINE = '\r\x1b[K';
 
 export function createProgress({ terminal, clock }: Pick<CommandContext, 'terminal' | 'clock'>, silent: boolean): Progress {
@@ -27,11 +29,13 @@ export function createProgress({ terminal, clock }: Pick<CommandContext, 'termin
       if (silent) return;
       if (terminal.interactive) {
         barred = true;
-        return terminal.out(`${CLEAR_LINE}${bar(done, all)} ${text}`);
+        // What is longer than the line would stay on the next one.
+        const line = printable(`${bar(done, all)} ${text}`).slice(0, (terminal.stream.columns || COLUMNS) - 1);
+        return terminal.out(`${CLEAR_LINE}${line}`);
       }
       if (clock.monotonic() - told < LINE_MS) return;
       told = clock.monotonic();
-      terminal.out(`${percent(done, all)}% ${text}\n`);
+      terminal.out(`${percent(done, all)}% ${printable(text)}\n`);
     },
     line(text) {
       clear();

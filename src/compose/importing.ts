@@ -8,6 +8,7 @@ import { createTakeover, type OfficialNames } from '../official/takeover.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';
 import type { Random } from '../system/random.ts';
+import { asRefusal } from './backing-up.ts';
 import type { Chains } from './chains.ts';
 import type { Collecting } from './collecting.ts';
 import { officialNames } from './official.ts';
@@ -49,6 +50,8 @@ export function createImporting({ system, storage, chains, keepOut }: ImportingD
         },
         { dryRun: request.dryRun, own: request.directory === rootdirectory },
       );
+    } catch (error) {
+      throw asRefusal(error, 'the import was broken off');
     } finally {
       await turn.end().catch(() => undefined); // It runs out by itself.
     }

@@ -48,12 +48,14 @@ export async function* restoreBackup(config: Config, directory: string, deps: St
     }
     await storage.records.flushed();
   } catch (error) {
-    throw asRefusal(error, `the restore was broken off, and ${staging} can be removed`);
+    throw asRefusal(error, 'the restore was broken off');
   } finally {
     await storage.close();
+    if (last === undefined) await removeTree(disk, staging).catch(() => undefined); // The next one says that it is there.
   }
+  if (last === undefined) return;
   await moveIn(disk, root, staging);
-  if (last !== undefined) yield last;
+  yield last;
 }
 
 const STAGING = 'restoring-';
@@ -100,4 +102,13 @@ async function moveIn(disk: Disk, root: string, staging: string): Promise<void> 
   await disk.rename(join(staging, 'entrepot'), join(root, 'entrepot'));
   await disk.syncDirectory(root);
   await disk.removeDirectory(staging);
+}
+
+async function removeTree(disk: Disk, directory: string): Promise<void> {
+  for (const name of await disk.list(directory)) {
+    const path = join(directory, name);
+    if (await disk.isFile(path)) await disk.unlink(path);
+    else await removeTree(disk, path);
+  }
+  await disk.removeDirectory(directory);
 }

@@ -157,7 +157,9 @@ export function withFallback(options: FallbackOptions): Records {
     },
     async dropHostedTag(holder, name, before) {
       const there = await withholdTag(holder, name);
-      return (await records.dropHostedTag(holder, name, before)) ?? there;
+      const dropped = await records.dropHostedTag(holder, name, before);
+      // One that is here, and stands otherwise than it was seen, stays.
+      return before === undefined ? (dropped ?? there) : dropped;
     },
     async dropHosted(holder, digest, before) {
       const there = await withholdDigest(holder, digest);

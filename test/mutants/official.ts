@@ -108,6 +108,22 @@ export const mutants: readonly Mutant[] = [
     test: [FALLBACK],
   },
   {
+    name: 'a tag that was pushed again is told to be gone by retention',
+    guards: ['R28'],
+    file: 'src/official/fallback.ts',
+    find: 'return before === undefined ? (dropped ?? there) : dropped;',
+    replace: 'return dropped ?? there;',
+    test: [FALLBACK],
+  },
+  {
+    name: 'a bar runs over the end of its line',
+    guards: ['S47'],
+    file: 'src/commands/progress.ts',
+    find: '.slice(0, (terminal.stream.columns || COLUMNS) - 1)',
+    replace: '',
+    test: ['test/unit/commands/progress.test.ts'],
+  },
+  {
     name: 'what was deleted here comes back',
     guards: ['promise 6'],
     file: 'src/official/fallback.ts',

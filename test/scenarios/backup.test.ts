@@ -265,7 +265,8 @@ test.skipIf(redisMissing !== undefined)(
       await rm(join(home, 'restored'), { recursive: true });
       await mkdir(join(home, 'restored'));
       const again = await command('restore', '--config', join(home, 'restored.yml'), 'backup');
-      expect(again.err).toContain('is not empty');
+      expect(again.err).toContain('the metadata store of this configuration is not empty');
+      expect(await readdir(join(home, 'restored'))).toEqual([]);
     } finally {
       for (const server of running.splice(0)) await server.stop();
       await Promise.all(servers.map((server) => server.clean()));

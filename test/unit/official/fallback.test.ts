@@ -116,6 +116,14 @@ describe('crossing', () => {
     expect(await own.hostedTag(APP, 'v1')).toBeUndefined();
   });
 
+  test('a tag that was pushed again since it was seen stays, and is not said to be gone', async () => {
+    const records = served();
+    const seen = await records.hostedTag(APP, 'v1');
+    await push('v1');
+    expect(await records.dropHostedTag(APP, 'v1', seen)).toBeUndefined();
+    expect((await records.hostedTag(APP, 'v1'))?.digest).toBe(other.top.digest);
+  });
+
   test('a manifest that is deleted while it is taken over is gone', async () => {
     const records = served();
     before(slot, () => records.dropHosted(APP, app.top.digest));
