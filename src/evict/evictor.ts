@@ -5,7 +5,7 @@ import type { Evicted, ReportEviction } from './events.ts';
 import { expire } from './expire.ts';
 import type { Keep } from './keep.ts';
 import type { Excess } from './limits.ts';
-import { settleReservations } from './reservations.ts';
+import { settleReservations, type ReservationsDeps } from './reservations.ts';
 import type { Room } from './room.ts';
 import { takeTurn, type Turn, type TurnDeps } from './turn.ts';
 
@@ -20,6 +20,7 @@ const OTHERS_MS = 250;
 const OTHERS_MAX = 20;
 
 export type EvictorDeps = EvictDeps &
+  ReservationsDeps &
   TurnDeps & {
     readonly room: Room;
     /** As it stands now; asked for each round. */

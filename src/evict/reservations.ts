@@ -10,14 +10,20 @@ const PAGE = 500;
 export interface ReservationsDeps {
   readonly clock: Clock;
   readonly blobs: Pick<BlobStore, 'parts'>;
-  readonly records: Pick<Records, 'inventory'>;
+  readonly records: Pick<Records, 'inventory' | 'uploads'>;
+}
+
+/** Brings what is set aside for parts, and what they hold, into line after a process died. */
+export async function settleReservations(deps: ReservationsDeps): Promise<void> {
+  await giveBack(deps);
+  await countLeft(deps);
 }
 
 /**
- * Gives back what a process that died had set aside: all of it where the part is gone, else what it does not fill. The part
- * stands before anything is set aside for it, so one that is not there is nobody's.
+ * All of it where the part is gone, else what it does not fill. The part stands before anything is set aside for it, so one
+ * that is not there is nobody's.
  */
-export async function settleReservations({ clock, blobs, records: { inventory } }: ReservationsDeps): Promise<void> {
+async function giveBack({ clock, blobs, records: { inventory } }: ReservationsDeps): Promise<void> {
   for (let after: string | undefined; ;) {
     const page = await inventory.reservations(after, PAGE);
     if (page.length === 0) return;
@@ -28,5 +34,37 @@ export async function settleReservations({ clock, blobs, records: { inventory } 
       else if (clock.now() - found.modified > IDLE_MS && bytes > found.size) await inventory.reserve(part, found.size);
     }
     after = page.at(-1)?.part;
+  }
+}
+
+/**
+ * A part that was about to be published stands in the inventory as what it would have become, which may be evicted or filled
+ * again while the part is still there: from then on it counts by itself, until it is gone on with or swept.
+ */
+async function countLeft({ clock, blobs, records }: ReservationsDeps): Promise<void> {
+  const idle = (await blobs.parts()).filter(({ modified }) => clock.now() - modified > IDLE_MS);
+  if (idle.length === 0) return;
+  const known = new Set([...(await asides(records)), ...(await uploads(records))]);
+  for (const { id, size } of idle) if (!known.has(id)) await records.inventory.reserve(id, size);
+}
+
+async function asides({ inventory }: ReservationsDeps['records']): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (let after: string | undefined; ;) {
+    const page = await inventory.reservations(after, PAGE);
+    found.push(...page.map(({ part }) => part));
+    after = page.at(-1)?.part;
+    if (page.length < PAGE) return found;
+  }
+}
+
+/** What is being pushed has no limit. */
+async function uploads(records: ReservationsDeps['records']): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (let after: string | undefined; ;) {
+    const page = await records.uploads(after, PAGE);
+    found.push(...page.flatMap(({ record }) => record?.part ?? []));
+    after = page.at(-1)?.cursor;
+    if (page.length < PAGE) return found;
   }
 }

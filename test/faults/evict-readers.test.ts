@@ -9,17 +9,18 @@ import { seed, sized, table } from '../scenarios/acceptance.ts';
 import { times } from '../scenarios/harness.ts';
 import { startProcess, type RunningProcess } from '../scenarios/process.ts';
 import { baseSettings, routesTo } from '../scenarios/settings.ts';
-import { sum } from './after-a-kill.ts';
+import { countedTooMuch, faultsOfRemains, openRecords, readRemains, sum } from './after-a-kill.ts';
 import { startMixedUpstream } from './mixed-images.ts';
 
 const READERS = 200;
+const MAX_BYTES = 16 * 1024 * 1024;
 const LASTS_MS = sized(5_000, 120_000);
 const CLOCK = fileURLToPath(new URL('fast-clock.mjs', import.meta.url));
 /** What was used 5 s ago may go after 12 ms. */
 const SPEED = 400;
 
 test(
-  `[R29] evictions under ${READERS} readers who break off and go on by Range: no pull fails`,
+  `[R29] [R32] evictions under ${READERS} readers who break off and go on by Range: no pull fails`,
   async () => {
     const home = mkdtempSync(join(tmpdir(), 'entrepot-evict-readers-'));
     const upstream = await startMixedUpstream(join(home, 'upstream'), 36, seed);
@@ -27,7 +28,7 @@ test(
     const settings = {
       ...baseSettings(directory, routesTo(upstream)),
       log: { accesslog: { disabled: true } },
-      cache: { maxsize: '16MiB', keepfree: '0%' },
+      cache: { maxsize: `${MAX_BYTES}B`, keepfree: '0%' },
     };
     const env = { FAST_CLOCK: String(SPEED), FAST_CLOCK_SINCE: String(Date.now()) };
     const server = await startProcess(settings, home, { env, execArgv: ['--import', CLOCK] });
@@ -69,7 +70,18 @@ test(
       expect(faults).toEqual([]);
       expect(evicted).toBeGreaterThan(0);
       expect(await server.kill('SIGTERM')).toBe(0);
-      table('evictions under readers', { readers: READERS, ...counts, evicted, 'failed reads': faults.length });
+      const records = await openRecords(directory);
+      const remains = await readRemains(directory, records, Infinity);
+      await records.close();
+      expect(faultsOfRemains(remains, MAX_BYTES, () => false)).toEqual([]);
+      table('evictions under readers', {
+        readers: READERS,
+        ...counts,
+        evicted,
+        'failed reads': faults.length,
+        'counted at the end, bytes': remains.usage.bytes - sum(countedTooMuch(remains).map(({ size }) => size)),
+        'files at the end, bytes': sum([...remains.files.values()]),
+      });
     } finally {
       await server.stop();
       await upstream.stop();

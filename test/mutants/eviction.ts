@@ -265,4 +265,20 @@ export const mutants: readonly Mutant[] = [
     replace: 'room.leave(digest)',
     test: ['test/unit/evict/evict-crossing.test.ts'],
   },
+  {
+    name: 'what died while it was published counts for nothing',
+    guards: ['R32', 'promise 6'],
+    file: 'src/evict/reservations.ts',
+    find: '  await countLeft(deps);\n',
+    replace: '',
+    test: [ROOM],
+  },
+  {
+    name: 'an upload that rests counts against the cache',
+    guards: ['R32'],
+    file: 'src/evict/reservations.ts',
+    find: ', ...(await uploads(records))',
+    replace: '',
+    test: [ROOM],
+  },
 ];

@@ -181,4 +181,27 @@ describe('room', () => {
     expect(await counted()).toBe(700);
     await after.close();
   });
+
+  test('what was about to be published when a process died counts by itself, and an upload does not', async () => {
+    await open({ limits: { maxBytes: 10_000, watermarks: WATERMARKS } });
+    const part = await house.blobs.part('e'.repeat(32), false, 500);
+    await part.write(blob(500, 1).bytes, 0);
+    await house.room.enter(blob(500, 1).digest, 500, 'e'.repeat(32));
+    const upload = await house.files.part('f'.repeat(32), false);
+    await upload.write(blob(300, 2).bytes, 0);
+    await house.records.putUpload('local/team/app', 'an-upload', undefined, {
+      part: 'f'.repeat(32),
+      offset: 300,
+      started: house.clock.now(),
+      at: house.clock.now(),
+    });
+    const after = await createCacheHouse({ disk: house.disk, metadata: house.metadata, clock: house.clock });
+    after.evictor.start();
+    house.clock.jump(2 * HOUR);
+    await house.clock.advance(EXPIRE_MS + LOOK_MS);
+    expect(await house.records.inventory.usage()).toEqual({ bytes: 500, blobs: 1, reserved: 500 });
+    await after.blobs.removePart('e'.repeat(32));
+    expect(await counted()).toBe(500);
+    await after.close();
+  });
 });
