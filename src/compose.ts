@@ -86,7 +86,6 @@ export async function startServer(config: Config, options: StartOptions): Promis
       if (event.kind === 'evicted') history.note(event);
       observe(event);
     };
-    onDamaged = (digest, why) => report({ kind: 'quarantined', digest, why });
     const condition = new Condition({
       clock,
       probes: { storage: () => storage.probe(), metadata: () => storage.records.ping() },
@@ -133,7 +132,11 @@ export async function startServer(config: Config, options: StartOptions): Promis
     });
 
     const collecting = createCollecting({ system, storage: served.collected, chains: () => current, report });
-    const scrubbing = createScrubbing({ system, storage, pulling, report });
+    const scrubbing = createScrubbing({ system, storage, cacheMax: () => limits().maxBytes, pulling, report });
+    onDamaged = (digest, why) => {
+      report({ kind: 'quarantined', digest, why });
+      scrubbing.quarantined();
+    };
     const evicting = createEvicting({ system, storage, chains: () => current, report });
     const admin = createAdmin({
       ...adminOptions({
@@ -315,7 +318,7 @@ export const openStore: OpenStore = async (config, version) => {
   });
   const collecting = createCollecting({ system, storage: served.collected, chains: () => chains, report });
   const evicting = createEvicting({ system, storage, chains: () => chains, report });
-  const scrubbing = createScrubbing({ system, storage, pulling, report });
+  const scrubbing = createScrubbing({ system, storage, cacheMax: () => config.cache.maxBytes, pulling, report });
   const admin: Admin = createAdmin({
     ...adminOptions({
       system,

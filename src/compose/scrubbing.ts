@@ -9,6 +9,8 @@ import { holderName, isDeadHolder, type Storage } from './storage.ts';
 export interface ScrubbingDeps {
   readonly system: { readonly clock: Clock; readonly random: Random };
   readonly storage: Storage;
+  /** As a reload leaves it. */
+  readonly cacheMax: () => number | undefined;
   readonly pulling: Pick<Pulling, 'refill' | 'forget'>;
   readonly report: (event: HouseEvent) => void;
 }
@@ -18,18 +20,31 @@ export interface Scrubbing {
   /** Reads all that is held through in the background. */
   start(): void;
   stop(): Promise<void>;
+  /** A file was quarantined by who read it. */
+  quarantined(): void;
 }
 
 /** Scrub, wired: reads what the disk holds, and has what is damaged pulled again. */
-export function createScrubbing({ system, storage, pulling, report }: ScrubbingDeps): Scrubbing {
+export function createScrubbing({ system, storage, cacheMax, pulling, report }: ScrubbingDeps): Scrubbing {
   const { clock, random } = system;
   const { blobs, records } = storage;
   const { refill, forget } = pulling;
   const holder = holderName(random);
-  const scrubber = new Scrubber({ clock, blobs, records, holder, isDead: isDeadHolder(holder), report, refill, forget });
+  const scrubber = new Scrubber({
+    clock,
+    blobs,
+    records,
+    holder,
+    isDead: isDeadHolder(holder),
+    report,
+    refill,
+    forget,
+    cacheMax,
+  });
   return {
     scrub: (request) => scrubber.scrubNow(request),
     start: () => scrubber.start(),
     stop: () => scrubber.stop(),
+    quarantined: () => void scrubber.tidy(),
   };
 }

@@ -2,7 +2,7 @@ import type { VerifiedBlobStore } from '../blobs/blob-store.ts';
 import type { LinkRecord, Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
-import { ageQuarantine } from './quarantine.ts';
+import { ageQuarantine, type QuarantineDeps } from './quarantine.ts';
 import type { DamagedStep, ReportScrub } from './scrub-events.ts';
 
 /** Fetches what a repository holds again, from its upstreams; resolves when it is held, or cannot be had. */
@@ -16,6 +16,7 @@ export interface RepairDeps {
   readonly refill: Refill;
   /** Whatever memory has of it: it would hide that the file has gone. */
   readonly forget: (digest: Digest) => void;
+  readonly cacheMax?: QuarantineDeps['cacheMax'];
 }
 
 export interface Damage {

@@ -53,6 +53,11 @@ export class Scrubber {
     await this.#running;
   }
 
+  /** Something was quarantined by who read it: what is too much goes. Never rejects. */
+  async tidy(): Promise<void> {
+    await ageQuarantine(this.#deps).catch((error: unknown) => this.#deps.report({ kind: 'scrub-failed', error }));
+  }
+
   /**
    * A whole round at once, from the start and as fast as the disk can. Yields what it finds. Throws RegistryError where
    * another process scrubs and does not give way.

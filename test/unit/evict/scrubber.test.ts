@@ -220,6 +220,9 @@ test('what is in quarantine goes after a week, or when it is too much, oldest fi
   put('last', 5, 0);
   expect(await ageQuarantine({ clock, blobs })).toBe(2);
   expect([...found.keys()]).toEqual(['last']);
+  put('half', 600, 1);
+  expect(await ageQuarantine({ clock, blobs, cacheMax: () => 6000 })).toBe(1);
+  expect(await ageQuarantine({ clock, blobs, cacheMax: () => undefined })).toBe(0);
   put('huge', QUARANTINE_BYTES_MAX + 1, 0);
   await ageQuarantine({ clock, blobs });
   expect([...found.keys()]).toEqual([]);
