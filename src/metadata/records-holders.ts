@@ -22,7 +22,7 @@ export interface Holders {
   /** As `put`, for what is linked only later: stands for a time, as that of a push always does. */
   hold(repository: string, digest: Digest, link: Pick<LinkRecord, 'kind' | 'by'>): Promise<boolean>;
   /** As `put`, where none stands. */
-  restore(repository: string, digest: Digest, link: LinkRecord): Promise<boolean>;
+  restore(repository: string, digest: Digest, link: LinkRecord, onlyIfHeld?: 'only-if-held'): Promise<boolean>;
   /** Takes the entry away, unless a push wrote it within {@link HOLD_MS}, or a fill within {@link FILL_HOLD_MS}: false then. */
   release(repository: string, digest: Digest): Promise<boolean>;
   /** Lists the digest for collect. */
@@ -69,9 +69,9 @@ export function createHolders(table: Table, clock: Clock): Holders {
     put,
     hold: (repository, digest, link) => put(repository, digest, link, 'hold'),
     enlist,
-    async restore(repository, digest, link) {
+    async restore(repository, digest, link, onlyIfHeld) {
       const holder = await store.get(digestSlot(digest), holderKey(repository));
-      return holder !== undefined || put(repository, digest, link);
+      return holder !== undefined || put(repository, digest, link, onlyIfHeld);
     },
     release(repository, digest) {
       const key = holderKey(repository);

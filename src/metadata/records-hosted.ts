@@ -138,7 +138,9 @@ export function createHosted(table: Table, catalogue: Catalogue, holders: Holder
         await catalogue.delistIfEmpty(repository);
         return result;
       }
-      const [stands] = await Promise.all([holders.restore(repository, digest, link), catalogue.enlist(repository)]);
+      // Gone with all that was held, where the wall clock jumped over what kept it.
+      const restored = holders.restore(repository, digest, link, 'only-if-held');
+      const [stands] = await Promise.all([restored, catalogue.enlist(repository)]);
       if (first) await dropMirroredTags(repositorySlot(repository));
       return stands ? result : { kind: 'unheld' };
     },

@@ -95,7 +95,9 @@ export function createLinks(table: Table, catalogue: Catalogue, holders: Holders
       if (!(await holders.put(repository, digest, record, 'only-if-held'))) return false;
       await catalogue.enlist(repository);
       await writeLink(repository, digest, record);
-      const [stands] = await Promise.all([holders.restore(repository, digest, record), catalogue.enlist(repository)]);
+      // Gone with all that was held, where the wall clock jumped over what kept it.
+      const restored = holders.restore(repository, digest, record, 'only-if-held');
+      const [stands] = await Promise.all([restored, catalogue.enlist(repository)]);
       return stands;
     },
     renewLink(repository, digest, before, at) {

@@ -28,6 +28,21 @@ export async function holdDigest(
 }
 
 /**
+ * Records bytes that were just published. False where they are gone: a hold lasts for an hour of the wall clock, which may
+ * jump over it, and a deletion that had begun before they came takes them along. What is recorded and there no deletion
+ * takes any more: it would ask for what is recorded.
+ */
+export async function recordHeld(
+  { records, blobs, clock }: Pick<PushDeps, 'records' | 'blobs' | 'clock'>,
+  digest: Digest,
+  size: number,
+): Promise<boolean> {
+  const before = await records.blob(digest);
+  const record = { size, public: before?.public === true, state: 'held', at: clock.now() } as const;
+  return (await records.putBlob(digest, record)) && (await blobs.look(digest)) !== undefined;
+}
+
+/**
  * A manifest is a blob as well: its own link says more, and stays, but for its time: who pushed it again relies on it. Throws
  * 503 where the bytes were deleted meanwhile.
  */

@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import type { PushDeps } from './deps.ts';
-import { holdDigest, linkBlob } from './hold.ts';
+import { deletedMeanwhile, holdDigest, linkBlob, recordHeld } from './hold.ts';
 import type { OpenUpload } from './open-upload.ts';
 import type { Pushing } from './request.ts';
 
@@ -14,8 +14,7 @@ export async function keepBlob(deps: PushDeps, { holder }: Pushing, upload: Open
   const size = upload.offset;
   await holdDigest(deps, holder, digest, { kind: 'blob', by: 'push' });
   await upload.part.publish(digest);
-  const before = await records.blob(digest);
-  await records.putBlob(digest, { size, public: before?.public === true, state: 'held', at: clock.now() });
+  if (!(await recordHeld(deps, digest, size))) throw deletedMeanwhile(digest);
   await linkBlob(deps, holder, digest, { kind: 'blob', size, by: 'push', at: clock.now() });
   await upload.claim.drop();
   await records.flushed();

@@ -10,7 +10,7 @@ import { created } from './answers.ts';
 import type { BodyMemory } from './body-memory.ts';
 import { readBody } from './body.ts';
 import type { PushDeps } from './deps.ts';
-import { deletedMeanwhile, holdDigest } from './hold.ts';
+import { deletedMeanwhile, holdDigest, recordHeld } from './hold.ts';
 import { checkUrls, needsOf, wantsOf } from './manifest-rules.ts';
 import type { Quotas } from './quota.ts';
 import { tell } from './tell.ts';
@@ -119,7 +119,7 @@ async function keep(deps: PushDeps, pushing: Pushing, pushed: Pushed): Promise<M
   const { records, report } = deps;
   await deps.adopt(pushing, pushed.needs);
   for (let written = 0; written < WRITES_MAX; written += 1) {
-    await write(deps, pushing, pushed);
+    if (!(await write(deps, pushing, pushed))) continue;
     const result = await link(deps, pushing, pushed);
     if (result.kind === 'unheld') continue;
     if (result.kind !== 'done') throw refused(result);
@@ -130,8 +130,9 @@ async function keep(deps: PushDeps, pushing: Pushing, pushed: Pushed): Promise<M
   throw deletedMeanwhile(pushed.digest);
 }
 
-async function write(deps: PushDeps, { holder }: Pushing, { bytes, digest }: Pushed): Promise<void> {
-  const { blobs, records, clock, random } = deps;
+/** False where the bytes were deleted meanwhile. */
+async function write(deps: PushDeps, { holder }: Pushing, { bytes, digest }: Pushed): Promise<boolean> {
+  const { blobs, random } = deps;
   await holdDigest(deps, holder, digest, { kind: 'manifest', by: 'push' });
   const part = await blobs.part(randomId(random), false);
   try {
@@ -143,8 +144,7 @@ async function write(deps: PushDeps, { holder }: Pushing, { bytes, digest }: Pus
   } finally {
     part.release();
   }
-  const before = await records.blob(digest);
-  await records.putBlob(digest, { size: bytes.byteLength, public: before?.public === true, state: 'held', at: clock.now() });
+  return recordHeld(deps, digest, bytes.byteLength);
 }
 
 async function link({ records, clock }: PushDeps, { holder, route }: Pushing, pushed: Pushed): Promise<HostedResult> {
