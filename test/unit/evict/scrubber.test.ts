@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LOOK_MS, PERIOD_MS, SITTING_MS } from '../../../src/evict/scrubber.ts';
+import { LOOK_MS, PERIOD_MS } from '../../../src/evict/scrubber.ts';
 import { createPace, rateFor } from '../../../src/evict/pace.ts';
 import { ageQuarantine, QUARANTINE_BYTES_MAX, QUARANTINE_MS } from '../../../src/evict/quarantine.ts';
 import { takeTurn } from '../../../src/evict/turn.ts';
@@ -68,22 +68,24 @@ describe('the background scrub', () => {
   });
 
   test('goes on where it was after a restart, and tells when the last round had ended', async () => {
-    const house = await holding({ small: 0, large: 90 });
+    const house = await holding({ small: 0, large: 24 });
     const first = watched(house);
     const scrubber = house.scrubber({ blobs: first.blobs });
     scrubber.start();
-    // At its slowest: one of these a second, and a sitting is a minute.
-    await pass(house, 60_000 + SITTING_MS, 240);
+    // At its slowest: one of these a second.
+    await pass(house, 60_000, 4);
+    await pass(house, 12_000, 24);
     await scrubber.stop();
     const before = first.read.length;
-    expect(before).toBeGreaterThan(20);
-    expect(before).toBeLessThan(80);
+    expect(before).toBeGreaterThan(3);
+    expect(before).toBeLessThan(20);
     const second = watched(house);
     const restarted = house.scrubber({ blobs: second.blobs });
     restarted.start();
-    await pass(house, 150_000, 300);
+    await pass(house, 60_000, 4);
+    await pass(house, 40_000, 80);
     expect(rounds(house)).toBe(1);
-    expect(before + second.read.length).toBe(90);
+    expect(before + second.read.length).toBe(24);
     await restarted.stop();
     const third = house.scrubber();
     third.start();
@@ -93,32 +95,34 @@ describe('the background scrub', () => {
   });
 
   test('one process at a time: another goes on between sittings, and nothing is read twice', async () => {
-    const house = await holding({ small: 0, large: 20 });
+    const house = await holding({ small: 0, large: 8 });
     const both = [watched(house), watched(house)];
     const scrubbers = both.map(({ blobs }, at) => house.scrubber({ blobs, holder: `host ${at} s` }));
     for (const scrubber of scrubbers) scrubber.start();
-    await pass(house, 200_000, 600);
-    expect(both.flatMap(({ read }) => read)).toHaveLength(20);
+    await pass(house, 60_000, 4);
+    await pass(house, 30_000, 60);
+    expect(both.flatMap(({ read }) => read)).toHaveLength(8);
     expect(rounds(house)).toBe(1);
     for (const scrubber of scrubbers) await scrubber.stop();
   });
 
   test('an operator’s scrub comes first, and reads everything at once', async () => {
-    const house = await holding({ small: 0, large: 40 });
+    const house = await holding({ small: 0, large: 16 });
     const { blobs, read } = watched(house);
     const scrubber = house.scrubber({ blobs });
     scrubber.start();
-    await pass(house, 70_000, 200);
+    await pass(house, 60_000, 4);
+    await pass(house, 5_000, 10);
     const slowly = read.length;
-    expect(slowly).toBeLessThan(20);
+    expect(slowly).toBeLessThan(10);
     const kinds: string[] = [];
     const asked = (async () => {
       for await (const { kind } of scrubber.scrubNow({ repair: true })) kinds.push(kind);
     })();
-    await pass(house, 5000, 50);
+    await pass(house, 5000, 20);
     await asked;
     expect(kinds.at(-1)).toBe('scrubbed');
-    expect(read.length - slowly).toBeGreaterThanOrEqual(40);
+    expect(read.length - slowly).toBeGreaterThanOrEqual(16);
     // The round that it broke into need not be ended any more.
     const then = read.length;
     await pass(house, 3 * LOOK_MS, 60);
