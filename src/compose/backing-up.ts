@@ -4,6 +4,7 @@ import type { Backup } from '../admin/backup.ts';
 import { backUp } from '../backup/backup.ts';
 import { backupLayout } from '../backup/layout.ts';
 import { readMarker } from '../backup/marker.ts';
+import { NoRoom } from '../blobs/blob-store.ts';
 import { DataDirectoryError } from '../blobs/data-directory-error.ts';
 import { openDiskBlobStore } from '../blobs/disk.ts';
 import { layoutBelow } from '../blobs/layout.ts';
@@ -88,6 +89,7 @@ function mustBeElsewhere(root: string, directory: string): void {
 
 /** What a disk says is for whoever asked, and needs no look into a log. */
 export function asRefusal(error: unknown, what: string): unknown {
-  const isOfDisk = error instanceof DataDirectoryError || (error instanceof Error && 'code' in error && 'syscall' in error);
-  return isOfDisk ? new AdminError(`${what}: ${(error as Error).message}`) : error;
+  const isKnown = error instanceof DataDirectoryError || error instanceof NoRoom;
+  const isOfDisk = error instanceof Error && 'code' in error && 'syscall' in error;
+  return isKnown || isOfDisk ? new AdminError(`${what}: ${(error as Error).message}`) : error;
 }

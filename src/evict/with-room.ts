@@ -54,8 +54,17 @@ export function withRoom<S extends BlobStore>(store: S, room: Room): S {
       }
     },
     async linkedPart(id, path) {
-      const part = await store.linkedPart(id, path);
-      return part && new RoomyPart(part, room);
+      const linked = await store.linkedPart(id, path);
+      if (linked === undefined) return undefined;
+      const part = new RoomyPart(linked, room);
+      try {
+        await part.expect(part.resumedSize);
+        return part;
+      } catch (error) {
+        await part.discard().catch(() => undefined); // There is no room for it: that is the one to tell.
+        part.release();
+        throw error;
+      }
     },
     async removePart(id) {
       const removed = await store.removePart(id);

@@ -124,6 +124,14 @@ export const mutants: readonly Mutant[] = [
     test: ['test/unit/commands/progress.test.ts'],
   },
   {
+    name: 'what is linked in goes over the limit of the cache',
+    guards: ['decision 12'],
+    file: 'src/evict/with-room.ts',
+    find: '        await part.expect(part.resumedSize);\n',
+    replace: '',
+    test: ['test/unit/evict/room.test.ts'],
+  },
+  {
     name: 'what was deleted here comes back',
     guards: ['promise 6'],
     file: 'src/official/fallback.ts',

@@ -47,6 +47,33 @@ describe('room', () => {
     expect(await counted()).toBe(500);
   });
 
+  test('is made for a file from elsewhere before it gets its second name', async () => {
+    await open();
+    const put = async ({ bytes }: Blob, path: string): Promise<void> => {
+      await house.disk.makeDirectory('/elsewhere');
+      const file = await house.disk.open(path, 'create');
+      await file?.write(bytes, 0);
+      await file?.close();
+    };
+    await house.cache(blob(700, 1));
+    const [other, large] = [blob(600, 2), blob(1001, 3)];
+    await put(other, '/elsewhere/other');
+    await put(large, '/elsewhere/large');
+    await expect(house.blobs.linkedPart('0'.repeat(32), '/elsewhere/other')).rejects.toThrow(NoRoom);
+    await expect(house.blobs.linkedPart('1'.repeat(32), '/elsewhere/large')).rejects.toThrow(NoRoom);
+    expect(await house.blobs.parts()).toEqual([]);
+    expect(await counted()).toBe(700);
+    house.clock.jump(HOUR);
+    const part = await house.blobs.linkedPart('2'.repeat(32), '/elsewhere/other');
+    expect(await counted()).toBeLessThanOrEqual(1000);
+    await part?.publish(other.digest);
+    part?.release();
+    expect(await house.held(blob(700, 1))).toBe(false);
+    expect(await counted()).toBe(600);
+    // What it was linked from has another name.
+    expect((await house.disk.stat('/elsewhere/other'))?.size).toBe(600);
+  });
+
   test('where everything is in use there is none, and it comes back by itself', async () => {
     await open();
     await Promise.all(Array.from({ length: 9 }, (_, at) => house.cache(blob(100, at + 1))));
