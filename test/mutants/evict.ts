@@ -260,8 +260,8 @@ export const mutants: readonly Mutant[] = [
     name: 'what is not on disk counts for ever',
     guards: ['promise 7', 'R43'],
     file: 'src/evict/reconcile.ts',
-    find: '  await records.inventory.leave([digest]);\n',
-    replace: '',
+    find: '  await records.inventory.end([digest]);\n',
+    replace: '  await records.inventory.spare([digest]);\n',
     test: ['test/unit/evict/scrub.test.ts'],
   },
   {
