@@ -1,9 +1,10 @@
 import type { BlobStore, HeldFile } from '../blobs/blob-store.ts';
 import type { InventoryPlace, Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
+import { RegistryError } from '../oci/errors.ts';
 import type { Clock } from '../system/clock.ts';
 import { nextTurn } from '../system/turn.ts';
-import type { Turn } from './turn.ts';
+import { takeTurn, type Turn, type TurnDeps } from './turn.ts';
 
 /** What is younger may be on its way: bytes come first, what refers to them next. */
 export const YOUNG_MS = 3_600_000;
@@ -49,13 +50,37 @@ async function isHeldAnywhere(records: ReconcileDeps['records'], digest: Digest)
   }
 }
 
-/** As an eviction goes: marked first, so that nobody takes it for held meanwhile. False where somebody pushed it just now. */
-export async function removeOrphan({ blobs, records }: ReconcileDeps, digest: Digest): Promise<boolean> {
-  if (!(await records.beginEviction(digest))) return false;
-  await records.flushed();
-  await blobs.remove(digest);
-  await records.endEviction(digest);
-  return true;
+/**
+ * As an eviction goes, and in its turn: noted and marked first, so that nobody takes it for held meanwhile, and a crash in
+ * between is ended by whoever evicts next. False where somebody pushed it just now, or another evicts: the next round looks.
+ */
+export async function removeOrphan(deps: ReconcileDeps & TurnDeps, digest: Digest): Promise<boolean> {
+  const turn = await takeTurn('evict', deps).catch((error: unknown) => {
+    if (error instanceof RegistryError) return undefined;
+    throw error;
+  });
+  if (turn === undefined) return false;
+  let ended = false;
+  try {
+    const removed = await removeNoted(deps, digest);
+    ended = true;
+    return removed;
+  } finally {
+    if (ended) await turn.end().catch(() => undefined); // It runs out by itself.
+    else turn.leave();
+  }
+}
+
+async function removeNoted({ blobs, records }: ReconcileDeps, digest: Digest): Promise<boolean> {
+  await records.inventory.begin([digest]);
+  const marked = await records.beginEviction(digest);
+  if (marked) {
+    await records.flushed();
+    await blobs.remove(digest);
+    await records.endEviction(digest);
+  }
+  await (marked ? records.inventory.end([digest]) : records.inventory.spare([digest]));
+  return marked;
 }
 
 /** What is held for the cache stands in its inventory: bytes that were written while that could not be asked are entered. */

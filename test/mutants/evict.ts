@@ -408,4 +408,20 @@ export const mutants: readonly Mutant[] = [
     replace: 'if (freeBytes >= 0 && (',
     test: ['test/unit/evict/room.test.ts'],
   },
+  {
+    name: 'an orphan whose removal a crash broke off can never be pushed',
+    guards: ['promise 6', 'R43'],
+    file: 'src/evict/reconcile.ts',
+    find: '  await records.inventory.begin([digest]);\n  const marked',
+    replace: '  const marked',
+    test: ['test/unit/evict/scrub.test.ts'],
+  },
+  {
+    name: 'an orphan is removed while another ends what it takes for a crash',
+    guards: ['promise 6', 'R43'],
+    file: 'src/evict/reconcile.ts',
+    find: '  if (turn === undefined) return false;\n',
+    replace: '  if (turn === undefined) return removeNoted(deps, digest);\n',
+    test: ['test/unit/evict/scrub.test.ts'],
+  },
 ];

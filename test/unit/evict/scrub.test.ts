@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { endEvictions } from '../../../src/evict/evict.ts';
+import { takeTurn } from '../../../src/evict/turn.ts';
 import type { Digest } from '../../../src/oci/digest.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
 import { buildImage, randomBlob } from '../../fakes/images.ts';
@@ -250,6 +252,36 @@ describe('disk and records that disagree after a crash', () => {
     expect(await house.records.blob(old)).toBeUndefined();
     // And can be pushed at once.
     expect(await house.records.hold('local/team/app', old, { kind: 'blob', by: 'push' })).toBe(true);
+  });
+
+  test.each(['syncDirectory', 'unlink'] as const)(
+    '[R43] a disk that fails at %s in the middle of it leaves it to whoever evicts next, and pushable after that',
+    async (on) => {
+      const { house } = await holding();
+      const orphan = await house.orphan(500);
+      await house.hours(2);
+      const lift = house.disk.fail({ on, as: 'EIO' });
+      await expect(house.scrub()).rejects.toMatchObject({ code: 'EIO' });
+      lift();
+      expect(await house.records.hold('local/team/app', orphan, { kind: 'blob', by: 'push' })).toBe(false);
+      expect(await house.records.inventory.going(undefined, 5)).toEqual([orphan]);
+      const turn = await takeTurn('evict', { ...house.deps, isDead: () => true });
+      expect(await endEvictions(house, turn)).toBe(1);
+      await turn.end();
+      expect(await house.blobs.look(orphan)).toBeUndefined();
+      expect(await house.records.hold('local/team/app', orphan, { kind: 'blob', by: 'push' })).toBe(true);
+    },
+  );
+
+  test('[R43] while another evicts it waits for the next round', async () => {
+    const { house } = await holding();
+    const orphan = await house.orphan(500);
+    await house.hours(2);
+    const turn = await takeTurn('evict', { ...house.deps, holder: 'other' });
+    expect((await house.scrub()).found).toEqual([]);
+    expect(await house.blobs.look(orphan)).toBeDefined();
+    await turn.end();
+    expect((await house.scrub()).found).toHaveLength(1);
   });
 
   test('[R43] what was pushed and is not linked yet is no orphan, however old its file is', async () => {
