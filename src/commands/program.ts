@@ -132,13 +132,22 @@ function addLooking(program: Command, context: CommandContext, finish: Finish): 
     .option('--as <registry>', 'whose repositories they are, where routes say so: docker.io, registry.acme.test')
     .option('--hosted', 'they count as pushed here, and not as cached')
     .option('-d, --dry-run', 'only tell what would be taken; nothing is verified')
+    .addHelpText(
+      'after',
+      '\nExit 1 where something could not be taken: it is named, and everything else is taken. Run again, it goes on.',
+    )
     .action((flags: ImportFlags) => finish(importFrom(context, flags)));
   looking(program, 'backup', 'copy what is hosted, and all metadata, while everything goes on')
     .argument('<directory>', 'new, or an earlier backup, to which is added; as the running server sees it')
     .option('--with-cache', 'cached content too')
+    .addHelpText('after', '\nExit 1 where hosted content was lost before: it is named, and everything else is in the backup.')
     .action((directory: string, flags: BackupFlags) => finish(backup(context, directory, flags)));
   looking(program, 'restore', 'make an empty root directory what a backup was made of, and prove it')
     .argument('<directory>', 'the backup')
+    .addHelpText(
+      'after',
+      '\nExit 1 where hosted content is damaged in the backup: it is named, and everything else is restored.',
+    )
     .action((directory: string, flags: LookFlags) => finish(restore(context, directory, flags)));
   looking(program, 'clients', 'which clients came within the last hour').action((flags: LookFlags) =>
     finish(clients(context, flags)),
