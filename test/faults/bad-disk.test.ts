@@ -191,7 +191,7 @@ describe.concurrent('[R38] a disk that is too slow', () => {
       await disk({ sync: 600 });
       const before = performance.now();
       await pull(server, large!);
-      expect(performance.now() - before).toBeLessThan(5000);
+      expect(performance.now() - before).toBeLessThan(12_000);
       await disk({});
       await recovers(server, large!);
     },
