@@ -9,8 +9,8 @@ import { holderName, isDeadHolder, type Storage } from './storage.ts';
 export interface ScrubbingDeps {
   readonly system: { readonly clock: Clock; readonly random: Random };
   readonly storage: Storage;
-  /** As a reload leaves it. */
-  readonly cacheMax: () => number | undefined;
+  /** As a reload leaves it; without it what the disk has. */
+  readonly cacheMax?: (() => number | undefined) | undefined;
   readonly pulling: Pick<Pulling, 'refill' | 'forget'>;
   readonly report: (event: HouseEvent) => void;
 }
