@@ -7,13 +7,12 @@ import type { HouseEvent } from '../observe/events.ts';
 import { compilePatterns } from '../pull/route.ts';
 import { purgeOnce } from '../push/purge.ts';
 import type { Clock } from '../system/clock.ts';
-import type { Random } from '../system/random.ts';
 import type { Chains } from './chains.ts';
 import { quotasOf } from './quotas.ts';
-import { holderName, isDeadHolder, type Storage } from './storage.ts';
+import type { Storage } from './storage.ts';
 
 export interface CollectingDeps {
-  readonly system: { readonly clock: Clock; readonly random: Random };
+  readonly system: { readonly clock: Clock };
   readonly storage: Storage;
   readonly chains: () => Chains;
   readonly report: (event: HouseEvent) => void;
@@ -32,8 +31,7 @@ export interface Collecting {
 export function createCollecting({ system, storage, chains, report }: CollectingDeps): Collecting {
   const { blobs, records } = storage;
   const { clock } = system;
-  const holder = holderName(system.random);
-  const parts = { clock, blobs, records, holder, isDead: isDeadHolder(holder), report };
+  const parts = { clock, blobs, records, holder: storage.holder, isDead: storage.isDead, report };
   let running = 0;
   const finishing = finishCollections({
     ...parts,

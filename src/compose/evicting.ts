@@ -6,12 +6,11 @@ import { compilePin, type Pin } from '../evict/pins.ts';
 import type { HouseEvent } from '../observe/events.ts';
 import { compilePatterns } from '../pull/route.ts';
 import type { Clock } from '../system/clock.ts';
-import type { Random } from '../system/random.ts';
 import type { Chains } from './chains.ts';
-import { holderName, isDeadHolder, type Storage } from './storage.ts';
+import type { Storage } from './storage.ts';
 
 export interface EvictingDeps {
-  readonly system: { readonly clock: Clock; readonly random: Random };
+  readonly system: { readonly clock: Clock };
   readonly storage: Storage;
   readonly chains: () => Chains;
   readonly report: (event: HouseEvent) => void;
@@ -30,9 +29,8 @@ export interface Evicting {
 
 /** The limits of the cache, wired. */
 export function createEvicting({ system, storage, chains, report }: EvictingDeps): Evicting {
-  const { clock, random } = system;
+  const { clock } = system;
   const { files, records, room } = storage;
-  const holder = holderName(random);
   const rulesOf = rememberedBy(chains);
   const keep = async (): Promise<Keep> => {
     const { ruleOf, anyOffline, pins } = rulesOf();
@@ -49,8 +47,8 @@ export function createEvicting({ system, storage, chains, report }: EvictingDeps
     clock,
     blobs: files,
     records,
-    holder,
-    isDead: isDeadHolder(holder),
+    holder: storage.holder,
+    isDead: storage.isDead,
     room,
     keep,
     maxAgeMin: () => rulesOf().maxAgeMin,

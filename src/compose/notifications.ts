@@ -10,14 +10,14 @@ import { randomId, type Random } from '../system/random.ts';
 import type { Chains } from './chains.ts';
 import { pullOf, referencesOf, type Pull } from './pulled.ts';
 import { sendNotification } from './receiver.ts';
-import { holderName, isDeadHolder, type Storage } from './storage.ts';
+import type { Storage } from './storage.ts';
 
 /** Pulls that may wait to be looked up; a store that hangs must not make them pile up. */
 const PULLS_WAITING_MAX = 10_000;
 
 export interface NotifierDeps {
   readonly system: { readonly clock: Clock; readonly random: Random };
-  readonly storage: Pick<Storage, 'records' | 'blobs'>;
+  readonly storage: Pick<Storage, 'records' | 'blobs' | 'holder' | 'isDead'>;
   readonly chains: () => Chains;
   readonly report: (event: NotificationEvent) => void;
 }
@@ -36,7 +36,6 @@ export interface Notifier {
 }
 
 export function createNotifier({ system, storage, chains, report }: NotifierDeps): Notifier {
-  const holder = holderName(system.random);
   const instanceId = randomId(system.random);
   let now: Notifications | undefined;
   let endpoints: readonly EndpointConfig[] = [];
@@ -58,8 +57,8 @@ export function createNotifier({ system, storage, chains, report }: NotifierDeps
       endpoints: endpoints.map(toEndpoint),
       includeReferences: config.notifications.includereferences,
       records: storage.records,
-      holder,
-      isDead: isDeadHolder(holder),
+      holder: storage.holder,
+      isDead: storage.isDead,
       addr: `${hostname()}:${config.http.addr.port}`,
       instanceId,
       send: sendNotification,

@@ -19,7 +19,7 @@ import type { ManifestAnswer } from '../pull/manifest.ts';
 import type { Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Chains } from './chains.ts';
-import { holderName, isDeadHolder, type Storage } from './storage.ts';
+import type { Storage } from './storage.ts';
 
 /** Uploads that are read at once. */
 const UPLOADS_PAGE = 200;
@@ -61,13 +61,12 @@ export function createPulling(
   const { clock, random } = system;
   const { cached: blobs, records } = storage;
   const store = new Store({ blobs, records, clock, random, report });
-  const holder = holderName(random);
   const blame = new Blame(clock);
   const filling = { clock, random, blobs, report, blame };
   const fills = new Fills({
     ...filling,
     records,
-    leases: createLeases(records, clock, holder, isDeadHolder(holder)),
+    leases: createLeases(records, clock, storage.holder, storage.isDead),
     isDiskUp,
     keep: ({ part }, digest, size, provenance) => store.keepBlob(part, digest, size, provenance),
   });

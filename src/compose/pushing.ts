@@ -7,7 +7,7 @@ import type { Random } from '../system/random.ts';
 import { createAdmission } from './admission.ts';
 import type { Chains } from './chains.ts';
 import type { Pulling } from './pulling.ts';
-import { holderName, isDeadHolder, type Storage } from './storage.ts';
+import type { Storage } from './storage.ts';
 
 export interface PushingDeps {
   readonly system: { readonly clock: Clock; readonly random: Random };
@@ -30,7 +30,6 @@ export interface Pushing {
 /** The write path, wired. */
 export function createPushing({ system, storage, chains, pulling, report, notify }: PushingDeps): Pushing {
   const { blobs, records } = storage;
-  const holder = holderName(system.random);
   const router: Chains['router'] = (name) => chains().router(name);
   const purging = purgeUploads({ clock: system.clock, blobs, records, report }, () => {
     const { readonly, uploadpurging } = chains().config.storage;
@@ -44,8 +43,8 @@ export function createPushing({ system, storage, chains, pulling, report, notify
     records,
     report,
     notify,
-    holder,
-    isDead: isDeadHolder(holder),
+    holder: storage.holder,
+    isDead: storage.isDead,
     router,
     readOnly: () => chains().config.storage.readonly,
     rules: () => chains().config.validation,

@@ -2,12 +2,11 @@ import type { Scrub } from '../admin/scrub.ts';
 import { Scrubber } from '../evict/scrubber.ts';
 import type { HouseEvent } from '../observe/events.ts';
 import type { Clock } from '../system/clock.ts';
-import type { Random } from '../system/random.ts';
 import type { Pulling } from './pulling.ts';
-import { holderName, isDeadHolder, type Storage } from './storage.ts';
+import type { Storage } from './storage.ts';
 
 export interface ScrubbingDeps {
-  readonly system: { readonly clock: Clock; readonly random: Random };
+  readonly system: { readonly clock: Clock };
   readonly storage: Storage;
   /** As a reload leaves it; without it what the disk has. */
   readonly cacheMax?: (() => number | undefined) | undefined;
@@ -26,16 +25,15 @@ export interface Scrubbing {
 
 /** Scrub, wired: reads what the disk holds, and has what is damaged pulled again. */
 export function createScrubbing({ system, storage, cacheMax, pulling, report }: ScrubbingDeps): Scrubbing {
-  const { clock, random } = system;
+  const { clock } = system;
   const { blobs, records } = storage;
   const { refill, forget } = pulling;
-  const holder = holderName(random);
   const scrubber = new Scrubber({
     clock,
     blobs,
     records,
-    holder,
-    isDead: isDeadHolder(holder),
+    holder: storage.holder,
+    isDead: storage.isDead,
     report,
     refill,
     forget,

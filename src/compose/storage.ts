@@ -55,6 +55,12 @@ export interface Storage {
   readonly files: BlobStore;
   readonly room: Room;
   readonly records: Records;
+  /**
+   * Names this process, once, in everything that one process does at a time: two names of one process would take each other
+   * for a ghost, since of a number that is its own another holder must be an earlier process's.
+   */
+  readonly holder: string;
+  readonly isDead: (holder: string) => boolean;
   /** The metadata came back as others than those that pushes were recorded in. */
   hasForgotten(): boolean;
   /** The metadata as text: for backups. */
@@ -104,7 +110,10 @@ export function storageOver(
   const looking = new Patience(clock, PROBE_MS);
   const room = new Room({ clock, blobs: files, records, limits });
   const blobs = withVerification(withInventory(withPatientReads(files, clock), room), { clock, onDamaged });
+  const holder = holderName(random);
   return {
+    holder,
+    isDead: isDeadHolder(holder),
     blobs,
     cached: withPatientParts(withRoom(blobs, room), clock),
     files,
@@ -159,12 +168,12 @@ function redisOptions({ addrs, username, password, db, tls }: RedisConfig): Omit
 }
 
 /** Names this process among all that share a store: where it runs, its number there, and a word that no other one has. */
-export function holderName(random: Random): string {
+function holderName(random: Random): string {
   return `${hostname()} ${process.pid} ${randomId(random)}`;
 }
 
 /** True for a process of this machine that runs no more; also for an earlier one that had our own number, as in containers. */
-export function isDeadHolder(self: string): (holder: string) => boolean {
+function isDeadHolder(self: string): (holder: string) => boolean {
   const [host, pid] = self.split(' ');
   return (holder) => {
     const [theirHost, theirPid] = holder.split(' ');

@@ -27,7 +27,7 @@ export const mutants: readonly Mutant[] = [
     guards: ['decision 9'],
     file: 'src/compose/collecting.ts',
     find: '    async keepOut() {\n      running += 1;\n',
-    replace: '    async keepOut() {\n      parts.holder = holderName(system.random);\n',
+    replace: '    async keepOut() {\n      Object.assign(parts, { holder: `${storage.holder} earlier` });\n',
     test: ['test/unit/compose/collecting.test.ts'],
   },
   {

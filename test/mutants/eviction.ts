@@ -281,4 +281,12 @@ export const mutants: readonly Mutant[] = [
     replace: '',
     test: [ROOM],
   },
+  {
+    name: 'each room of a process has a name of its own, and is a ghost to the others',
+    guards: ['decision 15'],
+    file: 'src/compose/storage.ts',
+    find: '    if (holder === self || theirHost !== host) return false;\n',
+    replace: '    if (theirHost !== host) return false;\n',
+    test: ['test/unit/compose/storage.test.ts'],
+  },
 ];

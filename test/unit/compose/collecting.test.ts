@@ -4,17 +4,18 @@ import type { Chains } from '../../../src/compose/chains.ts';
 import { createCollecting, type Collecting } from '../../../src/compose/collecting.ts';
 import type { Storage } from '../../../src/compose/storage.ts';
 import { createRecords } from '../../../src/metadata/records.ts';
-import { systemRandom } from '../../../src/system/random.ts';
 import { createFakeClock } from '../../fakes/fake-clock.ts';
 import { createMemoryMetadata } from '../../fakes/memory-metadata.ts';
 
 const clock = createFakeClock(1_700_000_000_000);
 
 function collecting(): Collecting {
-  const storage = { blobs: {} as BlobStore, records: createRecords(createMemoryMetadata(), { clock }) } as unknown as Storage;
+  const records = createRecords(createMemoryMetadata(), { clock });
+  const isDead = (holder: string): boolean => holder !== 'host 1 us';
+  const storage = { blobs: {} as BlobStore, records, holder: 'host 1 us', isDead } as unknown as Storage;
   const config = { storage: { uploadpurging: { enabled: false } }, routes: [] };
   const chains = () => ({ config }) as unknown as Chains;
-  return createCollecting({ system: { clock, random: systemRandom }, storage, chains, report: () => undefined });
+  return createCollecting({ system: { clock }, storage, chains, report: () => undefined });
 }
 
 async function isRefused({ collect }: Collecting): Promise<boolean> {
