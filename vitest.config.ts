@@ -5,7 +5,8 @@ const everywhere = {
   // A process for each file: tests count descriptors and memory, and load native code that does not like threads.
   pool: 'forks' as const,
   setupFiles: ['test/setup.ts'],
-  testTimeout: 20_000,
+  // What takes seconds on a machine of its own takes longer beside others; what hangs, hangs.
+  testTimeout: 60_000,
   hookTimeout: 60_000,
   teardownTimeout: 10_000,
   // A test that passes only the second time does not pass.

@@ -56,7 +56,7 @@ export function scenario(title: string, play: (stage: Stage) => Promise<void>, o
         for (const end of ends.toReversed()) await end();
       }
     },
-    options.timeoutMs ?? 20_000,
+    options.timeoutMs ?? 60_000,
   );
 }
 
