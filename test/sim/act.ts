@@ -1,5 +1,6 @@
 import { parseDigest, type Digest } from '../../src/oci/digest.ts';
 import { BLOBS, shortName } from './content.ts';
+import { pathOf } from './disk-path.ts';
 import { pullImage, pullOne } from './pull-image.ts';
 import { change, pushBlob, pushImage } from './push-image.ts';
 import { blobPath, manifestPath, uploadsPath } from './pusher.ts';
@@ -12,12 +13,17 @@ const BODY_END_MS = 10_000;
 /** How long all may take to end, once nothing is wrong any more (I10). */
 const SETTLE_MS = 60_000;
 
+/** A command may wait for another's end before it begins. */
+const COMMAND_MS = 240_000;
+
 /** Does one thing. What clients begin goes on by itself. */
 export async function act(world: World, doing: Doing): Promise<void> {
   switch (doing.do) {
     case 'pull':
       if (doing.wish.range !== undefined || doing.wish.leavesAfter !== undefined) world.eventful = true;
-      return world.begin('pull', async (gone) => void (await pullOne(world, doing.wish, gone)));
+      for (let left = doing.times; left > 0; left -= 1)
+        world.begin('pull', async (gone) => void (await pullOne(world, doing.wish, gone)));
+      return undefined;
     case 'pull-image':
       return world.begin(`pull ${doing.repository}:${doing.reference}`, (gone) =>
         pullImage(world, doing.repository, doing.reference, gone),
@@ -86,7 +92,7 @@ export async function settle(world: World): Promise<void> {
   world.machine.callsLeft = Infinity;
   world.calm();
   world.network.allUp();
-  if (!(await world.settle(SETTLE_MS))) {
+  if (!(await world.settle(SETTLE_MS)) && !(isCommandAlone(world) && (await world.settle(COMMAND_MS)))) {
     const waiting = [
       ...[...world.running].map(({ what, since }) => `${what} (since ${since})`),
       ...world.server.pulling.fills.running().map(({ digest }) => `the fill of ${shortName(digest)}`),
@@ -97,6 +103,11 @@ export async function settle(world: World): Promise<void> {
   await world.pass(2_000);
   await world.through(world.judge.at(world, 'onQuiet'));
   world.eventful = false;
+}
+
+/** What an operator asked for, and no client's request. */
+function isCommandAlone({ running }: World): boolean {
+  return running.size > 0 && [...running].every(({ what }) => what === 'scrub' || what === 'collect');
 }
 
 function mount(world: World, repository: string, from: string, digest: Digest): void {
@@ -177,11 +188,6 @@ function damage(world: World, digest: Digest, how: 'gone' | 'short' | 'flip'): v
   return disk.meddle(path, copy);
 }
 
-function pathOf(digest: Digest): string {
-  const [algorithm, hex = ''] = digest.split(':');
-  return `/data/entrepot/blobs/${algorithm}/${hex.slice(0, 2)}/${hex}`;
-}
-
 async function terminate(world: World, drainMs: number): Promise<void> {
   const { server, running } = world;
   world.eventful = true;
@@ -193,11 +199,13 @@ async function terminate(world: World, drainMs: number): Promise<void> {
   };
   await world.through(server.drain(edge));
   if (world.server !== server) return; // The power went meanwhile.
-  world.judge.drained(world);
+  if (running.size === 0) world.judge.drained(world);
   // What was all there but for its end is read to it, so that the connection is good for more.
   await world.machine.clock.advance(BODY_END_MS);
-  world.judge.ended(world);
+  // A command that runs on is broken off with the process.
+  if (running.size === 0) world.judge.ended(world);
   server.life.end();
+  world.forgetRunning();
   world.note('ended by itself');
   await world.start();
 }

@@ -30,19 +30,19 @@ const PUSHABLE = ['i0', 'i1', 'i2', 'i3', 'x0', 'sig'] as const;
 const TAGS = ['latest', '1', 'v2'] as const;
 
 /** What a world is mostly about; each has its own mix of steps. */
-type Theme = 'mirror' | 'registry' | 'both' | 'disk' | 'network' | 'crashes';
+type Theme = 'mirror' | 'tags' | 'registry' | 'both' | 'disk' | 'network' | 'crashes';
 
 /** One history, the same for the same seed. */
 export function drawHistory(seed: number): History {
   const dice = createDice(createSeededRandom(seed * 7919 + 13));
-  const theme = dice.pick<Theme>(['mirror', 'registry', 'both', 'both', 'disk', 'network', 'crashes', 'crashes']);
+  const theme = dice.pick<Theme>(['tags', 'mirror', 'registry', 'both', 'both', 'disk', 'network', 'crashes', 'crashes']);
   const nature: Nature = {
     seed,
     flavour: dice.chance(0.75) ? 'lmdb' : 'redis',
     tempo: dice.pick(['instant', 'instant', 'jitter', 'slow']),
     settings: dice.chance(0.5) ? PLAIN : drawSettings(dice),
   };
-  const count = dice.between(6, 22);
+  const count = dice.between(4, 17);
   return { nature, steps: dice.times(count, () => drawStep(dice, theme)) };
 }
 
@@ -101,31 +101,47 @@ const USUAL: Readonly<Record<Kind, number>> = {
   crash: 4,
 };
 
+/** Tags that move while time passes. */
+const TAGS_ONLY: Partial<Record<Kind, number>> = {
+  push: 0,
+  blob: 0,
+  mount: 0,
+  delete: 0,
+  collect: 0,
+  crash: 1,
+  pull: 4,
+  image: 30,
+  upstream: 20,
+  jump: 1,
+};
+
 const MIXES: Readonly<Record<Theme, Partial<Record<Kind, number>>>> = {
   mirror: { push: 0, blob: 0, mount: 0, delete: 1, collect: 0, pull: 40, image: 15 },
   registry: { pull: 12, image: 3, push: 24, blob: 10, mount: 6, delete: 9, collect: 8, mood: 1, upstream: 1, jump: 6 },
   both: {},
+  tags: TAGS_ONLY,
   disk: { disk: 9, metadata: 5, calm: 6 },
   network: { mood: 16, push: 2, upstream: 8, pull: 30 },
   crashes: { crash: 14, push: 16, terminate: 4, collect: 6 },
 };
 
 function drawStep(dice: Dice, theme: Theme): Step {
-  const gap = dice.weigh({ none: 4, moment: 4, second: 2, while: 1 });
+  const gap = dice.weigh({ none: 4, moment: 4, second: 2, while: theme === 'tags' ? 12 : 1 });
   const ms = { none: 0, moment: dice.between(1, 40), second: dice.between(200, 3_000), while: dice.between(5_000, 70_000) }[
     gap
   ];
-  return { doing: drawDoing(dice, dice.weigh<Kind>({ ...USUAL, ...MIXES[theme] })), gap: ms };
+  return { doing: drawDoing(dice, dice.weigh<Kind>({ ...USUAL, ...MIXES[theme] }), theme), gap: ms };
 }
 
-function drawDoing(dice: Dice, kind: Kind): Doing {
+function drawDoing(dice: Dice, kind: Kind, theme: Theme): Doing {
   const repository = dice.pick(HOSTED);
   const way = dice.pick<Way>(['monolithic', 'monolithic', 'chunked', 'streamed', 'broken']);
   switch (kind) {
     case 'pull':
-      return { do: 'pull', wish: drawWish(dice) };
+      return { do: 'pull', wish: drawWish(dice), times: dice.chance(0.25) ? dice.between(2, 4) : 1 };
     case 'image': {
-      const [name, { tags }] = dice.pick(Object.entries(MIRRORED));
+      const places = Object.entries(MIRRORED).slice(0, theme === 'tags' ? 1 : undefined);
+      const [name, { tags }] = dice.pick(places);
       return dice.chance(0.75)
         ? { do: 'pull-image', repository: name, reference: dice.pick(tags) }
         : { do: 'pull-image', repository, reference: dice.pick(TAGS) };

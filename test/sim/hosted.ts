@@ -47,8 +47,10 @@ export class Hosted {
     return this.#register(`${repository} tag ${tag}`);
   }
 
+  /** Those that may be pushed to; a deletion may be asked of any. */
   repositories(): readonly string[] {
-    return [...new Set([...this.#registers.keys()].map((key) => key.split(' ')[0]!))];
+    const all = [...new Set([...this.#registers.keys()].map((key) => key.split(' ')[0]!))];
+    return all.filter((repository) => !repository.startsWith('docker.io/'));
   }
 
   /** Digests of a kind, or tags, that were ever written or asked for. */

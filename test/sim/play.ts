@@ -50,7 +50,7 @@ async function live(world: World, { nature, steps }: History): Promise<void> {
   judge.step(world);
   if (world.faults.length > 0) return;
   // Costs more than all before it.
-  if (nature.seed % 8 === 0) {
+  if (nature.seed % 24 === 0) {
     world.jump(AGED_MS);
     await world.pass(LOOKED_MS);
     await world.through(judge.at(world, 'onAged'));

@@ -60,9 +60,8 @@ async function replay(seed: number, isShrinking: boolean): Promise<number> {
   if (isShrinking && verdict.faults.length > 0) {
     const small = await shrink(history);
     const { faults, trace } = await play(small);
-    process.stdout.write(
-      `\nshrunk to ${small.steps.length} steps:\n${small.steps.map(stepText).join('\n')}\n\n${trace.join('\n')}\n${faults.join('\n')}\n`,
-    );
+    const lines = [`shrunk to ${small.steps.length} steps:`, ...small.steps.map(stepText), '', ...trace, ...faults];
+    process.stdout.write(`\n${lines.join('\n')}\n\nfor seeds.json:\n${JSON.stringify({ seed, found: '', ...small })}\n`);
   }
   return verdict.faults.length === 0 && again.hash === verdict.hash ? 0 : 1;
 }

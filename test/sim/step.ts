@@ -10,7 +10,8 @@ export type Way = 'monolithic' | 'chunked' | 'streamed' | 'broken';
 
 /** Plain data: one thing that is done to the world. What it begins goes on while later steps are done. */
 export type Doing =
-  | { readonly do: 'pull'; readonly wish: Wish }
+  /** By so many clients at once. */
+  | { readonly do: 'pull'; readonly wish: Wish; readonly times: number }
   /** As a client pulls: the manifest, then what it names, all at once. */
   | { readonly do: 'pull-image'; readonly repository: string; readonly reference: string }
   | {
@@ -61,7 +62,10 @@ export interface Step {
 /** For people. */
 export function stepText({ doing, gap }: Step): string {
   const { do: verb, ...rest } = doing;
-  const said = 'wish' in rest ? wishText(rest.wish) : Object.entries(rest).map(([key, value]) => `${key}=${plain(value)}`);
+  const said =
+    'wish' in rest
+      ? [...wishText(rest.wish), ...(rest.times === 1 ? [] : [`${rest.times} times`])]
+      : Object.entries(rest).map(([key, value]) => `${key}=${plain(value)}`);
   return `${[verb, ...said].join(' ')}${gap === 0 ? '' : `, then ${gap} ms`}`;
 }
 

@@ -72,6 +72,8 @@ export class World {
   server: Server;
   /** Reads of the disk failed in this world: what is cut then is not looked at. */
   readsFail = false;
+  /** When this process began. */
+  restartedAt = -Infinity;
   /** Calls of disk and metadata that the last start made. */
   startCalls = 0;
   /** Since when nothing is wrong with disk, metadata or power; `undefined` while something is. */
@@ -190,15 +192,20 @@ export class World {
     await this.restart();
   }
 
+  /** What a process that has ended was asked for comes to nothing. */
+  forgetRunning(): void {
+    this.running.clear();
+    for (const collection of this.collections) this.collectionEnded(collection);
+    this.hosted.died();
+    this.network.hungUp();
+  }
+
   /** After its life has ended. */
   async restart(): Promise<void> {
     const how = this.crashing ?? 'kill';
     this.eventful = true;
     this.note(`down by ${how}, ${this.running.size} waiting`);
-    this.running.clear();
-    for (const collection of this.collections) this.collectionEnded(collection);
-    this.hosted.died();
-    this.network.hungUp();
+    this.forgetRunning();
     this.machine.callsLeft = Infinity;
     this.crashing = undefined;
     if (how === 'power') {
@@ -217,6 +224,7 @@ export class World {
       try {
         this.server = await whileTimePasses(this.machine, startServer(this.machine, this.network, this.random, this.settings));
         this.lives += 1;
+        this.restartedAt = this.now;
         this.startCalls = this.machine.calls - before;
         return;
       } catch (error) {

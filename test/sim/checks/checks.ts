@@ -13,6 +13,7 @@ import { membership } from './membership.ts';
 import { neverFails } from './never-fails.ts';
 import { noStrays } from './no-strays.ts';
 import { oneFill } from './one-fill.ts';
+import { outlives } from './outlives.ts';
 import { pushesSucceed } from './pushes-succeed.ts';
 import { rightBytes } from './right-bytes.ts';
 import { servedStale } from './served-stale.ts';
@@ -22,13 +23,15 @@ import { servedStale } from './served-stale.ts';
  * (promise 7) is only what is left open; both have tests of their own.
  */
 export const CHECKS: readonly Check[] = [
+  // Those that ask nobody come first: what is asked for is still being kept when it has been read.
   oneFill,
+  counters,
   rightBytes,
+  outlives,
   acknowledged,
   hostedReads,
   membership,
   linksHeal,
-  counters,
   absence,
   neverFails,
   servedStale,

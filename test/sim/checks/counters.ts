@@ -24,12 +24,17 @@ export const counters: Check = {
     const { maxBytes } = world.server.config().cache;
     return [
       ...wrong.map((name) => `the inventory counts ${usage[name]} ${name}: its entries have ${sums[name]}`),
-      ...(maxBytes !== undefined && world.now - world.settingsSince > LOOKED_MS && usage.bytes + usage.reserved > maxBytes
+      ...(maxBytes !== undefined && isSettled(world) && usage.bytes + usage.reserved > maxBytes
         ? [`the cache has ${usage.bytes} and ${usage.reserved} reserved bytes of at most ${maxBytes}`]
         : []),
     ];
   },
 };
+
+/** Neither a reload nor trouble came so late that nobody can have looked since. */
+function isSettled({ now, settingsSince, calmSince = Infinity }: World): boolean {
+  return now - Math.max(settingsSince, calmSince) > LOOKED_MS;
+}
 
 async function entriesOf({ server }: World): Promise<readonly InventoryPlace[]> {
   const found: InventoryPlace[] = [];

@@ -35,7 +35,7 @@ function isStaleAllowed(world: World, { wish, startedAt }: Answer, chain: readon
     chain.length === 0 ||
     calmSince === undefined ||
     calmSince > since ||
-    jumpedAt > -Infinity ||
+    jumpedAt > since ||
     settingsSince > since ||
     !chain.every((name) => network.wasUpSince(name, since)) ||
     !chain.every(

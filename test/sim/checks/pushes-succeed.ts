@@ -11,7 +11,7 @@ export const pushesSucceed: Check = {
     const what = `${asked.method} ${asked.path.replaceAll(/sha256:[0-9a-f]{64}/g, shortName)}`;
     const isCalm = world.calmSince !== undefined && world.calmSince <= startedAt;
     const why = answer.why instanceof Error ? answer.why.message : String(answer.why);
-    if (isCalm && answer.status >= 500 && !isChainsTrouble(world, pushed))
+    if (isCalm && answer.status >= 500 && !isChainsTrouble(world, pushed) && !isOverslept(world, why))
       return `${what}: ${answer.status}, ${why}${answer.why instanceof Error ? ` because of ${String(answer.why.cause)}` : ''}`;
     if (answer.code === 'MANIFEST_BLOB_UNKNOWN' && needsAreHere(world, pushed))
       return `${what}: ${why}, though all of it is here`;
@@ -22,6 +22,11 @@ export const pushesSucceed: Check = {
 /** Whether an upstream has the name must be known before anything is taken. */
 function isChainsTrouble({ network }: World, { asked: { path }, startedAt }: Pushed): boolean {
   return path.startsWith('/v2/mixed.io/') && !network.wasUpSince('hub-c', startedAt);
+}
+
+/** The clock jumped over what keeps a push from being collected: it may be told to come again. */
+function isOverslept({ jumpedAt }: World, why: string): boolean {
+  return jumpedAt > -Infinity && why.includes('is being deleted just now');
 }
 
 function needsAreHere({ hosted }: World, { asked }: Pushed): boolean {

@@ -1,0 +1,3 @@
+import { playSlices } from './slices.ts';
+
+playSlices(1001, 1000);
