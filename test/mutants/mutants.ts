@@ -17,6 +17,7 @@ import { mutants as official } from './official.ts';
 import { mutants as prefetch } from './prefetch.ts';
 import { mutants as pull } from './pull.ts';
 import { mutants as push } from './push.ts';
+import { mutants as sim } from './sim.ts';
 import { mutants as upstream } from './upstream.ts';
 
 /** Every mutant of the house, by room: each room keeps a file of its own. */
@@ -40,6 +41,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   eviction,
   official,
   backup,
+  sim,
 };
 
 /** With the room before the name, as it is called when it runs. */
