@@ -1,6 +1,7 @@
 import type { Mutant } from './mutant.ts';
 
 const SEEDS = 'test/sim/first-thousand.test.ts';
+const COURSES = 'test/sim/courses.test.ts';
 const POWER = 'test/sim/power-loss.test.ts';
 
 /**
@@ -25,6 +26,22 @@ export const mutants: readonly Mutant[] = [
     replace: 'if (!running.canBeJoined()) return',
     test: [SEEDS],
     testName: 'seeds from 1,',
+  },
+  {
+    name: 'a fill ends when its client leaves',
+    guards: ['promise 3', 'decision 14'],
+    file: 'src/pull/fills.ts',
+    find: 'if (fill.isOrphan() && orphans > ORPHANS_MAX) fill.park();',
+    replace: 'if (fill.isOrphan() && orphans > 0) fill.park();',
+    test: [COURSES],
+  },
+  {
+    name: 'tags are fresh for ever',
+    guards: ['promise 4', 'I6'],
+    file: 'src/pull/freshness.ts',
+    find: '(isSane && ageMs(record, now) < policy.tagTtlMs)) return',
+    replace: '(isSane && ageMs(record, now) >= 0)) return',
+    test: [COURSES],
   },
   {
     name: 'only the first of a chain is asked for a blob',

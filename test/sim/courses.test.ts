@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import { BLOBS } from './content.ts';
+import { play } from './play.ts';
+import { PLAIN } from './settings.ts';
+import type { Doing } from './step.ts';
+
+const A = 'docker.io/library/a';
+const leaving = (blob: number, repository: string, leavesAfter: number): Doing => ({
+  do: 'pull',
+  times: 1,
+  wish: { method: 'GET', repository, kind: 'blob', reference: BLOBS[blob]!.digest, leavesAfter },
+});
+
+/** What is drawn too seldom to be left to chance. */
+test.each<[string, readonly Doing[]]>([
+  ['a client leaves while it waits', [leaving(5, A, 0)]],
+  ['a client leaves in the middle', [leaving(9, 'docker.io/library/c', 1)]],
+  [
+    'a tag moves, and its ttl runs out',
+    [
+      { do: 'pull-image', repository: A, reference: 'latest' },
+      { do: 'move', upstream: 'hub-a', repository: 'library/a', tag: 'latest', image: 'i1' },
+      { do: 'move', upstream: 'hub-b', repository: 'library/a', tag: 'latest', image: 'i1' },
+      { do: 'pull-image', repository: A, reference: 'latest' },
+      { do: 'settle' },
+      { do: 'pull-image', repository: A, reference: 'latest' },
+    ],
+  ],
+])('%s', async (_, doings) => {
+  const steps = doings.map((doing) => ({ doing, gap: 35_000 }));
+  const nature = { seed: 1, flavour: 'lmdb', tempo: 'instant', settings: PLAIN } as const;
+  const { faults, trace } = await play({ nature, steps: [{ doing: { do: 'settle' }, gap: 5 }, ...steps] });
+  expect(faults, trace.join('\n')).toEqual([]);
+});
