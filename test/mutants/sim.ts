@@ -15,8 +15,7 @@ export const mutants: readonly Mutant[] = [
     file: 'src/pull/fill/lead.ts',
     find: 'part === undefined || !this.#writer.matches()) return',
     replace: 'part === undefined) return',
-    test: [SEEDS],
-    testName: 'seeds from 1,',
+    test: [COURSES],
   },
   {
     name: 'each client has a download of its own',

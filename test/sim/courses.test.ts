@@ -16,6 +16,18 @@ test.each<[string, readonly Doing[]]>([
   ['a client leaves while it waits', [leaving(5, A, 0)]],
   ['a client leaves in the middle', [leaving(9, 'docker.io/library/c', 1)]],
   [
+    'a chain of liars',
+    [
+      { do: 'mood', upstream: 'hub-a', mood: 'liar' },
+      { do: 'mood', upstream: 'hub-b', mood: 'liar' },
+      ...[0, 2, 4, 5, 8, 9].map((blob): Doing => leaving(blob, blob === 2 || blob === 5 ? A : 'docker.io/library/c', Infinity)),
+      leaving(4, 'docker.io/priv/x', Infinity),
+      leaving(8, 'docker.io/priv/x', Infinity),
+      leaving(3, 'docker.io/library/b', Infinity),
+      leaving(6, 'docker.io/library/b', Infinity),
+    ],
+  ],
+  [
     'a tag moves, and its ttl runs out',
     [
       { do: 'pull-image', repository: A, reference: 'latest' },
