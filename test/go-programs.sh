@@ -21,10 +21,14 @@ why_not_go() {
 
 # keep NAME COMMAND…: runs it in an empty directory, where it puts programs into bin; that is kept as NAME, and is not made again.
 keep() {
-  local name=$1 started=$SECONDS said code=0
+  local name=$1 started=$SECONDS said code
   shift
   [ ! -d "$kept/$name" ] || return 0
-  said=$(cd "$(mktemp -d "$work/XXXX")" && "$@" 2>&1 && mkdir -p "$(dirname "$kept/$name")" && mv bin "$kept/$name") || code=$?
+  for _ in 1 2; do # A network may fail once.
+    code=0
+    said=$(cd "$(mktemp -d "$work/XXXX")" && "$@" 2>&1 && mkdir -p "$(dirname "$kept/$name")" && mv bin "$kept/$name") || code=$?
+    case $code in 0 | 124) break ;; esac
+  done
   case $code in
     0) echo "compiled $name in $((SECONDS - started)) s" ;;
     124) echo "could not compile $name: it took too long" ;;
