@@ -29,7 +29,7 @@ const FUTURE_MS = 24 * 3600_000;
 export interface EvictDeps {
   readonly clock: Clock;
   /** Without a limit: what leaves the inventory is written here. */
-  readonly blobs: Pick<BlobStore, 'remove' | 'parts'>;
+  readonly blobs: Pick<BlobStore, 'remove' | 'parts' | 'removePart'>;
   readonly records: Pick<
     Records,
     'inventory' | 'lastUse' | 'blob' | 'isHosted' | 'beginEviction' | 'endEviction' | 'flushed' | 'writeUses'

@@ -5,7 +5,7 @@ import type { Evicted, ReportEviction } from './events.ts';
 import { expire } from './expire.ts';
 import type { Keep } from './keep.ts';
 import type { Excess } from './limits.ts';
-import { settleReservations, type ReservationsDeps } from './reservations.ts';
+import { giveUpParts, settleReservations, type ReservationsDeps } from './reservations.ts';
 import type { Room } from './room.ts';
 import { takeTurn, type Turn, type TurnDeps } from './turn.ts';
 
@@ -104,6 +104,7 @@ export class Evictor {
       const keep = await this.#deps.keep();
       const gone = await this.#count('limit', evict(this.#deps, { excess, keep, turn }));
       if (gone > 0 && !this.#stopped) continue;
+      if (!this.#stopped && (await giveUpParts(this.#deps, excess.bytes)) > 0) continue;
       this.#wanted = 0;
       if (!this.#stuck) this.#deps.report({ kind: 'evict-stuck', ...excess });
       this.#stuck = true;

@@ -5,11 +5,14 @@ import type { Clock } from '../system/clock.ts';
 /** A part that nobody has written to for so long is not being filled, by whichever process. */
 const IDLE_MS = 3600_000;
 
+/** Longer than a fill that runs waits for its upstreams between two writes. */
+const LEFT_MS = 30_000;
+
 const PAGE = 500;
 
 export interface ReservationsDeps {
   readonly clock: Clock;
-  readonly blobs: Pick<BlobStore, 'parts'>;
+  readonly blobs: Pick<BlobStore, 'parts' | 'removePart'>;
   readonly records: Pick<Records, 'inventory' | 'uploads'>;
 }
 
@@ -35,6 +38,30 @@ async function giveBack({ clock, blobs, records: { inventory } }: ReservationsDe
     }
     after = page.at(-1)?.part;
   }
+}
+
+/**
+ * Where nothing that is held may go any more: drops parts that wait to be gone on with, the oldest first, until the excess is
+ * gone. What they held is fetched again one day. Yields the bytes that came back.
+ */
+export async function giveUpParts({ clock, blobs, records: { inventory } }: ReservationsDeps, excess: number): Promise<number> {
+  const left = (await blobs.parts()).filter(({ modified }) => clock.now() - modified > LEFT_MS);
+  const parts = new Map(left.sort((a, b) => a.modified - b.modified).map(({ id }) => [id, 0]));
+  for (let after: string | undefined; ;) {
+    const page = await inventory.reservations(after, PAGE);
+    for (const { part, bytes } of page) if (parts.has(part)) parts.set(part, bytes);
+    after = page.at(-1)?.part;
+    if (page.length < PAGE) break;
+  }
+  let freed = 0;
+  for (const [part, bytes] of parts) {
+    if (freed >= excess) break;
+    // What has nothing set aside for it is an upload's, and one that is open here is being filled.
+    if (bytes === 0 || !(await blobs.removePart(part))) continue;
+    await inventory.reserve(part, 0);
+    freed += bytes;
+  }
+  return freed;
 }
 
 /**

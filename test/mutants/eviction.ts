@@ -289,4 +289,20 @@ export const mutants: readonly Mutant[] = [
     replace: '    if (theirHost !== host) return false;\n',
     test: ['test/unit/compose/storage.test.ts'],
   },
+  {
+    name: "parts that a dead process left are in nobody's way",
+    guards: ['promise 6'],
+    file: 'src/evict/evictor.ts',
+    find: '      if (!this.#stopped && (await giveUpParts(this.#deps, excess.bytes)) > 0) continue;\n',
+    replace: '',
+    test: ['test/unit/evict/room.test.ts'],
+  },
+  {
+    name: 'uploads are given up for the cache',
+    guards: ['promise 6'],
+    file: 'src/evict/reservations.ts',
+    find: '    if (bytes === 0 || !(await blobs.removePart(part))) continue;\n',
+    replace: '    if (!(await blobs.removePart(part))) continue;\n',
+    test: ['test/unit/evict/room.test.ts'],
+  },
 ];

@@ -231,4 +231,28 @@ describe('room', () => {
     expect(await counted()).toBe(500);
     await after.close();
   });
+
+  test('a limit that was lowered below what a dead process had set aside holds again: its parts are given up', async () => {
+    await open({ limits: { maxBytes: 10_000, watermarks: WATERMARKS } });
+    const upload = await house.files.part('a'.repeat(32), false);
+    await upload.write(new Uint8Array(100), 0);
+    upload.release();
+    house.clock.jump(1000);
+    const ids = ['e'.repeat(32), 'f'.repeat(32)] as const;
+    for (const id of ids) {
+      const part = await house.blobs.part(id, false, 4000);
+      await part.write(new Uint8Array(id === ids[0] ? 300 : 700), 0);
+      house.clock.jump(1000);
+    }
+    house.clock.jump(60_000);
+    const after = await createCacheHouse({ disk: house.disk, metadata: house.metadata, clock: house.clock });
+    after.limits = { ...after.limits, maxBytes: 5000, watermarks: WATERMARKS };
+    const running = await after.blobs.part('b'.repeat(32), false);
+    house.clock.jump(60_000);
+    await after.evictor.makeRoom(0);
+    expect(await counted()).toBe(4000);
+    expect(new Set((await after.files.parts()).map(({ id }) => id[0]))).toEqual(new Set(['a', 'b', 'f']));
+    running.release();
+    await after.close();
+  });
 });
