@@ -147,11 +147,14 @@ export async function remove(
   // A push that takes the record's word for it must not find it after a power loss that the file did not outlive.
   await records.flushed();
   const left = [...marked];
-  await Promise.all(
+  const dropped = await Promise.allSettled(
     Array.from({ length: AT_ONCE }, async () => {
       for (let digest = left.pop(); digest !== undefined; digest = left.pop()) await drop({ blobs, records }, digest, turn);
     }),
   );
+  // Not before all have come to their end: the turn goes back then, and nothing may be removed without it.
+  const failed = dropped.find((one) => one.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
   await records.inventory.end(digests);
   return batch.filter(({ place }) => marked.has(place.digest)).map(evictedOf(clock.now()));
 }

@@ -8,6 +8,8 @@ import { openDiskBlobStore } from '../../../src/blobs/disk.ts';
 import { createFakeClock } from '../../fakes/fake-clock.ts';
 import { createMemoryDisk } from '../../fakes/memory-disk.ts';
 import { createSeededRandom } from '../../fakes/seeded-random.ts';
+import { gate, settle } from '../pull/house.ts';
+import type { Digest } from '../../../src/oci/digest.ts';
 import { createCacheHouse, type CacheHouse } from './cache-house.ts';
 
 const one = randomBlob(100, 1);
@@ -52,6 +54,40 @@ test('a mount that comes right before the mark is seen by it, though it changes 
   expect(await house.evict({ bytes: 100 })).toEqual([]);
   expect(pushed).toBe(true);
   expect(await house.held(one)).toBe(true);
+});
+
+test('a removal that fails is told when the others of its batch have ended: the turn goes back then', async () => {
+  const two = randomBlob(100, 2);
+  await house.cache(two);
+  house.clock.jump(3600_000);
+  const { opened, open } = gate();
+  const removing: string[] = [];
+  const blobs = {
+    ...house.files,
+    async remove(digest: Digest) {
+      removing.push(digest);
+      if (removing.length === 1) throw new Error('EIO');
+      await opened;
+      return house.files.remove(digest);
+    },
+  };
+  const { clock, records } = house;
+  const turn = { check: () => Promise.resolve(), end: () => Promise.resolve(), leave: () => undefined };
+  const keep = new Keep({
+    blobs,
+    records,
+    ruleOf: () => ({ offline: false, maxAgeMs: undefined }),
+    anyOffline: false,
+    pins: [],
+  });
+  let ended = false;
+  const round = evict({ clock, blobs, records }, { excess: { bytes: 200, files: 0 }, keep, turn }).next();
+  void round.catch(() => undefined).then(() => (ended = true));
+  await expect.poll(() => removing.length).toBe(2);
+  await settle();
+  expect(ended, 'while a file is still being removed').toBe(false);
+  open();
+  await expect(round).rejects.toThrow('EIO');
 });
 
 test('who lost the turn removes nothing: another may have ended it, and a push have brought the bytes again', async () => {
