@@ -27,16 +27,13 @@ export async function settleReservations(deps: ReservationsDeps): Promise<void> 
  * that is not there is nobody's.
  */
 async function giveBack({ clock, blobs, records: { inventory } }: ReservationsDeps): Promise<void> {
-  for (let after: string | undefined; ;) {
-    const page = await inventory.reservations(after, PAGE);
-    if (page.length === 0) return;
-    const parts = new Map((await blobs.parts()).map((part) => [part.id, part]));
-    for (const { part, bytes } of page) {
-      const found = parts.get(part);
-      if (found === undefined) await inventory.reserve(part, 0);
-      else if (clock.now() - found.modified > IDLE_MS && bytes > found.size) await inventory.reserve(part, found.size);
-    }
-    after = page.at(-1)?.part;
+  const reservations = await reservationsOf(inventory);
+  if (reservations.size === 0) return;
+  const parts = new Map((await blobs.parts()).map((part) => [part.id, part]));
+  for (const [part, bytes] of reservations) {
+    const found = parts.get(part);
+    if (found === undefined) await inventory.reserve(part, 0);
+    else if (clock.now() - found.modified > IDLE_MS && bytes > found.size) await inventory.reserve(part, found.size);
   }
 }
 
@@ -45,17 +42,12 @@ async function giveBack({ clock, blobs, records: { inventory } }: ReservationsDe
  * gone. What they held is fetched again one day. Yields the bytes that came back.
  */
 export async function giveUpParts({ clock, blobs, records: { inventory } }: ReservationsDeps, excess: number): Promise<number> {
+  const reservations = await reservationsOf(inventory);
   const left = (await blobs.parts()).filter(({ modified }) => clock.now() - modified > LEFT_MS);
-  const parts = new Map(left.sort((a, b) => a.modified - b.modified).map(({ id }) => [id, 0]));
-  for (let after: string | undefined; ;) {
-    const page = await inventory.reservations(after, PAGE);
-    for (const { part, bytes } of page) if (parts.has(part)) parts.set(part, bytes);
-    after = page.at(-1)?.part;
-    if (page.length < PAGE) break;
-  }
   let freed = 0;
-  for (const [part, bytes] of parts) {
+  for (const { id: part } of left.sort((a, b) => a.modified - b.modified)) {
     if (freed >= excess) break;
+    const bytes = reservations.get(part) ?? 0;
     // What has nothing set aside for it is an upload's, and one that is open here is being filled.
     if (bytes === 0 || !(await blobs.removePart(part))) continue;
     await inventory.reserve(part, 0);
@@ -71,15 +63,16 @@ export async function giveUpParts({ clock, blobs, records: { inventory } }: Rese
 async function countLeft({ clock, blobs, records }: ReservationsDeps): Promise<void> {
   const idle = (await blobs.parts()).filter(({ modified }) => clock.now() - modified > IDLE_MS);
   if (idle.length === 0) return;
-  const known = new Set([...(await asides(records)), ...(await uploads(records))]);
+  const known = new Set([...(await reservationsOf(records.inventory)).keys(), ...(await uploads(records))]);
   for (const { id, size } of idle) if (!known.has(id)) await records.inventory.reserve(id, size);
 }
 
-async function asides({ inventory }: ReservationsDeps['records']): Promise<readonly string[]> {
-  const found: string[] = [];
+/** By part, what is set aside for it: as many as there are parts, which are few. */
+async function reservationsOf(inventory: Records['inventory']): Promise<ReadonlyMap<string, number>> {
+  const found = new Map<string, number>();
   for (let after: string | undefined; ;) {
     const page = await inventory.reservations(after, PAGE);
-    found.push(...page.map(({ part }) => part));
+    for (const { part, bytes } of page) found.set(part, bytes);
     after = page.at(-1)?.part;
     if (page.length < PAGE) return found;
   }

@@ -1,4 +1,4 @@
-import type { BlobStore, Part, PartId } from '../blobs/blob-store.ts';
+import { NoRoom, type BlobStore, type Part, type PartId } from '../blobs/blob-store.ts';
 import type { Room } from './room.ts';
 
 /** What a part of unknown size is given first, and at most at once. */
@@ -187,5 +187,5 @@ class RoomyPart implements Part {
 }
 
 function isOfDisk(error: unknown): boolean {
-  return error instanceof Error && (error.name === 'NoRoom' || ('code' in error && typeof error.code === 'string'));
+  return error instanceof Error && (error instanceof NoRoom || ('code' in error && typeof error.code === 'string'));
 }

@@ -205,8 +205,8 @@ export const mutants: readonly Mutant[] = [
     name: 'what a dead process set aside is never given back',
     guards: ['promise 6'],
     file: 'src/evict/reservations.ts',
-    find: '      if (found === undefined) await inventory.reserve(part, 0);\n      else if',
-    replace: '      if (found !== undefined) if',
+    find: '    if (found === undefined) await inventory.reserve(part, 0);\n    else if',
+    replace: '    if (found !== undefined) if',
     test: [ROOM],
   },
   {
