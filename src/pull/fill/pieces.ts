@@ -146,7 +146,10 @@ export class Pieces {
     const sources = new Sources(deps.blame.candidates(job.digest, job.chain()));
     for (let upstream = sources.current(); upstream !== undefined; upstream = sources.current()) {
       const body = await this.#ask(upstream, piece);
-      if (this.#stop.signal.aborted) return false;
+      if (this.#stop.signal.aborted) {
+        body?.close();
+        return false;
+      }
       if (body === undefined) {
         sources.refused(upstream);
         continue;

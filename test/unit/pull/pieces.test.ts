@@ -250,6 +250,8 @@ describe('[parallel] a large blob in several ranges', () => {
       fc.constant('absent' as const),
     );
     const script = fc.array(fault, { minLength: 1, maxLength: 8 });
+    const FIRST_BYTE_ONLY = { breakAfter: 1, breakAs: 'cut' as const };
+    const WHOLE_MEGABYTE = { ignoreRange: true as const, breakAfter: 1_000_000 };
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 2, max: 5 }),
@@ -279,7 +281,8 @@ describe('[parallel] a large blob in several ranges', () => {
           await expectNothingRuns(house, chain);
         },
       ),
-      { numRuns: 10 },
+      // The fill ended between an answer for a piece and its first byte: that body was never closed.
+      { numRuns: 10, examples: [[3, false, [[FIRST_BYTE_ONLY], [{}, WHOLE_MEGABYTE, 'absent', WHOLE_MEGABYTE]]]] },
     );
   });
 });
