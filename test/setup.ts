@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { afterAll } from 'vitest';
 import { guardNetwork } from './fakes/network-guard.ts';
 
@@ -6,6 +7,9 @@ import { guardNetwork } from './fakes/network-guard.ts';
  * Node's (leaked listeners above all), a connection to anything but this machine.
  */
 const faults: string[] = [];
+
+// The same cases for everybody who changes something; `npm run accept:properties` looks for new ones.
+if (process.env['ENTREPOT_PROPERTIES'] !== 'random') fc.configureGlobal({ seed: 20_251_121 });
 
 process.on('unhandledRejection', (reason) => faults.push(`unhandled rejection: ${describeFault(reason)}`));
 process.on('uncaughtExceptionMonitor', (error) => faults.push(`uncaught exception: ${describeFault(error)}`));
