@@ -1,0 +1,47 @@
+/** Who asks, as far as that is known. Plain data: it goes through the edge, into logs and into decisions. */
+export type Subject =
+  /** Nobody has said who they are. */
+  | { readonly kind: 'anyone' }
+  /** By password, client certificate (its common name) or a token of `auth.token` (its `sub`). */
+  | { readonly kind: 'user'; readonly name: string }
+  /** By a machine token (`entrepot token create NAME`); `id` tells it from one that had the name before. */
+  | { readonly kind: 'token'; readonly name: string; readonly id: string }
+  /** By a sign-in token of somebody else's issuer; `issuer` is its name in `auth.oidc`. */
+  | { readonly kind: 'oidc'; readonly issuer: string; readonly id: string; readonly claims: Claims };
+
+/** Claims that rules may ask for: texts, numbers and truth values as text, lists of them; nothing nested. Has no prototype. */
+export type Claims = Readonly<Record<string, readonly string[]>>;
+
+export const ANYONE: Subject = { kind: 'anyone' };
+
+/** `user:ann`, `token:ci`, `oidc:github:repo:acme/app:ref:refs/heads/main`, `anyone`: for logs, audit and `--as`. */
+export function subjectText(subject: Subject): string {
+  switch (subject.kind) {
+    case 'anyone':
+      return 'anyone';
+    case 'oidc':
+      return `oidc:${subject.issuer}:${subject.id}`;
+    default:
+      return `${subject.kind}:${subject.name}`;
+  }
+}
+
+/**
+ * Who asks, and for what the token that says so was issued. `scopes` undefined: all that the subject may. A token never
+ * widens what its subject may; it may only narrow it (distribution, "Token Scope Documentation").
+ */
+export interface Identity {
+  readonly subject: Subject;
+  readonly scopes: readonly Scope[] | undefined;
+}
+
+/** One thing that a token is for, its name as clients spell it. */
+export interface Scope {
+  /** `repository` or `registry`. */
+  readonly type: string;
+  readonly name: string;
+  /** `pull`, `push`, `delete`, `*`. */
+  readonly actions: readonly string[];
+}
+
+export const NOBODY: Identity = { subject: ANYONE, scopes: undefined };
