@@ -1,8 +1,8 @@
+import { allRepositories, allTags } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { AdminError } from './admin-error.ts';
 import type { AdminOptions } from './admin.ts';
 import { isTagged } from './image.ts';
-import { heldRepositories } from './matching.ts';
 import type { NamedPin } from './pins.ts';
 
 /** One tag that is held, as `ls` shows it. Times are ISO 8601. */
@@ -30,9 +30,6 @@ export interface ListedTag {
 type Pins = readonly NamedPin[];
 type ListOptions = Pick<AdminOptions, 'records' | 'resolve' | 'match' | 'shown' | 'cache'>;
 
-/** Read page by page, so that ten million names cost no memory. */
-const PAGE = 500;
-
 /** A pattern with `*` is matched against `registry/repository` and `registry/repository:tag`; any other is an image's name. */
 export async function* listHeld(options: ListOptions, pattern: string | undefined): AsyncGenerator<ListedTag> {
   let count = 0;
@@ -48,7 +45,7 @@ export async function* listHeld(options: ListOptions, pattern: string | undefine
 
 async function* listMatching(options: ListOptions, pattern: string | undefined, pins: Pins): AsyncGenerator<ListedTag> {
   const matches = pattern === undefined ? () => true : options.match(pattern);
-  for await (const repository of heldRepositories(options)) {
+  for await (const repository of allRepositories(options.records)) {
     const names = [repository, options.shown(repository)];
     const whole = names.some(matches);
     for await (const listed of tags(options, repository, pins)) {
@@ -68,25 +65,20 @@ async function* listNamed(options: ListOptions, image: string, pins: Pins): Asyn
 async function* tags({ records, shown, cache }: ListOptions, repository: string, pins: Pins): AsyncGenerator<ListedTag> {
   const pulls = (await records.pulls(repository))?.pulls ?? 0;
   const owner = (await records.owner(repository))?.by;
-  let after: string | undefined;
-  do {
-    const page = await records.tags(repository, after, PAGE);
-    for (const { tag, record } of page) {
-      const used = await records.lastUse(record.digest);
-      yield {
-        repository: shown(repository),
-        tag,
-        digest: record.digest,
-        mediaType: record.mediaType,
-        checked: new Date(record.checked).toISOString(),
-        upstream: record.upstream,
-        owner,
-        lastUse: used === undefined ? undefined : new Date(used).toISOString(),
-        bytes: await cache.imageBytes(repository, record.digest),
-        pinned: pins.filter(({ matches }) => matches(repository, tag)).map(({ text }) => text),
-        pulls,
-      };
-    }
-    after = page.length < PAGE ? undefined : page.at(-1)?.tag;
-  } while (after !== undefined);
+  for await (const { tag, record } of allTags(records, repository)) {
+    const used = await records.lastUse(record.digest);
+    yield {
+      repository: shown(repository),
+      tag,
+      digest: record.digest,
+      mediaType: record.mediaType,
+      checked: new Date(record.checked).toISOString(),
+      upstream: record.upstream,
+      owner,
+      lastUse: used === undefined ? undefined : new Date(used).toISOString(),
+      bytes: await cache.imageBytes(repository, record.digest),
+      pinned: pins.filter(({ matches }) => matches(repository, tag)).map(({ text }) => text),
+      pulls,
+    };
+  }
 }

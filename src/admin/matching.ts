@@ -1,12 +1,10 @@
+import { allRepositories, allTags } from '../metadata/records.ts';
 import { parseDigest } from '../oci/digest.ts';
 import type { AdminOptions } from './admin.ts';
 import type { Doomed } from './evict.ts';
 import { isTagged } from './image.ts';
 
 type MatchOptions = Pick<AdminOptions, 'records' | 'resolve' | 'match' | 'shown'>;
-
-/** Read page by page, so that ten million names cost no memory. */
-const PAGE = 500;
 
 /**
  * What is held under a name, repository by repository: a pattern with `*` is matched against `registry/repository` and
@@ -15,7 +13,7 @@ const PAGE = 500;
 export async function* matchHeld(options: MatchOptions, pattern: string): AsyncGenerator<Doomed> {
   if (!pattern.includes('*')) return yield* matchNamed(options, pattern);
   const matches = options.match(pattern);
-  for await (const repository of heldRepositories(options)) {
+  for await (const repository of allRepositories(options.records)) {
     const names = [repository, options.shown(repository)];
     const whole = names.some(matches);
     const all = await tagsOf(options, repository);
@@ -37,23 +35,8 @@ async function* matchNamed(options: MatchOptions, image: string): AsyncGenerator
   if (tags.length > 0 || isHeld) yield { repository, tags, digests, whole };
 }
 
-/** Names with their registries, in byte order. */
-export async function* heldRepositories({ records }: Pick<MatchOptions, 'records'>): AsyncGenerator<string> {
-  let after: string | undefined;
-  do {
-    const page = await records.repositories(after, PAGE);
-    yield* page;
-    after = page.length < PAGE ? undefined : page.at(-1);
-  } while (after !== undefined);
-}
-
 async function tagsOf({ records }: MatchOptions, repository: string): Promise<Doomed['tags']> {
   const all: Doomed['tags'][number][] = [];
-  let after: string | undefined;
-  do {
-    const page = await records.tags(repository, after, PAGE);
-    all.push(...page);
-    after = page.length < PAGE ? undefined : page.at(-1)?.tag;
-  } while (after !== undefined);
+  for await (const one of allTags(records, repository)) all.push(one);
   return all;
 }

@@ -1,7 +1,7 @@
+import { allRepositories, allTags } from '../metadata/records.ts';
 import { AdminError } from './admin-error.ts';
 import type { AdminOptions } from './admin.ts';
 import { isTagged } from './image.ts';
-import { heldRepositories } from './matching.ts';
 
 /** Images that are never evicted, and who said so. */
 export interface PinView {
@@ -51,14 +51,9 @@ function pinText({ resolve }: PinOptions, pattern: string): string {
 }
 
 async function isHeld({ records }: PinOptions, matches: NamedPin['matches']): Promise<boolean> {
-  for await (const repository of heldRepositories({ records })) {
+  for await (const repository of allRepositories(records)) {
     if (matches(repository, undefined)) return true;
-    for (let after: string | undefined; ;) {
-      const page = await records.tags(repository, after, 100);
-      if (page.some(({ tag }) => matches(repository, tag))) return true;
-      after = page.at(-1)?.tag;
-      if (page.length < 100) break;
-    }
+    for await (const { tag } of allTags(records, repository)) if (matches(repository, tag)) return true;
   }
   return false;
 }

@@ -1,5 +1,5 @@
 import type { Take } from '../blobs/take.ts';
-import type { LinkRecord, Records } from '../metadata/records.ts';
+import { allHostedTags, allLinks, allRepositories, isHosted, type LinkRecord, type Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';
@@ -59,7 +59,6 @@ type Counts = { -readonly [Key in keyof RestoreCounts]: number };
 
 const PROGRESS_MS = 500;
 const AT_ONCE = 8;
-const PAGE = 500;
 
 /**
  * Makes a store of a backup, and proves it: every byte is hashed on its way, and then every hosted tag, manifest and blob is
@@ -80,7 +79,7 @@ export async function* restore(deps: RestoreDeps): AsyncGenerator<RestoreStep> {
   }
   const entries = await deps.load(readLines(disk, metadata));
   const proven = { repositories: 0, tags: 0, manifests: 0, blobs: 0, notRestored: 0 };
-  for await (const repository of repositoriesOf(deps)) {
+  for await (const repository of allRepositories(deps.records)) {
     const before = proven.tags + proven.manifests + proven.blobs;
     for await (const wrong of prove(deps, repository, proven)) {
       proven.notRestored += 1;
@@ -99,15 +98,6 @@ async function takeLink(deps: RestoreDeps, counts: Counts, { digest }: BackupLin
   counts.bytes += taken.size;
 }
 
-async function* repositoriesOf({ records }: RestoreDeps): AsyncGenerator<string> {
-  for (let after: string | undefined; ;) {
-    const page = await records.repositories(after, PAGE);
-    yield* page;
-    after = page.at(-1);
-    if (page.length < PAGE) return;
-  }
-}
-
 interface Wrong {
   readonly what: string;
   readonly why: string;
@@ -121,28 +111,18 @@ interface Proven {
 
 async function* prove(deps: RestoreDeps, repository: string, proven: Proven): AsyncGenerator<Wrong> {
   const { records, marker } = deps;
-  for (let after: Digest | undefined; ;) {
-    const page = await records.links(repository, after, PAGE);
-    for (const { digest, record } of page) {
-      if (record.by === 'upstream' || record.by === 'public') continue;
-      const wrong = await wrongWith(deps, digest, record);
-      if (wrong !== undefined) yield { what: `${record.kind} ${digest}`, why: wrong };
-      else if (record.at >= Date.parse(marker.at) && (await isTorn(deps, repository, digest, record)))
-        await records.dropHosted(repository, digest, record);
-      else proven[record.kind === 'manifest' ? 'manifests' : 'blobs'] += 1;
-    }
-    after = page.at(-1)?.digest;
-    if (page.length < PAGE) break;
+  for await (const { digest, record } of allLinks(records, repository)) {
+    if (!isHosted(record)) continue;
+    const wrong = await wrongWith(deps, digest, record);
+    if (wrong !== undefined) yield { what: `${record.kind} ${digest}`, why: wrong };
+    else if (record.at >= Date.parse(marker.at) && (await isTorn(deps, repository, digest, record)))
+      await records.dropHosted(repository, digest, record);
+    else proven[record.kind === 'manifest' ? 'manifests' : 'blobs'] += 1;
   }
-  for (let after: string | undefined; ;) {
-    const page = await records.hostedTags(repository, after, PAGE);
-    for (const { tag, record } of page) {
-      if ((await records.link(repository, record.digest)) !== undefined) proven.tags += 1;
-      // Deleted with its manifest while the metadata were read, which only Redis tells bit by bit.
-      else await records.dropHostedTag(repository, tag, record);
-    }
-    after = page.at(-1)?.tag;
-    if (page.length < PAGE) return;
+  for await (const { tag, record } of allHostedTags(records, repository)) {
+    if ((await records.link(repository, record.digest)) !== undefined) proven.tags += 1;
+    // Deleted with its manifest while the metadata were read, which only Redis tells bit by bit.
+    else await records.dropHostedTag(repository, tag, record);
   }
 }
 

@@ -41,7 +41,7 @@ export function createCacheControl({ storage, records, evicting, chains, history
   }
 
   return {
-    evict: (doomed, options) => evictImages({ ...deps, blobs: files, records, keep, whyKept: keptNow() }, doomed, options),
+    evict: (doomed, options) => evictImages({ ...deps, blobs: files, records, whyKept: keptNow() }, doomed, options),
     nextToGo: () => nextToGo({ ...deps, limits, keep }),
     pins,
     readPin(text) {

@@ -16,13 +16,10 @@ import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import { tagBytes } from '../pull/lists/fallback-tag.ts';
 import type { ManifestAnswer } from '../pull/manifest.ts';
-import type { Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
+import { uploadParts } from '../evict/reservations.ts';
 import type { Chains } from './chains.ts';
 import type { Storage } from './storage.ts';
-
-/** Uploads that are read at once. */
-const UPLOADS_PAGE = 200;
 
 export interface Pulling {
   readonly pull: Pull;
@@ -120,17 +117,6 @@ export function createPulling(
       await Promise.all([fills.park(), unrecordedFills.park()]);
     },
   };
-}
-
-/** Uploads are purged by their own age (storage.maintenance.uploadpurging). */
-async function uploadParts(records: Records): Promise<readonly string[]> {
-  const parts: string[] = [];
-  for (let after: string | undefined; ;) {
-    const page = await records.uploads(after, UPLOADS_PAGE);
-    parts.push(...page.flatMap(({ record }) => record?.part ?? []));
-    after = page.at(-1)?.cursor;
-    if (page.length < UPLOADS_PAGE) return parts;
-  }
 }
 
 function isOffline({ router }: Chains, holder: string): boolean {

@@ -1,8 +1,7 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
-import type { Records } from '../metadata/records.ts';
+import { allRepositories, type Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
-import { nextTurn } from '../system/turn.ts';
 import { takeTurn, type Turn, type TurnDeps } from './turn.ts';
 import type { CollectStep, CollectTotals, QuotaStep, ReportCollect } from './events.ts';
 import { foresee } from './foresee.ts';
@@ -63,7 +62,7 @@ async function* run(deps: CollectDeps, options: CollectOptions, turn: Turn): Asy
   const totals: Counts = { repositories: 0, unreadable: 0, tags: 0, manifests: 0, links: 0, blobs: 0, bytes: 0, uploads: 0 };
   totals.uploads = (await deps.purge(dryRun)).uploads;
   const foreseen = { unlinked: new Map<Digest, Set<string>>(), unreadable: new Set<string>() };
-  for await (const repository of repositoriesOf(deps.records)) {
+  for await (const repository of allRepositories(deps.records)) {
     totals.repositories += 1;
     for await (const step of clearRepository(deps, options, { repository, before, turn, unlinked: foreseen.unlinked })) {
       if (step.kind === 'unreadable') foreseen.unreadable.add(repository);
@@ -80,17 +79,6 @@ async function* run(deps: CollectDeps, options: CollectOptions, turn: Turn): Asy
   const done = { kind: 'collected', dryRun, at: clock.now(), ms: Math.round(clock.monotonic() - started), ...totals } as const;
   report(done);
   yield done;
-}
-
-async function* repositoriesOf(records: Records): AsyncGenerator<string> {
-  const limit = 100;
-  for (let after: string | undefined; ;) {
-    const page = await records.repositories(after, limit);
-    yield* page;
-    after = page.at(-1);
-    if (page.length < limit) return;
-    await nextTurn();
-  }
 }
 
 interface Clearing {

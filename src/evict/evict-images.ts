@@ -1,16 +1,15 @@
+import { allHolders } from '../metadata/records.ts';
 import { RegistryError } from '../oci/errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { sleep } from '../system/clock.ts';
 import { nextTurn } from '../system/turn.ts';
 import { lastUseOf, remove, type Candidate, type EvictDeps } from './evict.ts';
 import type { Evicted, EvictStep, ReportEviction } from './events.ts';
-import type { Keep } from './keep.ts';
 import { releaseImages, type Doomed, type ReleaseDeps } from './release-images.ts';
 import { takeTurn, type Turn, type TurnDeps } from './turn.ts';
 
 export interface EvictImagesDeps extends Omit<EvictDeps, 'records' | 'blobs'>, Omit<TurnDeps, 'records'>, ReleaseDeps {
   readonly blobs: ReleaseDeps['blobs'] & EvictDeps['blobs'];
-  readonly keep: () => Promise<Keep>;
   readonly report: ReportEviction;
 }
 
@@ -33,7 +32,6 @@ export async function* evictImages(
   const started = deps.clock.monotonic();
   const totals = { images: 0, kept: 0, blobs: 0, bytes: 0 };
   let last: Evicted | undefined;
-  const keep = await deps.keep();
   /** By digest: the repositories that hold it no more, or with a dry run would not. */
   const released = new Map<Digest, Set<string>>();
   for await (const one of doomed) {
@@ -43,7 +41,7 @@ export async function* evictImages(
       yield step;
     }
     for (const digest of going) released.set(digest, (released.get(digest) ?? new Set()).add(one.repository));
-    for await (const { evicted, ...step } of removeBytes(deps, keep, [...going], { released, dryRun })) {
+    for await (const { evicted, ...step } of removeBytes(deps, [...going], { released, dryRun })) {
       last = evicted ?? last;
       if (step.goes) totals.blobs += 1;
       if (step.goes) totals.bytes += step.bytes;
@@ -63,7 +61,6 @@ type BlobStep = Extract<EvictStep, { kind: 'blob' }> & { readonly evicted?: Evic
 
 async function* removeBytes(
   deps: EvictImagesDeps,
-  keep: Keep,
   digests: readonly Digest[],
   { released, dryRun }: { readonly released: ReadonlyMap<Digest, ReadonlySet<string>>; readonly dryRun: boolean },
 ): AsyncGenerator<BlobStep> {
@@ -72,7 +69,7 @@ async function* removeBytes(
     for (const digest of digests.slice(at, at + PAGE)) {
       const candidate = await candidateOf(deps, digest);
       if (candidate === undefined) continue;
-      const why = await whyNeeded(deps, keep, digest, released.get(digest) ?? new Set());
+      const why = await whyNeeded(deps, digest, released.get(digest) ?? new Set());
       if (why === undefined) going.push(candidate);
       else yield { kind: 'blob', digest, bytes: candidate.place.size, goes: false, why };
     }
@@ -94,12 +91,11 @@ async function candidateOf(deps: EvictImagesDeps, digest: Digest): Promise<Candi
 
 async function whyNeeded(
   { records }: EvictImagesDeps,
-  keep: Keep,
   digest: Digest,
   released: ReadonlySet<string>,
 ): Promise<string | undefined> {
   if (await records.isHosted(digest)) return 'it was pushed here';
-  for await (const repository of keep.holdersOf(digest)) {
+  for await (const repository of allHolders(records, digest)) {
     if (!released.has(repository) && (await records.link(repository, digest)) !== undefined)
       return `${repository} holds it too`;
   }

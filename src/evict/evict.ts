@@ -2,6 +2,7 @@ import type { BlobStore } from '../blobs/blob-store.ts';
 import type { InventoryPlace, Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
+import { pagesOf } from '../system/paged.ts';
 import { nextTurn } from '../system/turn.ts';
 import type { Evicted } from './events.ts';
 import type { Keep } from './keep.ts';
@@ -63,6 +64,14 @@ export async function* evict(
   }
 }
 
+/** Entries in the order of leaving, as many at a time as are looked at together. */
+export const oldestFirst = ({ inventory }: Pick<Records, 'inventory'>): AsyncGenerator<readonly InventoryPlace[]> =>
+  pagesOf(
+    (after: InventoryPlace | undefined, limit) => inventory.oldest(after, limit),
+    (place) => place,
+    PAGE,
+  );
+
 /** An entry that may go, and when it was used last. */
 export interface Candidate {
   readonly place: InventoryPlace;
@@ -71,10 +80,8 @@ export interface Candidate {
 
 /** In pages, in the order of leaving; ends where everything that is left is in use. */
 async function* victimsOf(deps: EvictDeps, keep: Keep, dryRun: boolean): AsyncGenerator<readonly Candidate[]> {
-  let after: InventoryPlace | undefined;
   let passed: Candidate[] = [];
-  for (;;) {
-    const page = await deps.records.inventory.oldest(after, PAGE);
+  for await (const page of oldestFirst(deps.records)) {
     const { victims, used, moves, left, ended } = await judge(deps, keep, page);
     if (!dryRun) {
       await deps.records.inventory.move(moves);
@@ -87,9 +94,7 @@ async function* victimsOf(deps: EvictDeps, keep: Keep, dryRun: boolean): AsyncGe
       yield leastRecent(passed, deps.clock.now());
       passed = [];
     }
-    after = page.at(-1);
-    if (ended || page.length < PAGE) break;
-    await nextTurn();
+    if (ended) break;
   }
   if (passed.length > 0) yield leastRecent(passed, deps.clock.now());
 }

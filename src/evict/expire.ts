@@ -1,11 +1,8 @@
 import type { InventoryPlace } from '../metadata/records.ts';
-import { nextTurn } from '../system/turn.ts';
-import { lastUseOf, remove, type Candidate, type EvictDeps } from './evict.ts';
+import { lastUseOf, oldestFirst, remove, type Candidate, type EvictDeps } from './evict.ts';
 import type { Evicted } from './events.ts';
 import type { Keep } from './keep.ts';
 import type { Turn } from './turn.ts';
-
-const PAGE = 64;
 
 /** So much of what is held may expire in one pass, and so many in any case: a clock that jumped empties no cache (R34). */
 const SHARE_MAX = 0.05;
@@ -23,16 +20,13 @@ export async function* expire(
   const { blobs } = await deps.records.inventory.usage();
   let left = Math.max(COUNT_MIN, Math.floor(blobs * SHARE_MAX));
   const before = deps.clock.now() - maxAgeMin;
-  for (let after: InventoryPlace | undefined; left > 0;) {
-    const page = await deps.records.inventory.oldest(after, PAGE);
+  for await (const page of oldestFirst(deps.records)) {
     const due = page.filter(({ position }) => position <= before);
     const expired = (await Promise.all(due.map((place) => judge(deps, keep, place)))).filter((one) => one !== undefined);
     const gone = await remove(deps, expired.slice(0, left), turn);
     left -= gone.length;
     yield* gone;
-    after = page.at(-1);
-    if (due.length < page.length || page.length < PAGE) return;
-    await nextTurn();
+    if (due.length < page.length || left === 0) return;
   }
 }
 

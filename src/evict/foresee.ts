@@ -1,5 +1,6 @@
+import { allHolders, allHostedDigests } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
-import { digestsOf, type SweepDeps, type SweepOptions, type Swept } from './sweep.ts';
+import type { SweepDeps, SweepOptions, Swept } from './sweep.ts';
 
 export interface Foreseen {
   /** Links that would go, by digest: the repositories that would hold it no more. */
@@ -8,15 +9,13 @@ export interface Foreseen {
   readonly unreadable: ReadonlySet<string>;
 }
 
-const PAGE = 100;
-
 /** What {@link import('./sweep.ts').sweep} would remove after all that; changes nothing. */
 export async function* foresee(
   deps: Pick<SweepDeps, 'records'>,
   { before }: SweepOptions,
   foreseen: Foreseen,
 ): AsyncGenerator<Swept> {
-  for await (const digest of digestsOf(deps)) {
+  for await (const digest of allHostedDigests(deps.records)) {
     const blob = await deps.records.blob(digest);
     const isYoung = blob === undefined || (blob.state !== 'deleting' && blob.at > before);
     if (isYoung || (await wouldBeHeld(deps, digest, foreseen))) continue;
@@ -30,13 +29,9 @@ async function wouldBeHeld(
   { unlinked, unreadable }: Foreseen,
 ): Promise<boolean> {
   const without = unlinked.get(digest);
-  for (let after: string | undefined; ;) {
-    const page = await records.holders(digest, after, PAGE);
-    for (const repository of page) {
-      if (unreadable.has(repository)) return true;
-      if (without?.has(repository) !== true && (await records.link(repository, digest)) !== undefined) return true;
-    }
-    after = page.at(-1);
-    if (page.length < PAGE) return false;
+  for await (const repository of allHolders(records, digest)) {
+    if (unreadable.has(repository)) return true;
+    if (without?.has(repository) !== true && (await records.link(repository, digest)) !== undefined) return true;
   }
+  return false;
 }

@@ -1,14 +1,10 @@
-import type { Records } from '../metadata/records.ts';
-import type { Digest } from '../oci/digest.ts';
+import { allHostedDigests, type Records } from '../metadata/records.ts';
 import type { Clock, Timer } from '../system/clock.ts';
-import { nextTurn } from '../system/turn.ts';
 
 /** How often what is hosted is counted again; more rarely where that takes long. */
 export const COUNT_EVERY_MS = 10 * 60_000;
 /** Of the time, at most one part in so many is spent on it. */
 const IDLE_SHARE = 100;
-
-const PAGE = 200;
 
 export interface HostedAmount {
   readonly bytes: number;
@@ -64,18 +60,13 @@ export class HostedStock {
   async #sum(): Promise<HostedAmount | undefined> {
     const { records } = this.#deps;
     let [bytes, blobs] = [0, 0];
-    for (let after: Digest | undefined; !this.#stopped;) {
-      const page = await records.hostedDigests(after, PAGE);
-      for (const digest of page) {
-        const blob = await records.blob(digest);
-        if (blob === undefined) continue;
-        bytes += blob.size;
-        blobs += 1;
-      }
-      after = page.at(-1);
-      if (page.length < PAGE) return { bytes, blobs };
-      await nextTurn();
+    for await (const digest of allHostedDigests(records)) {
+      if (this.#stopped) return this.#amount;
+      const blob = await records.blob(digest);
+      if (blob === undefined) continue;
+      bytes += blob.size;
+      blobs += 1;
     }
-    return this.#amount;
+    return { bytes, blobs };
   }
 }

@@ -1,5 +1,5 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
-import type { Records } from '../metadata/records.ts';
+import { allHolders, type Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { imageOf } from './image.ts';
 import { taggedBy, type Pin } from './pins.ts';
@@ -21,8 +21,6 @@ export interface KeepDeps {
   readonly pins: readonly Pin[];
 }
 
-const PAGE = 200;
-
 /** What keeps digests from being evicted, as it stands while one round runs. */
 export class Keep {
   readonly #deps: KeepDeps;
@@ -37,7 +35,7 @@ export class Keep {
   async why(digest: Digest): Promise<string | undefined> {
     const { anyOffline, pins, ruleOf } = this.#deps;
     if (!anyOffline && pins.length === 0) return undefined;
-    for await (const repository of this.holdersOf(digest)) {
+    for await (const repository of allHolders(this.#deps.records, digest)) {
       if (anyOffline && ruleOf(repository).offline) return `${repository} is served offline`;
       for (const pin of pins) if (await this.#isPinned(pin, repository, digest)) return `pinned by ${pin.text}`;
     }
@@ -47,21 +45,12 @@ export class Keep {
   /** The longest that any of the repositories that hold it grants; `undefined`: one keeps it for ever, or none holds it. */
   async maxAgeOf(digest: Digest): Promise<number | undefined> {
     let longest: number | undefined;
-    for await (const repository of this.holdersOf(digest)) {
+    for await (const repository of allHolders(this.#deps.records, digest)) {
       const { maxAgeMs } = this.#deps.ruleOf(repository);
       if (maxAgeMs === undefined) return undefined;
       longest = Math.max(longest ?? 0, maxAgeMs);
     }
     return longest;
-  }
-
-  async *holdersOf(digest: Digest): AsyncGenerator<string> {
-    for (let after: string | undefined; ;) {
-      const page = await this.#deps.records.holders(digest, after, PAGE);
-      yield* page;
-      after = page.at(-1);
-      if (page.length < PAGE) return;
-    }
   }
 
   async #isPinned(pin: Pin, repository: string, digest: Digest): Promise<boolean> {

@@ -1,5 +1,5 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
-import type { LinkRecord, Records } from '../metadata/records.ts';
+import { allHostedTags, allLinks, isHosted, type LinkRecord, type Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { needsOf } from './read-manifest.ts';
 
@@ -26,8 +26,6 @@ export type Marked =
   | { readonly kind: 'marked'; readonly manifests: readonly HeldLink[]; readonly blobs: readonly HeldLink[] }
   | { readonly kind: 'unreadable'; readonly digest: Digest };
 
-const PAGE = 500;
-
 /**
  * What was pushed to a repository and nothing there needs: roots are its tags and, unless `deleteUntagged`, all its
  * manifests; then what they list, and the referrers of what is kept. Takes nothing: each is dropped only if it still stands
@@ -52,12 +50,8 @@ type Links = ReadonlyMap<Digest, LinkRecord>;
 
 async function linksOf({ records }: MarkDeps, repository: string): Promise<Links> {
   const links = new Map<Digest, LinkRecord>();
-  for (let after: string | undefined; ;) {
-    const page = await records.links(repository, after, PAGE);
-    for (const { digest, record } of page) links.set(digest, record);
-    after = page.at(-1)?.digest;
-    if (page.length < PAGE) return links;
-  }
+  for await (const { digest, record } of allLinks(records, repository)) links.set(digest, record);
+  return links;
 }
 
 async function rootsOf(
@@ -67,12 +61,7 @@ async function rootsOf(
   { deleteUntagged, before, withoutTags }: MarkOptions,
 ): Promise<Digest[]> {
   const roots: Digest[] = [];
-  for (let after: string | undefined; ;) {
-    const page = await records.hostedTags(repository, after, PAGE);
-    for (const { tag, record } of page) if (!withoutTags.has(tag)) roots.push(record.digest);
-    after = page.at(-1)?.tag;
-    if (page.length < PAGE) break;
-  }
+  for await (const { tag, record } of allHostedTags(records, repository)) if (!withoutTags.has(tag)) roots.push(record.digest);
   for (const [digest, record] of links) {
     // What an upstream granted is not collected, and what it needs stays for it.
     if (record.kind === 'manifest' && (!deleteUntagged || record.at > before || !isHosted(record))) roots.push(digest);
@@ -107,8 +96,4 @@ function referrersOf(links: Links): ReadonlyMap<Digest, readonly Digest[]> {
     if (subject !== undefined) referrers.set(subject, [...(referrers.get(subject) ?? []), digest]);
   }
   return referrers;
-}
-
-function isHosted({ by }: LinkRecord): boolean {
-  return by !== 'upstream' && by !== 'public';
 }

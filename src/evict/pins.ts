@@ -1,4 +1,4 @@
-import type { Records } from '../metadata/records.ts';
+import { allTags, type Records } from '../metadata/records.ts';
 
 /** Images that are never evicted: all of the repositories that match, or of those only the tags that match. */
 export interface Pin {
@@ -26,18 +26,11 @@ export function splitPin(text: string): { readonly repository: string; readonly 
   return { repository: text.slice(0, colon), tag: text.slice(colon + 1) };
 }
 
-const PAGE = 500;
-
 /** Digests that tags of the repository point to, of those tags that match. */
 export async function* taggedBy(
   records: Pick<Records, 'tags'>,
   repository: string,
   matches: (tag: string) => boolean,
 ): AsyncGenerator<Parameters<Records['blob']>[0]> {
-  for (let after: string | undefined; ;) {
-    const page = await records.tags(repository, after, PAGE);
-    for (const { tag, record } of page) if (matches(tag)) yield record.digest;
-    after = page.at(-1)?.tag;
-    if (page.length < PAGE) return;
-  }
+  for await (const { tag, record } of allTags(records, repository)) if (matches(tag)) yield record.digest;
 }

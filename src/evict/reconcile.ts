@@ -1,15 +1,13 @@
 import type { BlobStore, HeldFile } from '../blobs/blob-store.ts';
-import type { InventoryPlace, Records } from '../metadata/records.ts';
+import { allHolders, type InventoryPlace, type Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
 import type { Clock } from '../system/clock.ts';
-import { nextTurn } from '../system/turn.ts';
+import { oldestFirst } from './evict.ts';
 import { takeTurn, type Turn, type TurnDeps } from './turn.ts';
 
 /** What is younger may be on its way: bytes come first, what refers to them next. */
 export const YOUNG_MS = 3_600_000;
-
-const PAGE = 200;
 
 export interface ReconcileDeps {
   readonly clock: Clock;
@@ -42,12 +40,9 @@ export async function isOrphan({ clock, records }: ReconcileDeps, digest: Digest
 }
 
 async function isHeldAnywhere(records: ReconcileDeps['records'], digest: Digest): Promise<boolean> {
-  for (let after: string | undefined; ;) {
-    const page = await records.holders(digest, after, PAGE);
-    for (const repository of page) if ((await records.link(repository, digest)) !== undefined) return true;
-    after = page.at(-1);
-    if (page.length < PAGE) return false;
-  }
+  for await (const repository of allHolders(records, digest))
+    if ((await records.link(repository, digest)) !== undefined) return true;
+  return false;
 }
 
 /**
@@ -91,14 +86,9 @@ export async function enterMissing({ clock, records }: ReconcileDeps, digest: Di
 
 /** The other way round: what the inventory counts, and records call held, but is not on disk. */
 export async function leaveGone(deps: ReconcileDeps, turn: Turn): Promise<void> {
-  const { records } = deps;
-  for (let after: InventoryPlace | undefined; ;) {
+  for await (const page of oldestFirst(deps.records)) {
     await turn.check();
-    const page = await records.inventory.oldest(after, PAGE);
     for (const place of page) if (await isGone(deps, place)) await dropGone(deps, place.digest);
-    after = page.at(-1);
-    if (page.length < PAGE) return;
-    await nextTurn();
   }
 }
 

@@ -1,7 +1,6 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
-import { HOSTED, type LinkRecord, type Records, type TagRecord } from '../metadata/records.ts';
+import { allLinks, allTags, HOSTED, isHosted, type Records, type TagRecord } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
-import { nextTurn } from '../system/turn.ts';
 import type { EvictStep } from './events.ts';
 import { imageOf } from './image.ts';
 
@@ -22,8 +21,6 @@ export interface ReleaseDeps {
   /** Why an image stays whatever is asked for; without tag: why all of the repository does. */
   readonly whyKept: (repository: string, tag: string | undefined) => Promise<string | undefined>;
 }
-
-const PAGE = 64;
 
 type ImageStep = Extract<EvictStep, { kind: 'image' }>;
 
@@ -59,7 +56,7 @@ export async function* releaseImages(
   for (const digest of going) {
     const link = await records.link(repository, digest);
     // Of pushes: it goes by a collection. Whoever changed it meanwhile needs it.
-    const letGo = link !== undefined && isCached(link) && (dryRun || (await records.dropLink(repository, digest, link)));
+    const letGo = link !== undefined && !isHosted(link) && (dryRun || (await records.dropLink(repository, digest, link)));
     if (!letGo) going.delete(digest);
   }
 }
@@ -74,17 +71,8 @@ async function whyStays(
   return whyKept(repository, tag);
 }
 
-function isCached({ by }: LinkRecord): boolean {
-  return by === 'upstream' || by === 'public';
-}
-
 async function* linksOf(records: Records, repository: string): AsyncGenerator<Digest> {
-  for (let after: string | undefined; ;) {
-    const page = await records.links(repository, after, PAGE);
-    for (const { digest } of page) yield digest;
-    after = page.at(-1)?.digest;
-    if (page.length < PAGE) return;
-  }
+  for await (const { digest } of allLinks(records, repository)) yield digest;
 }
 
 async function* imagesOf(deps: ReleaseDeps, repository: string, roots: Iterable<Digest>): AsyncGenerator<Digest> {
@@ -93,11 +81,6 @@ async function* imagesOf(deps: ReleaseDeps, repository: string, roots: Iterable<
 
 /** What the tags of the repository need but those. */
 async function* neededBy(deps: ReleaseDeps, repository: string, without: ReadonlySet<string>): AsyncGenerator<Digest> {
-  for (let after: string | undefined; ;) {
-    const page = await deps.records.tags(repository, after, PAGE);
-    for (const { tag, record } of page) if (!without.has(tag)) yield* await imageOf(deps, repository, record.digest);
-    after = page.at(-1)?.tag;
-    if (page.length < PAGE) return;
-    await nextTurn();
-  }
+  for await (const { tag, record } of allTags(deps.records, repository))
+    if (!without.has(tag)) yield* await imageOf(deps, repository, record.digest);
 }

@@ -1,5 +1,5 @@
 import type { VerifiedBlobStore } from '../blobs/blob-store.ts';
-import type { LinkRecord, Records } from '../metadata/records.ts';
+import { isHosted, type LinkRecord, type Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import { ageQuarantine, type QuarantineDeps } from './quarantine.ts';
@@ -64,10 +64,6 @@ async function holdersOf({ records }: RepairDeps, digest: Digest): Promise<reado
     if (link !== undefined) holders.push({ repository, link });
   }
   return holders;
-}
-
-function isHosted({ by }: LinkRecord): boolean {
-  return by !== 'upstream' && by !== 'public';
 }
 
 async function repairNow(

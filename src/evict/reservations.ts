@@ -1,14 +1,13 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
-import type { Records } from '../metadata/records.ts';
+import { allUploads, type Records } from '../metadata/records.ts';
 import type { Clock } from '../system/clock.ts';
+import { paged } from '../system/paged.ts';
 
 /** A part that nobody has written to for so long is not being filled, by whichever process. */
 const IDLE_MS = 3600_000;
 
 /** Longer than a fill that runs waits for its upstreams between two writes. */
 const LEFT_MS = 30_000;
-
-const PAGE = 500;
 
 export interface ReservationsDeps {
   readonly clock: Clock;
@@ -63,28 +62,24 @@ export async function giveUpParts({ clock, blobs, records: { inventory } }: Rese
 async function countLeft({ clock, blobs, records }: ReservationsDeps): Promise<void> {
   const idle = (await blobs.parts()).filter(({ modified }) => clock.now() - modified > IDLE_MS);
   if (idle.length === 0) return;
-  const known = new Set([...(await reservationsOf(records.inventory)).keys(), ...(await uploads(records))]);
+  const known = new Set([...(await reservationsOf(records.inventory)).keys(), ...(await uploadParts(records))]);
   for (const { id, size } of idle) if (!known.has(id)) await records.inventory.reserve(id, size);
 }
 
 /** By part, what is set aside for it: as many as there are parts, which are few. */
 async function reservationsOf(inventory: Records['inventory']): Promise<ReadonlyMap<string, number>> {
   const found = new Map<string, number>();
-  for (let after: string | undefined; ;) {
-    const page = await inventory.reservations(after, PAGE);
-    for (const { part, bytes } of page) found.set(part, bytes);
-    after = page.at(-1)?.part;
-    if (page.length < PAGE) return found;
-  }
+  const reservations = paged(
+    (after: string | undefined, limit) => inventory.reservations(after, limit),
+    ({ part }) => part,
+  );
+  for await (const { part, bytes } of reservations) found.set(part, bytes);
+  return found;
 }
 
-/** What is being pushed has no limit. */
-async function uploads(records: ReservationsDeps['records']): Promise<readonly string[]> {
-  const found: string[] = [];
-  for (let after: string | undefined; ;) {
-    const page = await records.uploads(after, PAGE);
-    found.push(...page.flatMap(({ record }) => record?.part ?? []));
-    after = page.at(-1)?.cursor;
-    if (page.length < PAGE) return found;
-  }
+/** The parts of what is being pushed, which has no limit here, and is purged by an age of its own. */
+export async function uploadParts(records: Pick<Records, 'uploads'>): Promise<readonly string[]> {
+  const parts: string[] = [];
+  for await (const { record } of allUploads(records)) if (record !== undefined) parts.push(record.part);
+  return parts;
 }

@@ -1,4 +1,4 @@
-import type { Records, TagRecord } from '../metadata/records.ts';
+import { allHostedTags, type Records, type TagRecord } from '../metadata/records.ts';
 
 /** What becomes of the tags that a line matches. Times in ms. */
 export type RetentionRule =
@@ -19,8 +19,6 @@ export interface ExpiredTag {
   readonly record: TagRecord;
   readonly why: string;
 }
-
-const PAGE = 500;
 
 type RetentionRecords = Pick<Records, 'hostedTags' | 'owner' | 'tagPulls'>;
 
@@ -55,15 +53,11 @@ async function decide(
   lines: readonly RetentionLine[],
 ): Promise<ReadonlyMap<RetentionLine, readonly HostedTag[]>> {
   const decided = new Map(lines.map((line) => [line, [] as HostedTag[]]));
-  for (let after: string | undefined; ;) {
-    const page = await records.hostedTags(repository, after, PAGE);
-    for (const one of page) {
-      const line = lines.find(({ matches }) => matches(one.tag));
-      if (line !== undefined) decided.get(line)?.push(one);
-    }
-    after = page.at(-1)?.tag;
-    if (page.length < PAGE) return decided;
+  for await (const one of allHostedTags(records, repository)) {
+    const line = lines.find(({ matches }) => matches(one.tag));
+    if (line !== undefined) decided.get(line)?.push(one);
   }
+  return decided;
 }
 
 function beyond(tags: readonly HostedTag[], count: number): readonly ExpiredTag[] {

@@ -1,7 +1,6 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
-import type { Records } from '../metadata/records.ts';
+import { allHolders, allHostedDigests, type Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
-import { nextTurn } from '../system/turn.ts';
 import type { Turn } from './turn.ts';
 
 export interface SweepDeps {
@@ -24,7 +23,6 @@ export interface Swept {
 
 /** Digests that are marked before their bytes go: as few as a push waits for, as many as make one flush worth it. */
 const BATCH = 16;
-const PAGE = 100;
 
 /**
  * Removes what no repository holds any more, whoever held it: cached content has holders too. Marked first, durably, so that
@@ -33,7 +31,7 @@ const PAGE = 100;
  */
 export async function* sweep(deps: SweepDeps, options: SweepOptions, turn: Turn): AsyncGenerator<Swept> {
   let batch: Swept[] = [];
-  for await (const digest of digestsOf(deps)) {
+  for await (const digest of allHostedDigests(deps.records)) {
     await turn.check();
     const marked = await mark(deps, digest, options);
     if (marked !== undefined) batch.push(marked);
@@ -47,22 +45,11 @@ export async function* sweep(deps: SweepDeps, options: SweepOptions, turn: Turn)
 /** Ends the deletions that a crash or a disk left in the middle: pushes of those digests wait for it. */
 export async function endDeletions(deps: SweepDeps, turn: Turn): Promise<number> {
   let ended = 0;
-  for await (const digest of digestsOf(deps)) {
+  for await (const digest of allHostedDigests(deps.records)) {
     if ((await deps.records.blob(digest))?.state !== 'deleting') continue;
     ended += (await remove(deps, [{ digest, bytes: 0 }], turn)).length;
   }
   return ended;
-}
-
-/** In pages; between them others go on. */
-export async function* digestsOf({ records }: Pick<SweepDeps, 'records'>): AsyncGenerator<Digest> {
-  for (let after: Digest | undefined; ;) {
-    const page = await records.hostedDigests(after, PAGE);
-    yield* page;
-    after = page.at(-1);
-    if (page.length < PAGE) return;
-    await nextTurn();
-  }
 }
 
 async function mark({ records }: SweepDeps, digest: Digest, { before }: SweepOptions): Promise<Swept | undefined> {
@@ -76,15 +63,10 @@ async function mark({ records }: SweepDeps, digest: Digest, { before }: SweepOpt
 
 /** Takes the reverse entries that no link stands for. The first that stays answers: the digest is kept. */
 async function isHeldAnywhere(records: SweepDeps['records'], digest: Digest): Promise<boolean> {
-  for (let after: string | undefined; ;) {
-    const page = await records.holders(digest, after, PAGE);
-    for (const repository of page) {
-      if ((await records.link(repository, digest)) !== undefined || !(await records.dropHolder(repository, digest)))
-        return true;
-    }
-    after = page.at(-1);
-    if (page.length < PAGE) return false;
+  for await (const repository of allHolders(records, digest)) {
+    if ((await records.link(repository, digest)) !== undefined || !(await records.dropHolder(repository, digest))) return true;
   }
+  return false;
 }
 
 /** A batch is never left half done by a reader that goes: pushes of what is marked wait for its end. */

@@ -3,7 +3,7 @@ import { blobForm, linkForm } from './forms.ts';
 import { INVENTORY_SLOT, LAYOUT_SLOT } from './keys.ts';
 import { LAYOUT, withLayout } from './layout.ts';
 import type { Change, MetadataStore, StoredEntry } from './metadata-store.ts';
-import { isHosted } from './records-holders.ts';
+import { isHosted } from './hosted.ts';
 
 /** The layout of what is dumped: a version reads its own and every older one. */
 export const DUMP_LAYOUT = LAYOUT.layout;

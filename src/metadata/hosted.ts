@@ -5,6 +5,11 @@ import type { BlobRecord, DescribedRecord, LinkRecord, TagRecord } from './recor
 /** The built-in upstream, as {@link TagRecord} and {@link TagMove} name it: what was pushed here. */
 export const HOSTED = 'hosted';
 
+/** Whether it came by a push, a mount or an import, and not from an upstream. */
+export function isHosted(link: Pick<LinkRecord, 'by'> | undefined): link is HostedLink {
+  return link !== undefined && link.by !== 'upstream' && link.by !== 'public';
+}
+
 /**
  * What pushing, deleting and collecting need of the metadata; part of `Records`.
  *

@@ -2,11 +2,11 @@ import type { Clock } from '../system/clock.ts';
 import type { Digest } from '../oci/digest.ts';
 import { readCounter, type Counter } from './counters.ts';
 import { linkForm, tagForm } from './forms.ts';
-import { HOSTED, type HostedRecords } from './hosted.ts';
+import { allHostedTags, allLinks } from './all.ts';
+import { HOSTED, isHosted, type HostedRecords } from './hosted.ts';
 import { OWNER_KEY, REVISION_KEY, linkKey, referrerKey, repositorySlot, tagKey } from './keys.ts';
 import type { Change, Condition } from './metadata-store.ts';
 import type { Catalogue } from './records-catalogue.ts';
-import { isHosted } from './records-holders.ts';
 import type { LinkRecord, Records, TagRecord } from './records.ts';
 import { untilMade, type Table } from './table.ts';
 import { nextMove } from './tag-moves.ts';
@@ -15,7 +15,7 @@ import { countUsage } from './usage.ts';
 type Deletions = Pick<HostedRecords, 'dropHosted' | 'dropHostedTag' | 'disown'>;
 type Parts = Pick<Records, 'hostedTags' | 'links' | 'dropHolder'>;
 
-/** Tags or links that one commit of `disown` drops, and tags that are read at once. */
+/** Tags or links that one commit of `disown` drops. */
 const BATCH = 200;
 
 /** Deleting what was pushed; each commit counts the repository's revision on (records-hosted.ts). */
@@ -48,12 +48,8 @@ export function createDeletions(table: Table, catalogue: Catalogue, clock: Clock
 
   async function tagsOf(repository: string, digest: Digest): Promise<readonly { tag: string; record: TagRecord }[]> {
     const found: { tag: string; record: TagRecord }[] = [];
-    for (let after: string | undefined; ;) {
-      const page = await parts.hostedTags(repository, after, BATCH);
-      found.push(...page.filter(({ record }) => record.digest === digest));
-      after = page.at(-1)?.tag;
-      if (page.length < BATCH) return found;
-    }
+    for await (const one of allHostedTags(parts, repository)) if (one.record.digest === digest) found.push(one);
+    return found;
   }
 
   async function tryDrop(
@@ -82,13 +78,11 @@ export function createDeletions(table: Table, catalogue: Catalogue, clock: Clock
 
   async function hostedLinks(repository: string): Promise<readonly { digest: Digest; record: LinkRecord }[]> {
     const found: { digest: Digest; record: LinkRecord }[] = [];
-    for (let after: string | undefined; found.length < BATCH;) {
-      const page = await parts.links(repository, after, BATCH);
-      found.push(...page.filter(({ record }) => isHosted(record)));
-      after = page.at(-1)?.digest;
-      if (page.length < BATCH) break;
+    for await (const link of allLinks(parts, repository)) {
+      if (isHosted(link.record)) found.push(link);
+      if (found.length === BATCH) break;
     }
-    return found.slice(0, BATCH);
+    return found;
   }
 
   /** One step of `disown`: tags first, so that none points to what is gone; the owner last. */

@@ -2,7 +2,7 @@ import type { Clock } from '../system/clock.ts';
 import type { Digest } from '../oci/digest.ts';
 import { readCounter } from './counters.ts';
 import { blobForm, holderForm, hostedForm, type HolderRecord } from './forms.ts';
-import type { HostedLink } from './hosted.ts';
+import { isHosted } from './hosted.ts';
 import { BLOB_KEY, HOLDS_KEY, HOSTED_SLOT, digestSlot, holderKey, hostedKey } from './keys.ts';
 import type { LinkRecord } from './records.ts';
 import { putIfAbsent, untilMade, type Stored, type Table } from './table.ts';
@@ -84,11 +84,6 @@ export function createHolders(table: Table, clock: Clock): Holders {
       });
     },
   };
-}
-
-/** Whether it came by a push, a mount or an import. */
-export function isHosted(link: Pick<LinkRecord, 'by'> | undefined): link is HostedLink {
-  return link !== undefined && link.by !== 'upstream' && link.by !== 'public';
 }
 
 /** What an upstream grants takes nothing from what was pushed, nor a link the time from what held the digest for it. */

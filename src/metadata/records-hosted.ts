@@ -1,11 +1,11 @@
 import type { Digest } from '../oci/digest.ts';
 import { readCounter } from './counters.ts';
 import { describedForm, linkForm, ownerForm, referrerForm, tagForm } from './forms.ts';
-import { HOSTED, type HostedPush, type HostedResult } from './hosted.ts';
+import { HOSTED, isHosted, type HostedPush, type HostedResult } from './hosted.ts';
 import { OWNER_KEY, REVISION_KEY, describedKey, linkKey, referrerKey, repositorySlot, tagKey } from './keys.ts';
 import type { Change, Condition } from './metadata-store.ts';
 import type { Catalogue } from './records-catalogue.ts';
-import { isHosted, type Holders } from './records-holders.ts';
+import type { Holders } from './records-holders.ts';
 import type { LinkRecord, Records } from './records.ts';
 import { untilMade, type Table } from './table.ts';
 import { nextMove } from './tag-moves.ts';

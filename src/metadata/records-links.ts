@@ -1,9 +1,11 @@
 import type { Digest } from '../oci/digest.ts';
+import { paged } from '../system/paged.ts';
 import { describedForm, holderForm, linkForm, tagForm, type Form } from './forms.ts';
 import { bounded, describedKey, digestSlot, linkKey, repositorySlot } from './keys.ts';
 import { andThen } from './maybe-promise.ts';
 import type { Catalogue } from './records-catalogue.ts';
-import { isHosted, type Holders } from './records-holders.ts';
+import { isHosted } from './hosted.ts';
+import type { Holders } from './records-holders.ts';
 import type { LinkRecord, Records } from './records.ts';
 import { untilMade, type Table } from './table.ts';
 import { countUsage } from './usage.ts';
@@ -23,9 +25,6 @@ type Links = Pick<
   | 'putDescribed'
   | 'unreadable'
 >;
-
-/** Entries that are read at once. */
-const PAGE = 500;
 
 /**
  * Links and their reverse entries, which lie in different slots. Whoever writes looks for the reverse entry again after the
@@ -73,13 +72,12 @@ export function createLinks(table: Table, catalogue: Catalogue, holders: Holders
   }
 
   async function firstUnreadable<T>(slot: string, collection: string, form: Form<T>): Promise<string | undefined> {
-    for (let after: string | undefined; ;) {
-      const page = await store.list(slot, collection, after, PAGE);
-      const found = page.find(({ value }) => form.decode(value) === undefined);
-      if (found !== undefined) return found.id;
-      after = page.at(-1)?.id;
-      if (page.length < PAGE) return undefined;
-    }
+    const entries = paged(
+      (after: string | undefined, limit) => store.list(slot, collection, after, limit),
+      ({ id }) => id,
+    );
+    for await (const { id, value } of entries) if (form.decode(value) === undefined) return id;
+    return undefined;
   }
 
   return {

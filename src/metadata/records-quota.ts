@@ -1,11 +1,9 @@
-import { quotaSumsForm, quotaReservationForm, quotaUsageForm, type Form } from './forms.ts';
+import { quotaSumsForm, quotaReservationForm, quotaUsageForm } from './forms.ts';
 import type { QuotaSums, QuotaRecords } from './hosted.ts';
 import { QUOTA_SUMS_KEY, quotaSlot, repositorySlot, quotaReservationKey, quotaUsageKey } from './keys.ts';
 import type { Change } from './metadata-store.ts';
 import { untilMade, type Table } from './table.ts';
 import { usageOf } from './usage.ts';
-
-const PAGE = 500;
 
 /** What a commit makes of the entries, and adds to the sums over them. */
 interface Step {
@@ -22,19 +20,10 @@ interface Step {
 export function createQuota(table: Table): QuotaRecords {
   const { store } = table;
 
-  async function* all<T>(slot: string, collection: string, form: Form<T>): AsyncGenerator<T> {
-    for (let after: string | undefined; ;) {
-      const page = await table.list(slot, collection, after, PAGE, form);
-      for (const { record } of page) yield record;
-      after = page.at(-1)?.id;
-      if (page.length < PAGE) return;
-    }
-  }
-
   async function sumsOf(slot: string): Promise<QuotaSums> {
     let [used, reserved] = [0, 0];
-    for await (const { bytes } of all(slot, 'usages', quotaUsageForm)) used += bytes;
-    for await (const { bytes } of all(slot, 'reservations', quotaReservationForm)) reserved += bytes;
+    for await (const { record } of table.all(slot, 'usages', quotaUsageForm)) used += record.bytes;
+    for await (const { record } of table.all(slot, 'reservations', quotaReservationForm)) reserved += record.bytes;
     return { used, reserved };
   }
 

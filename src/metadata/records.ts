@@ -30,7 +30,8 @@ import { createUploads } from './records-uploads.ts';
 import { createUses, type ImageOf } from './records-uses.ts';
 import { createTable } from './table.ts';
 
-export { HOSTED } from './hosted.ts';
+export * from './all.ts';
+export { HOSTED, isHosted } from './hosted.ts';
 export type * from './evictions.ts';
 export type * from './hosted.ts';
 export type * from './inventory.ts';

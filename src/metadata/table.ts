@@ -1,3 +1,4 @@
+import { paged } from '../system/paged.ts';
 import type { ReportMetadata } from './events.ts';
 import type { Form } from './forms.ts';
 import { andThen } from './maybe-promise.ts';
@@ -23,6 +24,8 @@ export interface Table {
     limit: number,
     form: Form<T>,
   ): MaybePromise<readonly { readonly id: string; readonly record: T }[]>;
+  /** All of the entries that decode. */
+  all<T>(slot: string, collection: string, form: Form<T>): AsyncGenerator<{ readonly id: string; readonly record: T }>;
 }
 
 export function createTable(store: MetadataStore, report: ReportMetadata): Table {
@@ -58,6 +61,11 @@ export function createTable(store: MetadataStore, report: ReportMetadata): Table
     getStored,
     get: (slot, key, form) => andThen(getStored(slot, key, form), ({ record }) => record),
     list,
+    all: (slot, collection, form) =>
+      paged(
+        (after: string | undefined, limit) => list(slot, collection, after, limit, form),
+        ({ id }) => id,
+      ),
   };
 }
 

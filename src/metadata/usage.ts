@@ -2,7 +2,7 @@ import { linkForm, hostedBytesForm } from './forms.ts';
 import { HOSTED_BYTES_KEY } from './keys.ts';
 import { andThen } from './maybe-promise.ts';
 import type { Change, Condition, MaybePromise } from './metadata-store.ts';
-import { isHosted } from './records-holders.ts';
+import { isHosted } from './hosted.ts';
 import type { LinkRecord } from './records.ts';
 import type { Stored, Table } from './table.ts';
 
@@ -11,9 +11,6 @@ export interface LinkChange {
   readonly before: Stored<LinkRecord>;
   readonly after: LinkRecord | undefined;
 }
-
-/** Links that are read at once to count them. */
-const PAGE = 500;
 
 /**
  * What a commit on a repository's links adds to it, so that the bytes hosted there are always the sum over its links that no
@@ -41,12 +38,8 @@ export function usageOf(table: Table, slot: string): MaybePromise<number> {
 
 async function sumOf(table: Table, slot: string): Promise<number> {
   let sum = 0;
-  for (let after: string | undefined; ;) {
-    const page = await table.list(slot, 'links', after, PAGE, linkForm);
-    sum += page.reduce((bytes, { record }) => bytes + sizeOf(record), 0);
-    after = page.at(-1)?.id;
-    if (page.length < PAGE) return sum;
-  }
+  for await (const { record } of table.all(slot, 'links', linkForm)) sum += sizeOf(record);
+  return sum;
 }
 
 function sizeOf(link: LinkRecord | undefined): number {

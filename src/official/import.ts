@@ -1,5 +1,5 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
-import type { Records } from '../metadata/records.ts';
+import { isHosted, type LinkRecord, type Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import { nextTurn } from '../system/turn.ts';
@@ -212,7 +212,7 @@ async function takeDigest(
   digest: Digest,
 ): Promise<Fate> {
   const link = await records.link(takeover.holder(repository), digest);
-  if (link !== undefined && isOurs(takeover, link.by) && link.kind === what) {
+  if (link !== undefined && isOurs(takeover, link) && link.kind === what) {
     const held = await blobs.open(digest);
     held?.close();
     if (held?.size === link.size) return { kind: 'taken', how: 'known', bytes: link.size };
@@ -225,8 +225,8 @@ async function takeDigest(
 }
 
 /** What came from an upstream grants nothing of what is to be hosted. */
-function isOurs({ hosted }: Takeover, by: string): boolean {
-  return !hosted || (by !== 'upstream' && by !== 'public');
+function isOurs({ hosted }: Takeover, link: LinkRecord): boolean {
+  return !hosted || isHosted(link);
 }
 
 /** A tag that stands here stays: it moved on since, or was taken before. */

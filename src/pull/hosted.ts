@@ -1,4 +1,4 @@
-import type { LinkRecord, OwnerRecord } from '../metadata/records.ts';
+import { isHosted, type LinkRecord, type OwnerRecord } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
 import { referenceText, type Reference } from '../oci/reference.ts';
@@ -98,7 +98,7 @@ async function hostedLink(deps: PullDeps, pulling: Pulling, digest: Digest): Pro
   const { route, holder } = pulling;
   const link = await records.link(holder, digest);
   if (link === undefined) return undefined;
-  if (link.by !== 'upstream' && link.by !== 'public') return promised(deps, pulling, digest, link);
+  if (isHosted(link)) return promised(deps, pulling, digest, link);
   return route.alone && (await records.owner(holder)) === undefined ? undefined : link;
 }
 

@@ -1,4 +1,4 @@
-import type { Records } from '../metadata/records.ts';
+import { allTags, isHosted, type Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
 import { referenceText, type Reference } from '../oci/reference.ts';
@@ -7,9 +7,6 @@ import type { PushDeps } from './deps.ts';
 import type { Quotas } from './quota.ts';
 import { tell } from './tell.ts';
 import type { PushReply, Pushing } from './request.ts';
-
-/** Tags that are read at once. */
-const PAGE = 200;
 
 /**
  * 202: a tag, or a manifest with all tags that point to it (OCI distribution-spec, "Deleting Manifests"). What was pushed is
@@ -45,9 +42,9 @@ export async function deleteBlob(deps: PushDeps, quotas: Quotas, pushing: Pushin
   if (link?.kind !== 'blob' || !(await records.dropLink(holder, digest))) {
     throw new RegistryError('BLOB_UNKNOWN', `${holder} has no blob ${digest} here`);
   }
-  if (isHosted(link.by)) await quotas.settle(pushing);
+  if (isHosted(link)) await quotas.settle(pushing);
   await records.flushed();
-  if (isHosted(link.by)) await tell(deps, pushing, { action: 'delete', kind: 'blob', digest, size: link.size });
+  if (isHosted(link)) await tell(deps, pushing, { action: 'delete', kind: 'blob', digest, size: link.size });
   return empty(202, {});
 }
 
@@ -68,16 +65,8 @@ async function dropDigest(records: Records, holder: string, digest: Digest): Pro
 /** Tags first: one that points to what is not granted any more would cost an upstream question that it need not. */
 async function dropCached(records: Records, holder: string, digest: Digest): Promise<boolean> {
   const link = await records.link(holder, digest);
-  if (link?.kind !== 'manifest' || isHosted(link.by)) return false;
-  for (let after: string | undefined; ;) {
-    const page = await records.tags(holder, after, PAGE);
-    for (const { tag, record } of page) if (record.digest === digest) await records.dropTag(holder, tag);
-    after = page.at(-1)?.tag;
-    if (page.length < PAGE) break;
-  }
+  if (link?.kind !== 'manifest' || isHosted(link)) return false;
+  for await (const { tag, record } of allTags(records, holder))
+    if (record.digest === digest) await records.dropTag(holder, tag);
   return records.dropLink(holder, digest);
-}
-
-function isHosted(by: 'upstream' | 'public' | 'push' | 'mount' | 'import'): boolean {
-  return by !== 'upstream' && by !== 'public';
 }

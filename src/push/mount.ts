@@ -1,5 +1,5 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
-import type { Records } from '../metadata/records.ts';
+import { isHosted, type Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { created } from './answers.ts';
 import type { PushDeps } from './deps.ts';
@@ -58,7 +58,7 @@ async function sourceOf(
     if (!mayRead(repository)) continue;
     const link = await records.link(repository, digest);
     if (link === undefined || (link.kind !== 'blob' && repository !== holder)) continue;
-    const hosted = link.by !== 'upstream' && link.by !== 'public';
+    const hosted = isHosted(link);
     if (await isHeld(blobs, digest, link.size))
       return { repository, shown: from ?? repository, size: link.size, linked: repository === holder && hosted };
   }

@@ -1,5 +1,5 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
-import type { ListedUpload, Records } from '../metadata/records.ts';
+import { allUploads, type ListedUpload, type Records } from '../metadata/records.ts';
 import type { Clock, Timer } from '../system/clock.ts';
 import type { ReportPush } from './events.ts';
 
@@ -24,7 +24,6 @@ export interface PurgeOptions {
 const FIRST_MS = 60_000;
 /** No timer waits longer than a day. */
 const TIMER_MS_MAX = 24 * 3600_000;
-const PAGE = 100;
 
 /** Drops uploads that nobody goes on with, at intervals (reliability.md, S41). `options` is asked at each pass. */
 export function purgeUploads(deps: PurgeDeps, options: () => PurgeOptions): { start(): void; stop(): void } {
@@ -56,15 +55,10 @@ export async function purgeOnce(deps: PurgeDeps, { age, dryRun }: PurgeOptions):
   const { clock, records, report } = deps;
   const before = clock.now() - age;
   const total = { uploads: 0, bytes: 0 };
-  for (let after: string | undefined; ;) {
-    const page = await records.uploads(after, PAGE);
-    for (const upload of page) {
-      if (upload.at > before || !(dryRun || (await drop(deps, upload)))) continue;
-      total.uploads += 1;
-      total.bytes += upload.record?.offset ?? 0;
-    }
-    after = page.at(-1)?.cursor;
-    if (page.length < PAGE) break;
+  for await (const upload of allUploads(records)) {
+    if (upload.at > before || !(dryRun || (await drop(deps, upload)))) continue;
+    total.uploads += 1;
+    total.bytes += upload.record?.offset ?? 0;
   }
   if (total.uploads > 0) report({ kind: 'uploads-purged', ...total, dryRun });
   return total;

@@ -1,4 +1,4 @@
-import type { LinkRecord, QuotaSums } from '../metadata/records.ts';
+import { isHosted, type LinkRecord, type QuotaSums } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
 import type { PushDeps } from './deps.ts';
@@ -112,14 +112,14 @@ export class Quotas {
       const link = await records.link(pushing.holder, digest);
       if (link === undefined) return size;
       // What an upstream granted is as large as it is, whatever the manifest says of it.
-      return isMirrored(link) ? link.size : 0;
+      return isHosted(link) ? 0 : link.size;
     });
     return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
   }
 
   async #hosted({ holder }: Pushing, digest: Digest): Promise<LinkRecord | undefined> {
     const link = await this.#deps.records.link(holder, digest);
-    return link === undefined || isMirrored(link) ? undefined : link;
+    return isHosted(link) ? link : undefined;
   }
 
   async #reserve(pushing: Pushing, id: string, bytes: number, upload: boolean): Promise<void> {
@@ -162,10 +162,6 @@ export class Quotas {
       throw error;
     });
   }
-}
-
-function isMirrored({ by }: LinkRecord): boolean {
-  return by === 'upstream' || by === 'public';
 }
 
 function nameOf(holder: string): { readonly registry: string; readonly repository: string } {

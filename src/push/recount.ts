@@ -1,10 +1,9 @@
-import type { QuotaSums, Records } from '../metadata/records.ts';
+import { allRepositories, type QuotaSums, type Records } from '../metadata/records.ts';
 import type { Clock } from '../system/clock.ts';
-import { nextTurn } from '../system/turn.ts';
+import { paged } from '../system/paged.ts';
 
 /** What was set aside for something that is no upload is given up after so long: whoever wanted it has died. */
 const FORGOTTEN_MS = 3_600_000;
-const PAGE = 500;
 
 export interface RecountDeps {
   readonly clock: Clock;
@@ -25,37 +24,29 @@ export async function recount(deps: RecountDeps, route: string, covers: (reposit
 }
 
 async function settleRepositories({ records }: RecountDeps, route: string, covers: (repository: string) => boolean) {
-  for (let after: string | undefined; ;) {
-    const page = await records.repositories(after, PAGE);
-    for (const repository of page) if (covers(repository)) await records.quota.settle(route, repository);
-    after = page.at(-1);
-    if (page.length < PAGE) return;
-    await nextTurn();
-  }
+  for await (const repository of allRepositories(records))
+    if (covers(repository)) await records.quota.settle(route, repository);
 }
 
 /** Empty ones are on no list but this. */
 async function strikeOthers({ records: { quota } }: RecountDeps, route: string, covers: (repository: string) => boolean) {
-  for (let after: string | undefined; ;) {
-    const page = await quota.counted(route, after, PAGE);
-    for (const { repository } of page) {
-      if (covers(repository)) await quota.settle(route, repository);
-      else await quota.strike(route, repository);
-    }
-    after = page.at(-1)?.cursor;
-    if (page.length < PAGE) return;
-    await nextTurn();
+  const counted = paged(
+    (after: string | undefined, limit) => quota.counted(route, after, limit),
+    ({ cursor }) => cursor,
+  );
+  for await (const { repository } of counted) {
+    if (covers(repository)) await quota.settle(route, repository);
+    else await quota.strike(route, repository);
   }
 }
 
 async function releaseForgotten({ clock, records }: RecountDeps, route: string): Promise<void> {
-  for (let after: string | undefined; ;) {
-    const page = await records.quota.reservations(route, after, PAGE);
-    for (const { id, repository, upload, at } of page) {
-      const wanted = upload ? (await records.upload(repository, id)) !== undefined : at + FORGOTTEN_MS > clock.now();
-      if (!wanted) await records.quota.release(route, id);
-    }
-    after = page.at(-1)?.cursor;
-    if (page.length < PAGE) return;
+  const reservations = paged(
+    (after: string | undefined, limit) => records.quota.reservations(route, after, limit),
+    ({ cursor }) => cursor,
+  );
+  for await (const { id, repository, upload, at } of reservations) {
+    const wanted = upload ? (await records.upload(repository, id)) !== undefined : at + FORGOTTEN_MS > clock.now();
+    if (!wanted) await records.quota.release(route, id);
   }
 }

@@ -348,7 +348,7 @@ export const mutants: readonly Mutant[] = [
     name: 'evict by name takes the links of pushes',
     guards: ['promise 6'],
     file: 'src/evict/release-images.ts',
-    find: 'link !== undefined && isCached(link) &&',
+    find: 'link !== undefined && !isHosted(link) &&',
     replace: 'link !== undefined &&',
     test: [IMAGES],
   },

@@ -277,7 +277,7 @@ export const mutants: readonly Mutant[] = [
     name: 'an upload that rests counts against the cache',
     guards: ['R32'],
     file: 'src/evict/reservations.ts',
-    find: ', ...(await uploads(records))',
+    find: ', ...(await uploadParts(records))',
     replace: '',
     test: [ROOM],
   },

@@ -116,8 +116,8 @@ export const mutants = [
     name: 'uploads are never too old',
     guards: ['S41', 'promise 6'],
     file: 'src/push/purge.ts',
-    find: '      if (upload.at > before || !(dryRun',
-    replace: '      if (upload.at <= before || !(dryRun',
+    find: 'if (upload.at > before || !(dryRun',
+    replace: 'if (upload.at <= before || !(dryRun',
     test: ['test/unit/push/uploads.test.ts'],
   },
   {

@@ -1,6 +1,6 @@
 import type { Records } from '../../metadata/records.ts';
 import { RegistryError } from '../../oci/errors.ts';
-import { sleep, type Clock } from '../../system/clock.ts';
+import { pagesOf } from '../../system/paged.ts';
 import { json } from './reply.ts';
 import type { ShowName } from '../lists.ts';
 import { linkTo, PAGE_MAX, readPage } from './paging.ts';
@@ -12,7 +12,6 @@ const SEARCH_PAGE_MAX = 100;
 
 interface CatalogueDeps {
   readonly records: Records;
-  readonly clock: Clock;
 }
 
 /** The official registry's `_catalog`: repositories of which something is held; `base` is the path that was asked. */
@@ -38,24 +37,23 @@ export async function search(deps: CatalogueDeps, query: URLSearchParams, show: 
 
 /** The first `limit` shown names that pass, in order. Reads all of the catalogue, page by page, and holds two answers' worth. */
 async function collect(
-  { records, clock }: CatalogueDeps,
+  { records }: CatalogueDeps,
   passes: (shown: string) => boolean,
   limit: number,
   show: ShowName,
 ): Promise<string[]> {
   let names: string[] = [];
-  let after: string | undefined;
-  for (;;) {
-    const page = await readable(() => records.repositories(after, PAGE_MAX));
+  const pages = pagesOf(
+    (after: string | undefined, limit) => readable(() => records.repositories(after, limit)),
+    (holder) => holder,
+    PAGE_MAX,
+  );
+  for await (const page of pages) {
     for (const holder of page) {
       const shown = show(holder);
       if (shown !== undefined && passes(shown)) names.push(shown);
     }
     if (names.length > 2 * limit) names = names.sort().slice(0, limit);
-    after = page.at(-1);
-    if (page.length < PAGE_MAX || after === undefined) break;
-    // The embedded store answers at once: others get their turn between two pages.
-    await sleep(clock, 0);
   }
   return names.sort().slice(0, limit);
 }

@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { evictImages, type EvictImagesDeps } from '../../../src/evict/evict-images.ts';
 import type { EvictStep } from '../../../src/evict/events.ts';
-import { Keep } from '../../../src/evict/keep.ts';
 import type { Doomed } from '../../../src/evict/release-images.ts';
 import { takeTurn } from '../../../src/evict/turn.ts';
 import { buildImage, randomBlob, type Blob, type Image } from '../../fakes/images.ts';
@@ -27,16 +26,6 @@ const deps = (holder = 'host 1 e'): EvictImagesDeps => ({
   records: house.records,
   holder,
   isDead: () => false,
-  keep: () =>
-    Promise.resolve(
-      new Keep({
-        blobs: house.files,
-        records: house.records,
-        ruleOf: () => ({ offline: false, maxAgeMs: undefined }),
-        anyOffline: false,
-        pins: [],
-      }),
-    ),
   whyKept: (repository, tag) => Promise.resolve(kept(repository, tag)),
   report: (event) => house.events.push(event),
 });
