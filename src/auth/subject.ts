@@ -1,3 +1,7 @@
+import type { Scope } from '../oci/scope.ts';
+
+export type { Scope };
+
 /** Who asks, as far as that is known. Plain data: it goes through the edge, into logs and into decisions. */
 export type Subject =
   /** Nobody has said who they are. */
@@ -33,15 +37,6 @@ export function subjectText(subject: Subject): string {
 export interface Identity {
   readonly subject: Subject;
   readonly scopes: readonly Scope[] | undefined;
-}
-
-/** One thing that a token is for, its name as clients spell it. */
-export interface Scope {
-  /** `repository` or `registry`. */
-  readonly type: string;
-  readonly name: string;
-  /** `pull`, `push`, `delete`, `*`. */
-  readonly actions: readonly string[];
 }
 
 export const NOBODY: Identity = { subject: ANYONE, scopes: undefined };

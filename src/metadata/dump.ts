@@ -1,6 +1,6 @@
 import { parseDigest, type Digest } from '../oci/digest.ts';
 import { blobForm, linkForm } from './forms.ts';
-import { INVENTORY_SLOT, LAYOUT_SLOT } from './keys.ts';
+import { INVENTORY_SLOT, LAYOUT_SLOT, SIGNING_SLOT } from './keys.ts';
 import { LAYOUT, withLayout } from './layout.ts';
 import type { Change, MetadataStore, StoredEntry } from './metadata-store.ts';
 import { isHosted } from './hosted.ts';
@@ -12,7 +12,7 @@ export const DUMP_LAYOUT = LAYOUT.layout;
 export interface Dump {
   /**
    * What a restored store needs, an entry a line; not what is under way (leases, uploads, parts), nor, without `cached`, what
-   * counts what is cached. See `MetadataStore.entries` for what is sure to be in it.
+   * counts what is cached; nor the keys of our tokens, which are secrets and are made anew. See `MetadataStore.entries` for what is sure to be in it.
    */
   lines(cached: boolean): AsyncIterable<string>;
   /** True where nothing was ever kept. */
@@ -60,7 +60,7 @@ export function dumpedLink(line: string): DumpedLink | undefined {
 const UNDER_WAY: ReadonlySet<string> = new Set(['lease', 'part', 'upload', 'uploads']);
 
 function isKept({ slot, collection }: StoredEntry, cached: boolean): boolean {
-  if (slot === LAYOUT_SLOT || UNDER_WAY.has(collection)) return false;
+  if (slot === LAYOUT_SLOT || slot === SIGNING_SLOT || UNDER_WAY.has(collection)) return false;
   return cached || slot !== INVENTORY_SLOT;
 }
 

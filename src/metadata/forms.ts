@@ -3,6 +3,8 @@ import type * as inventory from './inventory.ts';
 import type { PinRecord } from './records-pins.ts';
 import type * as records from './records.ts';
 import type { Bookmark } from './records-bookmarks.ts';
+import type { RefreshTokenRecord } from './records-refresh-tokens.ts';
+import type { SigningKey } from './records-signing-keys.ts';
 
 /** How a record stands in the store: JSON, of which only the fields that we know are taken, each of its type. */
 export interface Form<T> {
@@ -226,3 +228,16 @@ export const sumForm = form<inventory.CacheUsage & { readonly changes: number }>
 });
 
 export const bookmarkForm = form<Bookmark>({ started: time, at: optional(text), ended: optional(time) });
+
+const signingKeys: Check = (value) =>
+  Array.isArray(value) && value.every((key: SigningKey | null) => text(key?.id) && text(key?.secret) && time(key?.at));
+
+export const signingKeysForm = form<{ readonly keys: readonly SigningKey[] }>({ keys: signingKeys });
+
+export const refreshTokenForm = form<RefreshTokenRecord>({
+  subject: text,
+  fingerprint: optional(text),
+  audience: text,
+  created: time,
+  used: time,
+});

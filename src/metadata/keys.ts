@@ -46,6 +46,8 @@ import type { Key } from './metadata-store.ts';
  *                                     = going       sha256:…                  being evicted
  *                                       sum         it                        CacheUsage: of all that
  *     pins                            = pins        docker.io/library/*       PinRecord: set by command, never evicted
+ *     signing                           keys        it                        SigningKeys: what our tokens are signed with
+ *     sign-in/0123abc…                = refresh-tokens sha256, as hex         RefreshTokenRecord; the slot is its subject's, by hash
  *     official                          data        it                        what became of an official registry's data
  *     layout                            layout      it                        which version of this table holds
  *                                       epoch       it                        which store this is (with-epoch.ts)
@@ -72,6 +74,7 @@ export const ORDERED: ReadonlySet<string> = new Set([
   'aside',
   'going',
   'pins',
+  'refresh-tokens',
 ]);
 
 /** Bytes of UTF-8 that a slot, a collection or an id may have. */
@@ -85,6 +88,7 @@ export const UPLOADS_SLOT = 'uploads';
 export const HOSTED_SLOT = 'hosted';
 export const INVENTORY_SLOT = 'cache';
 export const PINS_SLOT = 'pins';
+export const SIGNING_SLOT = 'signing';
 export const OFFICIAL_SLOT = 'official';
 export const LAYOUT_SLOT = 'layout';
 export const repositorySlot = (repository: string): string => bounded(`repository/${repository}`);
@@ -93,6 +97,7 @@ export const upstreamSlot = (upstream: string): string => bounded(`upstream/${up
 export const taskSlot = (task: string): string => bounded(`task/${task}`);
 export const quotaSlot = (route: string): string => bounded(`quota/${route}`);
 export const receiverSlot = (receiver: string): string => bounded(`receiver/${receiver}`);
+export const signInSlot = (owner: string): string => bounded(`sign-in/${owner}`);
 
 export const tagKey = (tag: string): Key => ['tags', bounded(tag)];
 export const historyKey = (tag: string, move: number): Key => ['history', `${historyStart(tag)}${countDown(move)}`];
@@ -126,6 +131,8 @@ export const asideKey = (part: string): Key => ['aside', bounded(part)];
 export const goingKey = (digest: Digest): Key => ['going', digest];
 export const SUM_KEY: Key = ['sum', 'it'];
 export const pinKey = (text: string): Key => ['pins', bounded(text)];
+export const SIGNING_KEYS_KEY: Key = ['keys', 'it'];
+export const refreshTokenKey = (hash: string): Key => ['refresh-tokens', bounded(hash)];
 export const withheldKey = (reference: string): Key => ['withheld', bounded(reference)];
 export const OFFICIAL_KEY: Key = ['data', 'it'];
 export const LAYOUT_KEY: Key = ['layout', 'it'];

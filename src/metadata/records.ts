@@ -25,6 +25,8 @@ import { createOfficial, type OfficialRecords } from './records-official.ts';
 import { createOutbox, type Outbox } from './records-outbox.ts';
 import { createOwned } from './records-owned.ts';
 import { createQuota } from './records-quota.ts';
+import { createRefreshTokens, type RefreshTokens } from './records-refresh-tokens.ts';
+import { createSigningKeys, type SigningKeys } from './records-signing-keys.ts';
 import { createTags } from './records-tags.ts';
 import { createUploads } from './records-uploads.ts';
 import { createUses, type ImageOf } from './records-uses.ts';
@@ -146,6 +148,12 @@ export interface Records extends HostedRecords, Evictions, Pins {
   /** What is remembered of an official registry's data. */
   readonly official: OfficialRecords;
 
+  /** What our tokens are signed with; all nodes have the same. */
+  readonly signingKeys: SigningKeys;
+
+  /** What clients keep instead of passwords, by its hash. */
+  readonly refreshTokens: RefreshTokens;
+
   /** Events that receivers of notifications are still to be told. */
   readonly outbox: Outbox;
 
@@ -156,6 +164,8 @@ export interface Records extends HostedRecords, Evictions, Pins {
 
 export type { Bookmark, Bookmarks } from './records-bookmarks.ts';
 export type { PinRecord, Pins } from './records-pins.ts';
+export type { RefreshTokenRecord, RefreshTokens } from './records-refresh-tokens.ts';
+export type { SigningKey, SigningKeys } from './records-signing-keys.ts';
 export type { Outbox, OutboxEntry, Waiting } from './records-outbox.ts';
 
 export interface TagRecord {
@@ -289,6 +299,8 @@ export function createRecords(store: MetadataStore, options: RecordsOptions): Re
     inventory: createInventory(table),
     ...createPins(table, clock),
     official: createOfficial(table),
+    signingKeys: createSigningKeys(table),
+    refreshTokens: createRefreshTokens(table),
     outbox: createOutbox(table, clock),
     ...uses,
     writeUses: write,

@@ -26,6 +26,45 @@ export function chooseChallenge(challenges: readonly Challenge[]): Challenge | u
   return bearer ?? challenges.find(({ scheme }) => scheme === 'basic');
 }
 
+/** A way in that we offer. */
+export type OwnChallenge =
+  | { readonly scheme: 'Basic'; readonly realm: string }
+  | {
+      readonly scheme: 'Bearer';
+      /** The token endpoint's address. */
+      readonly realm: string;
+      readonly service: string;
+      /** Of {@link formatScope}, with spaces between. */
+      readonly scope?: string;
+      readonly error?: 'invalid_token' | 'insufficient_scope';
+    };
+
+/**
+ * Our challenge as the strictest of parsers read it (protocol 2.1): the scheme spelt so, keys in lower case, all values quoted,
+ * a comma and nothing else between. One of them splits a realm at `=`, so that ours has none; that of another token server stays
+ * as it is written. What is in the way of quotes, or no visible ASCII, is percent-encoded in a Bearer's realm, and a space elsewhere.
+ */
+export function formatChallenge(challenge: OwnChallenge): string {
+  if (challenge.scheme === 'Basic') return `Basic realm="${plain(challenge.realm).replaceAll('=', ' ')}"`;
+  const { realm, service, scope, error } = challenge;
+  const parts = [`realm="${realm.replace(NOT_PLAIN, percentEncoded)}"`, `service="${plain(service)}"`];
+  if (scope !== undefined) parts.push(`scope="${plain(scope)}"`);
+  if (error !== undefined) parts.push(`error="${error}"`);
+  return `Bearer ${parts.join(',')}`;
+}
+
+/** Also the space: no realm that is an address has one. */
+const NOT_PLAIN = /[^\x21\x23-\x5b\x5d-\x7e]/gu;
+
+/** `encodeURIComponent` throws for half a surrogate pair. */
+function percentEncoded(text: string): string {
+  return Array.from(new TextEncoder().encode(text), (byte) => `%${byte.toString(16).padStart(2, '0').toUpperCase()}`).join('');
+}
+
+function plain(text: string): string {
+  return text.replace(NOT_PLAIN, ' ');
+}
+
 interface Draft {
   readonly scheme: string;
   readonly parameters: Record<string, string>;
