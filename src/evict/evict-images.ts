@@ -1,12 +1,10 @@
 import { allHolders } from '../metadata/records.ts';
-import { RegistryError } from '../oci/errors.ts';
 import type { Digest } from '../oci/digest.ts';
-import { sleep } from '../system/clock.ts';
 import { nextTurn } from '../system/turn.ts';
 import { lastUseOf, remove, type Candidate, type EvictDeps } from './evict.ts';
 import type { Evicted, EvictStep, ReportEviction } from './events.ts';
 import { releaseImages, type Doomed, type ReleaseDeps } from './release-images.ts';
-import { takeTurn, type Turn, type TurnDeps } from './turn.ts';
+import { withTurn, type Patience, type TurnDeps } from './turn.ts';
 
 export interface EvictImagesDeps extends Omit<EvictDeps, 'records' | 'blobs'>, Omit<TurnDeps, 'records'>, ReleaseDeps {
   readonly blobs: ReleaseDeps['blobs'] & EvictDeps['blobs'];
@@ -15,9 +13,8 @@ export interface EvictImagesDeps extends Omit<EvictDeps, 'records' | 'blobs'>, O
 
 const PAGE = 64;
 
-/** How often the right to evict is asked for while another has it, and for how long in all. */
-const TURN_EVERY_MS = 250;
-const TURN_TRIES = 240;
+/** A minute: a person waits. */
+const PATIENCE: Patience = { everyMs: 250, tries: 240 };
 
 /**
  * Drops cached images: their tags and links, then the bytes that no other tag of the repository and no other repository needs,
@@ -74,8 +71,9 @@ async function* removeBytes(
       else yield { kind: 'blob', digest, bytes: candidate.place.size, goes: false, why };
     }
     if (dryRun) for (const { place } of going) yield { kind: 'blob', digest: place.digest, bytes: place.size, goes: true };
+    // A turn for each batch, so that nobody who waits for room waits for all of them.
     else
-      for (const evicted of await withTurn(deps, (turn) => remove(deps, going, turn)))
+      for (const evicted of await withTurn('evict', deps, (turn) => remove(deps, going, turn), PATIENCE))
         yield { kind: 'blob', digest: evicted.digest, bytes: evicted.bytes, goes: true, evicted };
   }
 }
@@ -100,21 +98,4 @@ async function whyNeeded(
       return `${repository} holds it too`;
   }
   return undefined;
-}
-
-/** For one batch, so that nobody who waits for room waits for all of them. Throws RegistryError where another has it for too long. */
-async function withTurn<T>(deps: EvictImagesDeps, act: (turn: Turn) => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      const turn = await takeTurn('evict', deps);
-      try {
-        return await act(turn);
-      } finally {
-        await turn.end().catch(() => turn.leave());
-      }
-    } catch (error) {
-      if (!(error instanceof RegistryError) || tries >= TURN_TRIES) throw error;
-    }
-    await sleep(deps.clock, TURN_EVERY_MS);
-  }
 }

@@ -1,13 +1,13 @@
 import { RegistryError } from '../oci/errors.ts';
-import { sleep, type Timer } from '../system/clock.ts';
+import type { Timer } from '../system/clock.ts';
 import { endEvictions, evict, type EvictDeps } from './evict.ts';
 import type { Evicted, ReportEviction } from './events.ts';
 import { expire } from './expire.ts';
 import type { Keep } from './keep.ts';
-import type { Excess } from './limits.ts';
+import { isNone, NO_EXCESS, type Excess } from './limits.ts';
 import { giveUpParts, settleReservations, type ReservationsDeps } from './reservations.ts';
 import type { Room } from './room.ts';
-import { takeTurn, type Turn, type TurnDeps } from './turn.ts';
+import { withTurn, type Patience, type Turn, type TurnDeps } from './turn.ts';
 
 /** How often the limits are looked at where nobody asks: others write to the disk too. */
 export const LOOK_MS = 10_000;
@@ -15,9 +15,8 @@ export const LOOK_MS = 10_000;
 /** How often what is past its route's `maxage` is looked for. */
 export const EXPIRE_MS = 10 * 60_000;
 
-/** How long to wait where another process evicts just now, and how often. */
-const OTHERS_MS = 250;
-const OTHERS_MAX = 20;
+/** Where another process evicts just now: what it frees is room for all. */
+const PATIENCE: Patience = { everyMs: 250, tries: 20 };
 
 export type EvictorDeps = EvictDeps &
   ReservationsDeps &
@@ -36,10 +35,11 @@ export class Evictor {
   #running: Promise<Excess> | undefined;
   /** Everything that has the turn, or waits for it. */
   readonly #turns = new Set<Promise<void>>();
-  #wanted = 0;
+  /** The most that was asked for and is not decided yet; undefined: nobody has asked. */
+  #wanted: number | undefined;
   #timer: Timer | undefined;
   #expireAt = 0;
-  #stopped = false;
+  readonly #stop = new AbortController();
   #stuck = false;
 
   constructor(deps: EvictorDeps) {
@@ -58,21 +58,21 @@ export class Evictor {
 
   /** Resolves when nothing of it runs any more: the store may then be closed. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stop.abort(new Error('eviction stops'));
     this.#timer?.cancel();
     await Promise.all(this.#turns);
   }
 
   /** Evicts until the limits hold with `wanted` more bytes, or nothing may go any more; yields what is too much still. */
   async makeRoom(wanted: number): Promise<Excess> {
-    if (this.#stopped) return NOTHING;
-    this.#wanted = Math.max(this.#wanted, wanted);
-    this.#running ??= this.#run().finally(() => (this.#running = undefined));
+    if (this.#isStopped()) return NO_EXCESS;
+    this.#wanted = Math.max(this.#wanted ?? 0, wanted);
+    this.#running ??= this.#run();
     return this.#running;
   }
 
   async #look(): Promise<void> {
-    if (this.#stopped) return;
+    if (this.#isStopped()) return;
     await this.makeRoom(0);
     if (this.#deps.clock.monotonic() >= this.#expireAt) {
       this.#expireAt = this.#deps.clock.monotonic() + EXPIRE_MS;
@@ -81,31 +81,41 @@ export class Evictor {
         await this.#expire(turn);
       });
     }
-    if (!this.#stopped) this.#timer = this.#deps.clock.after(LOOK_MS, () => void this.#look());
+    if (!this.#isStopped()) this.#timer = this.#deps.clock.after(LOOK_MS, () => void this.#look());
   }
 
+  /** One round more for who asks when one is decided, and its turn about to be given back. */
   async #run(): Promise<Excess> {
-    let excess: Excess = NOTHING;
-    await this.#withTurn(async (turn) => {
-      excess = await this.#round(turn);
-    });
-    return excess;
+    let excess = NO_EXCESS;
+    try {
+      for (let decided = true; decided && this.#wanted !== undefined && !this.#isStopped();) {
+        decided = false;
+        await this.#withTurn(async (turn) => {
+          excess = await this.#round(turn);
+          decided = true;
+        });
+      }
+      return excess;
+    } finally {
+      this.#running = undefined;
+    }
   }
 
   async #round(turn: Turn): Promise<Excess> {
     for (;;) {
-      const wanted = this.#wanted;
+      const wanted = this.#wanted ?? 0;
       const excess = await this.#deps.room.excess(wanted);
-      if (isNothing(excess)) {
-        this.#wanted = 0;
+      if (isNone(excess)) {
+        if ((this.#wanted ?? 0) > wanted) continue; // Somebody has asked for more meanwhile.
+        this.#wanted = undefined;
         this.#stuck = false;
         return excess;
       }
       const keep = await this.#deps.keep();
       const gone = await this.#count('limit', evict(this.#deps, { excess, keep, turn }));
-      if (gone > 0 && !this.#stopped) continue;
-      if (!this.#stopped && (await giveUpParts(this.#deps, excess.bytes)) > 0) continue;
-      this.#wanted = 0;
+      if (gone > 0 && !this.#isStopped()) continue;
+      if (!this.#isStopped() && (await giveUpParts(this.#deps, excess.bytes)) > 0) continue;
+      this.#wanted = undefined;
       if (!this.#stuck) this.#deps.report({ kind: 'evict-stuck', ...excess });
       this.#stuck = true;
       return excess;
@@ -140,26 +150,15 @@ export class Evictor {
 
   /** Nobody waits for the outcome but who asked for room, and he looks himself: what fails is tried with the next look. */
   async #tryWithTurn(act: (turn: Turn) => Promise<void>): Promise<void> {
-    const { clock, report } = this.#deps;
-    for (let tries = 0; tries < OTHERS_MAX && !this.#stopped; tries += 1) {
-      try {
-        const turn = await takeTurn('evict', this.#deps);
-        try {
-          await act(turn);
-        } finally {
-          await turn.end().catch(() => turn.leave());
-        }
-        return;
-      } catch (error) {
-        if (!(error instanceof RegistryError)) return report({ kind: 'evict-failed', error });
-      }
-      await sleep(clock, OTHERS_MS); // Another process evicts: what it frees is room for all.
+    const { signal } = this.#stop;
+    try {
+      await withTurn('evict', this.#deps, act, { ...PATIENCE, signal });
+    } catch (error) {
+      if (!(error instanceof RegistryError) && error !== signal.reason) this.#deps.report({ kind: 'evict-failed', error });
     }
   }
-}
 
-const NOTHING: Excess = { bytes: 0, files: 0 };
-
-function isNothing({ bytes, files }: Excess): boolean {
-  return bytes <= 0 && files <= 0;
+  #isStopped(): boolean {
+    return this.#stop.signal.aborted;
+  }
 }

@@ -30,6 +30,12 @@ export interface Excess {
   readonly files: number;
 }
 
+export const NO_EXCESS: Excess = { bytes: 0, files: 0 };
+
+export function isNone({ bytes, files }: Excess): boolean {
+  return bytes <= 0 && files <= 0;
+}
+
 /** What counts against `maxBytes`. */
 export function countedBytes({ usage, quarantined }: Pick<Stock, 'usage' | 'quarantined'>): number {
   return usage.bytes + usage.reserved + quarantined;
@@ -50,14 +56,23 @@ export function fitsDisk(limits: CacheLimits, stock: Stock, wanted: number): boo
   return hasInodes && freeAfterAll(stock) - wanted >= keptFree(limits, stock);
 }
 
-function overWatermark({ maxBytes, watermarks: { high, low } }: CacheLimits, stock: Stock, wanted: number): number {
-  if (maxBytes !== undefined) {
-    const counted = countedBytes(stock);
-    return counted + wanted > maxBytes * high ? counted + wanted - maxBytes * low : 0;
-  }
-  const total = stock.space.totalBytes;
-  const used = total - freeAfterAll(stock) + wanted;
-  return used > total * high ? used - total * low : 0;
+/** So many more bytes stay below the high watermark. */
+export function headroom(limits: CacheLimits, stock: Stock): number {
+  const { total, used } = watched(limits, stock);
+  return Math.max(0, Math.ceil(total * limits.watermarks.high - used));
+}
+
+function overWatermark(limits: CacheLimits, stock: Stock, wanted: number): number {
+  const { total, used } = watched(limits, stock);
+  const { high, low } = limits.watermarks;
+  return used + wanted > total * high ? used + wanted - total * low : 0;
+}
+
+/** What the watermarks are shares of, and how much of it is used. */
+function watched({ maxBytes }: CacheLimits, stock: Stock): { readonly total: number; readonly used: number } {
+  if (maxBytes !== undefined) return { total: maxBytes, used: countedBytes(stock) };
+  const { totalBytes } = stock.space;
+  return { total: totalBytes, used: totalBytes - freeAfterAll(stock) };
 }
 
 function keptFree({ keepFree }: CacheLimits, { space }: Stock): number {

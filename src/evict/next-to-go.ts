@@ -2,11 +2,11 @@ import type { Clock } from '../system/clock.ts';
 import { evict, type EvictDeps } from './evict.ts';
 import type { EvictStep } from './events.ts';
 import type { Keep } from './keep.ts';
-import { countedBytes, type CacheLimits, type Excess, type Stock } from './limits.ts';
+import { excessOf, headroom, isNone, type CacheLimits, type Excess } from './limits.ts';
 import type { Room } from './room.ts';
 
 export interface NextToGoDeps extends EvictDeps {
-  readonly room: Pick<Room, 'excess' | 'stock'>;
+  readonly room: Pick<Room, 'stock'>;
   readonly limits: () => CacheLimits;
   readonly keep: () => Promise<Keep>;
 }
@@ -17,7 +17,7 @@ const TOLD_MAX = 1_000;
 /** What would go first by the limits, and when it was used last: now where they are passed, else when they will be. */
 export async function* nextToGo(deps: NextToGoDeps): AsyncGenerator<EvictStep> {
   const started = deps.clock.monotonic();
-  const { due, excess } = await excessOf(deps);
+  const { due, excess } = await nextRound(deps);
   yield { kind: 'round', due, ...excess };
   const totals = { images: 0, kept: 0, blobs: 0, bytes: 0 };
   for await (const { digest, bytes, idleMs } of evict(deps, {
@@ -34,18 +34,11 @@ export async function* nextToGo(deps: NextToGoDeps): AsyncGenerator<EvictStep> {
   yield { kind: 'done', dryRun: true, ms: Math.round(deps.clock.monotonic() - started), ...totals };
 }
 
-async function excessOf({ room, limits }: NextToGoDeps): Promise<{ readonly due: boolean; readonly excess: Excess }> {
-  const excess = await room.excess();
-  if (excess.bytes > 0 || excess.files > 0) return { due: true, excess };
-  // A byte more than is left below the high watermark.
-  return { due: false, excess: await room.excess(headroom(limits(), await room.stock()) + 1) };
-}
-
-function headroom({ maxBytes, watermarks: { high } }: CacheLimits, stock: Stock): number {
-  const { totalBytes, freeBytes } = stock.space;
-  const [total, used] =
-    maxBytes === undefined ? [totalBytes, totalBytes - freeBytes + stock.unwritten] : [maxBytes, countedBytes(stock)];
-  return Math.max(0, Math.ceil(total * high - used));
+async function nextRound({ room, limits }: NextToGoDeps): Promise<{ readonly due: boolean; readonly excess: Excess }> {
+  const [now, stock] = [limits(), await room.stock()];
+  const excess = excessOf(now, stock);
+  if (!isNone(excess)) return { due: true, excess };
+  return { due: false, excess: excessOf(now, stock, headroom(now, stock) + 1) };
 }
 
 function since(clock: Clock, idleMs: number): string {

@@ -6,7 +6,7 @@ import { createPace, rateFor } from './pace.ts';
 import { ageQuarantine } from './quarantine.ts';
 import { scrubRound, type ScrubDeps } from './scrub.ts';
 import type { ScrubStep } from './scrub-events.ts';
-import { takeTurn, type Turn } from './turn.ts';
+import { takeTurn, waitForTurn, type Patience } from './turn.ts';
 
 /** All that is held is read through this often. */
 export const PERIOD_MS = 30 * 24 * 3_600_000;
@@ -22,8 +22,7 @@ export const LOOK_MS = 3_600_000;
 const FIRST_LOOK_MS = 60_000;
 
 /** An operator waits for the end of a sitting. */
-const ASK_MS = 1000;
-const ASKS_MAX = 90;
+const PATIENCE: Patience = { everyMs: 1000, tries: 90 };
 
 const TASK = 'scrub';
 
@@ -67,7 +66,7 @@ export class Scrubber {
     this.#asked += 1;
     this.#sitting.abort(new Error('an operator scrubs'));
     try {
-      const turn = await this.#takePatiently();
+      const turn = await waitForTurn(TASK, this.#deps, { ...PATIENCE, signal: this.#stop.signal });
       const bookmark = { started: clock.now() };
       try {
         for await (const step of scrubRound(this.#deps, turn, { bookmark, repair, signal: this.#stop.signal })) {
@@ -79,17 +78,6 @@ export class Scrubber {
       }
     } finally {
       this.#asked -= 1;
-    }
-  }
-
-  async #takePatiently(): Promise<Turn> {
-    for (let asks = 1; ; asks += 1) {
-      try {
-        return await takeTurn(TASK, this.#deps);
-      } catch (error) {
-        if (!(error instanceof RegistryError) || asks === ASKS_MAX) throw error;
-        await sleep(this.#deps.clock, ASK_MS, this.#stop.signal);
-      }
     }
   }
 

@@ -1,6 +1,6 @@
 import type { LeaseRecord, Records } from '../metadata/records.ts';
 import { RegistryError } from '../oci/errors.ts';
-import type { Clock, Timer } from '../system/clock.ts';
+import { sleep, type Clock, type Timer } from '../system/clock.ts';
 
 /** What one process at a time does for all that share a store, and what a run of it is called. */
 const RUN_OF = { collect: 'collection, import or backup', scrub: 'scrub', evict: 'eviction' } as const;
@@ -49,6 +49,42 @@ export async function takeTurn(task: Task, { clock, records: { tasks }, holder, 
   if (!taken && isDead(lease.holder)) ({ taken, lease } = await tasks.takeLease(task, holder, lease.until, until()));
   if (!taken) throw new RegistryError('UNAVAILABLE', `another ${RUN_OF[task]} is running: wait for its end`, { status: 503 });
   return keepTurn(task, clock, tasks, lease, since);
+}
+
+/** How often to ask while another has the turn, and for how long in all. By its signal it ends with the signal's reason. */
+export interface Patience {
+  readonly everyMs: number;
+  readonly tries: number;
+  readonly signal?: AbortSignal;
+}
+
+/** As {@link takeTurn}, once whoever has it gives it back. Throws RegistryError when that takes too long. */
+export function waitForTurn(task: Task, deps: TurnDeps, patience: Patience): Promise<Turn> {
+  return patiently(deps.clock, patience, () => takeTurn(task, deps));
+}
+
+/** Acts in a turn, and gives it back; begins again where it was lost in the middle. Throws as {@link waitForTurn}, or as `act`. */
+export function withTurn<T>(task: Task, deps: TurnDeps, act: (turn: Turn) => Promise<T>, patience: Patience): Promise<T> {
+  return patiently(deps.clock, patience, async () => {
+    const turn = await takeTurn(task, deps);
+    try {
+      return await act(turn);
+    } finally {
+      await turn.end().catch(() => turn.leave());
+    }
+  });
+}
+
+async function patiently<T>(clock: Clock, { everyMs, tries, signal }: Patience, attempt: () => Promise<T>): Promise<T> {
+  for (let tried = 1; ; tried += 1) {
+    signal?.throwIfAborted();
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof RegistryError) || tried >= tries) throw error;
+    }
+    await sleep(clock, everyMs, signal);
+  }
 }
 
 function keepTurn(task: Task, clock: Clock, tasks: Records['tasks'], lease: LeaseRecord, since: number): Turn {

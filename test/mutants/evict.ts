@@ -363,8 +363,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'evict by name begins while another evicts',
     guards: ['R30'],
-    file: 'src/evict/evict-images.ts',
-    find: 'if (!(error instanceof RegistryError) || tries >= TURN_TRIES) throw error;',
+    file: 'src/evict/turn.ts',
+    find: 'if (!(error instanceof RegistryError) || tried >= tries) throw error;',
     replace: 'throw error;',
     test: [IMAGES],
   },

@@ -4,6 +4,7 @@ const EVICT = 'test/unit/evict/evict.test.ts';
 const CRASH = 'test/unit/evict/evict-crash.test.ts';
 const EXPIRE = 'test/unit/evict/expire.test.ts';
 const LIMITS = 'test/unit/evict/limits.test.ts';
+const EVICTOR = 'test/unit/evict/evictor.test.ts';
 const ROOM = 'test/unit/evict/room.test.ts';
 const INVENTORY = 'test/conformance/inventory.test.ts';
 
@@ -290,10 +291,26 @@ export const mutants: readonly Mutant[] = [
     test: ['test/unit/compose/storage.test.ts'],
   },
   {
+    name: 'who asks for more while a round looks is forgotten',
+    guards: ['S24'],
+    file: 'src/evict/evictor.ts',
+    find: '        if ((this.#wanted ?? 0) > wanted) continue; // Somebody has asked for more meanwhile.\n',
+    replace: '',
+    test: [EVICTOR],
+  },
+  {
+    name: 'who asks while a turn is given back is forgotten',
+    guards: ['S24'],
+    file: 'src/evict/evictor.ts',
+    find: '        decided = true;\n',
+    replace: '',
+    test: [EVICTOR],
+  },
+  {
     name: "parts that a dead process left are in nobody's way",
     guards: ['promise 6'],
     file: 'src/evict/evictor.ts',
-    find: '      if (!this.#stopped && (await giveUpParts(this.#deps, excess.bytes)) > 0) continue;\n',
+    find: '      if (!this.#isStopped() && (await giveUpParts(this.#deps, excess.bytes)) > 0) continue;\n',
     replace: '',
     test: ['test/unit/evict/room.test.ts'],
   },

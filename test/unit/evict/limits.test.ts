@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { excessOf, fitsDisk, type CacheLimits, type Stock } from '../../../src/evict/limits.ts';
+import { excessOf, fitsDisk, headroom, type CacheLimits, type Stock } from '../../../src/evict/limits.ts';
 
 const limits = (over: Partial<CacheLimits> = {}): CacheLimits => ({
   maxBytes: 1000,
@@ -32,6 +32,16 @@ describe('what has to go', () => {
     expect(excessOf(open, stock(5, { free: 2000 })).bytes).toBe(0);
     expect(excessOf(open, stock(5, { free: 1999 })).bytes).toBe(501);
     expect(excessOf(open, stock(5, { free: 2100, unwritten: 101 })).bytes).toBe(501);
+  });
+
+  test.each([
+    ['of maxsize', limits({ keepFree: 0 }), stock(900)],
+    ['of the disk', limits({ maxBytes: undefined, keepFree: 0 }), stock(5, { free: 2000, unwritten: 3 })],
+  ])('nothing as long as the headroom %s lasts, and not a byte longer', (_, open, now) => {
+    const left = headroom(open, now);
+    expect(left).toBeGreaterThan(0);
+    expect(excessOf(open, now, left).bytes).toBe(0);
+    expect(excessOf(open, now, left + 1).bytes).toBeGreaterThan(0);
   });
 
   test('the disk keeps its share free whatever maxsize says', () => {
