@@ -2,7 +2,7 @@ import { NoRoom, type BlobStore, type PartId } from '../blobs/blob-store.ts';
 import type { Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
-import { countedBytes, excessOf, fitsDisk, type CacheLimits, type Excess, type Stock } from './limits.ts';
+import { countedBytes, excessOf, fitsDisk, NO_EXCESS, type CacheLimits, type Excess, type Stock } from './limits.ts';
 
 /** How often making room is tried for one part before it has to do without. */
 const TRIES = 3;
@@ -20,6 +20,9 @@ export interface RoomDeps {
   readonly limits: () => CacheLimits;
 }
 
+/** {@link Stock} as disk and records have it. */
+type Look = Omit<Stock, 'unwritten'>;
+
 /**
  * Who may write how much: every part of the cache asks here before its first byte, so that the limits hold however many fills
  * run at once (reliability.md, S24; the idea of reserving is bazel-remote's).
@@ -29,7 +32,10 @@ export class Room {
   /** By part: what was set aside and is not written yet. */
   readonly #unwritten = new Map<PartId, number>();
   #quarantined = { bytes: 0, until: -Infinity };
-  #makeRoom: (wanted: number) => Promise<Excess> = () => Promise.resolve({ bytes: 0, files: 0 });
+  #makeRoom: (wanted: number) => Promise<Excess> = () => Promise.resolve(NO_EXCESS);
+  /** The look at disk and records that runs, and the one after it, which all share who ask meanwhile. */
+  #looking: Promise<unknown> = Promise.resolve();
+  #nextLook: Promise<Look> | undefined;
 
   constructor(deps: RoomDeps) {
     this.#deps = deps;
@@ -46,9 +52,7 @@ export class Room {
   }
 
   async stock(): Promise<Stock> {
-    const { blobs, records } = this.#deps;
-    const [usage, space, quarantined] = await Promise.all([records.inventory.usage(), blobs.space(), this.#inQuarantine()]);
-    return { usage, space, quarantined, unwritten: sum(this.#unwritten.values()) };
+    return this.#stockOf(await this.#look());
   }
 
   /**
@@ -60,10 +64,7 @@ export class Room {
     for (let tries = 0; ; tries += 1) {
       const { maxBytes } = this.#deps.limits();
       if (maxBytes !== undefined && bytes > maxBytes) throw new NoRoom(`${bytes} bytes are more than the whole cache may have`);
-      if (await this.#trySetAside(part, bytes, wanted)) {
-        this.#unwritten.set(part, (this.#unwritten.get(part) ?? 0) + wanted);
-        return;
-      }
+      if (await this.#trySetAside(part, bytes, wanted)) return;
       if (tries === TRIES) throw await this.#refusal(wanted);
       await this.#makeRoom(wanted);
     }
@@ -124,13 +125,54 @@ export class Room {
 
   async #trySetAside(part: PartId, bytes: number, wanted: number): Promise<boolean> {
     const limits = this.#deps.limits();
-    const stock = await this.stock();
+    const look = await this.#look();
+    const stock = this.#stockOf(look);
     if (!fitsDisk(limits, stock, wanted)) return false;
+    // Before anything is waited for: who has looked at the disk together must not all take the same bytes of it.
+    const giveBack = this.#take(part, wanted);
     const limit = limits.maxBytes === undefined ? undefined : limits.maxBytes - stock.quarantined;
-    if (!(await this.#deps.records.inventory.reserve(part, bytes, limit))) return false;
+    let isReserved = false;
+    try {
+      isReserved = await this.#deps.records.inventory.reserve(part, bytes, limit);
+    } finally {
+      if (!isReserved) giveBack();
+    }
+    if (!isReserved) return false;
     // Above the high watermark somebody begins to make room, before anybody has to wait for it.
     if (excessOf(limits, stock, wanted).bytes > 0 && countedBytes(stock) > 0) void this.#makeRoom(0);
     return true;
+  }
+
+  /** Yields how to take it back. */
+  #take(part: PartId, wanted: number): () => void {
+    const before = this.#unwritten.get(part);
+    this.#unwritten.set(part, (before ?? 0) + wanted);
+    return () => {
+      const now = this.#unwritten.get(part);
+      if (before === undefined) this.#unwritten.delete(part);
+      else if (now !== undefined) this.#unwritten.set(part, now - wanted);
+    };
+  }
+
+  /** Begins after it was asked for, so that it sees what was removed before. However many ask at once, there are two of them. */
+  #look(): Promise<Look> {
+    this.#nextLook ??= this.#looking.then(() => {
+      this.#nextLook = undefined;
+      const look = this.#lookNow();
+      this.#looking = look.catch(() => undefined); // Who asked hears of it.
+      return look;
+    });
+    return this.#nextLook;
+  }
+
+  async #lookNow(): Promise<Look> {
+    const { blobs, records } = this.#deps;
+    const [usage, space, quarantined] = await Promise.all([records.inventory.usage(), blobs.space(), this.#inQuarantine()]);
+    return { usage, space, quarantined };
+  }
+
+  #stockOf(look: Look): Stock {
+    return { ...look, unwritten: sum(this.#unwritten.values()) };
   }
 
   async #inQuarantine(): Promise<number> {

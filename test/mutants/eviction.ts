@@ -307,6 +307,22 @@ export const mutants: readonly Mutant[] = [
     test: [EVICTOR],
   },
   {
+    name: 'each part that asks for room looks at the disk by itself',
+    guards: ['promise 10'],
+    file: 'src/evict/room.ts',
+    find: 'this.#nextLook ??= this.#looking.then(',
+    replace: 'this.#nextLook = this.#looking.then(',
+    test: [ROOM],
+  },
+  {
+    name: 'those who look at the disk together take the same bytes of it',
+    guards: ['S24'],
+    file: 'src/evict/room.ts',
+    find: 'this.#unwritten.set(part, (before ?? 0) + wanted);',
+    replace: 'void Promise.resolve().then(() => this.#unwritten.set(part, (before ?? 0) + wanted));',
+    test: [ROOM],
+  },
+  {
     name: "parts that a dead process left are in nobody's way",
     guards: ['promise 6'],
     file: 'src/evict/evictor.ts',

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { NoRoom } from '../../../src/blobs/blob-store.ts';
 import { EXPIRE_MS, LOOK_MS } from '../../../src/evict/evictor.ts';
+import { Room } from '../../../src/evict/room.ts';
 import { randomBlob, type Blob } from '../../fakes/images.ts';
 import { settle } from '../pull/house.ts';
 import { createCacheHouse, type CacheHouse, type CacheHouseOptions } from './cache-house.ts';
@@ -83,6 +84,38 @@ describe('room', () => {
     house.clock.jump(HOUR);
     await house.cache(blob(200, 20));
     expect(await house.held(blob(200, 20))).toBe(true);
+  });
+
+  test('parts that ask at once are answered by two looks at the disk, however many they are', async () => {
+    await open();
+    let looks = 0;
+    const room = new Room({
+      clock: house.clock,
+      blobs: {
+        space: () => {
+          looks += 1;
+          return house.files.space();
+        },
+        quarantined: () => house.files.quarantined(),
+      },
+      records: house.records,
+      limits: () => house.limits,
+    });
+    const ask = (at: number): Promise<void> => room.setAside(`part${at}`, 0, 10);
+    await Promise.all(Array.from({ length: 50 }, (_, at) => ask(at)));
+    expect(looks).toBeLessThanOrEqual(2);
+    expect(await counted()).toBe(500);
+    looks = 0;
+    await ask(50);
+    expect(looks).toBe(1);
+  });
+
+  test('parts that ask at once do not all take the same free bytes of the disk', async () => {
+    await open({ limits: { keepFree: 0.1 }, totalBytes: 1000 });
+    const asked = Array.from({ length: 10 }, (_, at) => house.room.setAside(`part${at}`, 0, 200));
+    const granted = (await Promise.allSettled(asked)).filter(({ status }) => status === 'fulfilled');
+    expect(granted).toHaveLength(4);
+    expect(await counted()).toBe(800);
   });
 
   test('the disk keeps its share free, whoever filled it', async () => {
