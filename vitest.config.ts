@@ -15,12 +15,20 @@ const everywhere = {
   unstubEnvs: true,
 };
 
+/** At their whole sizes (`npm run accept:…`) faults and scenarios take the machine for themselves. */
+const together = process.env['ENTREPOT_ACCEPT'] === 'full' ? 1 : 3;
+
+/** What asserts how long something took, or how much memory it left. */
+const measuring = ['leaks', 'slow-readers', 'fuzz-requests', 'redis-pulls', 'metadata-redis'].map(
+  (name) => `test/faults/${name}.test.ts`,
+);
+
 /**
  * `ENTREPOT_LONG=1` adds the long runs (`*.long.test.ts`). Mutants and benchmarks have commands of their own: each runs the
  * suite, or the machine, for itself.
  *
- * Two files at once where tests wait for each other's sockets more than they compute; one after the other where they measure
- * memory and time, kill processes, or start daemons.
+ * As many files at once as there are cores where tests compute, one more where they wait for processes, sockets and disks; one
+ * after the other where they measure.
  */
 export default defineConfig({
   test: {
@@ -39,7 +47,7 @@ export default defineConfig({
           ...everywhere,
           name: 'scenarios',
           include: ['test/scenarios/**/*.test.ts'],
-          maxWorkers: 2,
+          maxWorkers: together,
           sequence: { groupOrder: 2 },
         },
       },
@@ -48,6 +56,16 @@ export default defineConfig({
           ...everywhere,
           name: 'faults',
           include: ['test/{faults,clients}/**/*.test.ts'],
+          exclude: [...everywhere.exclude, ...measuring],
+          maxWorkers: together,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          ...everywhere,
+          name: 'measures',
+          include: measuring,
           maxWorkers: 1,
           sequence: { groupOrder: 3 },
         },

@@ -4,13 +4,14 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect } from 'vitest';
+import { freePort } from '../fakes/free-port.ts';
 import { createHttpClient } from '../fakes/http-client.ts';
 import { buildImage, type Image } from '../fakes/images.ts';
 import { sized, table } from '../scenarios/acceptance.ts';
 import { scenario, type Stage } from '../scenarios/harness.ts';
 import { MAIN, startProcess, type RunningProcess } from '../scenarios/process.ts';
 import { pullWhole } from '../scenarios/pull-whole.ts';
-import { freePort, pushImage, startOfficialFrom } from './official-registry.ts';
+import { pushImage, startOfficialFrom } from './official-registry.ts';
 import { needs } from './program.ts';
 
 /** Repository, tag, image. */

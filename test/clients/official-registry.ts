@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { createServer, request as forward, type Server } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from '../fakes/free-port.ts';
 import { createHttpClient } from '../fakes/http-client.ts';
 import type { Blob, Image, ManifestBlob } from '../fakes/images.ts';
 import { fits } from '../fakes/scripted-behaviour.ts';
@@ -98,15 +99,6 @@ async function pushManifest(base: string, repository: string, reference: string,
   const done = await client.get(path, { method: 'PUT', body: manifest.bytes, headers });
   if (done.status !== 201) throw new Error(`a manifest was not taken: ${done.status} ${await done.text()}`);
   client.close();
-}
-
-/** For programs that cannot take port 0 and say what they got. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 function accepts(port: number): Promise<boolean> {

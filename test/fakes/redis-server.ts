@@ -1,9 +1,9 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from './free-port.ts';
 
 /** Why tests with a real Redis are skipped here, or `undefined` where they run. */
 export const redisMissing: string | undefined =
@@ -71,13 +71,4 @@ async function untilReady(process: ChildProcess): Promise<void> {
   });
   exited.catch(() => undefined); // It ends at last, of course.
   await Promise.race([ready, exited]);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

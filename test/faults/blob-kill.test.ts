@@ -11,10 +11,17 @@ import { digestOf, parseDigest } from '../../src/oci/digest.ts';
 import { nodeDisk } from '../../src/system/node-disk.ts';
 import { systemRandom } from '../../src/system/random.ts';
 import { readBlob } from '../conformance/blob-store.ts';
+import { createSeededRandom } from '../fakes/seeded-random.ts';
+import { seed, sized } from '../scenarios/acceptance.ts';
 
-const KILLS = 20;
+const KILLS = sized(8, 100);
+/** So many lines at most before the kill, and so long behind the last of them. */
+const LINES = 12;
+const OFF_MS = 20;
 const project = fileURLToPath(new URL('../../', import.meta.url));
 const child = fileURLToPath(new URL('blob-kill-child.mjs', import.meta.url));
+
+const random = createSeededRandom(seed);
 
 let compiled: string;
 let root: string;
@@ -43,35 +50,43 @@ afterAll(async () => {
   for (const directory of [compiled, root]) await rm(directory, { recursive: true, force: true });
 });
 
-test(`${KILLS} times killed at a random moment: no blob is wrong, none that was promised is lost, leftovers are parts`, async () => {
-  const told = new Map<string, string>();
-  for (let run = 0; run < KILLS; run++) {
-    for (const [word, digest] of await runUntilKilled(run)) told.set(digest, word);
-  }
-  expect(told.size).toBeGreaterThan(KILLS);
+test(
+  `${KILLS} times killed at a random moment: no blob is wrong, none that was promised is lost, leftovers are parts`,
+  async () => {
+    const told = new Map<string, string>();
+    for (let run = 0; run < KILLS; run++) {
+      for (const [word, digest] of await runUntilKilled(run)) told.set(digest, word);
+    }
+    expect(told.size).toBeGreaterThan(KILLS);
 
-  const store = await openDiskBlobStore({ disk: nodeDisk, random: systemRandom, root, version: '1.0.0' });
-  const found = await namesBelow(join(root, 'entrepot', 'blobs'));
-  for (const name of found) {
-    const digest = parseDigest(name);
-    if (digest === undefined) throw new Error(`${name} was left in blobs/`);
-    expect(digestOf(await readBlob(store, digest))).toBe(digest);
-  }
-  for (const [digest, word] of told) {
-    const is = found.has(digest) ? 'held' : 'absent';
-    expect([digest, is]).toEqual([digest, word === 'removing' ? is : word]);
-  }
-  expect((await store.parts()).length).toBeLessThanOrEqual(KILLS);
-  await store.close();
-}, 60_000);
+    const store = await openDiskBlobStore({ disk: nodeDisk, random: systemRandom, root, version: '1.0.0' });
+    const found = await namesBelow(join(root, 'entrepot', 'blobs'));
+    for (const name of found) {
+      const digest = parseDigest(name);
+      if (digest === undefined) throw new Error(`${name} was left in blobs/`);
+      expect(digestOf(await readBlob(store, digest))).toBe(digest);
+    }
+    for (const [digest, word] of told) {
+      const is = found.has(digest) ? 'held' : 'absent';
+      expect([digest, is]).toEqual([digest, word === 'removing' ? is : word]);
+    }
+    expect((await store.parts()).length).toBeLessThanOrEqual(KILLS);
+    await store.close();
+  },
+  sized(60_000, 600_000),
+);
 
-/** What the child printed. It is killed 0 to 60 ms after its first line. */
+/** What the child printed. It is killed at any moment after one of its first lines. */
 async function runUntilKilled(run: number): Promise<[word: string, digest: string][]> {
   const running = spawn(process.execPath, [child, compiled, root, String(run)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  // At least two of each, so that every run was told of more than its first blob.
+  const wanted = 2 + Math.floor(random.fraction() * LINES);
+  const offMs = random.fraction() * OFF_MS;
   let text = '';
+  let killing: NodeJS.Timeout | undefined;
   running.stdout.setEncoding('utf8').on('data', (more: string) => {
-    if (text === '') setTimeout(() => running.kill('SIGKILL'), Math.random() * 60);
     text += more;
+    if (text.split('\n').length > wanted) killing ??= setTimeout(() => running.kill('SIGKILL'), offMs);
   });
   const signal = await new Promise((resolve) => running.once('close', (_code, by) => resolve(by)));
   expect(signal).toBe('SIGKILL');

@@ -14,7 +14,7 @@ import { startMixedUpstream } from './mixed-images.ts';
 
 const READERS = 200;
 const MAX_BYTES = 16 * 1024 * 1024;
-const LASTS_MS = sized(5_000, 120_000);
+const LASTS_MS = sized(2_000, 120_000);
 const CLOCK = fileURLToPath(new URL('fast-clock.mjs', import.meta.url));
 /** What was used 5 s ago may go after 12 ms. */
 const SPEED = 400;

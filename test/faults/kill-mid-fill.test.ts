@@ -10,6 +10,7 @@ import { routesTo } from '../scenarios/settings.ts';
 
 const MIB = 1024 * 1024;
 const own = { settings: null, timeoutMs: sized(60_000, 900_000) };
+const KILLS = sized(4, 200);
 
 /** What a blob's upstream is held at, and what of that a fill has recorded by then (at 4 MiB, and at every doubling). */
 const HELD_AT = 24 * MIB;
@@ -76,7 +77,7 @@ describe('[P80] a process that ends in the middle of a fill', () => {
   );
 
   scenario(
-    `${sized(10, 200)} times kill -9 at any moment: what is served afterwards is right`,
+    `${KILLS} times kill -9 at any moment: what is served afterwards is right`,
     async (stage) => {
       const random = createSeededRandom(seed);
       const { upstream } = stage;
@@ -113,7 +114,7 @@ describe('[P80] a process that ends in the middle of a fill', () => {
           }),
         );
       };
-      for (const kill of times(sized(10, 200), (at) => at)) {
+      for (const kill of times(KILLS, (at) => at)) {
         const server = await stage.startProcess(settings);
         const pulling = Promise.all(times(3, () => pullSome(server)));
         await new Promise((resolve) => setTimeout(resolve, random.fraction() * sized(300, 900)));
@@ -131,7 +132,7 @@ describe('[P80] a process that ends in the middle of a fill', () => {
       }
       const ranges = upstream.seen('GET blob').filter(({ range }) => range !== undefined).length;
       table('kill loop', {
-        kills: sized(10, 200),
+        kills: KILLS,
         pulls,
         'whole and right': whole,
         'cut by the kill': pulls - whole,

@@ -16,7 +16,7 @@ import { countedTooMuch, faultsOfRemains, openRecords, readRemains, sum, type Re
 import { startMixedUpstream, TAG, type MixedUpstream } from './mixed-images.ts';
 import { createMixedLoad, WORK } from './mixed-load.ts';
 
-const KILLS = Number(process.env['ENTREPOT_KILLS'] ?? sized(6, 1_000));
+const KILLS = Number(process.env['ENTREPOT_KILLS'] ?? sized(3, 1_000));
 const MAX_BYTES = 16 * 1024 * 1024;
 /** With all their layers more than twice the cache. */
 const IMAGES = 36;

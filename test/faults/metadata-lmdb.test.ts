@@ -9,8 +9,9 @@ import { openLmdb } from '../../src/metadata/lmdb.ts';
 import { nodeDisk } from '../../src/system/node-disk.ts';
 import { text } from '../conformance/metadata-store.ts';
 import { buildSources, type BuiltSources } from '../fakes/built-sources.ts';
+import { sized } from '../scenarios/acceptance.ts';
 
-const KILLS = 20;
+const KILLS = sized(8, 100);
 
 describe('LMDB and real processes', () => {
   let built: BuiltSources;
@@ -63,28 +64,32 @@ describe('LMDB and real processes', () => {
     for (const own of fences) expect(own).toEqual(own.toSorted((a, b) => a - b));
   }, 60_000);
 
-  test(`a writer killed ${KILLS} times loses nothing it acknowledged, and tears no commit`, async () => {
-    let acknowledged = 0;
-    let durable = 0;
-    for (let kill = 0; kill < KILLS; kill++) {
-      const { child, lines, ended } = start('write');
-      let left = 5 + kill * 3;
-      for await (const line of lines) {
-        const [word, value] = line.split(' ');
-        if (word === 'acknowledged') acknowledged = Number(value);
-        if (word === 'durable') durable = Number(value);
-        if (--left === 0) child.kill('SIGKILL');
+  test(
+    `a writer killed ${KILLS} times loses nothing it acknowledged, and tears no commit`,
+    async () => {
+      let acknowledged = 0;
+      let durable = 0;
+      for (let kill = 0; kill < KILLS; kill++) {
+        const { child, lines, ended } = start('write');
+        let left = 5 + (kill % 20) * 3;
+        for await (const line of lines) {
+          const [word, value] = line.split(' ');
+          if (word === 'acknowledged') acknowledged = Number(value);
+          if (word === 'durable') durable = Number(value);
+          if (--left === 0) child.kill('SIGKILL');
+        }
+        expect((await ended)[1]).toBe('SIGKILL');
+        const store = await openHere();
+        const first = text(await store.get('pair', ['tags', 'a']));
+        expect(text(await store.get('pair', ['links', 'b']))).toBe(first);
+        expect((await store.get('pair', ['blob', 'fat']))?.length).toBe(Number(first) % 20_000);
+        expect(Number(first)).toBeGreaterThanOrEqual(Math.max(acknowledged, durable));
+        await store.close();
       }
-      expect((await ended)[1]).toBe('SIGKILL');
-      const store = await openHere();
-      const first = text(await store.get('pair', ['tags', 'a']));
-      expect(text(await store.get('pair', ['links', 'b']))).toBe(first);
-      expect((await store.get('pair', ['blob', 'fat']))?.length).toBe(Number(first) % 20_000);
-      expect(Number(first)).toBeGreaterThanOrEqual(Math.max(acknowledged, durable));
-      await store.close();
-    }
-    expect(durable).toBeGreaterThan(0);
-  }, 120_000);
+      expect(durable).toBeGreaterThan(0);
+    },
+    sized(60_000, 600_000),
+  );
 });
 
 async function all(lines: AsyncIterable<string>): Promise<string[]> {

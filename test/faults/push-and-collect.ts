@@ -19,6 +19,8 @@ export interface Place {
   readonly directory: string;
   /** The program on this directory, again and again; its hours last `hourMs`. */
   start(): Promise<RunningProcess>;
+  /** So many hours are over when it is started next. */
+  pass(hours: number): void;
   /** A command in a process of its own; yields what it wrote, and rejects unless it exits 0. */
   command(...args: readonly string[]): Promise<string>;
   /** One collection through the running server. */
@@ -29,7 +31,14 @@ export interface Place {
 /** `more`: keys of the configuration. */
 export function createPlace(hourMs: number, more: Readonly<Record<string, unknown>> = {}): Place {
   const directory = mkdtempSync(join(tmpdir(), 'entrepot-collect-'));
-  const env = { FAST_CLOCK: String(HOUR_MS / hourMs), FAST_CLOCK_SINCE: String(Date.now()) };
+  const speed = HOUR_MS / hourMs;
+  const began = Date.now();
+  let passedMs = 0;
+  const env = (): Record<string, string> => ({
+    FAST_CLOCK: String(speed),
+    FAST_CLOCK_SINCE: String(began),
+    FAST_CLOCK_AHEAD: String(passedMs),
+  });
   const settings = {
     ...baseSettings(directory, {}),
     ...more,
@@ -38,9 +47,13 @@ export function createPlace(hourMs: number, more: Readonly<Record<string, unknow
   };
   return {
     directory,
-    start: () => startProcess(settings, directory, { env, execArgv: ['--import', CLOCK] }),
+    start: () => startProcess(settings, directory, { env: env(), execArgv: ['--import', CLOCK] }),
+    pass: (hours) => void (passedMs += hours * HOUR_MS),
     async command(...args) {
-      const found = await promisify(execFile)(process.execPath, ['--import', CLOCK, MAIN, ...args], { env, cwd: directory });
+      const found = await promisify(execFile)(process.execPath, ['--import', CLOCK, MAIN, ...args], {
+        env: env(),
+        cwd: directory,
+      });
       return found.stdout;
     },
     async collect(deleteUntagged) {

@@ -6,11 +6,12 @@ import { buildImage, descriptorOf, manifestBlob, MEDIA_TYPE, randomBlob, type Ma
 import { createMemoryDisk } from '../fakes/memory-disk.ts';
 import { createMemoryMetadata } from '../fakes/memory-metadata.ts';
 import { createSeededRandom } from '../fakes/seeded-random.ts';
+import { sized } from '../scenarios/acceptance.ts';
 import { APP, createHouse, heldBytes, HOLDER, type House } from '../unit/push/house.ts';
 
 /** `power`: what was not flushed or synced is gone; `kill`: only the process; `disk`: what was not synced, but no commit. */
 const ENDS = ['power', 'kill', 'disk'] as const;
-const SEEDS = Array.from({ length: 4 }, (_, seed) => seed);
+const SEEDS = Array.from({ length: sized(1, 20) }, (_, seed) => seed);
 
 const image = buildImage({ layers: [900, 3000], platforms: ['linux/amd64'] });
 const next = buildImage({ label: 'next' });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'vitest';
 import { createFaultyLink, type FaultyLink, type LinkFaults } from '../fakes/faulty-link.ts';
 import { createScriptedUpstream, type ScriptedUpstream, type ScriptedUpstreamOptions } from '../fakes/scripted-upstream.ts';
-import { startHere, type RunningHere } from './in-process.ts';
+import type { RunningHere } from './in-process.ts';
 import { startProcess, type ProcessOptions, type RunningProcess } from './process.ts';
 import type { Running } from './running.ts';
 import { baseSettings, routesTo, type Settings } from './settings.ts';
@@ -88,6 +88,8 @@ async function setStage(options: ScenarioOptions, ends: (() => unknown)[], serve
   }
   async function start(more: Settings, name = 'data'): Promise<RunningHere> {
     const own = await place(name);
+    // Loading the whole program takes longer than many a test that starts it as a process.
+    const { startHere } = await import('./in-process.ts');
     const server = await startHere(baseSettings(own, more), own);
     servers.push(server);
     ends.push(() => server.stop());

@@ -2,7 +2,7 @@ import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, request as forward } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { connect, createServer as createProbe, type AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -238,14 +238,6 @@ test.skipIf(TINYPROXY === undefined)('through a real forward proxy (needs the pa
   await expect.poll(() => log).toContain(`CONNECT ${secure.host}`);
   await expect.poll(() => log).toContain(`GET ${plain.origin}/v2/library/alpine/manifests/3.20`);
 });
-
-async function freePort(): Promise<number> {
-  const probe = createProbe();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise<void>((resolve) => probe.close(() => resolve()));
-  return port;
-}
 
 async function listens(port: number): Promise<boolean> {
   return await new Promise((resolve) => {
