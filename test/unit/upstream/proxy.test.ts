@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { proxyFor } from '../../../src/upstream/proxy.ts';
+import { freePort } from '../../fakes/free-port.ts';
 import {
   atEnd,
   challenge,
