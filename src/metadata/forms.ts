@@ -3,6 +3,7 @@ import type * as inventory from './inventory.ts';
 import type { PinRecord } from './records-pins.ts';
 import type * as records from './records.ts';
 import type { Bookmark } from './records-bookmarks.ts';
+import type { MachineTokenRecord } from './records-machine-tokens.ts';
 import type { RefreshTokenRecord } from './records-refresh-tokens.ts';
 import type { SigningKey } from './records-signing-keys.ts';
 
@@ -19,6 +20,7 @@ type Check = (value: unknown) => boolean;
 
 const text: Check = (value) => typeof value === 'string';
 const digest: Check = (value) => typeof value === 'string' && parseDigest(value) !== undefined;
+const sha256: Check = (value) => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
 const count: Check = (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 const time: Check = (value) => typeof value === 'number' && Number.isFinite(value);
 const flag: Check = (value) => typeof value === 'boolean';
@@ -241,3 +243,15 @@ export const refreshTokenForm = form<RefreshTokenRecord>({
   created: time,
   used: time,
 });
+
+export const machineTokenForm = form<MachineTokenRecord>({
+  id: text,
+  name: text,
+  hash: sha256,
+  created: time,
+  expires: optional(time),
+});
+
+export const machineTokenNameForm = form<{ readonly id: string }>({ id: text });
+
+export const machineTokenUseForm = form<{ readonly at: number }>({ at: time });

@@ -46,6 +46,9 @@ import type { Key } from './metadata-store.ts';
  *                                     = going       sha256:…                  being evicted
  *                                       sum         it                        CacheUsage: of all that
  *     pins                            = pins        docker.io/library/*       PinRecord: set by command, never evicted
+ *     machine-tokens                  = machine-tokens its id                 MachineTokenRecord: of the secret only a hash
+ *                                       machine-token-name ci-build           the id of the one that has the name
+ *                                       machine-token-use its id              last use, to the minute
  *     signing                           keys        it                        SigningKeys: what our tokens are signed with
  *     sign-in/0123abc…                = refresh-tokens sha256, as hex         RefreshTokenRecord; the slot is its subject's, by hash
  *     official                          data        it                        what became of an official registry's data
@@ -75,6 +78,7 @@ export const ORDERED: ReadonlySet<string> = new Set([
   'going',
   'pins',
   'refresh-tokens',
+  'machine-tokens',
 ]);
 
 /** Bytes of UTF-8 that a slot, a collection or an id may have. */
@@ -89,6 +93,7 @@ export const HOSTED_SLOT = 'hosted';
 export const INVENTORY_SLOT = 'cache';
 export const PINS_SLOT = 'pins';
 export const SIGNING_SLOT = 'signing';
+export const MACHINE_TOKENS_SLOT = 'machine-tokens';
 export const OFFICIAL_SLOT = 'official';
 export const LAYOUT_SLOT = 'layout';
 export const repositorySlot = (repository: string): string => bounded(`repository/${repository}`);
@@ -131,6 +136,9 @@ export const asideKey = (part: string): Key => ['aside', bounded(part)];
 export const goingKey = (digest: Digest): Key => ['going', digest];
 export const SUM_KEY: Key = ['sum', 'it'];
 export const pinKey = (text: string): Key => ['pins', bounded(text)];
+export const machineTokenKey = (id: string): Key => ['machine-tokens', bounded(id)];
+export const machineTokenNameKey = (name: string): Key => ['machine-token-name', bounded(name)];
+export const machineTokenUseKey = (id: string): Key => ['machine-token-use', bounded(id)];
 export const SIGNING_KEYS_KEY: Key = ['keys', 'it'];
 export const refreshTokenKey = (hash: string): Key => ['refresh-tokens', bounded(hash)];
 export const withheldKey = (reference: string): Key => ['withheld', bounded(reference)];

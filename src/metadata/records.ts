@@ -20,6 +20,7 @@ import { createLeases, createLeasesOf, type LeasesOf } from './records-leases.ts
 import { createInventory } from './records-inventory.ts';
 import { createLinks } from './records-links.ts';
 import { createListings } from './records-listings.ts';
+import { createMachineTokenRecords, type MachineTokenRecords } from './records-machine-tokens.ts';
 import { createPins, type Pins } from './records-pins.ts';
 import { createOfficial, type OfficialRecords } from './records-official.ts';
 import { createOutbox, type Outbox } from './records-outbox.ts';
@@ -154,6 +155,9 @@ export interface Records extends HostedRecords, Evictions, Pins {
   /** What clients keep instead of passwords, by its hash. */
   readonly refreshTokens: RefreshTokens;
 
+  /** Tokens that were made by command, for machines. */
+  readonly machineTokens: MachineTokenRecords;
+
   /** Events that receivers of notifications are still to be told. */
   readonly outbox: Outbox;
 
@@ -163,6 +167,7 @@ export interface Records extends HostedRecords, Evictions, Pins {
 }
 
 export type { Bookmark, Bookmarks } from './records-bookmarks.ts';
+export type { MachineTokenRecord, MachineTokenRecords } from './records-machine-tokens.ts';
 export type { PinRecord, Pins } from './records-pins.ts';
 export type { RefreshTokenRecord, RefreshTokens } from './records-refresh-tokens.ts';
 export type { SigningKey, SigningKeys } from './records-signing-keys.ts';
@@ -301,6 +306,7 @@ export function createRecords(store: MetadataStore, options: RecordsOptions): Re
     official: createOfficial(table),
     signingKeys: createSigningKeys(table),
     refreshTokens: createRefreshTokens(table),
+    machineTokens: createMachineTokenRecords(table),
     outbox: createOutbox(table, clock),
     ...uses,
     writeUses: write,

@@ -42,22 +42,6 @@ describe('a secret in a file', () => {
     expect(await read()).toBe('two');
   });
 
-  test('that looks the same is not read for ten seconds, and then is', async () => {
-    const path = join(directory, 'token');
-    const at = new Date(Date.UTC(2026, 0, 1));
-    const put = async (text: string): Promise<void> => {
-      await writeFile(path, text);
-      await utimes(path, at, at);
-    };
-    const read = fileText(path, deps);
-    await put('aaaa');
-    expect(await read()).toBe('aaaa');
-    await put('bbbb');
-    expect(await read()).toBe('aaaa');
-    await deps.clock.advance(10_000);
-    expect(await read()).toBe('bbbb');
-  });
-
   test('stands as it was while it is gone or empty, and is missed where it never was', async () => {
     const path = join(directory, 'token');
     const read = fileText(path, deps);
