@@ -1,4 +1,4 @@
-import { jsonDepthExceeds } from './json-depth.ts';
+import { jsonDepthExceeds } from './json-scan.ts';
 
 /** A parsed JSON object: read its keys by `Object.hasOwn` alone ({@link own}), never copy them onto another object (S26). */
 export type JsonObject = Readonly<Record<string, unknown>>;

@@ -1,5 +1,5 @@
 import { isObject, own, readJsonObject, type JsonObject } from './json.ts';
-import { duplicateKey } from './json-keys.ts';
+import { duplicateKey } from './json-scan.ts';
 import { readManifest, type Manifest, type ManifestFault } from './manifest.ts';
 import { isManifestType, isSchema1Type, mediaTypeOf } from './media-types.ts';
 

@@ -118,17 +118,17 @@ export const mutants = [
   {
     name: 'brackets in strings count as nesting',
     guards: ['S22'],
-    file: 'src/oci/json-depth.ts',
-    find: 'else if (byte === QUOTE) inString = true;',
-    replace: 'else if (byte === -1) inString = true;',
+    file: 'src/oci/json-scan.ts',
+    find: '  if (bytes[start] !== QUOTE) return start + 1;',
+    replace: '  if (start >= 0) return start + 1;',
     test: unit('manifest'),
   },
   {
     name: 'an escaped quote ends a string',
     guards: ['S22'],
-    file: 'src/oci/json-depth.ts',
-    find: 'if (byte === BACKSLASH) index += 1;',
-    replace: 'if (byte === BACKSLASH) index += 0;',
+    file: 'src/oci/json-scan.ts',
+    find: 'bytes[at] === BACKSLASH ? 2 : 1',
+    replace: 'bytes[at] === BACKSLASH ? 1 : 1',
     test: unit('manifest'),
   },
   {

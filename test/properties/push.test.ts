@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { duplicateKey } from '../../src/oci/json-keys.ts';
+import { duplicateKey } from '../../src/oci/json-scan.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { RegistryError } from '../../src/oci/errors.ts';
 import { BodyCut, type PushBody } from '../../src/push/body.ts';
