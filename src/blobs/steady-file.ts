@@ -8,17 +8,13 @@ const OPENED_MAX = 9;
 
 /**
  * A blob's file for reading, on a disk that may be elsewhere (reliability.md, R40): what passes is tried once more, by name,
- * since a name stands for the same bytes whatever file it is. One that cannot be opened even then is absent.
+ * since a name stands for the same bytes whatever file it is. What lasts is the disk's trouble, and no absence: what was pushed
+ * would be told to be gone.
  */
 export async function openSteadily(disk: Disk, path: string): Promise<OpenFile | undefined> {
   const open = (): Promise<OpenFile | undefined> => disk.open(path, 'read');
-  try {
-    const file = await again(open, open);
-    return file === undefined ? undefined : reopening(file, open);
-  } catch (error) {
-    if (isPassing(error)) return undefined;
-    throw error;
-  }
+  const file = await again(open, open);
+  return file === undefined ? undefined : reopening(file, open);
 }
 
 function reopening(first: OpenFile, open: () => Promise<OpenFile | undefined>): OpenFile {

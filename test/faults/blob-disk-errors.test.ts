@@ -161,7 +161,7 @@ describe('a disk that fails', () => {
   );
 
   test.each(['ESTALE', 'EBUSY'])(
-    '[R40] %s is tried once more at opening and reading, and is an absence after that',
+    '[R40] %s is tried once more at opening and reading, and is the disk’s trouble after that',
     async (code) => {
       await keep();
       for (const on of ['open', 'stat', 'read'] as const) {
@@ -177,8 +177,9 @@ describe('a disk that fails', () => {
       expect(disk.openFiles()).toHaveLength(2);
       blob?.close();
       const staying = disk.fail({ on: 'open', as: code });
-      expect(await store.open(digest)).toBeUndefined();
+      await expect(store.open(digest)).rejects.toMatchObject({ code });
       staying();
+      expect(digestOf(await readBlob(store, digest))).toBe(digest);
       await nothingIsLeft();
     },
   );

@@ -234,6 +234,14 @@ export const mutants = [
     test: ['test/faults/blob-disk-errors.test.ts'],
   },
   {
+    name: 'what stays stale is taken for absent',
+    guards: ['S14', 'R40'],
+    file: 'src/blobs/steady-file.ts',
+    find: 'const file = await again(open, open);',
+    replace: 'const file = await again(open, open).catch(() => undefined);',
+    test: ['test/faults/blob-disk-errors.test.ts', 'test/unit/pull/hosted.test.ts'],
+  },
+  {
     name: 'a stale handle opens files without end',
     guards: ['R37', 'R40'],
     file: 'src/blobs/steady-file.ts',

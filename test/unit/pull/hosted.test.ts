@@ -123,9 +123,9 @@ for (const [chain, route] of [
       expect(house.events).toContainEqual(expect.objectContaining({ kind: 'bypass', reason: 'metadata' }));
     });
 
-    test('[S14] so is a disk that cannot be read', async () => {
+    test.each(['EIO', 'ESTALE'])('[S14] so is a disk that cannot be read, and says %s', async (code) => {
       const { house, hub } = await pushed(route);
-      house.disk.fail({ on: 'open', as: 'EIO' });
+      house.disk.fail({ on: 'open', as: code });
       const { tags: _, referrers: __, ...bytes } = questions(house);
       for (const [what, ask] of Object.entries(bytes))
         expect([what, await refusalOf(ask())]).toEqual([what, '503 UNAVAILABLE']);
