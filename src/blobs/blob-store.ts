@@ -1,6 +1,8 @@
 import type { Digest } from '../oci/digest.ts';
 import type { DiskSpace } from '../system/disk.ts';
 
+export { publishBytes } from './publish-bytes.ts';
+
 /**
  * Immutable bytes by digest, and the parts that are on their way to become such. Manifests and layers alike: the store
  * does not tell them apart, and knows no repositories. Absence is a value; a rejection means "could not find out".

@@ -35,6 +35,7 @@ import { createTable } from './table.ts';
 
 export * from './all.ts';
 export { HOSTED, isHosted } from './hosted.ts';
+export { untilHeld } from './until-held.ts';
 export type * from './evictions.ts';
 export type * from './hosted.ts';
 export type * from './inventory.ts';

@@ -1,13 +1,12 @@
 import { LRUCache } from 'lru-cache';
-import type { BlobStore, Part } from '../blobs/blob-store.ts';
-import type { Records } from '../metadata/records.ts';
+import { publishBytes, type BlobStore, type Part } from '../blobs/blob-store.ts';
+import { untilHeld, type LinkRecord, type Records } from '../metadata/records.ts';
 import { digestOf, algorithmOf, type Digest } from '../oci/digest.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import type { Clock } from '../system/clock.ts';
-import { randomId, type Random } from '../system/random.ts';
+import type { Random } from '../system/random.ts';
 import type { ReportPull } from './events.ts';
 import { MANIFEST_BYTES_MAX } from './fetch-manifest.ts';
-import { holdDigest } from './hold.ts';
 
 export interface StoreDeps {
   readonly blobs: BlobStore;
@@ -63,8 +62,8 @@ export class Store {
   /** Bytes first, then what refers to them (reliability.md, R43). Rejects when disk or metadata fail: nothing is then granted. */
   async keep(manifest: Manifest, bytes: Uint8Array, digest: Digest, provenance: Provenance): Promise<void> {
     const { records, clock, report } = this.#deps;
-    await holdDigest(this.#deps, provenance.repository, digest, 'manifest');
-    await this.#writeFile(digest, bytes);
+    await this.#hold(digest, 'manifest', provenance);
+    await publishBytes(this.#deps, digest, bytes);
     const at = clock.now();
     const size = bytes.byteLength;
     const before = await records.blob(digest);
@@ -95,7 +94,7 @@ export class Store {
   /** Keeps a verified blob, and links it to the repository whose upstream supplied it. */
   async keepBlob(part: Part, digest: Digest, size: number, provenance: Provenance): Promise<void> {
     const { records, clock, report } = this.#deps;
-    await holdDigest(this.#deps, provenance.repository, digest, 'blob');
+    await this.#hold(digest, 'blob', provenance);
     await part.publish(digest);
     const at = clock.now();
     const before = await records.blob(digest);
@@ -109,6 +108,12 @@ export class Store {
     });
     await records.dropPart(digest);
     report({ kind: 'kept', digest, bytes: size });
+  }
+
+  /** Rejects while it is being removed, and no end of that is in sight: nothing is kept then. */
+  async #hold(digest: Digest, kind: LinkRecord['kind'], { repository }: Provenance): Promise<void> {
+    if (await untilHeld(this.#deps, repository, digest, { kind, by: 'upstream' })) return;
+    throw new Error(`${digest} is being removed just now, and cannot be kept`);
   }
 
   async #readFile(digest: Digest, size: number): Promise<Uint8Array | undefined> {
@@ -128,19 +133,6 @@ export class Store {
       return undefined;
     } finally {
       file.close();
-    }
-  }
-
-  async #writeFile(digest: Digest, bytes: Uint8Array): Promise<void> {
-    const part = await this.#deps.blobs.part(randomId(this.#deps.random), false, bytes.byteLength);
-    try {
-      await part.write(bytes, 0);
-      await part.publish(digest);
-    } catch (error) {
-      await part.discard().catch(() => undefined); // The first failure is the one to tell.
-      throw error;
-    } finally {
-      part.release();
     }
   }
 }

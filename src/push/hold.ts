@@ -1,30 +1,22 @@
-import type { HostedLink } from '../metadata/records.ts';
+import { untilHeld, type HostedLink } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
-import { sleep } from '../system/clock.ts';
 import type { PushDeps } from './deps.ts';
 
 type HoldDeps = Pick<PushDeps, 'clock' | 'records'>;
-
-/** A deletion takes a moment: it removes one file. */
-const DELETION_LOOK_MS = 50;
-const DELETION_LOOKS_MAX = 100;
 
 /**
  * Holds a digest that is about to be published, durably, so that a crash leaves nothing that collect cannot find. Where it
  * is being deleted, waits for the end of that. Throws 503 where there is none in sight.
  */
 export async function holdDigest(
-  { clock, records }: HoldDeps,
+  deps: HoldDeps,
   holder: string,
   digest: Digest,
   hold: Pick<HostedLink, 'kind' | 'by'>,
 ): Promise<void> {
-  for (let look = 0; !(await records.hold(holder, digest, hold)); look += 1) {
-    if (look === DELETION_LOOKS_MAX) throw deletedMeanwhile(digest);
-    await sleep(clock, DELETION_LOOK_MS);
-  }
-  await records.flushed();
+  if (!(await untilHeld(deps, holder, digest, hold))) throw deletedMeanwhile(digest);
+  await deps.records.flushed();
 }
 
 /**

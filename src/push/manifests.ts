@@ -1,3 +1,4 @@
+import { publishBytes } from '../blobs/blob-store.ts';
 import type { HostedResult } from '../metadata/records.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts';
@@ -5,7 +6,6 @@ import { RegistryError } from '../oci/errors.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import { parseTag, type Reference } from '../oci/reference.ts';
 import { readPushedManifest } from '../oci/pushed-manifest.ts';
-import { randomId } from '../system/random.ts';
 import { created } from './answers.ts';
 import type { BodyMemory } from './body-memory.ts';
 import { readBody } from './body.ts';
@@ -132,18 +132,8 @@ async function keep(deps: PushDeps, pushing: Pushing, pushed: Pushed): Promise<M
 
 /** False where the bytes were deleted meanwhile. */
 async function write(deps: PushDeps, { holder }: Pushing, { bytes, digest }: Pushed): Promise<boolean> {
-  const { blobs, random } = deps;
   await holdDigest(deps, holder, digest, { kind: 'manifest', by: 'push' });
-  const part = await blobs.part(randomId(random), false);
-  try {
-    await part.write(bytes, 0);
-    await part.publish(digest);
-  } catch (error) {
-    await part.discard().catch(() => undefined); // The first failure is the one to tell.
-    throw error;
-  } finally {
-    part.release();
-  }
+  await publishBytes(deps, digest, bytes);
   return recordHeld(deps, digest, bytes.byteLength);
 }
 
