@@ -5,7 +5,7 @@ import { randomBlob } from '../fakes/images.ts';
 import { until } from '../scenarios/acceptance.ts';
 import { scenario, times } from '../scenarios/harness.ts';
 import { ALPINE, blobPath } from '../scenarios/paths.ts';
-import { held, MEASURED } from '../scenarios/resources.ts';
+import { held, MEASURED, memoryHeld } from '../scenarios/resources.ts';
 import { routesTo } from '../scenarios/settings.ts';
 
 const MIB = 1024 * 1024;
@@ -109,11 +109,7 @@ describe('[R53] a client that takes nothing more', () => {
       expect(stage.upstream.hits('GET blob')).toBe(blobs.length);
       expect((await server.descriptors()).sockets).toBeGreaterThanOrEqual(before.sockets + raws.length);
       // What the fills themselves needed is given back over some collections.
-      const grown = async (): Promise<number> => {
-        server.signal('SIGUSR2');
-        await (await server.debug('/livez')).bytes();
-        return (await server.memory()) - before.memory;
-      };
+      const grown = async (): Promise<number> => (await memoryHeld(server)) - before.memory;
       await until(grown, (bytes) => bytes < 96 * MIB, 20_000);
       for (const raw of raws) raw.close();
     },

@@ -2,12 +2,16 @@ import type { ScriptedUpstream } from '../fakes/scripted-upstream.ts';
 import { until } from './acceptance.ts';
 import type { ProcessOptions, RunningProcess } from './process.ts';
 
+/** Twice, since the second waits for what the first left to other threads; then it says so. */
+const COLLECT =
+  'let n=0;process.on("SIGUSR2",()=>{gc();setImmediate(()=>{gc();console.log(JSON.stringify({msg:"garbage collected",n:++n}))})})';
+
 /**
  * For a process whose memory is to be measured: SIGUSR2 makes it collect its garbage, so that what is left is held. The
  * program itself knows nothing of that.
  */
 export const MEASURED: ProcessOptions = {
-  execArgv: ['--expose-gc', '--import', 'data:text/javascript,process.on("SIGUSR2",()=>gc())'],
+  execArgv: ['--expose-gc', '--import', `data:text/javascript,${COLLECT}`],
   // One arena for each thread of the pool would hold on to what it once had.
   env: { MALLOC_ARENA_MAX: '2' },
 };
@@ -23,6 +27,15 @@ export interface Held {
   readonly upstream: number;
 }
 
+/** What a process that can be measured holds once its garbage is collected: bytes of anonymous memory. */
+export async function memoryHeld(server: RunningProcess): Promise<number> {
+  const before = server.records.filter(({ msg }) => msg === 'garbage collected').length;
+  server.signal('SIGUSR2');
+  await server.logged('garbage collected', ({ n }) => Number(n) > before);
+  await (await server.debug('/livez')).bytes();
+  return server.memory();
+}
+
 /** Waits until fills have ended and what clients left behind is closed, collects garbage, and looks. */
 export async function held(server: RunningProcess, upstream: Pick<ScriptedUpstream, 'connections'>): Promise<Held> {
   await server.settled();
@@ -31,10 +44,7 @@ export async function held(server: RunningProcess, upstream: Pick<ScriptedUpstre
   const memory = await until(
     async () => {
       const last = before;
-      server.signal('SIGUSR2');
-      await new Promise((resolve) => setTimeout(resolve, 150));
-      await (await server.debug('/livez')).bytes();
-      before = await server.memory();
+      before = await memoryHeld(server);
       return { now: before, last };
     },
     ({ now, last }) => Math.abs(now - last) < 256 * 1024,
