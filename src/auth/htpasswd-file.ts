@@ -37,13 +37,14 @@ export function parseHtpasswd(text: string): HtpasswdFile {
     const line = at + 1;
     const colon = entry.indexOf(':');
     const [user, hash] = [entry.slice(0, colon), entry.slice(colon + 1)];
-    const fault = faultOf(colon, user, hash);
+    const name = shownName(user);
+    const fault = faultOf(colon, user, name, hash);
     if (fault !== undefined) {
       faults.push({ line, message: fault });
       continue;
     }
-    if (users.has(user)) warnings.push({ line, message: `${user} stands there twice: this line, the later one, holds` });
-    if ((costOf(hash) ?? 0) < COST_WARNED_BELOW) warnings.push({ line, message: weak(user, hash) });
+    if (users.has(user)) warnings.push({ line, message: `${name} stands there twice: this line, the later one, holds` });
+    if ((costOf(hash) ?? 0) < COST_WARNED_BELOW) warnings.push({ line, message: weak(name, hash) });
     users.set(user, hash);
   }
   return { users, faults, warnings };
@@ -52,21 +53,29 @@ export function parseHtpasswd(text: string): HtpasswdFile {
 /** A control character in a name would be printed with it. */
 const CONTROL = /\p{Cc}/u;
 
-function faultOf(colon: number, user: string, hash: string): string | undefined {
+/** Where a line is written the wrong way round, the hash stands for the user; and what stands there is offered as a command. */
+function shownName(user: string): string {
+  return /^[\w@+-][\w.@+-]{0,63}$/.test(user) ? user : 'USER';
+}
+
+function faultOf(colon: number, user: string, name: string, hash: string): string | undefined {
   if (colon < 0) return 'this is no user:hash, as `entrepot htpasswd USER` prints it';
   if (user === '') return 'there is no user before the colon';
   if (CONTROL.test(user)) return 'the user has a control character';
   const cost = costOf(hash);
-  if (cost === undefined) return `${user} has ${kindOf(hash)}: only bcrypt is read; make it anew, ${REMEDY(user)}`;
+  if (cost === undefined) return `${name} has ${kindOf(hash)}: only bcrypt is read; make it anew, ${remedy(name)}`;
   return cost > COST_MAX
-    ? `${user} has cost ${cost}, which holds a core for seconds: at most ${COST_MAX}, ${REMEDY(user)}`
+    ? `${name} has cost ${cost}, which holds a core for seconds: at most ${COST_MAX}, ${remedy(name)}`
     : undefined;
 }
 
-const REMEDY = (user: string): string => `with \`entrepot htpasswd ${user}\` or \`htpasswd -nB -C 12 ${user}\``;
+function remedy(name: string): string {
+  return `with \`entrepot htpasswd ${name}\` or \`htpasswd -nB -C 12 ${name}\``;
+}
 
-const weak = (user: string, hash: string): string =>
-  `${user} has cost ${costOf(hash) ?? 0}, which is guessed fast once the file is stolen: at least ${COST_WARNED_BELOW}, ${REMEDY(user)}`;
+function weak(name: string, hash: string): string {
+  return `${name} has cost ${costOf(hash) ?? 0}, which is guessed fast once the file is stolen: at least ${COST_WARNED_BELOW}, ${remedy(name)}`;
+}
 
 /** What Apache's program makes, and what stands in /etc/shadow. */
 function kindOf(hash: string): string {
