@@ -48,7 +48,7 @@ export const OWNERS: Readonly<Record<string, readonly string[]>> = {
   lmdb: ['metadata/lmdb.ts'],
   // One driver in three files.
   ioredis: ['metadata/redis.ts', 'metadata/redis-options.ts', 'metadata/redis-policy.ts'],
-  'lru-cache': ['pull', 'push', 'evict'],
+  'lru-cache': ['pull', 'push', 'evict', 'auth'],
   picomatch: ['pull/route.ts', 'auth'],
   jose: ['auth'],
   '@node-rs/bcrypt': ['auth'],
