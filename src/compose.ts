@@ -1,29 +1,24 @@
 import { join } from 'node:path';
-import { createAdmin, type Admin } from './admin/admin.ts';
 import { createCalls } from './admin/calls.ts';
 import { createRecent } from './admin/recent.ts';
 import { proveUpstream, type Proof } from './admin/prove.ts';
 import type { OpenStore, RestoreStore, RunningServer, StartOptions } from './commands/context.ts';
 import { createChains, type Chains } from './compose/chains.ts';
 import { Condition } from './compose/condition.ts';
-import { listen, type Edge } from './compose/edge.ts';
-import { createPulling, type Pulling } from './compose/pulling.ts';
-import { createCollecting, type Collecting } from './compose/collecting.ts';
+import { listen } from './compose/edge.ts';
 import { CacheHistory } from './compose/cache-control.ts';
-import { createEvicting } from './compose/evicting.ts';
-import { createPushing, type Pushing } from './compose/pushing.ts';
-import { createScrubbing, type Scrubbing } from './compose/scrubbing.ts';
-import { adminOptions } from './compose/administration.ts';
+import { createPushing } from './compose/pushing.ts';
+import { createRooms, type Running } from './compose/rooms.ts';
+import { createAdministration } from './compose/administration.ts';
 import { serveOfficial } from './compose/official.ts';
 import { provable } from './compose/proofs.ts';
 import { restoreBackup } from './compose/restoring.ts';
 import { createNotifier, type Notifier } from './compose/notifications.ts';
 import { mirrorPseudonym } from './compose/pseudonym.ts';
-import { openStorage, type Storage, type StorageDeps } from './compose/storage.ts';
+import { openStorage, type StorageDeps } from './compose/storage.ts';
 import { storedAmounts } from './compose/stored.ts';
 import { recordedMemory } from './compose/upstreams.ts';
 import type { Config } from './config/config.ts';
-import type { Evictor } from './evict/evictor.ts';
 import { HostedStock } from './evict/hosted-stock.ts';
 import { HOSTED } from './metadata/records.ts';
 import { needsRestart, withFixed } from './config/reload.ts';
@@ -111,13 +106,19 @@ export async function startServer(config: Config, options: StartOptions): Promis
     chains = current;
     limits = () => current.config.cache;
     const served = await serveOfficial(config, { system, storage, report });
-    const pulling = createPulling(
+    const rooms = createRooms({
       system,
-      served.storage,
-      () => current,
+      storage,
+      served,
+      chains: () => current,
       report,
-      () => condition.isUp('storage'),
-    );
+      isDiskUp: () => condition.isUp('storage'),
+    });
+    const { pulling, collecting, scrubbing, evicting } = rooms;
+    onDamaged = (digest, why) => {
+      report({ kind: 'quarantined', digest, why });
+      scrubbing.quarantined();
+    };
     const notifications = createNotifier({ system, storage, chains: () => current, report });
     notifier = notifications;
     // Before the doors open: whatever comes in by them is told.
@@ -131,30 +132,17 @@ export async function startServer(config: Config, options: StartOptions): Promis
       notify: (change) => notifications.notify(change),
     });
 
-    const collecting = createCollecting({ system, storage: served.collected, chains: () => current, report });
-    const scrubbing = createScrubbing({ system, storage, cacheMax: () => limits().maxBytes, pulling, report });
-    onDamaged = (digest, why) => {
-      report({ kind: 'quarantined', digest, why });
-      scrubbing.quarantined();
-    };
-    const evicting = createEvicting({ system, storage, chains: () => current, report });
-    const admin = createAdmin({
-      ...adminOptions({
-        system,
-        storage: served.storage,
-        taken: storage,
-        pulling,
-        collecting,
-        evicting,
-        history,
-        scrubbing,
-        recent,
-        log,
-        version,
-        condition,
-        chains: () => current,
-      }),
-      started: clock.now(),
+    const admin = createAdministration({
+      ...rooms,
+      system,
+      storage: served.storage,
+      taken: storage,
+      history,
+      recent,
+      log,
+      version,
+      condition,
+      chains: () => current,
     });
     const hosted = new HostedStock({ clock, records: storage.records });
     const edge = await listen({
@@ -183,13 +171,20 @@ export async function startServer(config: Config, options: StartOptions): Promis
       metadataUp: () => condition.isUp('metadata'),
       notifications: () => notifications.pending(),
     });
+    /** In the order in which they end: what others need comes after them. */
+    const running: readonly Running[] = [
+      { start: () => pushing.purge(), quiet: () => pushing.stop(), stop: () => pushing.settled() },
+      { start: () => pulling.sweep(), quiet: () => pulling.quiet(), stop: () => pulling.park() },
+      { start: () => collecting.start(), quiet: () => collecting.stop() },
+      { start: () => scrubbing.start(), quiet: () => void scrubbing.stop(), stop: () => scrubbing.stop() },
+      { start: () => evicting.evictor.start(), stop: () => evicting.evictor.stop() },
+      { start: () => hosted.start(), stop: () => hosted.stop() },
+      { stop: () => notifications.stop() },
+      { stop: () => current.upstreams.close() },
+      { stop: () => storage.close() },
+    ];
     await condition.start();
-    pulling.sweep();
-    pushing.purge();
-    collecting.start();
-    evicting.evictor.start();
-    hosted.start();
-    scrubbing.start();
+    for (const one of running) one.start?.();
 
     return {
       addresses: edge.addresses,
@@ -209,21 +204,14 @@ export async function startServer(config: Config, options: StartOptions): Promis
         await notifications.apply(config);
         return restart;
       },
-      drain: () =>
-        drain({
-          edge,
-          condition,
-          pulling,
-          pushing,
-          collecting,
-          evictor: evicting.evictor,
-          hosted,
-          scrubbing,
-          notifications,
-          storage,
-          chains: () => current,
-          report,
-        }),
+      /** Unready first, then no new connections; what runs may end; fills stop so that they can go on after a restart. */
+      async drain() {
+        condition.drain();
+        report({ kind: 'draining', requests: edge.connections() });
+        for (const one of running) one.quiet?.();
+        await edge.drain(current.config.http.draintimeout);
+        for (const one of running) await one.stop?.();
+      },
     };
   } catch (error) {
     await notifier?.stop();
@@ -239,53 +227,6 @@ function anyUpstreamUp({ config, upstreams }: Chains): boolean {
   return config.routes.some(
     ({ deny, policy, upstreams }) => !deny && !policy.offline && upstreams.some((name) => name !== HOSTED),
   );
-}
-
-interface Draining {
-  readonly edge: Edge;
-  readonly condition: Condition;
-  readonly pulling: Pulling;
-  readonly pushing: Pushing;
-  readonly collecting: Collecting;
-  readonly evictor: Evictor;
-  readonly hosted: HostedStock;
-  readonly scrubbing: Scrubbing;
-  readonly notifications: Notifier;
-  readonly storage: Storage;
-  readonly chains: () => Chains;
-  readonly report: (event: HouseEvent) => void;
-}
-
-/** Unready first, then no new connections; what runs may end; fills stop so that they can go on after a restart. */
-async function drain({
-  edge,
-  condition,
-  pulling,
-  pushing,
-  collecting,
-  evictor,
-  hosted,
-  scrubbing,
-  notifications,
-  storage,
-  chains,
-  report,
-}: Draining): Promise<void> {
-  condition.drain();
-  report({ kind: 'draining', requests: edge.connections() });
-  pulling.quiet();
-  pushing.stop();
-  collecting.stop();
-  const scrubbed = scrubbing.stop();
-  await edge.drain(chains().config.http.draintimeout);
-  await pushing.settled();
-  await pulling.park();
-  await scrubbed;
-  await evictor.stop();
-  await hosted.stop();
-  await notifications.stop();
-  await chains().upstreams.close();
-  await storage.close();
 }
 
 /** Nobody listens to a command's store. */
@@ -308,7 +249,7 @@ export const openStore: OpenStore = async (config, version) => {
     version,
   });
   const served = await serveOfficial(config, { system, storage, report });
-  const pulling = createPulling(system, served.storage, () => chains, report);
+  const rooms = createRooms({ system, storage, served, chains: () => chains, report });
   const recent = createRecent(system.clock);
   const condition = new Condition({
     clock: system.clock,
@@ -316,32 +257,23 @@ export const openStore: OpenStore = async (config, version) => {
     anyUpstreamUp: () => true,
     onChange: () => undefined,
   });
-  const collecting = createCollecting({ system, storage: served.collected, chains: () => chains, report });
-  const evicting = createEvicting({ system, storage, chains: () => chains, report });
-  const scrubbing = createScrubbing({ system, storage, cacheMax: () => config.cache.maxBytes, pulling, report });
-  const admin: Admin = createAdmin({
-    ...adminOptions({
-      system,
-      storage: served.storage,
-      taken: storage,
-      pulling,
-      collecting,
-      evicting,
-      history: new CacheHistory(),
-      scrubbing,
-      recent,
-      log: undefined,
-      version,
-      condition,
-      chains: () => chains,
-    }),
-    started: system.clock.now(),
+  const admin = createAdministration({
+    ...rooms,
+    system,
+    storage: served.storage,
+    taken: storage,
+    history: new CacheHistory(),
+    recent,
+    log: undefined,
+    version,
+    condition,
+    chains: () => chains,
   });
   return {
     admin,
     async close() {
-      await pulling.park();
-      await evicting.evictor.stop();
+      await rooms.pulling.park();
+      await rooms.evicting.evictor.stop();
       await chains.upstreams.close();
       await storage.close();
     },

@@ -1,5 +1,5 @@
 import { AdminError } from '../admin/admin-error.ts';
-import type { AdminOptions } from '../admin/admin.ts';
+import { createAdmin, type Admin, type AdminOptions } from '../admin/admin.ts';
 import type { Resolution, RefreshResult } from '../admin/image.ts';
 import type { Recent } from '../admin/recent.ts';
 import type { HostedRoute, OfflineRoutes } from '../admin/status.ts';
@@ -45,8 +45,12 @@ export interface AdministrationParts {
   readonly chains: () => Chains;
 }
 
-/** What `status`, `explain`, `ls` and `refresh` answer from. */
-export function adminOptions(parts: AdministrationParts): Omit<AdminOptions, 'started'> {
+/** What `status`, `explain`, `ls` and `refresh` answer from, wired. */
+export function createAdministration(parts: AdministrationParts): Admin {
+  return createAdmin({ ...optionsOf(parts), started: parts.system.clock.now() });
+}
+
+function optionsOf(parts: AdministrationParts): Omit<AdminOptions, 'started'> {
   const { system, storage, taken, pulling, collecting, evicting, history, scrubbing, recent, log, version, condition, chains } =
     parts;
   return {

@@ -1,0 +1,50 @@
+import type { Clock } from '../system/clock.ts';
+import type { Disk } from '../system/disk.ts';
+import type { Random } from '../system/random.ts';
+import type { HouseEvent } from '../observe/events.ts';
+import type { Chains } from './chains.ts';
+import { createCollecting, type Collecting } from './collecting.ts';
+import { createEvicting, type Evicting } from './evicting.ts';
+import type { Served } from './official.ts';
+import { createPulling, type Pulling } from './pulling.ts';
+import { createScrubbing, type Scrubbing } from './scrubbing.ts';
+import type { Storage } from './storage.ts';
+
+export interface RoomsDeps {
+  readonly system: { readonly clock: Clock; readonly disk: Disk; readonly random: Random };
+  /** As it is; what answers clients and collects sees it as `served` has it. */
+  readonly storage: Storage;
+  readonly served: Served;
+  readonly chains: () => Chains;
+  readonly report: (event: HouseEvent) => void;
+  /** Where nobody looks after the disk it counts as up. */
+  readonly isDiskUp?: () => boolean;
+}
+
+/** What a server has, and a command that looks into the store of one that does not run. */
+export interface Rooms {
+  readonly pulling: Pulling;
+  readonly collecting: Collecting;
+  readonly scrubbing: Scrubbing;
+  readonly evicting: Evicting;
+}
+
+export function createRooms({ system, storage, served, chains, report, isDiskUp }: RoomsDeps): Rooms {
+  const pulling = createPulling(system, served.storage, chains, report, isDiskUp);
+  const cacheMax = (): number | undefined => chains().config.cache.maxBytes;
+  return {
+    pulling,
+    collecting: createCollecting({ system, storage: served.collected, chains, report }),
+    scrubbing: createScrubbing({ system, storage, cacheMax, pulling, report }),
+    evicting: createEvicting({ system, storage, chains, report }),
+  };
+}
+
+/** Something that runs beside requests. */
+export interface Running {
+  start?(): void;
+  /** Requests are about to end: it begins nothing new. */
+  quiet?(): void;
+  /** Requests have ended. Resolves when nothing of it runs any more. */
+  stop?(): Promise<unknown>;
+}
