@@ -1,6 +1,7 @@
 import type { Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
+import { noSuchName } from '../oci/no-such-name.ts';
 import { missStatus, NEGATIVE_STATUS, OFFLINE_STATUS } from './cache-status.ts';
 import { Listings, type ListingDeps, type Listed, type Remembered } from './lists/listing.ts';
 import type { Name } from './name.ts';
@@ -127,8 +128,7 @@ function routeOf(deps: ListsDeps, name: Name, trace: Trace, reference: string | 
   trace.repository = name.repository;
   trace.reference = reference;
   const route = deps.router(name);
-  if (route === undefined)
-    throw new RegistryError('NAME_UNKNOWN', `no route of this mirror leads to ${name.registry}/${name.repository}`);
+  if (route === undefined) throw noSuchName(`${name.registry}/${name.repository}`);
   trace.route = route.name;
   if (!route.deny) return carrying(route, trace.via);
   trace.outcome = 'denied';

@@ -1,4 +1,5 @@
 import { RegistryError } from '../oci/errors.ts';
+import { noSuchName } from '../oci/no-such-name.ts';
 import { referenceText } from '../oci/reference.ts';
 import { BodyMemory, MANIFESTS_BYTES_MAX } from './body-memory.ts';
 import { BodyCut } from './body.ts';
@@ -44,7 +45,7 @@ function startPushing(deps: PushDeps, request: PushRequest): Pushing {
   trace.type = target.kind === 'manifest' ? 'manifest' : 'blob';
   const holder = `${name.registry}/${name.repository}`;
   const route = deps.router(name);
-  if (route === undefined) throw new RegistryError('NAME_UNKNOWN', `no route of this registry leads to ${holder}`);
+  if (route === undefined) throw noSuchName(holder);
   trace.route = route.name;
   if (route.deny) throw new RegistryError('DENIED', `${holder} is denied here by the route ${route.name}`);
   const takesPushes = route.hosted && route.push;
