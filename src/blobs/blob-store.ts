@@ -56,6 +56,11 @@ export interface BlobStore {
 export interface VerifiedBlobStore extends BlobStore {
   /** Hashes what is held, whatever was known of it; `undefined` where nothing is. Changes nothing on disk. */
   verify(digest: Digest, options?: ReadingThrough): Promise<Verified | undefined>;
+  /**
+   * Ends for good what is hashed for readers, and resolves when none of it goes on: what is not known to be right cannot be
+   * read any more.
+   */
+  quiet(): Promise<void>;
 }
 
 export interface ReadingThrough {

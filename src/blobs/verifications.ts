@@ -34,6 +34,9 @@ export class Verifications {
   readonly #running = new Map<string, Running>();
   readonly #large = new Places(LARGE_MAX);
   readonly #small = new Places(SMALL_MAX);
+  /** All that run, those too that nobody waits for any more. */
+  readonly #work = new Set<Promise<boolean>>();
+  readonly #stop = new AbortController();
 
   constructor(verify: Verify) {
     this.#verify = verify;
@@ -58,8 +61,16 @@ export class Verifications {
     };
   }
 
+  /** Ends all of it for good; resolves when nothing is read any more. Whoever still waits, or comes later, is rejected. */
+  async stop(): Promise<void> {
+    this.#stop.abort(new Error('hashing stops'));
+    for (const { abort } of this.#running.values()) abort.abort(this.#stop.signal.reason);
+    await Promise.allSettled(this.#work);
+  }
+
   #start(key: string, digest: Digest, blob: OpenBlob, places: Places): Running {
     const abort = new AbortController();
+    if (this.#stop.signal.aborted) abort.abort(this.#stop.signal.reason);
     const work = async (): Promise<boolean> => {
       await places.take(blob.size);
       try {
@@ -74,7 +85,9 @@ export class Verifications {
     };
     const started = Promise.resolve().then(work);
     const running: Running = { right: started, abort, waiting: 0, verdict: undefined, ended: false, closing: [] };
-    started.catch(() => undefined); // Whoever waits for it is told.
+    this.#work.add(started);
+    const ended = (): void => void this.#work.delete(started);
+    started.then(ended, ended); // Whoever waits for it is told.
     this.#running.set(key, running);
     return running;
   }

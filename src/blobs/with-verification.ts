@@ -2,6 +2,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import { FileDamaged, type BlobStore, type OpenBlob, type Part, type VerifiedBlobStore } from './blob-store.ts';
 import { Known } from './known.ts';
+import { Patience } from './patience.ts';
 import { Verifications, type Joined } from './verifications.ts';
 import { isRight } from './verify.ts';
 
@@ -24,6 +25,7 @@ export interface VerificationOptions {
  */
 export function withVerification(store: BlobStore, { clock, onDamaged }: VerificationOptions): VerifiedBlobStore {
   const known = new Known(clock);
+  const patience = new Patience(clock);
   const running = new Verifications(async (digest, blob, signal) => {
     const right = await isRight(blob, digest, { signal });
     known.note(digest, blob, right);
@@ -44,19 +46,23 @@ export function withVerification(store: BlobStore, { clock, onDamaged }: Verific
   }
 
   async function verifiedFirst(digest: Digest, blob: OpenBlob): Promise<OpenBlob | undefined> {
+    const { right } = running.join(digest, blob, 'small');
+    const close = (): void => blob.close();
     try {
-      if (await running.join(digest, blob, 'small').right) return blob;
+      if (await patience.limit('reading a file through', right)) return blob;
     } catch (error) {
-      blob.close();
+      // A disk that is too slow for this one is read on for those who come later.
+      right.then(close, close);
       throw error;
     }
-    blob.close();
+    close();
     return undefined;
   }
 
   return {
     ...store,
     open,
+    quiet: () => running.stop(),
     part: async (id, resume, expected) => knowing(await store.part(id, resume, expected)),
     async linkedPart(id, path) {
       const part = await store.linkedPart(id, path);

@@ -10,6 +10,7 @@ import { createPull, type Pull, type PullRequest } from '../pull/pull.ts';
 import type { Refill } from '../pull/refill.ts';
 import { Store } from '../pull/store.ts';
 import { createAskTaken, type AskTaken } from '../pull/taken.ts';
+import { Unowned } from '../pull/unowned.ts';
 import { sweepParts } from '../pull/fill/sweep.ts';
 import type { PullEvent } from '../pull/events.ts';
 import type { Clock } from '../system/clock.ts';
@@ -34,6 +35,8 @@ export interface Pulling {
   /** Memory's copy of what is on disk no more. */
   readonly forget: (digest: Digest) => void;
   readonly fills: Fills;
+  /** Those that began while the metadata could not be asked. */
+  readonly unrecordedFills: Fills;
   /** Drops parts that nobody goes on with, now and every hour. */
   sweep(): void;
   /**
@@ -43,7 +46,7 @@ export interface Pulling {
   rerouted(): void;
   /** Begins no more fills that no client asks for. */
   quiet(): void;
-  /** Stops every fill so that it can go on after a restart. */
+  /** Stops every fill so that it can go on after a restart, and ends what else goes on for nobody's request. */
   park(): Promise<void>;
 }
 
@@ -69,6 +72,7 @@ export function createPulling(
   });
   const unrecordedFills = createUnrecordedFills(filling);
   const absences = new Absences(clock);
+  const unowned = new Unowned(clock);
   const deps = {
     clock,
     blobs,
@@ -78,8 +82,9 @@ export function createPulling(
     unrecordedFills,
     blame,
     report,
-    prover: new Prover(clock),
+    prover: new Prover(clock, unowned),
     absences,
+    unowned,
     router: (name: { readonly registry: string; readonly repository: string }) => chains().router(name),
   };
   const { pull, refresh, manifest, adopt, refill, prefetch } = createPull(deps);
@@ -104,6 +109,7 @@ export function createPulling(
     refill,
     forget: (digest) => store.forget(digest),
     fills,
+    unrecordedFills,
     sweep: () => sweeping.start(),
     rerouted() {
       absences.clear();
@@ -114,7 +120,7 @@ export function createPulling(
     async park() {
       prefetch.stop();
       sweeping.stop();
-      await Promise.all([fills.park(), unrecordedFills.park()]);
+      await Promise.all([fills.park(), unrecordedFills.park(), unowned.end()]);
     },
   };
 }

@@ -36,6 +36,8 @@ export class Scrubber {
   #sitting = new AbortController();
   #running: Promise<void> = Promise.resolve();
   #asked = 0;
+  /** What others began: rounds that were asked for, and tidying. */
+  readonly #begun = new Set<Promise<unknown>>();
 
   constructor(deps: ScrubberDeps) {
     this.#deps = deps;
@@ -45,16 +47,20 @@ export class Scrubber {
     this.#running = this.#run().catch(() => undefined); // It ends by `stop` alone, which is no news.
   }
 
-  /** Resolves when nothing of it runs any more. */
+  /** Resolves when nothing of it runs any more: whoever takes a round's steps has to take them to its end. */
   async stop(): Promise<void> {
     this.#stop.abort(new Error('scrubbing stops'));
     this.#sitting.abort(this.#stop.signal.reason);
     await this.#running;
+    await Promise.all(this.#begun);
   }
 
   /** Something was quarantined by who read it: what is too much goes. Never rejects. */
   async tidy(): Promise<void> {
-    await ageQuarantine(this.#deps).catch((error: unknown) => this.#deps.report({ kind: 'scrub-failed', error }));
+    const tidied = ageQuarantine(this.#deps).catch((error: unknown) => this.#deps.report({ kind: 'scrub-failed', error }));
+    this.#begun.add(tidied);
+    await tidied;
+    this.#begun.delete(tidied);
   }
 
   /**
@@ -65,6 +71,9 @@ export class Scrubber {
     const { clock } = this.#deps;
     this.#asked += 1;
     this.#sitting.abort(new Error('an operator scrubs'));
+    let ended = (): void => undefined;
+    const round = new Promise<void>((resolve) => (ended = resolve));
+    this.#begun.add(round);
     try {
       const turn = await waitForTurn(TASK, this.#deps, { ...PATIENCE, signal: this.#stop.signal });
       const bookmark = { started: clock.now() };
@@ -78,6 +87,8 @@ export class Scrubber {
       }
     } finally {
       this.#asked -= 1;
+      this.#begun.delete(round);
+      ended();
     }
   }
 

@@ -35,16 +35,16 @@ export function createLinks(table: Table, catalogue: Catalogue, holders: Holders
   const readLink = (repository: string, digest: Digest): ReturnType<typeof table.get<LinkRecord>> =>
     table.get(repositorySlot(repository), linkKey(digest), linkForm);
 
-  /** What an upstream grants does not replace what was pushed, nor a blob the manifest that it is too. */
-  async function writeLink(repository: string, digest: Digest, record: LinkRecord): Promise<void> {
+  /** What an upstream grants does not replace what was pushed, nor a blob the manifest that it is too. Yields what stands. */
+  async function writeLink(repository: string, digest: Digest, record: LinkRecord): Promise<LinkRecord> {
     const [slot, key] = [repositorySlot(repository), linkKey(digest)];
-    await untilMade(async () => {
+    return untilMade(async () => {
       const before = await table.getStored(slot, key, linkForm);
-      if (isHosted(before.record) && !isHosted(record)) return true;
+      if (isHosted(before.record) && !isHosted(record)) return before.record;
       const after = merged(before.record, record);
       const usage = await countUsage(table, slot, [{ before, after }]);
       const changes = [{ key, value: linkForm.encode(after) }, ...usage.changes];
-      return (await store.commit(slot, changes, [{ key, value: before.bytes }, ...usage.conditions])) || undefined;
+      return (await store.commit(slot, changes, [{ key, value: before.bytes }, ...usage.conditions])) ? after : undefined;
     });
   }
 
@@ -90,13 +90,17 @@ export function createLinks(table: Table, catalogue: Catalogue, holders: Holders
     },
     hold: holders.hold,
     async putHostedLink(repository, digest, record) {
-      if (!(await holders.put(repository, digest, record, 'only-if-held'))) return false;
-      await catalogue.enlist(repository);
-      await writeLink(repository, digest, record);
-      // Gone with all that was held, where the wall clock jumped over what kept it.
-      const restored = holders.restore(repository, digest, record, 'only-if-held');
-      const [stands] = await Promise.all([restored, catalogue.enlist(repository)]);
-      return stands;
+      while (await holders.put(repository, digest, record, 'only-if-held')) {
+        await catalogue.enlist(repository);
+        const written = await writeLink(repository, digest, record);
+        const restored = holders.restore(repository, digest, record, 'only-if-held');
+        const [stands] = await Promise.all([restored, catalogue.enlist(repository)]);
+        if (stands) return true;
+        // Gone with all that was held, where the wall clock jumped over what kept it: the link would promise what nobody has.
+        await removeLink(repository, digest, written);
+        await catalogue.delistIfEmpty(repository);
+      }
+      return false;
     },
     renewLink(repository, digest, before, at) {
       const [slot, key] = [repositorySlot(repository), linkKey(digest)];

@@ -43,7 +43,7 @@ const ROUNDS_MAX = 3;
 
 async function adoptBlob(deps: PullDeps, pulling: Pulling, need: Need): Promise<void> {
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
-    const { kind } = await lookupBlob(deps, pulling.holder, need.digest);
+    const { kind } = await lookupBlob(deps, pulling, need.digest);
     if (kind === 'held') return;
     if (kind === 'unlinked') {
       const proven = await blobAnswer(deps, { ...pulling, method: 'HEAD' }, need.digest);

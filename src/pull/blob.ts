@@ -13,7 +13,7 @@ export type BlobAnswer = Extract<Filled, { kind: 'content' }> | ManifestRefusal;
 
 /** A blob: held, or proven to be this repository's, or filled. */
 export async function blobAnswer(deps: PullDeps, pulling: Pulling, digest: Digest): Promise<BlobAnswer> {
-  const found = await lookupBlob(deps, pulling.holder, digest);
+  const found = await lookupBlob(deps, pulling, digest);
   if (found.kind === 'held') return held(deps, pulling, digest, found.size);
   const key = absenceKey(pulling, 'blob', digest);
   const absence = deps.absences.get(key);

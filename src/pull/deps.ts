@@ -9,6 +9,7 @@ import type { Prover } from './prove.ts';
 import type { Route, Router } from './route.ts';
 import type { Store } from './store.ts';
 import type { Trace } from './trace.ts';
+import type { Unowned } from './unowned.ts';
 
 /** What the steps of the request path share; made once, in compose.ts. */
 export interface PullDeps {
@@ -22,6 +23,7 @@ export interface PullDeps {
   readonly blame: Blame;
   readonly prover: Prover;
   readonly absences: Absences;
+  readonly unowned: Unowned;
   readonly report: ReportPull;
   /** Asked at each request, so that a reload takes effect with the next one. */
   readonly router: Router;

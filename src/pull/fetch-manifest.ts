@@ -26,6 +26,8 @@ export interface ManifestAsk {
   readonly repository: string;
   readonly reference: Reference;
   readonly deadlineMs: number;
+  /** Nobody's request's: others may be waiting for the same answer. */
+  readonly signal: AbortSignal;
 }
 
 /** GETs a manifest from the chain, whole and verified; an upstream that sends a wrong or unreadable one is passed by. */
@@ -33,10 +35,8 @@ export async function fetchManifest(
   deps: { readonly clock: Clock; readonly report: ReportPull },
   ask: ManifestAsk,
 ): Promise<ChainResult<FetchedManifest>> {
-  const { route, registry, repository, reference, deadlineMs } = ask;
+  const { route, registry, repository, reference, deadlineMs, signal } = ask;
   const request = { kind: 'manifest', method: 'GET', registry, repository, reference: referenceText(reference) } as const;
-  // Belongs to nobody's request: others may be waiting for the same answer.
-  const signal = new AbortController().signal;
   const chain = route.order(registry, reference.kind === 'tag' ? 'tag' : 'content');
   const hedge = reference.kind === 'tag' ? route.policy.hedgeTags : route.policy.hedge;
   return askChain(deps.clock, { chain, request, signal, deadlineMs, hedge }, async (answer, upstream) =>

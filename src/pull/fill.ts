@@ -136,7 +136,7 @@ function linkWhenHeld(deps: PullDeps, { holder }: Pulling, fill: Fill, { upstrea
     if (size === undefined) return;
     await linkProven(deps.records, holder, fill.digest, { kind: 'blob', size }, upstream, deps.clock.now());
   };
-  link().catch((error: unknown) => deps.report({ kind: 'bypass', reason: 'metadata', error }));
+  deps.unowned.track(link()).catch((error: unknown) => deps.report({ kind: 'bypass', reason: 'metadata', error }));
 }
 
 async function aheadOf(fill: Fill, { signal }: Pulling, range: string): Promise<Content | undefined> {

@@ -5,13 +5,12 @@ import { referenceText, type Reference } from '../oci/reference.ts';
 import type { BlobAnswer } from './blob.ts';
 import { HOSTED_STATUS } from './cache-status.ts';
 import type { PullDeps, Pulling } from './deps.ts';
-import type { ReportPull } from './events.ts';
 import { heldContent } from './held.ts';
 import { isHeld, type ManifestLink } from './lookup.ts';
 import { readHeld, type ManifestAnswer } from './manifest.ts';
 import type { Target } from './name.ts';
 import type { Route } from './route.ts';
-import { readOr } from './trouble.ts';
+import { unlessTrouble } from './trouble.ts';
 
 type ManifestTarget = Extract<Target, { kind: 'manifest' }>;
 type BlobTarget = Extract<Target, { kind: 'blob' }>;
@@ -70,14 +69,6 @@ export async function ownerOf(
   holder: string,
 ): Promise<OwnerRecord | undefined> {
   return hosted ? unlessTrouble(deps.report, async () => deps.records.owner(holder)) : undefined;
-}
-
-/** What cannot be told is neither "not here" nor anybody else's to answer: 503. */
-export function unlessTrouble<T>(report: ReportPull, read: () => Promise<T>): Promise<T> {
-  return readOr(report, read, (reason, cause) => {
-    const message = `the ${reason} of this registry cannot be asked now, and nobody else may answer for what is hosted here`;
-    return new RegistryError('UNAVAILABLE', message, { status: 503, headers: { 'retry-after': '5' }, cause });
-  });
 }
 
 /** Where nobody else is in the chain it need not be asked whose the repository is: a hit costs one read (decision 10). */

@@ -1,11 +1,11 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
-import { HOSTED, type LinkRecord, type Records, type TagRecord } from '../metadata/records.ts';
+import { HOSTED, isHosted, type LinkRecord, type Records, type TagRecord } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import type { ReportPull } from './events.ts';
 import { judge, mayBeStale, type Freshness } from './freshness.ts';
-import type { RoutePolicy } from './route.ts';
-import { troubleOf } from './trouble.ts';
+import type { Route, RoutePolicy } from './route.ts';
+import { troubleOf, unlessTrouble } from './trouble.ts';
 
 export interface LookupDeps {
   readonly blobs: BlobStore;
@@ -23,12 +23,20 @@ export type BlobLookup =
   | { readonly kind: 'unlinked'; readonly size: number }
   | { readonly kind: 'missing'; readonly expectedSize: number | undefined };
 
-/** `repository` with its registry. A hit costs one metadata read (architecture.md, decision 10). */
-export async function lookupBlob(deps: LookupDeps, repository: string, digest: Digest): Promise<BlobLookup> {
+/**
+ * A hit costs one metadata read (architecture.md, decision 10). Throws RegistryError where the disk cannot say whether what was
+ * pushed is here: though its repository may still be anybody's, nobody else has it for sure, and the chain's 404 would be a lie.
+ */
+export async function lookupBlob(
+  deps: LookupDeps,
+  { holder: repository, route }: { readonly holder: string; readonly route: Pick<Route, 'hosted'> },
+  digest: Digest,
+): Promise<BlobLookup> {
   const link = await deps.records.link(repository, digest);
   if (link !== undefined) {
-    if (!(await isHeld(deps, digest, link.size))) return { kind: 'missing', expectedSize: link.size };
-    return { kind: 'held', size: link.size };
+    const look = (): Promise<boolean> => isHeld(deps, digest, link.size);
+    const isHere = route.hosted && isHosted(link) ? await unlessTrouble(deps.report, look) : await look();
+    return isHere ? { kind: 'held', size: link.size } : { kind: 'missing', expectedSize: link.size };
   }
   const described = await deps.records.described(repository, digest);
   const blob = await deps.records.blob(digest);

@@ -112,8 +112,9 @@ export async function fetchAndKeep(
   const text = reference.kind === 'tag' ? reference.tag : reference.digest;
   const key = absenceKey(pulling, 'manifest', text);
   const { route, registry, repository } = pulling;
-  const fetch = async () => {
-    const result = await fetchManifest(deps, { route, registry, repository, reference, deadlineMs: CHAIN_DEADLINE_MS });
+  const fetch = async (signal: AbortSignal) => {
+    const ask = { route, registry, repository, reference, deadlineMs: CHAIN_DEADLINE_MS, signal };
+    const result = await fetchManifest(deps, ask);
     if (result.kind === 'absent') deps.absences.remember(key, result, route.policy.negativeTtlMs);
     if (result.kind !== 'found') return result;
     return { ...result, stored: mayKeep && !deps.fills.inTrouble() && (await keepInTime(deps, pulling, reference, result)) };
@@ -135,7 +136,7 @@ const KEEP_MS = 5_000;
 /** False when disk or metadata failed, or took too long: the pull goes on all the same (promise 5). */
 async function keepInTime(...asked: Parameters<typeof keep>): Promise<boolean> {
   const [deps, , , { value }] = asked;
-  const kept = await within(deps.clock, keep(...asked), KEEP_MS);
+  const kept = await within(deps.clock, deps.unowned.track(keep(...asked)), KEEP_MS);
   if (kept !== undefined) return kept;
   const error = Object.assign(new Error(`the manifest was not kept within ${KEEP_MS / 1000} s`), { code: 'ETIMEDOUT' });
   deps.fills.noteTrouble(value.digest, error);

@@ -48,7 +48,7 @@ async function tagLink({ records, clock }: PullDeps, pulling: Pulling, tag: stri
 /** A blob of an offline route. Bytes that came through another repository stay private: nobody can be asked (promise 9). */
 export async function blobOffline(deps: PullDeps, pulling: Pulling, digest: Digest): Promise<BlobAnswer> {
   return readable(deps.report, async () => {
-    const found = await lookupBlob(deps, pulling.holder, digest);
+    const found = await lookupBlob(deps, pulling, digest);
     if (found.kind !== 'held') return NOT_HELD;
     return { kind: 'content', content: heldContent(deps.blobs, digest, found.size), source: { outcome: 'hit' } };
   });

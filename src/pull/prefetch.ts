@@ -119,7 +119,7 @@ export class Prefetch {
     this.#queue.push(job);
     if (this.#workers >= RUNNING_MAX) return;
     this.#workers += 1;
-    void this.#work();
+    void this.#deps.unowned.track(this.#work());
   }
 
   async #work(): Promise<void> {
@@ -162,8 +162,8 @@ export class Prefetch {
 
   async #fill({ pulling, digest, size }: Extract<Job, { kind: 'blob' }>): Promise<void> {
     const { fills, absences } = this.#deps;
-    const { holder, registry, route } = pulling;
-    const { kind } = await lookupBlob(this.#deps, holder, digest);
+    const { registry, route } = pulling;
+    const { kind } = await lookupBlob(this.#deps, pulling, digest);
     // Bytes that another repository brought are here; the client's request proves them with a HEAD.
     if (kind !== 'missing' || fills.isRunning(digest) || absences.get(absenceKey(pulling, 'blob', digest)) !== undefined)
       return;

@@ -6,6 +6,7 @@ import { Collapse } from './collapse.ts';
 import type { Refusal, Tried } from './refusal.ts';
 import type { Route } from './route.ts';
 import { noteTried, type Trace } from './trace.ts';
+import type { Unowned } from './unowned.ts';
 
 /** An upstream's yes for a digest under a repository. */
 export interface Proof {
@@ -38,21 +39,20 @@ export class Prover {
   readonly #clock: Clock;
   readonly #collapse: Collapse<Proof | Refusal>;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, unowned: Unowned) {
     this.#clock = clock;
-    this.#collapse = new Collapse(clock);
+    this.#collapse = new Collapse(clock, unowned);
   }
 
   async prove(ask: ProofAsk): Promise<Proof | Refusal> {
     const key = `${ask.route.name} ${ask.kind} ${ask.registry}/${ask.repository}@${ask.digest}`;
-    const { value } = await this.#collapse.ask(key, () => this.#ask(ask), ask.route.via);
+    const { value } = await this.#collapse.ask(key, (signal) => this.#ask(ask, signal), ask.route.via);
     if (value.kind === 'proven') noteTried(ask.trace, value.tried, value.upstream);
     return value;
   }
 
-  async #ask({ kind, route, registry, repository, digest }: ProofAsk): Promise<Proof | Refusal> {
+  async #ask({ kind, route, registry, repository, digest }: ProofAsk, signal: AbortSignal): Promise<Proof | Refusal> {
     const request = { kind, method: 'HEAD', registry, repository, reference: digest } as const;
-    const signal = new AbortController().signal;
     const ask = {
       chain: route.order(registry, 'content'),
       request,

@@ -1,5 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
+import { noSuchName } from '../oci/no-such-name.ts';
 import { referenceText } from '../oci/reference.ts';
 import { UpstreamError } from '../upstream/upstream.ts';
 import { createAdopt, type Adopt } from './adopt.ts';
@@ -57,7 +58,7 @@ export interface Pulls {
 }
 
 export function createPull(deps: PullDeps): Pulls {
-  const fetches: Manifests = new Collapse(deps.clock);
+  const fetches: Manifests = new Collapse(deps.clock, deps.unowned);
   const tags = new Tags(deps, fetches);
   const byDigest = (pulling: Pulling, digest: Digest): Promise<ManifestAnswer | ManifestRefusal> =>
     manifestByDigest(deps, fetches, pulling, digest);
@@ -136,8 +137,7 @@ function startPulling(deps: PullDeps, { method, target, range, ifRange, ifNoneMa
   trace.reference = target.kind === 'blob' ? target.digest : referenceText(target.reference);
   trace.type = target.kind;
   const route = deps.router(target.name);
-  if (route === undefined)
-    throw new RegistryError('NAME_UNKNOWN', `no route of this mirror leads to ${registry}/${repository}`);
+  if (route === undefined) throw noSuchName(`${registry}/${repository}`);
   trace.route = route.name;
   if (route.deny) {
     trace.outcome = 'denied';
@@ -165,7 +165,7 @@ type Uncached<T> = (trouble: BypassReason) => Promise<T>;
 
 async function inTime<T>(deps: PullDeps, { trace }: Pulling, cached: () => Promise<T>, uncached: Uncached<T>): Promise<T> {
   try {
-    const answer = await within(deps.clock, pastTrouble(deps, cached, uncached), ANSWER_MS);
+    const answer = await within(deps.clock, deps.unowned.track(pastTrouble(deps, cached, uncached)), ANSWER_MS);
     if (answer !== undefined) return answer;
     throw new RegistryError('UNAVAILABLE', 'no upstream has answered in time', { status: 504 });
   } catch (error) {

@@ -21,7 +21,15 @@ export function createRefill(deps: PullDeps, byDigest: ManifestByDigest): Refill
     const slash = holder.indexOf('/');
     const [registry, repository] = [holder.slice(0, slash), holder.slice(slash + 1)];
     const route = deps.router({ registry, repository });
-    if (route === undefined || route.deny || route.alone || route.policy.offline || deps.fills.inTrouble(digest)) return;
+    if (
+      route === undefined ||
+      route.deny ||
+      route.alone ||
+      route.policy.offline ||
+      signal.aborted ||
+      deps.fills.inTrouble(digest)
+    )
+      return;
     const asked = { range: undefined, ifRange: undefined, ifNoneMatch: undefined, signal, trace: newTrace('') };
     const pulling: Pulling = { route, registry, repository, holder, method: 'GET', ...asked };
     // Whoever asks for it next meets the same trouble, and is told of it.

@@ -56,8 +56,8 @@ export class Tags {
   constructor(deps: PullDeps, fetches: Manifests) {
     this.#deps = deps;
     this.#fetches = fetches;
-    this.#heads = new Collapse(deps.clock);
-    this.#checks = new Collapse(deps.clock);
+    this.#heads = new Collapse(deps.clock, deps.unowned);
+    this.#checks = new Collapse(deps.clock, deps.unowned);
   }
 
   async pull(pulling: Pulling, tag: string): Promise<Answer> {
@@ -221,8 +221,7 @@ export class Tags {
     if (peeked !== undefined) return peeked.peek;
     const { route, registry, repository } = pulling;
     const request = { kind: 'manifest', method: 'HEAD', registry, repository, reference: tag } as const;
-    const signal = new AbortController().signal;
-    const ask = async (): Promise<Peek | Refusal> => {
+    const ask = async (signal: AbortSignal): Promise<Peek | Refusal> => {
       const asked = {
         chain: route.order(registry, 'tag'),
         request,

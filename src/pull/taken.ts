@@ -4,6 +4,7 @@ import { askChain, CHAIN_DEADLINE_MS } from './chain.ts';
 import { Collapse } from './collapse.ts';
 import type { Name } from './name.ts';
 import type { Route, Router } from './route.ts';
+import type { Unowned } from './unowned.ts';
 
 /** `unknown`: somebody who might answer the name could not be asked, so that nobody may take it now. */
 export type Taken = 'free' | 'taken' | 'unknown';
@@ -15,6 +16,7 @@ export interface AskTakenDeps {
   readonly clock: Clock;
   readonly router: Router;
   readonly absences: Absences;
+  readonly unowned: Unowned;
 }
 
 /**
@@ -23,23 +25,26 @@ export interface AskTakenDeps {
  * somebody's name too; 401 is what Docker Hub says of one that is not there.
  */
 export function createAskTaken(deps: AskTakenDeps): AskTaken {
-  const asks = new Collapse<{ readonly kind: Taken }>(deps.clock);
+  const asks = new Collapse<{ readonly kind: Taken }>(deps.clock, deps.unowned);
   return async (name) => {
     const route = deps.router(name);
     if (route === undefined || route.alone) return 'free';
     if (route.policy.offline) return 'unknown';
     const key = `${route.name} taken ${name.registry}/${name.repository}`;
     if (deps.absences.get(key) !== undefined) return 'free';
-    return (await asks.ask(key, async () => ({ kind: await ask(deps, route, name, key) }))).value.kind;
+    return (await asks.ask(key, async (signal) => ({ kind: await ask(deps, { route, name, key, signal }) }))).value.kind;
   };
 }
 
-async function ask(
-  { clock, absences }: AskTakenDeps,
-  route: Route,
-  { registry, repository }: Parameters<AskTaken>[0],
-  key: string,
-): Promise<Taken> {
+interface TakenAsk {
+  readonly route: Route;
+  readonly name: Parameters<AskTaken>[0];
+  readonly key: string;
+  readonly signal: AbortSignal;
+}
+
+async function ask({ clock, absences }: AskTakenDeps, { route, name, key, signal }: TakenAsk): Promise<Taken> {
+  const { registry, repository } = name;
   const questions = [
     { kind: 'tags', method: 'GET', registry, repository, reference: '', query: { n: '1' } },
     { kind: 'manifest', method: 'HEAD', registry, repository, reference: 'latest' },
@@ -47,7 +52,6 @@ async function ask(
   let absence: Absence | undefined;
   for (const request of questions) {
     const chain = route.order(registry, 'tag');
-    const { signal } = new AbortController();
     const said = await askChain(
       clock,
       { chain, request, signal, deadlineMs: CHAIN_DEADLINE_MS / 2, hedge: false },

@@ -29,3 +29,11 @@ export async function readOr<T>(
     throw refusal(reason, error);
   }
 }
+
+/** What cannot be told is neither "not here" nor anybody else's to answer: 503. */
+export function unlessTrouble<T>(report: ReportPull, read: () => Promise<T>): Promise<T> {
+  return readOr(report, read, (reason, cause) => {
+    const message = `the ${reason} of this registry cannot be asked now, and nobody else may answer for what is hosted here`;
+    return new RegistryError('UNAVAILABLE', message, { status: 503, headers: { 'retry-after': '5' }, cause });
+  });
+}

@@ -20,14 +20,20 @@ export interface OpenUploadDeps {
 
 /**
  * The part of an upload whose claim is held, open for writing behind its last acknowledged byte. What a writer before left
- * behind that byte is cut off. `undefined` when the part has gone or lost acknowledged bytes: there is no going on.
+ * behind that byte is cut off. Rejects with BodyCut where the client leaves meanwhile. `undefined` when the part has gone or
+ * lost acknowledged bytes: there is no going on.
  */
-export async function openUpload(deps: OpenUploadDeps, claim: Claim, fenced: boolean): Promise<OpenUpload | undefined> {
+export async function openUpload(
+  deps: OpenUploadDeps,
+  claim: Claim,
+  fenced: boolean,
+  signal: AbortSignal,
+): Promise<OpenUpload | undefined> {
   const { offset } = claim.record;
   const part = await openPart(deps.blobs, claim.record.part, offset);
   if (part === undefined) return undefined;
   if (!fenced) return new OpenUpload(claim, part);
-  const copy = await copyPrefix(deps, part, offset);
+  const copy = await copyPrefix(deps, part, offset, signal);
   await claim.move({ part: copy.id });
   // Nobody is promised anything of it any more; what cannot be removed now is swept.
   await deps.blobs.removePart(part.id).catch(() => false);
@@ -52,10 +58,10 @@ async function openPart(blobs: BlobStore, id: string, offset: number): Promise<P
 }
 
 /** The acknowledged bytes in a part of their own, which a writer that was given up does not know. */
-async function copyPrefix({ blobs, random }: OpenUploadDeps, from: Part, size: number): Promise<Part> {
+async function copyPrefix({ blobs, random }: OpenUploadDeps, from: Part, size: number, signal: AbortSignal): Promise<Part> {
   const to = await blobs.part(randomId(random), false);
   try {
-    await eachPiece(from, size, (piece, at) => to.write(piece, at));
+    await eachPiece(from, size, signal, (piece, at) => to.write(piece, at));
     await to.sync();
     return to;
   } catch (error) {
@@ -70,10 +76,12 @@ async function copyPrefix({ blobs, random }: OpenUploadDeps, from: Part, size: n
 async function eachPiece(
   part: Part,
   size: number,
+  signal: AbortSignal,
   use: (piece: Uint8Array, at: number) => Promise<void> | void,
 ): Promise<void> {
   const chunk = new Uint8Array(Math.min(COPY_BYTES, size));
   for (let at = 0; at < size;) {
+    if (signal.aborted) throw new BodyCut('the client has gone');
     const count = await part.read(chunk.subarray(0, Math.min(chunk.byteLength, size - at)), at);
     if (count === 0) throw new Error(`the part ${part.id} ends before its acknowledged size`);
     await use(chunk.subarray(0, count), at);
@@ -150,11 +158,14 @@ export class OpenUpload {
     this.durable = offset;
   }
 
-  /** Of all bytes. Read again where no hash of this algorithm has seen them all. */
-  async digest(algorithm: Algorithm): Promise<Digest> {
+  /**
+   * Of all bytes. Read again where no hash of this algorithm has seen them all; rejects with BodyCut where the client leaves
+   * meanwhile, who may come again: a server that ends does not read large uploads through before.
+   */
+  async digest(algorithm: Algorithm, signal: AbortSignal): Promise<Digest> {
     if (this.#running?.algorithm === algorithm) return finishDigest(this.#running.hash.copy(), algorithm);
     const hash = createHash(algorithm);
-    await eachPiece(this.part, this.offset, (piece) => void hash.update(piece));
+    await eachPiece(this.part, this.offset, signal, (piece) => void hash.update(piece));
     return finishDigest(hash, algorithm);
   }
 

@@ -99,7 +99,7 @@ export class Uploads {
     return this.#write(pushing, session, digest, async (upload, room) => {
       await this.#appendBody(pushing, upload, room);
       upload.claim.check();
-      await this.#verify(upload, room, digest);
+      await this.#verify(pushing, upload, room, digest);
       await keepBlob(this.#deps, pushing, upload, digest);
       await room.settle();
       trace.size = upload.offset;
@@ -109,8 +109,8 @@ export class Uploads {
   }
 
   /** Bytes that are not what they were said to be cannot be gone on with: the upload is gone, as at the official registry. */
-  async #verify(upload: OpenUpload, room: Room, digest: Digest): Promise<void> {
-    const actual = await upload.digest(algorithmOf(digest));
+  async #verify({ request }: Pushing, upload: OpenUpload, room: Room, digest: Digest): Promise<void> {
+    const actual = await upload.digest(algorithmOf(digest), request.signal);
     if (actual === digest) return;
     await this.#drop(upload, room);
     throw new RegistryError('DIGEST_INVALID', `the ${upload.offset} bytes uploaded have the digest ${actual}, not ${digest}`);
@@ -157,13 +157,13 @@ export class Uploads {
     }
   }
 
-  async #open({ holder }: Pushing, session: string): Promise<OpenUpload> {
+  async #open({ holder, request }: Pushing, session: string): Promise<OpenUpload> {
     const claimed = await claimUpload(this.#deps, holder, session);
     if (claimed.kind === 'unknown') throw unknownUpload();
     if (claimed.kind === 'busy') throw busyUpload();
     const { claim, fenced } = claimed;
     try {
-      const upload = await openUpload(this.#deps, claim, fenced);
+      const upload = await openUpload(this.#deps, claim, fenced, request.signal);
       if (upload !== undefined) return upload;
       await claim.drop();
       throw unknownUpload();

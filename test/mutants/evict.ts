@@ -424,4 +424,12 @@ export const mutants: readonly Mutant[] = [
     replace: '  if (turn === undefined) return removeNoted(deps, digest);\n',
     test: ['test/unit/evict/scrub.test.ts'],
   },
+  {
+    name: 'a scrub that an operator asked for outlives the server',
+    guards: ['I10'],
+    file: 'src/evict/scrubber.ts',
+    find: '    await Promise.all(this.#begun);\n',
+    replace: '',
+    test: ['test/unit/evict/scrubber.test.ts'],
+  },
 ];

@@ -686,4 +686,13 @@ export const mutants = [
     test: ['test/conformance/records.test.ts'],
     testName: 'pushed content over memory',
   },
+  {
+    name: 'a link stays whose bytes a collection took meanwhile',
+    guards: ['I4'],
+    file: 'src/metadata/records-links.ts',
+    find: '        await removeLink(repository, digest, written);\n',
+    replace: '',
+    test: ['test/unit/metadata/hosted-crossing.test.ts'],
+    testName: 'wall clock jumps over',
+  },
 ] as const;

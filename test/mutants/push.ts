@@ -393,4 +393,12 @@ export const mutants = [
       "  if ((await records.link(holder, digest))?.kind === 'manifest') return;\n  if (!(await records.putHostedLink(holder, digest, link))) throw deletedMeanwhile(digest);",
     test: ['test/unit/push/uploads.test.ts'],
   },
+  {
+    name: 'an upload is read through to its end for a client that has gone',
+    guards: ['I10'],
+    file: 'src/push/open-upload.ts',
+    find: "    if (signal.aborted) throw new BodyCut('the client has gone');\n",
+    replace: '',
+    test: ['test/unit/push/uploads.test.ts'],
+  },
 ] as const;

@@ -95,7 +95,7 @@ export async function settle(world: World): Promise<void> {
   if (!(await world.settle(SETTLE_MS)) && !(isCommandAlone(world) && (await world.settle(COMMAND_MS)))) {
     const waiting = [
       ...[...world.running].map(({ what, since }) => `${what} (since ${since})`),
-      ...world.server.pulling.fills.running().map(({ digest }) => `the fill of ${shortName(digest)}`),
+      ...world.server.fills().map(({ digest }) => `the fill of ${shortName(digest)}`),
     ].join(', ');
     world.faults.push(`[I10] after ${SETTLE_MS} ms these still wait: ${waiting}`);
     return;
@@ -199,10 +199,10 @@ async function terminate(world: World, drainMs: number): Promise<void> {
   };
   await world.through(server.drain(edge));
   if (world.server !== server) return; // The power went meanwhile.
-  if (running.size === 0) world.judge.drained(world);
+  world.judge.drained(world);
   // What was all there but for its end is read to it, so that the connection is good for more.
   await world.machine.clock.advance(BODY_END_MS);
-  // A command that runs on is broken off with the process.
+  // A collection that runs on is broken off with the process.
   if (running.size === 0) world.judge.ended(world);
   server.life.end();
   world.forgetRunning();

@@ -28,10 +28,12 @@ export class Hosted {
   /** By register: the latest wall time since when nobody may collect it. */
   readonly #needed = new Map<string, number>();
   readonly #wall: () => number;
+  readonly #now: () => number;
   readonly #open = new Set<Change>();
 
-  constructor(wall: () => number) {
+  constructor(wall: () => number, now: () => number) {
     this.#wall = wall;
+    this.#now = now;
   }
 
   content(repository: string, kind: HostedKind, digest: string): Register {
@@ -126,11 +128,21 @@ export class Hosted {
       const kept = this.#certainlyKept(repository, deleteUntagged);
       for (const kind of ['blob', 'manifest'] as const) {
         for (const digest of this.names(repository, kind)) {
-          const isYoung = (this.#needed.get(`${repository} ${kind} ${digest}`) ?? -Infinity) > wallMax - GRACE_MS;
-          if (!isYoung && !kept.has(digest)) this.content(repository, kind, digest).maybe(undefined);
+          if (!this.#isYoung(repository, kind, digest, wallMax) && !kept.has(digest))
+            this.content(repository, kind, digest).maybe(undefined);
         }
       }
     }
+  }
+
+  /** A collection that runs may have taken it already: as it would be told by {@link collected}. */
+  mayBeTaken(repository: string, kind: HostedKind, digest: string, wallMax: number, deleteUntagged: boolean): boolean {
+    if (this.#isYoung(repository, kind, digest, wallMax)) return false;
+    return !this.#certainlyKept(repository, deleteUntagged).has(digest);
+  }
+
+  #isYoung(repository: string, kind: HostedKind, digest: string, wallMax: number): boolean {
+    return (this.#needed.get(`${repository} ${kind} ${digest}`) ?? -Infinity) > wallMax - GRACE_MS;
   }
 
   #certainlyKept(repository: string, deleteUntagged: boolean): ReadonlySet<string> {
@@ -165,7 +177,7 @@ export class Hosted {
   }
 
   #register(key: string): Register {
-    const known = this.#registers.get(key) ?? new Register(undefined);
+    const known = this.#registers.get(key) ?? new Register(undefined, this.#now);
     this.#registers.set(key, known);
     return known;
   }

@@ -40,6 +40,7 @@ async function live(world: World, { nature, steps }: History): Promise<void> {
   for (const [at, step] of steps.entries()) {
     world.note(`step ${at}: ${stepText(step)}`);
     const { lives } = world;
+    world.stepSince = world.now;
     await act(world, step.doing);
     await world.pass(step.gap);
     if (world.lives !== lives) await world.through(judge.at(world, 'onStart'));

@@ -7,8 +7,7 @@ import type { World } from './world.ts';
 /** One request, judged when it has ended. */
 export async function pullOne(world: World, wish: Wish, gone: AbortController): Promise<Answer> {
   const { server } = world;
-  const register = world.hosted.known(wish.repository, wish.kind, wish.reference);
-  const sure = register?.is('here') === true ? register.version : undefined;
+  const sure = world.surely(wish.repository, wish.kind, wish.reference);
   const answer = { ...(await pull(server, wish, world.waiting, gone.signal)), sure };
   if (server.life.isOver()) return { ...answer, end: 'lost' };
   world.answers.push(answer);

@@ -106,6 +106,7 @@ async function drain(
   const promised = headers['content-length'] === undefined ? Infinity : Number(headers['content-length']);
   const chunks: Buffer[] = [];
   let sent = 0;
+  let unpaused = 0;
   let reader: Reader | undefined;
   try {
     reader = await body.content.open(body.from, body.to, signal);
@@ -117,7 +118,10 @@ async function drain(
       sent += count;
       if (sent >= leavesAfter) leave();
       if (signal.aborted) return { bytes: Buffer.concat(chunks), end: 'left', why: undefined };
-      if (drip !== undefined) await pause(drip.ms);
+      unpaused += count;
+      if (drip === undefined || unpaused < drip.bytes) continue;
+      unpaused = 0;
+      await pause(drip.ms);
     }
     const isShort = promised !== Infinity && sent !== promised;
     return {

@@ -7,11 +7,16 @@ export type Value = string | undefined;
  */
 export class Register {
   #may: Set<Value>;
+  /** When it last could be this, of what it cannot be any more. */
+  readonly #until = new Map<Value, number>();
+  readonly #now: () => number;
   readonly #open = new Set<Writing>();
   /** Grows with every change of what it may be. */
   version = 0;
 
-  constructor(initial: Value) {
+  /** `now`: monotonic milliseconds. */
+  constructor(initial: Value, now: () => number) {
+    this.#now = now;
     this.#may = new Set([initial]);
   }
 
@@ -28,6 +33,11 @@ export class Register {
     return this.#may.has(value);
   }
 
+  /** At some instant since then. */
+  mightBe(value: Value, since: number): boolean {
+    return this.#may.has(value) || (this.#until.get(value) ?? -Infinity) >= since;
+  }
+
   /** Something else may have written this. */
   maybe(value: Value): void {
     this.version += 1;
@@ -40,7 +50,9 @@ export class Register {
       end: (isAcknowledged) => {
         if (!this.#open.delete(writing)) return;
         this.version += 1;
-        if (isAcknowledged && !writing.overlapped) this.#may = new Set([value]);
+        if (!isAcknowledged || writing.overlapped) return;
+        for (const past of this.#may) this.#until.set(past, this.#now());
+        this.#may = new Set([value]);
       },
     };
     for (const other of this.#open) other.overlapped = true;

@@ -10,6 +10,7 @@ import { openDiskBlobStore } from '../../src/blobs/disk.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { MetadataEvent } from '../../src/metadata/events.ts';
 import type { HouseEvent } from '../../src/observe/events.ts';
+import type { FillStatus } from '../../src/pull/fill/types.ts';
 import type { Random } from '../../src/system/random.ts';
 import { beginLife, type Life } from './life.ts';
 import type { Machine } from './machine.ts';
@@ -28,6 +29,8 @@ export interface Server {
   readonly evictor: Evictor;
   readonly scrubbing: Scrubbing;
   readonly events: readonly SimEvent[];
+  /** Those too that began while the metadata could not be asked. */
+  fills(): readonly FillStatus[];
   chains(): Chains;
   config(): Config;
   reload(settings: Settings): Promise<void>;
@@ -86,6 +89,7 @@ async function compose(life: Life, network: Network, random: Random, settings: S
     evictor,
     scrubbing,
     events,
+    fills: () => [...pulling.fills.running(), ...pulling.unrecordedFills.running()],
     chains: () => chains,
     config: () => config,
     async reload(next) {
@@ -100,7 +104,7 @@ async function compose(life: Life, network: Network, random: Random, settings: S
       const scrubbed = scrubbing.stop();
       await edge();
       await pushing.settled();
-      await pulling.park();
+      await Promise.all([pulling.park(), storage.blobs.quiet()]);
       await scrubbed;
       await evictor.stop();
       await storage.close();

@@ -1,9 +1,10 @@
 import type { Digest } from '../../src/oci/digest.ts';
 import { createDice, type Dice } from '../fakes/dice.ts';
 import { createSeededRandom } from '../fakes/seeded-random.ts';
+import { TROUBLE_MS } from '../../src/pull/fill/disk-trouble.ts';
 import type { Random } from '../../src/system/random.ts';
 import type { Judge } from './checks/check.ts';
-import { Hosted } from './hosted.ts';
+import { Hosted, type HostedKind } from './hosted.ts';
 import { createMachine, type Machine, type MetadataFlavour, type Tempo } from './machine.ts';
 import { Network } from './network.ts';
 import type { Answer, Waiting } from './puller.ts';
@@ -67,6 +68,8 @@ export class World {
   /** When the wall clock last jumped, and when an upstream last lied. */
   jumpedAt = -Infinity;
   liedAt = -Infinity;
+  /** When the step under way began. */
+  stepSince = 0;
   /** Since all was quiet something happened that excuses second transfers. */
   eventful = false;
   server: Server;
@@ -99,7 +102,11 @@ export class World {
     this.random = parts.random;
     this.dice = parts.dice;
     this.server = parts.server;
-    this.hosted = new Hosted(() => this.machine.clock.now());
+    const { clock } = this.machine;
+    this.hosted = new Hosted(
+      () => clock.now(),
+      () => clock.monotonic(),
+    );
   }
 
   static async create(nature: Nature, judge: Judge): Promise<World> {
@@ -171,6 +178,33 @@ export class World {
     clock.jump(ms);
   }
 
+  /**
+   * It is here beyond doubt: acknowledged, not deleted, and nothing that a collection under way may have taken, of which its
+   * end alone would tell. Which version of the register; `undefined`: there is some doubt.
+   */
+  surely(repository: string, kind: HostedKind, digest: string): number | undefined {
+    const register = this.hosted.known(repository, kind, digest);
+    if (register?.is('here') !== true) return undefined;
+    const isBeingTaken = [...this.collections].some(({ wallMax, deleteUntagged }) =>
+      this.hosted.mayBeTaken(repository, kind, digest, Math.max(wallMax, this.machine.clock.now()), deleteUntagged),
+    );
+    return isBeingTaken ? undefined : register.version;
+  }
+
+  /**
+   * A disk that failed is not tried again for a while, so that each client passes it by: until then no fill begins that could be
+   * one for all, or outlive any. (`calmSince` is 0 where nothing ever failed.)
+   */
+  get leftAloneUntil(): number {
+    const { calmSince = Infinity } = this;
+    return calmSince === 0 ? 0 : calmSince + TROUBLE_MS;
+  }
+
+  /** Nothing has been wrong with disk, metadata or power since before then: in the same instant something still may have been. */
+  wasCalm(at: number): boolean {
+    return this.calmSince !== undefined && this.calmSince < at;
+  }
+
   /** What it may have taken need not be there any more. */
   collectionEnded(collection: Collection): void {
     if (!this.collections.delete(collection)) return;
@@ -180,7 +214,7 @@ export class World {
   /** True when nobody waits any more, and nothing is being filled. */
   async settle(msMax: number): Promise<boolean> {
     const until = this.now + msMax;
-    const isBusy = (): boolean => this.running.size + this.server.pulling.fills.running().length > 0;
+    const isBusy = (): boolean => this.running.size + this.server.fills().length > 0;
     while (isBusy() && this.now < until) await this.pass(500);
     return !isBusy();
   }

@@ -5,11 +5,12 @@ import { OCI_INDEX } from '../../oci/media-types.ts';
 import { sleep, type Clock } from '../../system/clock.ts';
 import { HOSTED_STATUS } from '../cache-status.ts';
 import type { ReportPull } from '../events.ts';
-import { ownerOf, unlessTrouble } from '../hosted.ts';
+import { ownerOf } from '../hosted.ts';
 import type { Name } from '../name.ts';
 import type { Reply } from '../reply.ts';
 import type { Route } from '../route.ts';
 import type { Trace } from '../trace.ts';
+import { unlessTrouble } from '../trouble.ts';
 import { linkTo, PAGE_MAX, readPage, type Page } from './paging.ts';
 import { imageIndex, json } from './reply.ts';
 

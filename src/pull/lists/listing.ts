@@ -11,6 +11,7 @@ import { OFFLINE, readable } from '../offline.ts';
 import type { Refusal, Tried } from '../refusal.ts';
 import type { Route } from '../route.ts';
 import { noteTried, type Trace } from '../trace.ts';
+import type { Unowned } from '../unowned.ts';
 import { within } from '../within.ts';
 
 /** A list of an upstream as text, with what its headers said. */
@@ -40,6 +41,7 @@ export interface ListingDeps {
   readonly records: Records;
   readonly report: ReportPull;
   readonly absences: Absences;
+  readonly unowned: Unowned;
 }
 
 /** Longer lists are refused as the upstream's fault. */
@@ -55,7 +57,7 @@ export class Listings {
 
   constructor(deps: ListingDeps) {
     this.#deps = deps;
-    this.#asks = new Collapse(deps.clock);
+    this.#asks = new Collapse(deps.clock, deps.unowned);
   }
 
   async get(ask: ListAsk): Promise<Listed | Refusal | Remembered> {
@@ -76,7 +78,7 @@ export class Listings {
 
   async #ask(ask: ListAsk, holder: string, record: ListingRecord | undefined): Promise<Listed | Refusal> {
     const { route, key, trace } = ask;
-    const asked = this.#asks.ask(`${route.name} ${holder} ${key}`, () => this.#fetch(ask, holder), route.via);
+    const asked = this.#asks.ask(`${route.name} ${holder} ${key}`, (signal) => this.#fetch(ask, holder, signal), route.via);
     const stale = record !== undefined && mayBeStale(record, route.policy, this.#deps.clock.now());
     const answer = stale ? await within(this.#deps.clock, asked, STALE_WAIT_MS) : await asked;
     const value = answer?.value ?? ({ kind: 'unreachable', timeout: true, tried: [] } as const);
@@ -104,8 +106,7 @@ export class Listings {
     return absence;
   }
 
-  async #fetch({ route, request, key }: ListAsk, holder: string): Promise<Listed | Refusal> {
-    const signal = new AbortController().signal;
+  async #fetch({ route, request, key }: ListAsk, holder: string, signal: AbortSignal): Promise<Listed | Refusal> {
     const result = await askChain(
       this.#deps.clock,
       {

@@ -16,6 +16,5 @@ export const hostedReads: Check = {
 function wasHere(world: World, { wish, sure }: Answer): boolean {
   const digest = parseDigest(wish.reference);
   if (sure === undefined || digest === undefined || world.isRotten(digest)) return false;
-  const register = world.hosted.known(wish.repository, wish.kind, digest);
-  return register?.is('here') === true && register.version === sure;
+  return world.surely(wish.repository, wish.kind, digest) === sure;
 }

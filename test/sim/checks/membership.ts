@@ -12,12 +12,13 @@ export const membership: Check = {
     if (status !== 200 && status !== 206 && status !== 304) return undefined;
     if (wish.repository.startsWith('docker.io/evil/')) return `${answerText(answer)}, though it is denied`;
     const digest = parseDigest(wish.reference) ?? parseDigest(answer.headers['docker-content-digest'] ?? '');
-    if (digest === undefined || mayRead(world, wish.repository, digest)) return undefined;
+    if (digest === undefined || mayRead(world, wish.repository, digest, answer.startedAt)) return undefined;
     return `${answerText(answer)}, though nobody ever had it there`;
   },
 };
 
-function mayRead(world: World, holder: string, digest: Digest): boolean {
+/** At some instant while it was being asked for. */
+function mayRead(world: World, holder: string, digest: Digest, since: number): boolean {
   const { truth, hosted } = world;
   const slash = holder.indexOf('/');
   const repository = holder.slice(slash + 1);
@@ -25,6 +26,6 @@ function mayRead(world: World, holder: string, digest: Digest): boolean {
   const chain = [...new Set([...chainNames(world.server.config(), holder.slice(0, slash)), 'hub-a', 'hub-b', 'hub-c', 'quay'])];
   if (truth.everHad(chain, repository, digest)) return true;
   const kinds = ['blob', 'manifest'] as const;
-  if (kinds.some((kind) => hosted.known(holder, kind, digest)?.mayBe('here') === true)) return true;
+  if (kinds.some((kind) => hosted.known(holder, kind, digest)?.mightBe('here', since) === true)) return true;
   return truth.isPublic(digest) && truth.everDescribed(chain, repository, digest);
 }

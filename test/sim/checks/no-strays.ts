@@ -18,7 +18,7 @@ export const noStrays: Check = {
   onAnswer(world, answer) {
     const { status, why } = answer;
     if (isMistake(why)) return `${answerText(answer)}: ${textOf(why)}`;
-    if (status !== 500 || world.calmSince === undefined || world.calmSince > answer.startedAt) return undefined;
+    if (status !== 500 || !world.wasCalm(answer.startedAt)) return undefined;
     return why instanceof RegistryError || why instanceof UpstreamError ? undefined : `${answerText(answer)}: ${textOf(why)}`;
   },
   onPush(_world, { asked, answer: { why } }) {

@@ -8,7 +8,8 @@ export const oneFill: Check = {
     const { network } = world;
     const faults: string[] = [];
     // What finds no room, or a store that is too slow, passes by; what was evicted comes again.
-    const isExcused = world.eventful || world.settings.maxBytes !== undefined || world.nature.tempo === 'slow';
+    const isPassedBy = world.stepSince < world.leftAloneUntil || world.nature.tempo === 'slow';
+    const isExcused = world.eventful || world.settings.maxBytes !== undefined || isPassedBy;
     if (!isExcused) {
       for (const [digest, most] of network.most) if (most > 1) faults.push(`${most} GETs of ${shortName(digest)} at once`);
       for (const [digest, bytes] of network.sent) {
@@ -26,7 +27,7 @@ export const oneFill: Check = {
     network.most.clear();
     network.sent.clear();
     const open = [...network.open].filter(([, count]) => count > 0);
-    const running = server.pulling.fills.running();
+    const running = server.fills();
     return [
       ...open.map(([digest]) => `a GET of ${shortName(digest)} is open though nobody waits`),
       ...running.map(({ digest }) => `a fill of ${shortName(digest)} runs though all is quiet`),

@@ -32,7 +32,7 @@ function wasBegun({ nature, truth, server }: World, { wish, status }: Answer): b
 function wasSpared(world: World, { wish, startedAt }: Answer): boolean {
   const [registry = ''] = wish.repository.split('/');
   const isMirrored = registry === 'docker.io' || registry === 'quay.io';
-  const since = Math.max(world.keepableSince, world.settingsSince, world.restartedAt, world.calmSince ?? Infinity);
+  const since = Math.max(world.keepableSince, world.settingsSince, world.restartedAt, world.leftAloneUntil);
   const chain = chainNames(world.server.config(), registry);
   return (
     isMirrored &&

@@ -8,7 +8,7 @@ export const servedStale: Check = {
   of: 'promise 4',
   onAnswer(world, answer) {
     const { wish, status, end, startedAt } = answer;
-    if (end === 'left' || status === 416 || world.calmSince === undefined || world.calmSince > startedAt) return undefined;
+    if (end === 'left' || status === 416 || !world.wasCalm(startedAt)) return undefined;
     const since = world.kept.get(keptKey(wish.repository, wish.reference));
     if (since === undefined || since > startedAt || world.isRotten(wish.reference)) return undefined;
     if (world.settings.maxBytes !== undefined) return undefined;

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { FileDamaged, type VerifiedBlobStore } from '../../../src/blobs/blob-store.ts';
+import { FileDamaged, type OpenBlob, type VerifiedBlobStore } from '../../../src/blobs/blob-store.ts';
 import { openDiskBlobStore } from '../../../src/blobs/disk.ts';
 import { KNOWN_MS, KNOWN_SMALL_MS } from '../../../src/blobs/known.ts';
+import { PATIENCE_MS } from '../../../src/blobs/patience.ts';
 import { FIRST_BYTES, TAIL_BYTES, withVerification } from '../../../src/blobs/with-verification.ts';
 import { digestOf, type Digest } from '../../../src/oci/digest.ts';
 import { randomId } from '../../../src/system/random.ts';
@@ -9,6 +10,7 @@ import { readBlob } from '../../conformance/blob-store.ts';
 import { createFakeClock, type FakeClock } from '../../fakes/fake-clock.ts';
 import { createMemoryDisk, type MemoryDisk } from '../../fakes/memory-disk.ts';
 import { createSeededRandom } from '../../fakes/seeded-random.ts';
+import { gate, settle } from '../pull/house.ts';
 
 const random = createSeededRandom(5);
 const LARGE = FIRST_BYTES + 300_000;
@@ -180,6 +182,58 @@ describe('a held file that is not what it was', () => {
     expect(digestOf(await readBlob(store, digest))).toBe(digest);
     await nothingIsOpen();
   });
+
+  /** Each read of the disk waits for this. */
+  async function slowly(until: Promise<void>): Promise<void> {
+    const inner = await openDiskBlobStore({ disk, random, root: '/data', version: '1.0.0' });
+    const slow = async (digest: Digest): Promise<OpenBlob | undefined> => {
+      const blob = await inner.open(digest);
+      return blob && { ...blob, read: (into, position) => until.then(() => blob.read(into, position)) };
+    };
+    store = withVerification({ ...inner, open: slow }, { clock, onDamaged: () => undefined });
+  }
+
+  test('[R38] one of few bytes that is read through too slowly is not waited for, and known once it was', async () => {
+    const digest = await keep(5000);
+    const { opened, open } = gate();
+    await slowly(opened);
+    const asked = store.open(digest).catch((error: unknown) => error);
+    await settle();
+    await clock.advance(1.3 * PATIENCE_MS);
+    expect(await asked).toMatchObject({ name: 'DiskSlow', code: 'ETIMEDOUT' });
+    expect(disk.openFiles()).toHaveLength(1);
+    open();
+    await settle();
+    expect(disk.openFiles()).toEqual([]);
+    const before = disk.calls('read');
+    (await store.open(digest))?.close();
+    expect(disk.calls('read')).toBe(before);
+    await nothingIsOpen();
+  });
+
+  test.each([FIRST_BYTES, LARGE])(
+    'of %i bytes it is no longer hashed when the server ends, and no file is left open',
+    async (size) => {
+      const digest = await keep(size);
+      const { opened, open } = gate();
+      await slowly(opened);
+      const reading = readBlob(store, digest).catch((error: unknown) => error);
+      await settle();
+      let quiet = false;
+      const ending = store.quiet().then(() => (quiet = true));
+      await settle();
+      // The read under way is waited for, since nobody can close the file before.
+      expect(quiet).toBe(false);
+      open();
+      await ending;
+      const reads = disk.calls('read');
+      expect(await reading).toMatchObject({ message: 'hashing stops' });
+      await expect(readBlob(store, digest)).rejects.toThrow('hashing stops');
+      // Of seventeen slices or more; of the large one its reader has asked for two as well.
+      expect(reads).toBeLessThanOrEqual(3);
+      await nothingIsOpen();
+    },
+  );
 
   test('more at once than there are places all arrive, and those who left take none', async () => {
     const small = await Promise.all(Array.from({ length: 40 }, (_, at) => keep(20_000 + at)));

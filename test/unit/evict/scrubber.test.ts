@@ -5,7 +5,7 @@ import { ageQuarantine, QUARANTINE_BYTES_MAX, QUARANTINE_MS } from '../../../src
 import { takeTurn } from '../../../src/evict/turn.ts';
 import type { ScrubberDeps } from '../../../src/evict/scrubber.ts';
 import { createFakeClock } from '../../fakes/fake-clock.ts';
-import { settle } from '../pull/house.ts';
+import { gate, settle } from '../pull/house.ts';
 import { createScrubHouse, type ScrubHouse } from './scrub-house.ts';
 
 const MIB = 1024 * 1024;
@@ -128,6 +128,30 @@ describe('the background scrub', () => {
     await pass(house, 3 * LOOK_MS, 60);
     expect(read.length).toBe(then);
     await scrubber.stop();
+  });
+
+  test('a round that an operator asked for ends with the server, which waits for it', async () => {
+    const house = await holding({ small: 3 });
+    const { opened, open } = gate();
+    const blobs: ScrubberDeps['blobs'] = {
+      ...house.blobs,
+      verify: async (...asked) => opened.then(() => house.blobs.verify(...asked)),
+    };
+    const scrubber = house.scrubber({ blobs });
+    const asked = (async () => {
+      for await (const _ of scrubber.scrubNow({ repair: true }));
+    })().catch((error: unknown) => error);
+    await settle(30);
+    let stopped = false;
+    const stopping = scrubber.stop().then(() => (stopped = true));
+    await settle(30);
+    expect(stopped).toBe(false);
+    open();
+    await stopping;
+    expect(await asked).toMatchObject({ message: 'scrubbing stops' });
+    // Its turn was given back, and nothing of it waits for a timer.
+    await (await takeTurn('scrub', { ...house.deps, holder: 'other' })).end();
+    expect([house.clock.pending(), house.disk.openFiles()]).toEqual([0, []]);
   });
 
   test('where another process does not give way the operator is told', async () => {

@@ -165,6 +165,25 @@ describe('pushed content, where steps cross', () => {
       async () => expect(await others.hostedDigests(undefined, 9)).toContain(digest('layer')),
     ));
 
+  test('a push that the wall clock jumps over leaves no link to what was collected meanwhile', () =>
+    cross(
+      async () => {
+        const layer = digest('layer');
+        if (!(await records.hold(B, layer, { kind: 'blob', by: 'push' }))) return;
+        disk.add(layer);
+        const isRecorded = await records.putBlob(layer, { size: 1, public: false, state: 'held', at: 5 });
+        if (!isRecorded || !disk.has(layer)) return;
+        await records.putHostedLink(B, layer, { kind: 'blob', size: 1, by: 'push', at: 5 });
+      },
+      async () => {
+        clock.jump(HOLD_MS);
+        await sweep(others, disk);
+      },
+      async () => {
+        if ((await others.link(B, digest('layer'))) !== undefined) expect([...disk]).toContain(digest('layer'));
+      },
+    ));
+
   test('[S14] no tag of an upstream that answers during the first push is left', () =>
     cross(
       () => records.putTag(A, '3', tagRecord('u')),

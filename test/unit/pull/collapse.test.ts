@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Collapse } from '../../../src/pull/collapse.ts';
+import { Unowned } from '../../../src/pull/unowned.ts';
 import { PATIENCE_MS, type Told } from '../../../src/pull/via.ts';
 import { sleep } from '../../../src/system/clock.ts';
 import { createFakeClock } from '../../fakes/fake-clock.ts';
@@ -15,7 +16,7 @@ const B = ['entrepot-00000000000000bb'];
 
 function collapsed() {
   const clock = createFakeClock();
-  const collapse = new Collapse<Said>(clock);
+  const collapse = new Collapse<Said>(clock, new Unowned(clock));
   let tell!: (value: Said) => void;
   let fail!: (error: Error) => void;
   const first = new Promise<Said>((resolve, reject) => {

@@ -242,6 +242,18 @@ describe('what was not pushed', () => {
     }
   });
 
+  test('[S14] nor is its blob absent while the disk cannot be read: nobody asks the chain, which has none', async () => {
+    const { house, hub } = await houseOf(MIXED);
+    const blob = randomBlob(100);
+    await pushBlob(house, HOLDER, blob);
+    const lift = house.disk.fail({ on: 'open', as: 'EMFILE' });
+    for (const method of ['GET', 'HEAD'] as const)
+      expect(await refusalOf(house.blob('acme/app', blob.digest, { method }))).toBe('503 UNAVAILABLE');
+    expect(hub.asked).toEqual([]);
+    lift();
+    expect((await house.blob('acme/app', blob.digest, { method: 'HEAD' })).status).toBe(200);
+  });
+
   test('a tag that was pushed is not served by a chain that holds hosted no more, offline or not', async () => {
     const metadata = createMemoryMetadata();
     const hub = createScriptedPort('hub', squatter);

@@ -22,6 +22,7 @@ import { createRouter, type Route, type RoutePolicy } from '../../../src/pull/ro
 import { Store } from '../../../src/pull/store.ts';
 import { createAskTaken } from '../../../src/pull/taken.ts';
 import { newTrace, type Trace } from '../../../src/pull/trace.ts';
+import { Unowned } from '../../../src/pull/unowned.ts';
 import type { Upstream } from '../../../src/upstream/upstream.ts';
 import { createFakeClock, type FakeClock } from '../../fakes/fake-clock.ts';
 import { createMemoryDisk, type MemoryDisk } from '../../fakes/memory-disk.ts';
@@ -102,6 +103,7 @@ export async function createHouse(options: HouseOptions) {
     leases: createLeases(records, clock, holder, options.isDead ?? (() => false)),
     keep: ({ part }, digest, size, provenance) => store.keepBlob(part, digest, size, provenance),
   });
+  const unowned = new Unowned(clock);
   const policy = { ...POLICY, limits: createLimits(options.chain, options.reserve ?? 0), ...options.policy };
   const deps = {
     clock,
@@ -112,8 +114,9 @@ export async function createHouse(options: HouseOptions) {
     unrecordedFills: createUnrecordedFills({ clock, random, blobs, report, blame }),
     blame,
     report,
-    prover: new Prover(clock),
+    prover: new Prover(clock, unowned),
     absences: new Absences(clock),
+    unowned,
     router: createRouter([
       { name: 'denied', match: ['docker.io/evil/**'], deny: true, ...CLOSED, order: () => [], policy },
       {
@@ -151,6 +154,7 @@ export async function createHouse(options: HouseOptions) {
     records,
     fills,
     store,
+    unowned,
     events,
     parse,
     lists,

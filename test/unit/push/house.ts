@@ -45,7 +45,7 @@ export interface House {
   begin(): Promise<string>;
 }
 
-type Headers = { readonly contentType?: string; readonly contentRange?: string };
+type Headers = { readonly contentType?: string; readonly contentRange?: string; readonly signal?: AbortSignal };
 
 export const HOLDER = 'local/team/app';
 export const APP = '/v2/team/app';
@@ -103,7 +103,7 @@ function requestOf(
   method: PushRequest['method'],
   path: string,
   body: Uint8Array | PushBody = new Uint8Array(),
-  { contentType, contentRange }: Headers = {},
+  { contentType, contentRange, signal = new AbortController().signal }: Headers = {},
 ): PushRequest {
   const url = new URL(path, 'http://x');
   return {
@@ -116,7 +116,7 @@ function requestOf(
     nameOf: (text) => nameOf(text),
     requester: { id: '1', addr: '127.0.0.1', host: 'x', method, useragent: undefined },
     address: undefined,
-    signal: new AbortController().signal,
+    signal,
     trace: newTrace('1'),
   };
 }

@@ -170,6 +170,27 @@ describe('what a client sent before it left', () => {
     expect([await house.blobs.parts(), await house.records.uploads(undefined, 10)]).toEqual([[], []]);
   });
 
+  test('is not read through to its end for a client that has gone, who may finish it later', async () => {
+    const [one, other] = await processes(2);
+    const large = randomBlob(2_500_000);
+    const at = await one!.begin();
+    await one!.ask('PATCH', at, large.bytes);
+    const gone = new AbortController();
+    const leave = (): boolean => {
+      gone.abort(new Error('the client has gone'));
+      return false;
+    };
+    const lift = other!.disk.fail({ on: 'read', when: leave, as: 'EIO' });
+    const before = other!.disk.calls('read');
+    // Another process has seen none of it.
+    const path = `${at}?digest=${large.digest}`;
+    expect(await other!.refusal('PUT', path, new Uint8Array(), { signal: gone.signal })).toBe('400 BLOB_UPLOAD_INVALID');
+    expect(other!.disk.calls('read') - before).toBe(1);
+    expect(other!.disk.openFiles()).toEqual([]);
+    lift();
+    expect((await other!.ask('PUT', path)).status).toBe(201);
+  });
+
   test('behind its Content-Range is not taken', async () => {
     const house = await createHouse();
     const at = await house.begin();
