@@ -174,7 +174,11 @@ export async function startServer(config: Config, options: StartOptions): Promis
     /** In the order in which they end: what others need comes after them. */
     const running: readonly Running[] = [
       { start: () => pushing.purge(), quiet: () => pushing.stop(), stop: () => pushing.settled() },
-      { start: () => pulling.sweep(), quiet: () => pulling.quiet(), stop: () => pulling.park() },
+      {
+        start: () => pulling.sweep(),
+        quiet: () => pulling.quiet(),
+        stop: () => Promise.all([pulling.park(), storage.blobs.quiet()]),
+      },
       { start: () => collecting.start(), quiet: () => collecting.stop() },
       { start: () => scrubbing.start(), quiet: () => void scrubbing.stop(), stop: () => scrubbing.stop() },
       { start: () => evicting.evictor.start(), stop: () => evicting.evictor.stop() },
