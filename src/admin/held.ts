@@ -4,6 +4,7 @@ import type { Records, TagRecord } from '../metadata/records.ts';
 import { parseDigest, type Digest } from '../oci/digest.ts';
 import { readManifest, type Manifest } from '../oci/manifest.ts';
 import type { Clock } from '../system/clock.ts';
+import { readFully } from '../system/read-fully.ts';
 
 /** What is held of one image. Times are ISO 8601. */
 export interface HeldImage {
@@ -139,11 +140,5 @@ async function manifestOf(options: HeldOptions, digest: Digest, mediaType: strin
 
 async function bytesOf(open: OpenBlob): Promise<Uint8Array> {
   const bytes = new Uint8Array(Math.min(open.size, MANIFEST_BYTES_MAX));
-  let at = 0;
-  while (at < bytes.length) {
-    const count = await open.read(bytes.subarray(at), at);
-    if (count === 0) break;
-    at += count;
-  }
-  return bytes.subarray(0, at);
+  return bytes.subarray(0, await readFully(open, bytes));
 }

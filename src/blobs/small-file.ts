@@ -1,4 +1,5 @@
 import type { Disk } from '../system/disk.ts';
+import { readFully } from '../system/read-fully.ts';
 
 /** Far above what any of our small files holds: what is longer is cut, and then does not parse. */
 const BYTES_MAX = 64 * 1024;
@@ -9,13 +10,7 @@ export async function readSmallFile(disk: Disk, path: string): Promise<string | 
   if (file === undefined) return undefined;
   try {
     const into = Buffer.alloc(Math.min(await file.size(), BYTES_MAX));
-    let count = 0;
-    while (count < into.length) {
-      const read = await file.read(into.subarray(count), count);
-      if (read === 0) break;
-      count += read;
-    }
-    return into.toString('utf8', 0, count);
+    return into.toString('utf8', 0, await readFully(file, into));
   } finally {
     await file.close();
   }

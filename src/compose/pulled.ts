@@ -4,6 +4,7 @@ import type { RequestEvent, RequestTrace } from '../observe/events.ts';
 import { parseDigest, type Digest } from '../oci/digest.ts';
 import { readManifest } from '../oci/manifest.ts';
 import { parseTag } from '../oci/reference.ts';
+import { readFully } from '../system/read-fully.ts';
 
 /** More is no manifest that anybody serves. */
 const MANIFEST_BYTES_MAX = 4 * 1024 * 1024;
@@ -40,8 +41,7 @@ export async function referencesOf(
   if (file === undefined || file.size > MANIFEST_BYTES_MAX) return void file?.close();
   try {
     const bytes = Buffer.alloc(file.size);
-    for (let at = 0, count = 1; at < bytes.byteLength && count > 0; at += count)
-      count = await file.read(bytes.subarray(at), at);
+    await readFully(file, bytes);
     const manifest = readManifest(bytes, mediaType);
     return manifest.kind === 'manifest' ? [...manifest.blobs, ...manifest.children] : undefined;
   } catch {

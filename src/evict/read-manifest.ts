@@ -3,6 +3,7 @@ import type { LinkRecord } from '../metadata/records.ts';
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts';
 import { readManifest } from '../oci/manifest.ts';
 import { isManifestType, isSchema1Type } from '../oci/media-types.ts';
+import { readFully } from '../system/read-fully.ts';
 
 /** Larger ones were never taken (push and pull refuse them). */
 const BYTES_MAX = 16 * 1024 * 1024;
@@ -30,12 +31,7 @@ async function readWhole(blobs: Pick<BlobStore, 'open'>, digest: Digest, size: n
   try {
     if (file.size !== size) return undefined;
     const bytes = new Uint8Array(size);
-    for (let at = 0; at < size;) {
-      const count = await file.read(bytes.subarray(at), at);
-      if (count === 0) return undefined;
-      at += count;
-    }
-    return bytes;
+    return (await readFully(file, bytes)) === size ? bytes : undefined;
   } finally {
     file.close();
   }

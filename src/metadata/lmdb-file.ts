@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Disk } from '../system/disk.ts';
 import { MetadataRefused } from './unavailable.ts';
+import { readFully } from '../system/read-fully.ts';
 
 /** Where three copies of the head may stand; which ones, the library says ("read_header" of its LMDB). */
 const HEADS_BYTES = 3 * 65_536;
@@ -46,7 +47,7 @@ async function damageOf(disk: Disk, path: string): Promise<string | undefined> {
   try {
     const size = await file.size();
     const head = new Uint8Array(Math.min(size, HEADS_BYTES));
-    for (let at = 0, count = 1; at < head.length && count > 0; at += count) count = await file.read(head.subarray(at), at);
+    await readFully(file, head);
     return lmdbDamage(head, size);
   } finally {
     await file.close();

@@ -5,6 +5,7 @@ import { digestOf, algorithmOf, type Digest } from '../oci/digest.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
+import { readFully } from '../system/read-fully.ts';
 import type { ReportPull } from './events.ts';
 import { MANIFEST_BYTES_MAX } from './fetch-manifest.ts';
 
@@ -122,11 +123,7 @@ export class Store {
     try {
       if (file.size !== size) return undefined;
       const bytes = new Uint8Array(size);
-      for (let position = 0; position < size;) {
-        const count = await file.read(bytes.subarray(position), position);
-        if (count === 0) return undefined;
-        position += count;
-      }
+      if ((await readFully(file, bytes)) < size) return undefined;
       if (digestOf(bytes, algorithmOf(digest)) === digest) return bytes;
       if (await this.#deps.blobs.quarantine(digest, file.version, this.#deps.clock.now()))
         this.#deps.report({ kind: 'quarantined', digest, why: 'the bytes on disk are not those that were stored' });

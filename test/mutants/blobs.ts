@@ -234,6 +234,14 @@ export const mutants = [
     test: ['test/faults/blob-disk-errors.test.ts'],
   },
   {
+    name: 'a read that gives less than was asked for is the last',
+    guards: ['promise 1'],
+    file: 'src/system/read-fully.ts',
+    find: '    if (count === 0) break;\n    at += count;\n',
+    replace: '    at += count;\n    break;\n',
+    test: ['test/unit/system/read-fully.test.ts'],
+  },
+  {
     name: 'what stays stale is taken for absent',
     guards: ['S14', 'R40'],
     file: 'src/blobs/steady-file.ts',

@@ -1,4 +1,5 @@
 import type { OpenBlob, Part } from '../../blobs/blob-store.ts';
+import { readFully } from '../../system/read-fully.ts';
 
 type Readable = Pick<Part, 'read'>;
 
@@ -27,12 +28,7 @@ export async function sameBytes(one: Readable, other: Readable, bytes: number): 
 
 /** False when the file ends before `into` is full. */
 async function fill(from: Readable, into: Uint8Array, position: number): Promise<boolean> {
-  for (let at = 0; at < into.byteLength;) {
-    const count = await from.read(into.subarray(at), position + at);
-    if (count === 0) return false;
-    at += count;
-  }
-  return true;
+  return (await readFully(from, into, position)) === into.byteLength;
 }
 
 /** A held blob in the place of the part that it was, for the readers that go on. */

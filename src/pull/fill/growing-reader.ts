@@ -3,6 +3,7 @@ import type { Part } from '../../blobs/blob-store.ts';
 import { RegistryError } from '../../oci/errors.ts';
 import type { Reader } from '../content.ts';
 import type { Growing } from './growing.ts';
+import { readFully } from '../../system/read-fully.ts';
 
 /** What a reader of the whole goes on with: bytes that it may not have yet, and the hash of all up to and with them. */
 export interface HeldBack {
@@ -123,11 +124,8 @@ export class GrowingReader implements Reader {
   async #heldBack(): Promise<Uint8Array> {
     const held = new Uint8Array(this.#growing.written - this.#position);
     this.#holdPart();
-    for (let at = 0; at < held.byteLength;) {
-      const count = (await this.#part?.read(held.subarray(at), this.#position + at)) ?? 0;
-      if (count === 0) throw new Error(`the part of ${this.#growing.digest} is shorter than what was written`);
-      at += count;
-    }
+    const count = this.#part === undefined ? 0 : await readFully(this.#part, held, this.#position);
+    if (count < held.byteLength) throw new Error(`the part of ${this.#growing.digest} is shorter than what was written`);
     return held;
   }
 
