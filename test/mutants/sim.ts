@@ -2,6 +2,7 @@ import type { Mutant } from './mutant.ts';
 
 const SEEDS = 'test/sim/first-thousand.test.ts';
 const COURSES = 'test/sim/courses.test.ts';
+const KNOWN = 'test/sim/seeds.test.ts';
 const POWER = 'test/sim/power-loss.test.ts';
 
 /**
@@ -131,5 +132,50 @@ export const mutants: readonly Mutant[] = [
     replace: '  for (let left = 40; left > 0; left -= 1) await blobs.parts();\n  const parts = await blobs.parts();\n',
     test: [SEEDS],
     testName: 'seeds from 1,',
+  },
+  {
+    name: 'seed 10851: a blob that is read through too slowly is waited for',
+    guards: ['promise 5'],
+    file: 'src/blobs/with-verification.ts',
+    find: "await patience.limit('reading a file through', right)",
+    replace: 'await right',
+    test: [KNOWN],
+    testName: '10851',
+  },
+  {
+    name: 'seed 13056: questions go on after the end',
+    guards: ['promise 7', 'I10'],
+    file: 'src/compose/pulling.ts',
+    find: ', unowned.end()]',
+    replace: ']',
+    test: [KNOWN],
+    testName: '13056',
+  },
+  {
+    name: 'seed 13669: hashing goes on after the end',
+    guards: ['promise 7', 'I10'],
+    file: 'src/blobs/verifications.ts',
+    find: '    for (const { abort } of this.#running.values()) abort.abort(this.#stop.signal.reason);\n    await Promise.allSettled(this.#work);\n',
+    replace: '',
+    test: [KNOWN],
+    testName: '13669',
+  },
+  {
+    name: 'seed 28564: a link stays whose bytes a collection took',
+    guards: ['I4'],
+    file: 'src/metadata/records-links.ts',
+    find: '        await removeLink(repository, digest, written);\n',
+    replace: '',
+    test: [KNOWN],
+    testName: '28564',
+  },
+  {
+    name: 'seed 25793: what was pushed is absent while the disk cannot be read',
+    guards: ['I12'],
+    file: 'src/pull/lookup.ts',
+    find: 'route.hosted && isHosted(link) ? await unlessTrouble(deps.report, look) : await look()',
+    replace: 'await look()',
+    test: [KNOWN],
+    testName: '25793',
   },
 ];
