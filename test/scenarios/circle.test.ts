@@ -38,7 +38,7 @@ function reloaded({ directory }: Stage, at: number, upstreams: Readonly<Record<s
 const signature = (upstream: ScriptedUpstream, pattern = 'GET'): string[] =>
   upstream.seen(pattern).map(({ headers }) => headers.via ?? '');
 
-describe('a mirror signs what it asks', () => {
+describe.concurrent('a mirror signs what it asks', () => {
   scenario('with one name, also after a restart, and not where it is redirected to', async (stage) => {
     const { upstream, server } = stage;
     const other = await stage.addUpstream();
@@ -75,7 +75,7 @@ describe('a mirror signs what it asks', () => {
   });
 });
 
-describe('a mirror that is its own upstream', () => {
+describe.concurrent('a mirror that is its own upstream', () => {
   scenario(
     'answers 508, and is not held to be down',
     async (stage) => {
@@ -91,7 +91,7 @@ describe('a mirror that is its own upstream', () => {
 });
 
 for (const count of [2, 3]) {
-  describe(`${count} mirrors in a circle, asked at once`, () => {
+  describe.concurrent(`${count} mirrors in a circle, asked at once`, () => {
     scenario(
       'do not wait for each other: where nobody has it each says so',
       async (stage) => {
@@ -126,7 +126,7 @@ for (const count of [2, 3]) {
   });
 }
 
-describe('mirrors that ask each other', () => {
+describe.concurrent('mirrors that ask each other', () => {
   scenario(
     'say 404 where nobody else has it, and remember nothing that they found out for one another',
     async (stage) => {

@@ -41,7 +41,7 @@ const dead = [
 ] as const;
 
 for (const [what, listen, why] of dead) {
-  describe(`a dead first upstream: ${what}`, () => {
+  describe.concurrent(`a dead first upstream: ${what}`, () => {
     scenario(
       'a request loses the limit at most, and once the breaker is open nothing: it is not dialled',
       async (stage) => {
@@ -72,7 +72,7 @@ for (const [what, listen, why] of dead) {
   });
 }
 
-describe('an upstream that comes back', () => {
+describe.concurrent('an upstream that comes back', () => {
   scenario('is found by a probe, tried with one request, and then up', async (stage) => {
     const { upstream, server } = stage;
     const second = randomBlob(100, 2);

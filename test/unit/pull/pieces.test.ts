@@ -3,9 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { PIECE_BYTES } from '../../../src/pull/fill/pieces.ts';
 import { randomBlob } from '../../fakes/images.ts';
 import { ABSENT, createScriptedPort, trouble, type ScriptedPort, type Supply } from '../../fakes/scripted-port.ts';
+import { sized } from '../../scenarios/acceptance.ts';
 import { bytesOf, contentOf, createHouse, drain, gate, settle, sha256, type House } from './house.ts';
 
 const huge = randomBlob(4 * PIECE_BYTES + 1000, 7);
+/** Of the properties: each case is a blob of 64 MiB, or two. */
+const LONG_MS = sized(60_000, 600_000);
 const ENDS = [0, 1, 2, 3, 4].map((at) => Math.min((at + 1) * PIECE_BYTES, huge.size));
 
 /** A house whose manifests have said how large the blob is, as they do when a client asks for it. */
@@ -204,85 +207,93 @@ describe('[parallel] a large blob in several ranges', () => {
     await expectNothingRuns(house, [hub]);
   });
 
-  test('whatever breaks: the right bytes, none of them accepted twice', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.integer({ min: 2, max: 6 }),
-        fc.array(
-          fc.oneof(
-            fc.record({
-              breakAfter: fc.integer({ min: 1_000_000, max: PIECE_BYTES }),
-              breakAs: fc.constantFrom('cut', 'stall'),
-            }),
-            fc.constant('absent' as const),
+  test(
+    'whatever breaks: the right bytes, none of them accepted twice',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.integer({ min: 2, max: 6 }),
+          fc.array(
+            fc.oneof(
+              fc.record({
+                breakAfter: fc.integer({ min: 1_000_000, max: PIECE_BYTES }),
+                breakAs: fc.constantFrom('cut', 'stall'),
+              }),
+              fc.constant('absent' as const),
+            ),
+            { maxLength: 8 },
           ),
-          { maxLength: 8 },
+          async (parallel, faults) => {
+            const left = [...faults];
+            const flaky = createScriptedPort('flaky', (): Supply | typeof ABSENT => {
+              const fault = left.shift();
+              if (fault === 'absent') return ABSENT;
+              return { bytes: huge.bytes, chunkBytes: 1_000_000, ...fault };
+            });
+            const steady = createScriptedPort('steady', () => ({ bytes: huge.bytes, chunkBytes: 1_000_000 }));
+            const house = await houseOf([flaky, steady], parallel);
+            expect(sha256(await bytesOf(await house.blob('a/b', huge.digest)))).toBe(huge.digest);
+            expect(flaky.sent() + steady.sent()).toBe(huge.size);
+            await expectNothingRuns(house, [flaky, steady]);
+          },
         ),
-        async (parallel, faults) => {
-          const left = [...faults];
-          const flaky = createScriptedPort('flaky', (): Supply | typeof ABSENT => {
-            const fault = left.shift();
-            if (fault === 'absent') return ABSENT;
-            return { bytes: huge.bytes, chunkBytes: 1_000_000, ...fault };
-          });
-          const steady = createScriptedPort('steady', () => ({ bytes: huge.bytes, chunkBytes: 1_000_000 }));
-          const house = await houseOf([flaky, steady], parallel);
-          expect(sha256(await bytesOf(await house.blob('a/b', huge.digest)))).toBe(huge.digest);
-          expect(flaky.sent() + steady.sent()).toBe(huge.size);
-          await expectNothingRuns(house, [flaky, steady]);
-        },
-      ),
-      { numRuns: 12 },
-    );
-  });
+        { numRuns: sized(6, 60) },
+      );
+    },
+    LONG_MS,
+  );
 
-  test('whatever is sent: never a complete wrong body, and nothing wrong is kept', async () => {
-    const fault = fc.oneof(
-      { weight: 3, arbitrary: fc.record({}) },
-      fc.record({ ignoreRange: fc.constant(true), breakAfter: fc.integer({ min: 1_000_000, max: huge.size }) }),
-      fc.record({ ignoreRange: fc.constant(true) }),
-      fc.record({
-        breakAfter: fc.integer({ min: 0, max: PIECE_BYTES }),
-        breakAs: fc.constantFrom('cut' as const, 'stall' as const),
-      }),
-      fc.record({ wrongAt: fc.integer({ min: 0, max: huge.size - 1 }), ignoreRange: fc.boolean() }),
-      fc.record({ endAfter: fc.integer({ min: 0, max: PIECE_BYTES }) }),
-      fc.constant('absent' as const),
-    );
-    const script = fc.array(fault, { minLength: 1, maxLength: 8 });
-    const FIRST_BYTE_ONLY = { breakAfter: 1, breakAs: 'cut' as const };
-    const WHOLE_MEGABYTE = { ignoreRange: true as const, breakAfter: 1_000_000 };
-    await fc.assert(
-      fc.asyncProperty(
-        fc.integer({ min: 2, max: 5 }),
-        fc.boolean(),
-        fc.array(script, { minLength: 1, maxLength: 3 }),
-        async (parallel, hedge, scripts) => {
-          const chain = scripts.map((faults, name) =>
-            createScriptedPort(`u${name}`, (_request, at): Supply | typeof ABSENT => {
-              const now = faults[at % faults.length]!;
-              if (now === 'absent') return ABSENT;
-              const { wrongAt, ...rest } = now as { wrongAt?: number };
-              const bytes = wrongAt === undefined ? huge.bytes : Buffer.from(huge.bytes);
-              if (wrongAt !== undefined) bytes[wrongAt]! ^= 1;
-              return { bytes, chunkBytes: 1_000_000, ...rest };
-            }),
-          );
-          const house = await createHouse({ chain, policy: { parallel, hedge } });
-          const record = { size: huge.size, mediaType: 'x/y', public: true };
-          await house.records.putDescribed('docker.io/a/b', [{ digest: huge.digest, record }]);
-          for (let turn = 0; turn < 2; turn++) {
-            const reply = await house.blob('a/b', huge.digest).catch(() => undefined);
-            if (reply === undefined) continue;
-            const { bytes, broken } = await drain(reply);
-            expect(broken === undefined ? sha256(bytes) === huge.digest : bytes.length < huge.size).toBe(true);
-            await settle(50);
-          }
-          await expectNothingRuns(house, chain);
-        },
-      ),
-      // The fill ended between an answer for a piece and its first byte: that body was never closed.
-      { numRuns: 10, examples: [[3, false, [[FIRST_BYTE_ONLY], [{}, WHOLE_MEGABYTE, 'absent', WHOLE_MEGABYTE]]]] },
-    );
-  });
+  test(
+    'whatever is sent: never a complete wrong body, and nothing wrong is kept',
+    async () => {
+      const fault = fc.oneof(
+        { weight: 3, arbitrary: fc.record({}) },
+        fc.record({ ignoreRange: fc.constant(true), breakAfter: fc.integer({ min: 1_000_000, max: huge.size }) }),
+        fc.record({ ignoreRange: fc.constant(true) }),
+        fc.record({
+          breakAfter: fc.integer({ min: 0, max: PIECE_BYTES }),
+          breakAs: fc.constantFrom('cut' as const, 'stall' as const),
+        }),
+        fc.record({ wrongAt: fc.integer({ min: 0, max: huge.size - 1 }), ignoreRange: fc.boolean() }),
+        fc.record({ endAfter: fc.integer({ min: 0, max: PIECE_BYTES }) }),
+        fc.constant('absent' as const),
+      );
+      const script = fc.array(fault, { minLength: 1, maxLength: 8 });
+      const FIRST_BYTE_ONLY = { breakAfter: 1, breakAs: 'cut' as const };
+      const WHOLE_MEGABYTE = { ignoreRange: true as const, breakAfter: 1_000_000 };
+      await fc.assert(
+        fc.asyncProperty(
+          fc.integer({ min: 2, max: 5 }),
+          fc.boolean(),
+          fc.array(script, { minLength: 1, maxLength: 3 }),
+          async (parallel, hedge, scripts) => {
+            const chain = scripts.map((faults, name) =>
+              createScriptedPort(`u${name}`, (_request, at): Supply | typeof ABSENT => {
+                const now = faults[at % faults.length]!;
+                if (now === 'absent') return ABSENT;
+                const { wrongAt, ...rest } = now as { wrongAt?: number };
+                const bytes = wrongAt === undefined ? huge.bytes : Buffer.from(huge.bytes);
+                if (wrongAt !== undefined) bytes[wrongAt]! ^= 1;
+                return { bytes, chunkBytes: 1_000_000, ...rest };
+              }),
+            );
+            const house = await createHouse({ chain, policy: { parallel, hedge } });
+            const record = { size: huge.size, mediaType: 'x/y', public: true };
+            await house.records.putDescribed('docker.io/a/b', [{ digest: huge.digest, record }]);
+            for (let turn = 0; turn < 2; turn++) {
+              const reply = await house.blob('a/b', huge.digest).catch(() => undefined);
+              if (reply === undefined) continue;
+              const { bytes, broken } = await drain(reply);
+              expect(broken === undefined ? sha256(bytes) === huge.digest : bytes.length < huge.size).toBe(true);
+              await settle(50);
+            }
+            await expectNothingRuns(house, chain);
+          },
+        ),
+        // The fill ended between an answer for a piece and its first byte: that body was never closed.
+        { numRuns: sized(5, 50), examples: [[3, false, [[FIRST_BYTE_ONLY], [{}, WHOLE_MEGABYTE, 'absent', WHOLE_MEGABYTE]]]] },
+      );
+    },
+    LONG_MS,
+  );
 });
