@@ -256,7 +256,7 @@ export const mutants = [
     name: 'what one address shows to anybody is shown from another of the same name',
     guards: ['promise 9'],
     file: 'src/upstream/client.ts',
-    find: "memoryOf(`${options.url.href} ${options.path ?? ''}`, deps.memory ?? createProcessMemory())",
+    find: "memoryOf(`${url.href} ${options.path ?? ''}`, deps.memory ?? createProcessMemory())",
     replace: "memoryOf('', deps.memory ?? createProcessMemory())",
     test: unit('wrappers'),
   },
@@ -271,7 +271,7 @@ export const mutants = [
   {
     name: 'another account waits for what the one before it has spent',
     guards: ['R11'],
-    file: 'src/upstream/client.ts',
+    file: 'src/upstream/face.ts',
     find: "`account ${options.payer ?? ''}`",
     replace: "'account'",
     test: ['test/scenarios/check.test.ts'],

@@ -485,7 +485,7 @@ export const mutants = [
   {
     name: 'what our address has left is taken for what the account has',
     guards: ['R11'],
-    file: 'src/upstream/client.ts',
+    file: 'src/upstream/face.ts',
     find: 'anonymously, () => !isPaying())',
     replace: 'anonymously, () => true)',
     test: unit('pause'),
