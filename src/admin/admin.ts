@@ -16,6 +16,15 @@ import { pinImages, unpinImages, type Pinned, type PinView } from './pins.ts';
 import type { Recent, RecentClient } from './recent.ts';
 import { disown, type Disowned } from './disown.ts';
 import type { Scrub } from './scrub.ts';
+import {
+  createToken,
+  listTokens,
+  revokeToken,
+  type CreatedToken,
+  type TokenKeeping,
+  type TokenRequest,
+  type TokenView,
+} from './tokens.ts';
 import { status, type HostedRoute, type OfflineRoutes, type RouteQuota, type RunningFill, type Status } from './status.ts';
 
 /** What the command line asks a running server, or a store that it opened itself. */
@@ -43,6 +52,12 @@ export interface Admin {
   import: Import;
   /** A copy that can be restored, while everything goes on. */
   backup: Backup;
+  /** Makes a machine token and tells it, once. Throws AdminError where the name is taken, or can be none. */
+  createToken(request: TokenRequest): Promise<CreatedToken>;
+  /** Machine tokens by name, without what they are. */
+  tokens(): Promise<readonly TokenView[]>;
+  /** From the next request on it is refused. Throws AdminError where there is none of that name. */
+  revokeToken(name: string): Promise<TokenView>;
   /** One readable line a request from now on, until the signal. */
   tail(signal: AbortSignal): AsyncIterable<string>;
   clients(): MaybePromise<readonly RecentClient[]>;
@@ -73,6 +88,7 @@ export interface AdminOptions {
   readonly scrub: Scrub;
   readonly import: Import;
   readonly backup: Backup;
+  readonly tokens: TokenKeeping;
   readonly fills: () => readonly RunningFill[];
   readonly upstreams: () => readonly UpstreamStatus[];
   readonly offline: () => OfflineRoutes;
@@ -104,6 +120,9 @@ export function createAdmin(options: AdminOptions): Admin {
     scrub: (request) => options.scrub(request),
     import: (request) => options.import(request),
     backup: (request) => options.backup(request),
+    createToken: (request) => createToken(options, request),
+    tokens: () => listTokens(options),
+    revokeToken: (name) => revokeToken(options, name),
     tail: (signal) => options.recent.tail(signal),
     clients: () => options.recent.clients(),
   };

@@ -50,6 +50,9 @@ export type CallName =
   | 'scrub'
   | 'import'
   | 'backup'
+  | 'createtoken'
+  | 'tokens'
+  | 'revoketoken'
   | 'tail'
   | 'clients'
   | 'reload'
@@ -80,6 +83,10 @@ export function createCalls(admin: Admin, control: ServerControl): Calls {
       ),
     backup: (params) =>
       refusalsAsLast(admin.backup({ directory: textOf(params, 'directory'), cached: flagOf(params, 'cached') })),
+    createtoken: (params) =>
+      admin.createToken({ name: textOf(params, 'name'), lifetimeMs: optionalNumberOf(params, 'lifetimeMs') }),
+    tokens: () => admin.tokens(),
+    revoketoken: (params) => admin.revokeToken(textOf(params, 'name')),
     tail: (_params, signal) => admin.tail(signal),
     clients: async () => admin.clients(),
     async reload() {
@@ -114,6 +121,12 @@ function textOf(params: Readonly<Record<string, unknown>>, name: string): string
   const text = optionalTextOf(params, name);
   if (text === undefined) throw new AdminError(`the parameter ${name} is missing`);
   return text;
+}
+
+function optionalNumberOf(params: Readonly<Record<string, unknown>>, name: string): number | undefined {
+  const found = params[name] ?? undefined;
+  if (found !== undefined && typeof found !== 'number') throw new AdminError(`the parameter ${name} is no number`);
+  return found;
 }
 
 function optionalTextOf(params: Readonly<Record<string, unknown>>, name: string): string | undefined {

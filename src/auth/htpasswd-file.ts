@@ -50,6 +50,11 @@ export function parseHtpasswd(text: string): HtpasswdFile {
   return { users, faults, warnings };
 }
 
+/** Whether a user of that name can stand in such a file, and says the same when it is read back. */
+export function isHtpasswdUser(user: string): boolean {
+  return user !== '' && user === user.trim() && !/[:\uFEFF]|^#/.test(user) && !CONTROL.test(user) && user.length <= 255;
+}
+
 /** A control character in a name would be printed with it. */
 const CONTROL = /\p{Cc}/u;
 

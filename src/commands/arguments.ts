@@ -1,7 +1,7 @@
 import { CommandFault } from './fault.ts';
 
 /** Commands that the contract names and a later version brings. */
-const NOT_BUILT: ReadonlySet<string> = new Set(['release', 'who', 'warm', 'export', 'htpasswd', 'token']);
+const NOT_BUILT: ReadonlySet<string> = new Set(['release', 'who', 'warm', 'export']);
 
 /**
  * The command line with its command written out. As the official image has it, `registry serve FILE` and a lone `FILE.yml`

@@ -7,6 +7,7 @@ import type { Log } from '../observe/log.ts';
 import type { HouseEvent } from '../observe/events.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';
+import type { Keyboard } from './keyboard.ts';
 
 /** All that a command sees of the world: made by main.ts, and by tests. */
 export interface CommandContext {
@@ -17,6 +18,7 @@ export interface CommandContext {
   readonly clock: Clock;
   readonly disk: Disk;
   readonly terminal: Terminal;
+  readonly keyboard: Keyboard;
   readonly signals: Signals;
   readonly startServer: StartServer;
   /** Becomes the user to whom the directory belongs, where this process may; false when there is no such directory. */

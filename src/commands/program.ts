@@ -7,13 +7,15 @@ import { client, type ClientFlags } from './client.ts';
 import { collect, type CollectFlags } from './collect.ts';
 import type { CommandContext, ExitCode } from './context.ts';
 import { health, reload } from './control.ts';
+import { htpasswd } from './htpasswd.ts';
 import { importFrom, type ImportFlags } from './import.ts';
-import { exitOf, faultText } from './fault.ts';
+import { CommandFault, exitOf, faultText } from './fault.ts';
 import { clients, disown, explain, ls, refresh, status, tail, type LookFlags } from './look.ts';
 import { scrub, type ScrubFlags } from './scrub.ts';
 import { restore } from './restore.ts';
 import { serve } from './serve.ts';
 import { printJson } from './table.ts';
+import { createToken, listTokens, revokeToken, type TokenFlags } from './token.ts';
 
 /** Runs one command line (without node and script) and yields its exit code. Never rejects. */
 export async function run(given: readonly string[], context: CommandContext): Promise<ExitCode> {
@@ -43,6 +45,7 @@ function createProgram(context: CommandContext, finish: Finish): Command {
     .addHelpText('after', HELP_AFTER);
   addServing(program, context, finish);
   addLooking(program, context, finish);
+  addCredentials(program, context, finish);
   addOther(program, context, finish);
   return program;
 }
@@ -157,6 +160,27 @@ function addLooking(program: Command, context: CommandContext, finish: Finish): 
     .description('one readable line a request, until stopped')
     .option(...CONFIG)
     .action((flags: LookFlags) => finish(tail(context, flags)));
+}
+
+function addCredentials(program: Command, context: CommandContext, finish: Finish): void {
+  const token = program.command('token').description('tokens with which machines sign in: create, list, revoke');
+  token.allowExcessArguments().action(() => {
+    throw new CommandFault(`say what: token ${token.commands.map((one) => one.name()).join(', token ')}: see --help`, 2);
+  });
+  looking(token, 'create', 'make a token, and print it once')
+    .argument('<name>', 'what it is for: ci-build')
+    .option('--expires <duration>', 'how long it lives, such as 90d; without it until it is revoked')
+    .action((name: string, flags: TokenFlags) => finish(createToken(context, name, flags)));
+  looking(token, 'list', 'which there are, and when each was last used').action((flags: LookFlags) =>
+    finish(listTokens(context, flags)),
+  );
+  looking(token, 'revoke', 'refuse it from now on')
+    .argument('<name>')
+    .action((name: string, flags: LookFlags) => finish(revokeToken(context, name, flags)));
+  looking(program, 'htpasswd', 'print the line of a user for the file of auth.htpasswd')
+    .argument('<user>')
+    .addHelpText('after', '\nThe password is asked for, or is what stands on stdin: never an argument, which others see.')
+    .action((user: string, flags: LookFlags) => finish(htpasswd(context, user, flags)));
 }
 
 function looking(program: Command, name: string, description: string): Command {

@@ -10,6 +10,7 @@ import type { Pinned, PinView } from '../admin/pins.ts';
 import type { RecentClient } from '../admin/recent.ts';
 import type { ScrubStep } from '../admin/scrub.ts';
 import type { Status } from '../admin/status.ts';
+import type { CreatedToken, TokenView } from '../admin/tokens.ts';
 import { callServer, streamServer } from './socket-client.ts';
 
 /** The running server's answers, behind the same functions as those of a store that the command opened itself. */
@@ -27,6 +28,9 @@ export function remoteAdmin(path: string): Admin {
     scrub: (request) => streamServer(path, 'scrub', request) as AsyncGenerator<ScrubStep>,
     import: (request) => streamServer(path, 'import', request) as AsyncGenerator<ImportStep>,
     backup: (request) => streamServer(path, 'backup', request) as AsyncGenerator<BackupStep>,
+    createToken: async (request) => (await callServer(path, 'createtoken', request)) as CreatedToken,
+    tokens: async () => (await callServer(path, 'tokens', {})) as TokenView[],
+    revokeToken: async (name) => (await callServer(path, 'revoketoken', { name })) as TokenView,
     tail: (signal) => streamServer(path, 'tail', {}, signal) as AsyncGenerator<string>,
     clients: async () => (await callServer(path, 'clients', {})) as RecentClient[],
   };

@@ -3,6 +3,7 @@ import { systemClock } from '../system/clock.ts';
 import { nodeDisk } from '../system/node-disk.ts';
 import { actAsOwner } from '../system/owner.ts';
 import type { CommandContext, Signals, Terminal } from './context.ts';
+import { createKeyboard } from './keyboard.ts';
 
 /** The real world: this process's streams, signals, clock and disk. */
 export function systemContext(
@@ -17,6 +18,8 @@ export function systemContext(
     disk: nodeDisk,
     actAsOwner,
     terminal,
+    // On stderr, since stdout is what the command yields; and asked for only then, since looking at stdin opens it.
+    keyboard: createKeyboard(() => process.stdin, terminal.err),
     signals,
   };
 }

@@ -105,6 +105,7 @@ export function house(changes: Partial<AdminOptions> = {}): House {
     scrub: () => nothing(),
     import: () => nothing(),
     backup: () => nothing(),
+    tokens: noTokens(),
     fills: () => [],
     upstreams: () => [],
     offline: () => ({ all: false, routes: [] }),
@@ -117,6 +118,15 @@ export function house(changes: Partial<AdminOptions> = {}): House {
     clock,
     held,
     names,
+  };
+}
+
+function noTokens(): AdminOptions['tokens'] {
+  return {
+    create: () => Promise.resolve('full'),
+    list: () => Promise.resolve([]),
+    revoke: () => Promise.resolve(undefined),
+    isName: () => true,
   };
 }
 

@@ -55,7 +55,7 @@ describe('an htpasswd file', () => {
     expect(faults[0]?.line).toBe(3);
     expect(faults[0]?.message).toMatch(/^ann has .*: only bcrypt is read; make it anew, with `entrepot htpasswd ann`/);
     expect(faults[0]?.message).toContain(kind);
-    if (stored !== '') expect(faults[0]?.message).not.toContain(stored);
+    expect(faults[0]?.message).not.toContain(stored || letters);
   });
 
   test('written the wrong way round shows nothing of the hash either, and no command that runs something else', () => {

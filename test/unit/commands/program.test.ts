@@ -4,7 +4,7 @@ import type { Proof } from '../../../src/admin/prove.ts';
 import { WELL_KNOWN_PATTERNS } from '../../../src/oci/well-known.ts';
 import { scene } from './scene.ts';
 
-const LATER = ['release', 'who', 'warm', 'export', 'htpasswd', 'token'];
+const LATER = ['release', 'who', 'warm', 'export'];
 
 describe('the command line', () => {
   test('help names every command that there is, and none that is not built', async () => {
@@ -26,6 +26,8 @@ describe('the command line', () => {
       'tail',
       'clients',
       'client',
+      'token',
+      'htpasswd',
       'reload',
       'health',
       'version',
@@ -54,11 +56,15 @@ describe('the command line', () => {
     'tail',
     'clients',
     'client',
+    'token create',
+    'token list',
+    'token revoke',
+    'htpasswd',
     'reload',
     'health',
     'version',
   ])('%s takes --help and --config', async (name) => {
-    const { exit, out } = await (await scene()).command(name, '--help');
+    const { exit, out } = await (await scene()).command(...name.split(' '), '--help');
     expect(exit).toBe(0);
     expect(out).toContain('--config <file>');
   });
@@ -77,6 +83,10 @@ describe('the command line', () => {
     [['import'], '--from-registry'],
     [['backup'], 'directory'],
     [['restore'], 'directory'],
+    [['token'], 'create'],
+    [['token', 'create'], 'name'],
+    [['token', 'frobnicate'], 'token create, token list, token revoke'],
+    [['htpasswd'], 'user'],
     ...LATER.map((name) => [[name], `${name} is not built yet`] as [string[], string]),
   ] as [string[], string][])('%j is wrong usage: 2, and one line on stderr', async (args, said) => {
     const { exit, out, err } = await (await scene()).command(...args);

@@ -36,6 +36,10 @@ export interface SceneParts {
   readonly admin?: Partial<Admin>;
   readonly proofs?: readonly Proof[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Lines that a person types. */
+  readonly typed?: readonly string[];
+  /** What stands on stdin otherwise. */
+  readonly piped?: string;
   /** False: there is no directory of that name. */
   readonly stored?: boolean;
 }
@@ -60,6 +64,11 @@ export async function scene(parts: SceneParts = {}): Promise<Scene> {
     destroyed: false,
     write: (text: string) => (printed.out += text),
   });
+  const typed = [...(parts.typed ?? [])];
+  const ask = (prompt: string): Promise<string> => {
+    printed.err += prompt;
+    return Promise.resolve(typed.shift() ?? '');
+  };
   const context: CommandContext = {
     version: '1.2.3',
     env: parts.env ?? {},
@@ -72,6 +81,7 @@ export async function scene(parts: SceneParts = {}): Promise<Scene> {
       interactive: false,
       stream: stream as unknown as NodeJS.WriteStream,
     },
+    keyboard: { interactive: parts.typed !== undefined, ask, readAll: () => Promise.resolve(parts.piped ?? '') },
     signals: {
       on(name, listener) {
         signals.on(name, listener);
