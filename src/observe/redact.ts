@@ -12,7 +12,7 @@ const TEXT_LENGTH_MAX = 8 * 1024;
 
 /**
  * A copy of a record's fields that is safe to print: secret fields hidden, and in all texts the userinfo and the query of
- * URLs, and what follows `Basic` or `Bearer` (contract, "Log": never a secret, a token, or a URL's query). Errors become
+ * URLs, what follows `Basic` or `Bearer`, and machine tokens (contract, "Log": never a secret, a token, or a URL's query). Errors become
  * their messages with those of their causes.
  */
 export function redact(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
@@ -53,12 +53,16 @@ export function messageOf(error: unknown): string {
   return messages.join(': ');
 }
 
+/** One of `entrepot token create`: its id is no secret, and says which is to be revoked. */
+const MACHINE_TOKEN = /(entrepot_[0-9a-f]{16}_)[A-Za-z0-9_-]+/g;
+
 /** A text without the secrets that texts carry by accident. */
 export function redactText(text: string): string {
   const short = text.length > TEXT_LENGTH_MAX ? `${text.slice(0, TEXT_LENGTH_MAX)}…` : text;
-  // Most texts hold none of the three: one cheap look spares them the replacing.
-  if (!/:\/\/|\bbasic |\bbearer /i.test(short)) return short;
+  // Most texts hold none of the four: one cheap look spares them the replacing.
+  if (!/:\/\/|\bbasic |\bbearer |entrepot_/i.test(short)) return short;
   return short
+    .replaceAll(MACHINE_TOKEN, `$1${HIDDEN}`)
     .replaceAll(/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/?#"'<>]*@/gi, `$1${HIDDEN}@`)
     .replaceAll(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s?"'<>]*)\?[^\s"'<>]*/gi, '$1')
     .replaceAll(/\b(basic|bearer) +[a-z0-9._~+/=-]{6,}/gi, `$1 ${HIDDEN}`);

@@ -10,6 +10,7 @@ describe('redact', () => {
     [`connect https://user:${CANARY}@registry.test/v2/`, 'connect https://***@registry.test/v2/'],
     [`GET https://s3.test/b?X-Amz-Signature=${CANARY}&x=1 failed`, 'GET https://s3.test/b failed'],
     [`redis://:${CANARY}@10.0.0.1:6379/0`, 'redis://***@10.0.0.1:6379/0'],
+    [`no such token entrepot_0123456789abcdef_${CANARY}-_x: see`, 'no such token entrepot_0123456789abcdef_***: see'],
     [`Authorization: Bearer ${CANARY}.x-y_z==`, 'Authorization: Bearer ***'],
     [`sent Basic ${CANARY}= twice`, 'sent Basic *** twice'],
     ['a basic thing, and a bearer of news', 'a basic thing, and a bearer of news'],
