@@ -12,8 +12,8 @@ const TEXT_LENGTH_MAX = 8 * 1024;
 
 /**
  * A copy of a record's fields that is safe to print: secret fields hidden, and in all texts the userinfo and the query of
- * URLs, what follows `Basic` or `Bearer`, and machine tokens (contract, "Log": never a secret, a token, or a URL's query). Errors become
- * their messages with those of their causes.
+ * URLs, what follows `Basic` or `Bearer`, and machine tokens (contract, "Log": never a secret, a token, or a URL's query).
+ * Errors become their messages with those of their causes.
  */
 export function redact(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return redactObject(fields, 0);
