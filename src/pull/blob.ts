@@ -4,16 +4,18 @@ import { etagOf, type Content } from './content.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import { fillBlob, fillThrough, throughSource, type Filled } from './fill.ts';
 import { heldContent } from './held.ts';
-import { lookupBlob } from './lookup.ts';
+import { promised } from './hosted.ts';
+import { lookupBlob, type BlobLookup } from './lookup.ts';
 import { absenceKey, type ManifestRefusal } from './manifest.ts';
 import { loopRefusal } from './refusal.ts';
 import { linkProven } from './prove.ts';
+import { unlessTrouble } from './trouble.ts';
 
 export type BlobAnswer = Extract<Filled, { kind: 'content' }> | ManifestRefusal;
 
 /** A blob: held, or proven to be this repository's, or filled. */
 export async function blobAnswer(deps: PullDeps, pulling: Pulling, digest: Digest): Promise<BlobAnswer> {
-  const found = await lookupBlob(deps, pulling, digest);
+  const found = await stillPromised(deps, pulling, digest, await lookupBlob(deps, pulling, digest));
   if (found.kind === 'held') return held(deps, pulling, digest, found.size);
   const key = absenceKey(pulling, 'blob', digest);
   const absence = deps.absences.get(key);
@@ -22,6 +24,14 @@ export async function blobAnswer(deps: PullDeps, pulling: Pulling, digest: Diges
   if (answer.kind === 'refused' && answer.refusal.kind === 'absent')
     deps.absences.remember(key, answer.refusal, pulling.route.policy.negativeTtlMs);
   return answer;
+}
+
+/** What was pushed to a repository that nobody owns yet is kept for who is told of it, as in one that is ours. */
+async function stillPromised(deps: PullDeps, pulling: Pulling, digest: Digest, found: BlobLookup): Promise<BlobLookup> {
+  if (found.kind !== 'held' || found.pushed === undefined) return found;
+  const { pushed, size } = found;
+  const link = await unlessTrouble(deps.report, () => promised(deps, pulling, digest, pushed));
+  return link === undefined ? { kind: 'missing', expectedSize: size } : found;
 }
 
 async function obtain(

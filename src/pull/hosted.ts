@@ -101,7 +101,7 @@ const RENEW_MS = 1_800_000;
  * not take in between (reliability.md, R28). A link is renewed at most every half hour; one that was taken meanwhile is
  * not here.
  */
-async function promised(
+export async function promised(
   { records, clock }: PullDeps,
   { method, holder, route }: Pulling,
   digest: Digest,

@@ -15,28 +15,32 @@ export interface LookupDeps {
 }
 
 /**
- * `held`: here, and this repository may show it. `unlinked`: the bytes are here, but nothing says that this repository holds
+ * `held`: here, and this repository may show it; `pushed`: on a route that takes pushes, the link of what was. `unlinked`: the bytes are here, but nothing says that this repository holds
  * them; an upstream has to (promise 9). `missing`: to be fetched; `expectedSize` as a verified manifest described it.
  */
 export type BlobLookup =
-  | { readonly kind: 'held'; readonly size: number }
+  | { readonly kind: 'held'; readonly size: number; readonly pushed?: LinkRecord }
   | { readonly kind: 'unlinked'; readonly size: number }
   | { readonly kind: 'missing'; readonly expectedSize: number | undefined };
 
 /**
- * A hit costs one metadata read (architecture.md, decision 10). Throws RegistryError where the disk cannot say whether what was
- * pushed is here: though its repository may still be anybody's, nobody else has it for sure, and the chain's 404 would be a lie.
+ * A hit costs one metadata read (architecture.md, decision 10). On a route that takes pushes, throws RegistryError where it cannot
+ * be told whether this was pushed, or what was pushed cannot be read: though its repository may still be anybody's, nobody else has
+ * it for sure, and the chain's 404 would be a lie.
  */
 export async function lookupBlob(
   deps: LookupDeps,
   { holder: repository, route }: { readonly holder: string; readonly route: Pick<Route, 'hosted'> },
   digest: Digest,
 ): Promise<BlobLookup> {
-  const link = await deps.records.link(repository, digest);
+  const readLink = async (): Promise<LinkRecord | undefined> => deps.records.link(repository, digest);
+  const link = route.hosted ? await unlessTrouble(deps.report, readLink) : await readLink();
   if (link !== undefined) {
     const look = (): Promise<boolean> => isHeld(deps, digest, link.size);
-    const isHere = route.hosted && isHosted(link) ? await unlessTrouble(deps.report, look) : await look();
-    return isHere ? { kind: 'held', size: link.size } : { kind: 'missing', expectedSize: link.size };
+    const pushed = route.hosted && isHosted(link);
+    const isHere = pushed ? await unlessTrouble(deps.report, look) : await look();
+    if (!isHere) return { kind: 'missing', expectedSize: link.size };
+    return { kind: 'held', size: link.size, ...(pushed ? { pushed: link } : {}) };
   }
   const described = await deps.records.described(repository, digest);
   const blob = await deps.records.blob(digest);

@@ -52,7 +52,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'trouble here is told as absence',
     guards: ['S14'],
-    file,
+    file: 'src/pull/trouble.ts',
     find: "return new RegistryError('UNAVAILABLE', message, { status: 503,",
     replace: "return new RegistryError('MANIFEST_UNKNOWN', message, { status: 404,",
     test: [UNIT, FRONT],

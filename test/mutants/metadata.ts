@@ -344,7 +344,7 @@ export const mutants = [
     name: 'a pushed link replaced by an upstream’s',
     guards: ['promise 6'],
     file: 'src/metadata/records-links.ts',
-    find: 'if (isHosted(before.record) && !isHosted(record)) return true;',
+    find: 'if (isHosted(before.record) && !isHosted(record)) return before.record;',
     replace: '',
     test: ['test/conformance/records.test.ts'],
     testName: 'pushed content over memory',

@@ -118,7 +118,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'what could not be read is said to be absent',
     guards: ['I12', 'promise 4'],
-    file: 'src/pull/hosted.ts',
+    file: 'src/pull/trouble.ts',
     find: "return new RegistryError('UNAVAILABLE', message, { status: 503, headers: { 'retry-after': '5' }, cause });",
     replace: "return new RegistryError('BLOB_UNKNOWN', message, { cause });",
     test: [SEEDS],
@@ -173,7 +173,7 @@ export const mutants: readonly Mutant[] = [
     name: 'seed 25793: what was pushed is absent while the disk cannot be read',
     guards: ['I12'],
     file: 'src/pull/lookup.ts',
-    find: 'route.hosted && isHosted(link) ? await unlessTrouble(deps.report, look) : await look()',
+    find: 'pushed ? await unlessTrouble(deps.report, look) : await look()',
     replace: 'await look()',
     test: [KNOWN],
     testName: '25793',

@@ -242,15 +242,20 @@ describe('what was not pushed', () => {
     }
   });
 
-  test('[S14] nor is its blob absent while the disk cannot be read: nobody asks the chain, which has none', async () => {
+  test('[S14] nor is its blob absent while disk or metadata cannot be read: nobody asks the chain, which has none', async () => {
     const { house, hub } = await houseOf(MIXED);
     const blob = randomBlob(100);
     await pushBlob(house, HOLDER, blob);
+    const ask = (): Promise<unknown[]> =>
+      Promise.all((['GET', 'HEAD'] as const).map((method) => refusalOf(house.blob('acme/app', blob.digest, { method }))));
     const lift = house.disk.fail({ on: 'open', as: 'EMFILE' });
-    for (const method of ['GET', 'HEAD'] as const)
-      expect(await refusalOf(house.blob('acme/app', blob.digest, { method }))).toBe('503 UNAVAILABLE');
-    expect(hub.asked).toEqual([]);
+    expect(await ask()).toEqual(['503 UNAVAILABLE', '503 UNAVAILABLE']);
     lift();
+    const { link } = house.records;
+    house.records.link = () => Promise.reject(new Error('the answer was lost'));
+    expect(await ask()).toEqual(['503 UNAVAILABLE', '503 UNAVAILABLE']);
+    house.records.link = link;
+    expect(hub.asked).toEqual([]);
     expect((await house.blob('acme/app', blob.digest, { method: 'HEAD' })).status).toBe(200);
   });
 
@@ -307,8 +312,20 @@ describe('[R28] who asks by HEAD what it need not push', () => {
     expect(await at()).toBe(before + HALF_HOUR);
   });
 
-  test('and is not told of what collection takes at that moment', async () => {
-    const { house, metadata } = await pushed(ALONE);
+  test('so it is where nobody owns the repository yet', async () => {
+    const { house } = await houseOf(MIXED);
+    const blob = randomBlob(100);
+    await pushBlob(house, HOLDER, blob);
+    const before = (await house.records.link(HOLDER, blob.digest))!.at;
+    house.clock.jump(HALF_HOUR);
+    await bytesOf(await house.blob('acme/app', blob.digest));
+    expect((await house.records.link(HOLDER, blob.digest))!.at).toBe(before);
+    await house.blob('acme/app', blob.digest, { method: 'HEAD' });
+    expect((await house.records.link(HOLDER, blob.digest))!.at).toBe(before + HALF_HOUR);
+  });
+
+  test.each([ALONE, MIXED])('and is not told of what collection takes at that moment (%j)', async (route) => {
+    const { house, metadata } = await pushed(route);
     house.clock.jump(2 * HALF_HOUR);
     metadata.beforeCommit(async () => {
       metadata.beforeCommit(undefined);
