@@ -5,10 +5,11 @@ import { describe, expect } from 'vitest';
 import { randomBlob, type Blob } from '../fakes/images.ts';
 import { full, sized, table, until } from '../scenarios/acceptance.ts';
 import { scenario, times, type Stage } from '../scenarios/harness.ts';
-import { ALPINE, blobPath, manifestPath } from '../scenarios/paths.ts';
+import { ALPINE, manifestPath } from '../scenarios/paths.ts';
 import type { RunningProcess } from '../scenarios/process.ts';
 import { pushBlob, pushImage } from '../scenarios/push.ts';
 import { routesTo } from '../scenarios/settings.ts';
+import { cachedAgain, condition, DEGRADED, pull, WELL } from './pulled-on.ts';
 
 const MIB = 1024 * 1024;
 const BAD_DISK = fileURLToPath(new URL('bad-disk.mjs', import.meta.url));
@@ -34,22 +35,6 @@ async function startOn(stage: Stage, more?: object): Promise<OnBadDisk> {
   return { server, disk };
 }
 
-async function pull(server: RunningProcess, blob: Blob): Promise<string> {
-  const reply = await server.get(blobPath(blob));
-  expect([reply.status, await reply.sha256()]).toEqual([200, blob.digest]);
-  return String(reply.headers['cache-status']);
-}
-
-/** What probes and metrics say. */
-async function condition(server: RunningProcess): Promise<string> {
-  const ready = await server.debug('/readyz');
-  const degraded = (await server.metrics()).sum('entrepot_degraded', { reason: 'storage' });
-  return `${ready.status} ${await ready.text()} ${degraded}`;
-}
-
-const WELL = /^200 .* 0$/;
-const DEGRADED = /^200 .*"degraded":\["storage"\].* 1$/;
-
 /** Well again by itself, and what is pulled is kept. */
 async function recovers(server: RunningProcess, blob: Blob): Promise<void> {
   await until(
@@ -57,15 +42,7 @@ async function recovers(server: RunningProcess, blob: Blob): Promise<void> {
     (seen) => WELL.test(seen),
     20_000,
   );
-  await until(
-    async () => {
-      const status = await pull(server, blob);
-      await server.settled();
-      return status;
-    },
-    (status) => status.includes('; hit'),
-    20_000,
-  );
+  await cachedAgain(server, blob);
 }
 
 function blobsOf(stage: Stage, ...sizes: readonly number[]): Blob[] {

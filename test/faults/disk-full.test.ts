@@ -3,12 +3,13 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
-import { randomBlob, type Blob } from '../fakes/images.ts';
+import { randomBlob } from '../fakes/images.ts';
 import { table, until } from '../scenarios/acceptance.ts';
 import { scenario, times, type Stage } from '../scenarios/harness.ts';
-import { ALPINE, blobPath, manifestPath } from '../scenarios/paths.ts';
+import { ALPINE, manifestPath } from '../scenarios/paths.ts';
 import { startProcess, type RunningProcess } from '../scenarios/process.ts';
 import { baseSettings, routesTo } from '../scenarios/settings.ts';
+import { cachedAgain, condition, DEGRADED, pull, WELL } from './pulled-on.ts';
 
 const MIB = 1024 * 1024;
 
@@ -49,35 +50,6 @@ async function startOn(stage: Stage, options: string): Promise<OnDisk> {
   stage.defer(() => server.stop());
   return { server, root };
 }
-
-async function pull(server: RunningProcess, blob: Blob): Promise<string> {
-  const reply = await server.get(blobPath(blob));
-  expect([reply.status, await reply.sha256()]).toEqual([200, blob.digest]);
-  return String(reply.headers['cache-status']);
-}
-
-/** What probes and metrics say. */
-async function condition(server: RunningProcess): Promise<string> {
-  const ready = await server.debug('/readyz');
-  const degraded = (await server.metrics()).sum('entrepot_degraded', { reason: 'storage' });
-  return `${ready.status} ${await ready.text()} ${degraded}`;
-}
-
-/** Pulls it until it is a hit: for some seconds after the last trouble pulls still pass through. */
-async function cachedAgain(server: RunningProcess, blob: Blob): Promise<void> {
-  await until(
-    async () => {
-      const status = await pull(server, blob);
-      await server.settled();
-      return status;
-    },
-    (status) => status.includes('; hit'),
-    20_000,
-  );
-}
-
-const WELL = /^200 .* 0$/;
-const DEGRADED = /^200 .*"degraded":\["storage"\].* 1$/;
 
 describe.concurrent('[P79] a disk that takes no more', () => {
   scenario(

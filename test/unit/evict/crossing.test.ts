@@ -6,6 +6,7 @@ import { algorithmOf, digestOf } from '../../../src/oci/digest.ts';
 import { readManifest } from '../../../src/oci/manifest.ts';
 import { Store } from '../../../src/pull/store.ts';
 import { createFakeClock } from '../../fakes/fake-clock.ts';
+import { beforeNthCommit } from '../../fakes/nth-commit.ts';
 import { buildImage, type Image } from '../../fakes/images.ts';
 import { createMemoryDisk } from '../../fakes/memory-disk.ts';
 import { createMemoryMetadata } from '../../fakes/memory-metadata.ts';
@@ -53,21 +54,16 @@ describe('[R28] while it is collected', () => {
   ])('%s is pushed before any one commit, and is whole', async (_what, pushed) => {
     for (let nth = 1, reached = true; reached; nth += 1) {
       const { collector, pusher, metadata, clock } = await start();
-      let left = nth;
       let pushing: Promise<void> | undefined;
-      metadata.beforeCommit(async () => {
-        left -= 1;
-        if (left !== 0) return;
-        metadata.beforeCommit(undefined);
+      const isReached = beforeNthCommit(metadata, nth, async () => {
         pushing = push(pusher, pushed, 'new');
         // A push that meets a deletion waits for its end: it cannot be waited for here.
         await Promise.race([pushing, settled()]);
       });
       await collector.collect({ deleteUntagged: true });
-      metadata.beforeCommit(undefined);
+      reached = isReached();
       for (let looks = 0; pushing !== undefined && looks < 20; looks += 1) await clock.advance(50);
       await pushing;
-      reached = left <= 0;
       if (reached) await mustBeWhole(pusher, pushed, 'new');
       clock.jump(GRACE_MS);
       await collector.collect({ deleteUntagged: true });
@@ -80,16 +76,9 @@ describe('[R28] while it is collected', () => {
   test('it is collected before any one commit of a push, and that is whole', async () => {
     for (let nth = 1, reached = true; reached; nth += 1) {
       const { collector, pusher, metadata } = await start();
-      let left = nth;
-      metadata.beforeCommit(async () => {
-        left -= 1;
-        if (left !== 0) return;
-        metadata.beforeCommit(undefined);
-        await collector.collect({ deleteUntagged: true });
-      });
+      const isReached = beforeNthCommit(metadata, nth, () => collector.collect({ deleteUntagged: true }));
       await push(pusher, shared, 'new');
-      metadata.beforeCommit(undefined);
-      reached = left <= 0;
+      reached = isReached();
       await mustBeWhole(pusher, shared, 'new');
     }
   });
@@ -143,20 +132,15 @@ describe('[R28] the same content comes from an upstream', () => {
   test('before any one commit of a collection: what is linked is there', async () => {
     for (let nth = 1, reached = true; reached; nth += 1) {
       const { collector, pusher, metadata, clock } = await start();
-      let left = nth;
       let filling: Promise<void> | undefined;
-      metadata.beforeCommit(async () => {
-        left -= 1;
-        if (left !== 0) return;
-        metadata.beforeCommit(undefined);
+      const isReached = beforeNthCommit(metadata, nth, async () => {
         filling = fill(pusher);
         await Promise.race([filling, settled()]);
       });
       await collector.collect({ deleteUntagged: true });
-      metadata.beforeCommit(undefined);
+      reached = isReached();
       for (let looks = 0; filling !== undefined && looks < 20; looks += 1) await clock.advance(50);
       await filling;
-      reached = left <= 0;
       if (reached) await mustBeFilled(pusher);
     }
   });
@@ -164,16 +148,9 @@ describe('[R28] the same content comes from an upstream', () => {
   test('and is collected before any one commit of that: what is linked is there', async () => {
     for (let nth = 1, reached = true; reached; nth += 1) {
       const { collector, pusher, metadata } = await start();
-      let left = nth;
-      metadata.beforeCommit(async () => {
-        left -= 1;
-        if (left !== 0) return;
-        metadata.beforeCommit(undefined);
-        await collector.collect({ deleteUntagged: true });
-      });
+      const isReached = beforeNthCommit(metadata, nth, () => collector.collect({ deleteUntagged: true }));
       await fill(pusher);
-      metadata.beforeCommit(undefined);
-      reached = left <= 0;
+      reached = isReached();
       await mustBeFilled(pusher);
     }
   });

@@ -3,6 +3,7 @@ import { createRecords, type Records } from '../../../src/metadata/records.ts';
 import { digest, linkRecord, tagRecord } from '../../conformance/records.ts';
 import { createFakeClock } from '../../fakes/fake-clock.ts';
 import { createMemoryMetadata, type MemoryMetadata } from '../../fakes/memory-metadata.ts';
+import { beforeNthCommit } from '../../fakes/nth-commit.ts';
 
 const A = 'docker.io/library/a';
 const X = digest('x');
@@ -29,16 +30,10 @@ describe('steps that cross', () => {
     for (let nth = 1, reached = true; reached; nth++) {
       await records.dropTag(A, 't');
       await records.putLink(A, X, linkRecord());
-      let left = nth;
-      store.beforeCommit(async () => {
-        if (--left !== 0) return;
-        store.beforeCommit(undefined);
-        await act();
-      });
+      const isReached = beforeNthCommit(store, nth, act);
       await first();
-      store.beforeCommit(undefined);
+      reached = isReached();
       await check();
-      reached = left <= 0;
     }
   }
 

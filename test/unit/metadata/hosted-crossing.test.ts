@@ -3,6 +3,7 @@ import { HOLD_MS } from '../../../src/metadata/records-holders.ts';
 import { createRecords, type Records, type UploadRecord } from '../../../src/metadata/records.ts';
 import { mustBeWhole, push, pushBlob, sweep, type Bytes } from '../../conformance/hosted-house.ts';
 import { digest, linkRecord, tagRecord } from '../../conformance/records.ts';
+import { beforeNthCommit } from '../../fakes/nth-commit.ts';
 import { createFakeClock, type FakeClock } from '../../fakes/fake-clock.ts';
 import { createMemoryMetadata, type MemoryMetadata } from '../../fakes/memory-metadata.ts';
 import { createSeededRandom } from '../../fakes/seeded-random.ts';
@@ -82,17 +83,14 @@ describe('pushed content, where steps cross', () => {
       await start();
       await atEveryCommit(async (nth) => {
         await before(records, disk, clock);
-        let left = nth;
-        store.beforeCommit(async () => {
-          if (--left !== 0) return;
-          store.beforeCommit(undefined);
+        const isReached = beforeNthCommit(store, nth, async () => {
           await STEPS[second]!(others, disk);
           await mustBeLinked();
         });
         await STEPS[first]!(records, disk);
-        store.beforeCommit(undefined);
+        const reached = isReached();
         await mustBeWhole(others, disk, [A, B]);
-        return left <= 0;
+        return reached;
       });
     }
   });
@@ -145,16 +143,11 @@ describe('pushed content, where steps cross', () => {
   async function cross(first: () => Promise<unknown>, act: () => Promise<unknown>, check: () => Promise<void>): Promise<void> {
     await atEveryCommit(async (nth) => {
       await BEFORE['what was left to collect long ago']!(records, disk, clock);
-      let left = nth;
-      store.beforeCommit(async () => {
-        if (--left !== 0) return;
-        store.beforeCommit(undefined);
-        await act();
-      });
+      const isReached = beforeNthCommit(store, nth, act);
       await first();
-      store.beforeCommit(undefined);
+      const reached = isReached();
       await check();
-      return left <= 0;
+      return reached;
     });
   }
 
