@@ -19,9 +19,9 @@ export interface Htpasswd extends Passwords {
   load(): Promise<void>;
 }
 
-/** How long a password that was right is not hashed again. */
-const RIGHT_MS = 60_000;
-const RIGHT_MAX = 10_000;
+/** How long a password that was looked at is not hashed again. */
+const KNOWN_MS = 60_000;
+const KNOWN_MAX = 10_000;
 
 export function createHtpasswd(options: HtpasswdOptions): Htpasswd {
   const { clock, random, hashing } = options;
@@ -29,7 +29,12 @@ export function createHtpasswd(options: HtpasswdOptions): Htpasswd {
   const attempts = createAttempts(clock);
   const check = createPasswordCheck(hashing);
   /** When each stops to be known, by what was proved; in the order of their times. */
-  const right = createRecent<number>(RIGHT_MAX);
+  const right = createRecent<number>(KNOWN_MAX);
+  /**
+   * As `right`, with the address that was wrong: a client that keeps an old password sends it with every request. It guesses
+   * nothing, and is told that it is wrong, where whoever tries another is told to wait.
+   */
+  const wrong = createRecent<number>(KNOWN_MAX);
   const asking = new Map<string, Promise<boolean>>();
   const key = random.bytes(32);
 
@@ -38,12 +43,12 @@ export function createHtpasswd(options: HtpasswdOptions): Htpasswd {
       .update(JSON.stringify([username, password, stored]))
       .digest('base64url');
 
-  function wasRight(proof: string): boolean {
-    for (const [old, untilMs] of right) {
+  function isKnown(known: typeof right, proof: string): boolean {
+    for (const [old, untilMs] of known) {
       if (untilMs > clock.monotonic()) break;
-      right.delete(old);
+      known.delete(old);
     }
-    return right.get(proof) !== undefined;
+    return known.get(proof) !== undefined;
   }
 
   async function hear(username: string, password: string, client: string, stored: StoredPassword, proof: string) {
@@ -51,8 +56,9 @@ export function createHtpasswd(options: HtpasswdOptions): Htpasswd {
     let outcome: Outcome = 'unknown';
     try {
       // Whoever it waited for may have proved the same.
-      outcome = wasRight(proof) || (await check(password, stored, proof)) ? 'right' : 'wrong';
-      if (outcome === 'right') right.put(proof, clock.monotonic() + RIGHT_MS);
+      outcome = isKnown(right, proof) || (await check(password, stored, proof)) ? 'right' : 'wrong';
+      if (outcome === 'right') right.put(proof, clock.monotonic() + KNOWN_MS);
+      else wrong.put(`${proof} ${client}`, clock.monotonic() + KNOWN_MS);
       return outcome === 'right';
     } finally {
       attempt.end(outcome);
@@ -65,9 +71,10 @@ export function createHtpasswd(options: HtpasswdOptions): Htpasswd {
       const stored = (await users.look())(username);
       const subject: Subject = { kind: 'user', name: username };
       const proof = proofOf(username, password, stored.hash);
-      if (wasRight(proof)) return subject;
+      if (isKnown(right, proof)) return subject;
       // The same from the same address is one attempt, however many requests a client sends with it.
       const one = `${proof} ${client}`;
+      if (isKnown(wrong, one)) return undefined;
       const answer = asking.get(one) ?? hear(username, password, client, stored, proof).finally(() => asking.delete(one));
       asking.set(one, answer);
       return (await answer) ? subject : undefined;

@@ -55,12 +55,29 @@ describe('a password', () => {
     expect(bcrypt.calls()).toBe(2);
   });
 
-  test('that was wrong is hashed each time', async () => {
-    for (let at = 0; at < 3; at += 1) {
-      expect(await htpasswd.verify('ann', 'wrong', HERE)).toBeUndefined();
-      await clock.advance(60_000);
+  test('that was wrong is wrong for a minute without being hashed: an old one in a client locks nobody out', async () => {
+    for (let at = 0; at < 50; at += 1) expect(await htpasswd.verify('ann', 'wrong', HERE)).toBeUndefined();
+    expect(bcrypt.calls()).toBe(1);
+    // Another one is a guess.
+    await expect(htpasswd.verify('ann', 'other', HERE)).rejects.toMatchObject({ status: 429 });
+    await clock.advance(60_000);
+    expect(await htpasswd.verify('ann', 'wrong', HERE)).toBeUndefined();
+    expect(bcrypt.calls()).toBe(2);
+    await put(`ann:${bcrypt.hash('wrong')}`);
+    await clock.advance(2000);
+    expect(await htpasswd.verify('ann', 'wrong', HERE)).toEqual(ANN);
+  });
+
+  test('[S40] is not heard, right or wrong, from where others were wrong just now, and is from elsewhere', async () => {
+    for (let at = 0; at < 1000; at += 1) {
+      const guess = htpasswd.verify('ann', `wrong-${at}`, `198.51.100.${at % 50}`);
+      expect(await guess.catch((error: unknown) => (error as { status: number }).status)).toBe(at < 50 ? undefined : 429);
     }
-    expect(bcrypt.calls()).toBe(3);
+    expect(bcrypt.calls()).toBe(50);
+    await expect(htpasswd.verify('ann', 'right', '198.51.100.1')).rejects.toMatchObject({ status: 429 });
+    expect(await htpasswd.verify('ann', 'right', '203.0.113.9')).toEqual(ANN);
+    // What was proved elsewhere need not be proved again.
+    expect(await htpasswd.verify('ann', 'right', '198.51.100.1')).toEqual(ANN);
   });
 
   test('that many requests bring at once is hashed once, from wherever they come', async () => {
