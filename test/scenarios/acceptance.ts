@@ -23,7 +23,7 @@ export function mib(bytes: number): string {
 }
 
 /** Looks again and again until it holds; rejects with what was seen last when it never does. */
-export async function until<T>(look: () => Promise<T>, holds: (seen: T) => boolean, limitMs = 10_000): Promise<T> {
+export async function until<T>(look: () => Promise<T>, holds: (seen: T) => boolean, limitMs = 20_000): Promise<T> {
   const deadline = performance.now() + limitMs;
   for (;;) {
     const seen = await look();

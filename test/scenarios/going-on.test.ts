@@ -8,11 +8,16 @@ import { chainTo } from './settings.ts';
 
 const big = randomBlob(1_000_000);
 
-async function standChain(stage: Stage, count: number): Promise<{ server: RunningHere; upstreams: ScriptedUpstream[] }> {
+/** `stall`: how long an upstream may send nothing. */
+async function standChain(
+  stage: Stage,
+  count: number,
+  stall = '250ms',
+): Promise<{ server: RunningHere; upstreams: ScriptedUpstream[] }> {
   const upstreams = [stage.upstream];
   while (upstreams.length < count) upstreams.push(await stage.addUpstream());
   for (const upstream of upstreams) upstream.blob(ALPINE, big);
-  const timeout = { connect: '1s', headers: '2s', stall: '250ms' };
+  const timeout = { connect: '1s', headers: '2s', stall };
   const server = await stage.start(chainTo(Object.fromEntries(upstreams.map(({ url }, at) => [`up${at}`, { url, timeout }]))));
   return { server, upstreams };
 }
@@ -29,7 +34,8 @@ describe('a body that is gone on with at the next upstream', () => {
     async (stage) => {
       const { server, upstreams } = await standChain(stage, 2);
       const [one, two] = upstreams;
-      one!.on('GET blob').drip(100, { everyMs: 20 });
+      // Only what is waited for counts: drops so far apart are waited for on any machine.
+      one!.on('GET blob').drip(100, { everyMs: 80 });
       const reply = await server.get(blobPath(big));
       expect([reply.status, await reply.sha256()]).toEqual([200, big.digest]);
       expect(startsOf(one!)).toEqual([0]);
@@ -47,7 +53,8 @@ describe('a body that is gone on with at the next upstream', () => {
   scenario(
     'one that sends slowly but enough is left in peace',
     async (stage) => {
-      const { server, upstreams } = await standChain(stage, 2);
+      // Four times that is less than it takes in all; and no machine stands still for so long between two drops.
+      const { server, upstreams } = await standChain(stage, 2, '700ms');
       const [one, two] = upstreams;
       one!.on('GET blob').drip('16KiB', { everyMs: 50 });
       expect(await (await server.get(blobPath(big))).sha256()).toBe(big.digest);

@@ -1,3 +1,4 @@
+import { until } from './acceptance.ts';
 import { createHttpClient, type GetOptions, type HttpClient, type Reply } from '../fakes/http-client.ts';
 import { readMetrics, type Metrics } from './metrics.ts';
 
@@ -70,7 +71,11 @@ export function createRunning(
     debug: (path, options) => debugClient.get(path, options),
     metrics,
     async settled() {
-      while ((await metrics()).sum('entrepot_fills_running') > 0);
+      await until(
+        async () => (await metrics()).sum('entrepot_fills_running'),
+        (running) => running === 0,
+        60_000,
+      );
     },
     closeClients() {
       client.close();
