@@ -94,6 +94,9 @@ export class ThroughReader implements Reader {
     try {
       const said = await askOne(clock, upstream, this.#request(), signal, limitMs, accept);
       if (said.kind === 'found') {
+        // It was answered as the reader was closed, which had nothing to close then.
+        if (signal.aborted) said.value.close();
+        signal.throwIfAborted();
         this.#body = said.value;
         this.#bodyFrom = this.#position;
         this.#upstream = upstream.name;

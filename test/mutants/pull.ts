@@ -1245,4 +1245,12 @@ export const mutants: readonly Mutant[] = [
     replace: 'await lookupBlob(deps, pulling, digest)',
     test: ['test/unit/pull/hosted.test.ts'],
   },
+  {
+    name: 'an answer that comes as its reader is closed stays open',
+    guards: ['I9', 'promise 7'],
+    file: 'src/pull/through-reader.ts',
+    find: '        if (signal.aborted) said.value.close();\n',
+    replace: '',
+    test: ['test/unit/pull/through.test.ts'],
+  },
 ];
