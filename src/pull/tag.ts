@@ -1,8 +1,6 @@
 import type { TagRecord } from '../metadata/records.ts';
-import type { Digest } from '../oci/digest.ts';
 import { isCertain, type Absence } from './absences.ts';
 import { NEGATIVE_STATUS, type Source } from './cache-status.ts';
-import { askChain, CHAIN_DEADLINE_MS } from './chain.ts';
 import { Collapse } from './collapse.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import { ageMs, ttlSeconds } from './freshness.ts';
@@ -17,16 +15,13 @@ import {
   type ManifestRefusal,
   type Manifests,
 } from './manifest.ts';
-import type { Refusal, Tried } from './refusal.ts';
+import { Peeks, type Peek } from './peeks.ts';
+import type { Refusal } from './refusal.ts';
 import { noteTried } from './trace.ts';
 import { within } from './within.ts';
-import { recentOnes } from './recent.ts';
 
 /** With something stale at hand nobody waits longer for a chain that does not answer. */
 const STALE_WAIT_MS = 4_500;
-
-/** HEADs of tags that are remembered at once. */
-const PEEKS_MAX = 10_000;
 
 /** Why what is stale was not asked about, as its `Warning` says it. */
 const UNREACHABLE = 'stale: no upstream could be asked';
@@ -34,29 +29,17 @@ const SPARED = 'stale: what is left of the rate limit is kept for what is not ca
 
 type Answer = ManifestAnswer | ManifestRefusal;
 
-/** What an upstream's HEAD said of a tag: enough for a client's HEAD, and nothing to keep (reliability.md, S13). */
-interface Peek {
-  readonly kind: 'found';
-  readonly digest: Digest | undefined;
-  readonly mediaType: string | undefined;
-  readonly size: number | undefined;
-  readonly upstream: string;
-  readonly tried: readonly Tried[];
-}
-
 /** Manifests by tag: the one question whose answer may change. */
 export class Tags {
   readonly #deps: PullDeps;
   readonly #fetches: Manifests;
-  readonly #heads: Collapse<Peek | Refusal>;
   readonly #checks: Collapse<Answer>;
-  /** In memory and apart from the records, so that what is held stays servable when the chain fails before a GET. */
-  readonly #peeks = recentOnes<{ readonly peek: Peek; readonly until: number }>(PEEKS_MAX);
+  readonly #peeks: Peeks;
 
   constructor(deps: PullDeps, fetches: Manifests) {
     this.#deps = deps;
     this.#fetches = fetches;
-    this.#heads = new Collapse(deps.clock, deps.unowned);
+    this.#peeks = new Peeks(deps);
     this.#checks = new Collapse(deps.clock, deps.unowned);
   }
 
@@ -75,10 +58,9 @@ export class Tags {
 
   /** Asks for the tag although it is fresh (`entrepot refresh`). */
   async refresh(pulling: Pulling, tag: string): Promise<Answer> {
-    const key = absenceKey(pulling, 'manifest', tag);
     const record = await this.#deps.records.tag(pulling.holder, tag);
-    this.#deps.absences.forget(key);
-    this.#peeks.delete(key);
+    this.#deps.absences.forget(absenceKey(pulling, 'manifest', tag));
+    this.#peeks.forget(pulling, tag);
     return record === undefined ? this.#miss(pulling, tag) : this.#check(pulling, tag, record, false);
   }
 
@@ -89,7 +71,7 @@ export class Tags {
     if (absence !== undefined) return { kind: 'refused', refusal: absence, cacheStatus: NEGATIVE_STATUS };
     if (pulling.method === 'GET' && !(await this.#mayBeHeld(pulling))) return this.#fetch(pulling, tag);
     // A HEAD upstream is enough for a HEAD here, and costs nothing of Docker Hub's budget.
-    const head = await this.#head(pulling, tag);
+    const head = await this.#peeks.ask(pulling, tag);
     if (head.kind === 'found') return this.#fromPeek(pulling, tag, head) ?? this.#fetchMoved(pulling, tag, head);
     if (head.kind === 'absent') this.#deps.absences.remember(key, head, pulling.route.policy.negativeTtlMs);
     return { kind: 'refused', refusal: head };
@@ -108,17 +90,11 @@ export class Tags {
   #fromPeek(pulling: Pulling, tag: string, head: Peek): ManifestAnswer | undefined {
     const { digest, mediaType, size, upstream, tried } = head;
     if (pulling.method !== 'HEAD' || digest === undefined || mediaType === undefined || size === undefined) return undefined;
-    const now = this.#deps.clock.monotonic();
-    const key = absenceKey(pulling, 'manifest', tag);
-    const until = this.#peekAt(key)?.until;
-    if (until === undefined) {
-      const peek = { ...head, tried: [] };
-      this.#peeks.set(key, { peek, until: now + pulling.route.policy.tagTtlMs });
-    }
+    const leftMs = this.#peeks.remember(pulling, tag, head);
     const source: Source =
-      until === undefined
+      leftMs === undefined
         ? { outcome: 'miss', upstream, stored: false }
-        : { outcome: 'hit', ttlSeconds: Math.round((until - now) / 1000) };
+        : { outcome: 'hit', ttlSeconds: Math.round(leftMs / 1000) };
     return { kind: 'manifest', digest, mediaType, size, bytes: undefined, source, tried };
   }
 
@@ -133,7 +109,7 @@ export class Tags {
   }
 
   async #revalidate(pulling: Pulling, tag: string, record: TagRecord): Promise<Answer> {
-    const head = await this.#head(pulling, tag);
+    const head = await this.#peeks.ask(pulling, tag);
     if (head.kind !== 'found') return { kind: 'refused', refusal: head };
     const { digest, upstream, tried } = head;
     const source: Source = { outcome: 'revalidated', upstream };
@@ -161,7 +137,7 @@ export class Tags {
   }
 
   #fetch(pulling: Pulling, tag: string): Promise<Answer> {
-    this.#peeks.delete(absenceKey(pulling, 'manifest', tag));
+    this.#peeks.forget(pulling, tag);
     return fetchAndKeep(this.#deps, this.#fetches, pulling, { kind: 'tag', tag });
   }
 
@@ -212,39 +188,6 @@ export class Tags {
   async #held(pulling: Pulling, { digest, mediaType, size }: TagRecord): Promise<HeldManifest | undefined> {
     if (pulling.method === 'HEAD') return { kind: 'manifest', digest, mediaType, size, bytes: undefined };
     return readHeld(this.#deps, pulling, digest, { digest, mediaType, size });
-  }
-
-  /** What the chain says of the tag now, or said within its ttl. */
-  async #head(pulling: Pulling, tag: string): Promise<Peek | Refusal> {
-    const key = absenceKey(pulling, 'manifest', tag);
-    const peeked = this.#peekAt(key);
-    if (peeked !== undefined) return peeked.peek;
-    const { route, registry, repository } = pulling;
-    const request = { kind: 'manifest', method: 'HEAD', registry, repository, reference: tag } as const;
-    const ask = async (signal: AbortSignal): Promise<Peek | Refusal> => {
-      const asked = {
-        chain: route.order(registry, 'tag'),
-        request,
-        signal,
-        deadlineMs: CHAIN_DEADLINE_MS,
-        hedge: route.policy.hedgeTags,
-      };
-      const result = await askChain(this.#deps.clock, asked, async (answer) => {
-        answer.body?.close();
-        return answer;
-      });
-      if (result.kind !== 'found') return result;
-      const { digest, mediaType, size } = result.value;
-      return { kind: 'found', digest, mediaType, size, upstream: result.upstream.name, tried: result.tried };
-    };
-    return (await this.#heads.ask(key, ask, route.via)).value;
-  }
-
-  #peekAt(key: string): { readonly peek: Peek; readonly until: number } | undefined {
-    const entry = this.#peeks.get(key);
-    if (entry === undefined || this.#deps.clock.monotonic() < entry.until) return entry;
-    this.#peeks.delete(key);
-    return undefined;
   }
 
   async #tryMove(

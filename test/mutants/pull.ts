@@ -951,7 +951,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'what a HEAD found out is not remembered',
     guards: ['P21'],
-    file: 'src/pull/tag.ts',
+    file: 'src/pull/peeks.ts',
     find: 'if (entry === undefined || this.#deps.clock.monotonic() < entry.until) return entry;',
     replace: 'if (entry === undefined) return entry;',
     test: ['test/unit/pull/tags.test.ts'],
