@@ -47,5 +47,6 @@ export function publicUrl(config: Config): string {
   const { host, addr } = config.http;
   if (host !== undefined) return `${host}${config.http.prefix}`;
   const name = addr.host === undefined || addr.host === '0.0.0.0' || addr.host === '::' ? 'localhost' : addr.host;
-  return `http://${name.includes(':') ? `[${name}]` : name}:${addr.port}${config.http.prefix}`;
+  const scheme = config.http.tls === undefined ? 'http' : 'https';
+  return `${scheme}://${name.includes(':') ? `[${name}]` : name}:${addr.port}${config.http.prefix}`;
 }

@@ -11,7 +11,7 @@ import { createHandler, type Fetch, type Handler } from '../http/handler.ts';
 import { createHealth } from '../http/health.ts';
 import { createStallWatch } from '../http/outlet.ts';
 import { createSender, type Sender } from '../http/sender.ts';
-import { createListener, type Listener } from '../http/server.ts';
+import { createListener, type Listener, type ListenerOptions } from '../http/server.ts';
 import { openAdminSocket, type AdminSocket } from '../http/socket.ts';
 import { clientKind } from '../observe/client-kind.ts';
 import type { HouseEvent } from '../observe/events.ts';
@@ -26,6 +26,7 @@ import { unlinkSocket } from '../system/unlink-socket.ts';
 import type { Chains } from './chains.ts';
 import { healthChecks } from './checks.ts';
 import type { Condition } from './condition.ts';
+import { openListenerTls } from './listener-tls.ts';
 import type { Pulling } from './pulling.ts';
 import type { Push } from '../push/push.ts';
 
@@ -68,8 +69,13 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
   const buffers = createBuffers(BUFFER_BYTES_MAX);
   const health = createHealth(healthChecks(config.health, options.probeStorage, disk), clock);
   let front = createFront(options, config, buffers, () => health.failing());
+  const tls = config.http.tls === undefined ? undefined : await openListenerTls(config.http.tls, options);
   const opened: Listener[] = [];
-  const open = async (address: Address, handlerOf: (now: Front) => Handler): Promise<Listener> => {
+  const open = async (
+    address: Address,
+    handlerOf: (now: Front) => Handler,
+    secure: Pick<ListenerOptions, 'tls' | 'http2'> = {},
+  ): Promise<Listener> => {
     const listener = await createListener({
       addr: toText(address),
       handle: (incoming, outgoing, connection) => handlerOf(front)(incoming, outgoing, connection),
@@ -82,12 +88,16 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
       newId: () => randomId(system.random),
       unlinkSocket,
       limits: connectionLimits(descriptorLimit()),
+      ...secure,
     });
     opened.push(listener);
     return listener;
   };
   try {
-    const main = await open(config.http.addr, ({ main: handle }) => handle);
+    const secure = tls === undefined ? {} : { tls: tls.options, http2: config.http.http2 };
+    const main = await open(config.http.addr, ({ main: handle }) => handle, secure);
+    tls?.start((next) => main.setTls(next));
+    if (tls === undefined && !isLoopback(main.address)) report({ kind: 'plain-http', address: main.address });
     const { debug } = config.http;
     const debugListener = debug === undefined ? undefined : await open(debug.addr, ({ debug: handle }) => handle);
     const socket = await openSocket(options);
@@ -98,9 +108,11 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
       buffersBytes: () => buffers.bytes() + opened.reduce((sum, listener) => sum + listener.buffersBytes(), 0),
       apply(next) {
         front = createFront(options, next, buffers, () => health.failing());
+        if (next.http.tls !== undefined) tls?.change(next.http.tls);
       },
       async drain(timeoutMs) {
         condition.drain();
+        tls?.stop();
         await main.drain(timeoutMs);
         health.stop();
         await socket?.close();
@@ -108,6 +120,7 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
       },
     };
   } catch (error) {
+    tls?.stop();
     await Promise.all(opened.map((listener) => listener.drain(0)));
     throw error;
   }
@@ -220,6 +233,11 @@ function debugApp(
     down: () => upstreamsDown(chains()),
     metrics: path === undefined ? undefined : { path, read },
   });
+}
+
+/** Nobody but this machine reaches it. */
+function isLoopback(address: string): boolean {
+  return /^(?:127\.|\[::1\]:|\[::ffff:127\.)/.test(address);
 }
 
 function toText({ host, port }: Address): string {

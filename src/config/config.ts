@@ -58,9 +58,31 @@ export interface HttpConfig {
   readonly prefix: string;
   /** Set on every answer; lower-case name → values. */
   readonly headers: ReadonlyMap<string, readonly string[]>;
+  /** Absent: plain HTTP. */
+  readonly tls: HttpTlsConfig | undefined;
+  /** HTTP/2 is offered besides HTTP/1.1. */
+  readonly http2: boolean;
   readonly debug: DebugConfig | undefined;
   readonly draintimeout: number;
   readonly stalltimeout: number;
+}
+
+/** How the main listener speaks TLS. Files are absolute paths, read again by it when they change. */
+export interface HttpTlsConfig {
+  readonly certificate: string;
+  readonly key: string;
+  /** Those who vouch for clients. */
+  readonly clientcas: readonly string[];
+  /** What clients must show; `undefined`: they are not asked. */
+  readonly clientauth:
+    | 'request-client-cert'
+    | 'require-any-client-cert'
+    | 'verify-client-cert-if-given'
+    | 'require-and-verify-client-cert'
+    | undefined;
+  readonly minimum: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+  /** OpenSSL's names, for TLS 1.2 and older; `undefined`: Node's choice. */
+  readonly ciphers: string | undefined;
 }
 
 export interface DebugConfig {

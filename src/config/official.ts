@@ -7,14 +7,12 @@ const isText =
   (...texts: readonly string[]) =>
   (value: Tree): boolean =>
     value.kind === 'scalar' && texts.includes(value.text?.toLowerCase() ?? '');
-const isOn = (value: Tree): boolean => value.kind === 'scalar' && parseFlag(value.text ?? '') === true;
 const isOff = (value: Tree): boolean => value.kind === 'scalar' && parseFlag(value.text ?? '') === false;
 const withoutRedis = (_: Tree, whole: Tree): boolean => {
   const metadata = treeAt(whole, ['metadata']);
   return metadata === undefined || !isText('redis')(metadata);
 };
 
-const tls = 'is not built yet: let a proxy in front of this server speak TLS';
 const access =
   'is not built yet: whoever reaches this server may pull; keep it within a network, or let a proxy in front ask who comes';
 const driver = 'is not built: the storage is storage.filesystem';
@@ -85,24 +83,24 @@ export const official: readonly Row[] = [
   { key: 'http.secret', verdict: 'harmless', why: 'uploads are remembered in the metadata, and need no key' },
   { key: 'http.relativeurls', verdict: 'harmless', why: 'links are always relative' },
   { key: 'http.draintimeout', verdict: 'used', why: '' },
+  { key: 'http.tls.certificate', verdict: 'used', why: '' },
+  { key: 'http.tls.key', verdict: 'used', why: '' },
+  { key: 'http.tls.clientcas', verdict: 'used', why: '' },
+  { key: 'http.tls.clientauth', verdict: 'used', why: '' },
+  { key: 'http.tls.minimumtls', verdict: 'used', why: '' },
+  { key: 'http.tls.ciphersuites', verdict: 'used', why: '' },
   {
     key: 'http.tls.letsencrypt',
     verdict: 'refused',
-    why: 'is not built: let a proxy in front, such as Caddy, fetch and renew the certificate',
+    why: 'is not built: let Caddy in front fetch and renew the certificate, as in deploy/caddy',
   },
-  { key: 'http.tls', verdict: 'refused', why: tls },
   { key: 'http.debug.addr', verdict: 'used', why: '' },
   { key: 'http.debug.prometheus.enabled', verdict: 'used', why: '' },
   { key: 'http.debug.prometheus.path', verdict: 'used', why: '' },
   { key: 'http.headers', verdict: 'used', why: '' },
-  { key: 'http.http2.disabled', verdict: 'used', why: '', when: isOn },
-  {
-    key: 'http.http2',
-    verdict: 'refused',
-    why: 'is not built yet: HTTP/1.1 alone is spoken; write disabled: true or leave it out',
-  },
+  { key: 'http.http2.disabled', verdict: 'used', why: '' },
   { key: 'http.h2c.enabled', verdict: 'used', why: '', when: isOff },
-  { key: 'http.h2c', verdict: 'refused', why: 'is not built: HTTP/1.1 alone is spoken' },
+  { key: 'http.h2c', verdict: 'refused', why: 'is not built: HTTP/2 is spoken over TLS alone' },
 
   { key: 'notifications.events.includereferences', verdict: 'used', why: '' },
   { key: 'notifications.endpoints', verdict: 'used', why: '' },

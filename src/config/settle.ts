@@ -1,7 +1,6 @@
 import type {
   Config,
   HealthConfig,
-  HttpConfig,
   MetadataConfig,
   NamesConfig,
   RedisConfig,
@@ -11,6 +10,7 @@ import type {
 } from './config.ts';
 import type { Written } from './schema.ts';
 import { settleCache } from './settle-cache.ts';
+import { settleHttp } from './settle-http.ts';
 import { settleNotifications } from './settle-notifications.ts';
 import { settleRoutes } from './settle-routes.ts';
 import { settleCredentials, settleUpstreams } from './settle-upstreams.ts';
@@ -29,7 +29,7 @@ export async function settle(
   return {
     file,
     directory: work.directory,
-    http: settleHttp(written.http),
+    http: await settleHttp(written.http, work),
     storage: {
       rootdirectory: work.absolute(written.storage.filesystem.rootdirectory),
       delete: written.storage.delete,
@@ -95,20 +95,6 @@ async function settleChains(written: Written, work: Settling): Promise<Chains> {
 
 function settleNames(written: Written['names'], registry: string, only: string | undefined): NamesConfig {
   return { ...written, default: registry, only };
-}
-
-function settleHttp(written: Written['http']): HttpConfig {
-  const { addr, prometheus } = written.debug;
-  return {
-    addr: written.addr,
-    host: written.host,
-    trustedproxies: written.trustedproxies,
-    prefix: written.prefix ?? '',
-    headers: new Map([...written.headers].map(([name, values]) => [name.toLowerCase(), values])),
-    debug: addr === undefined ? undefined : { addr, metricsPath: prometheus.enabled ? prometheus.path : undefined },
-    draintimeout: written.draintimeout,
-    stalltimeout: written.stalltimeout,
-  };
 }
 
 async function settleMetadata(written: Written, work: Settling): Promise<MetadataConfig> {

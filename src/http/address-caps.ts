@@ -1,24 +1,28 @@
-import type { Socket } from 'node:net';
 import { parseAddress } from './client-address.ts';
 
-/** How many connections one address may have. */
+/** How many connections, or streams of HTTP/2, one address may have. */
 export interface AddressCaps {
-  /** False: one too many. Otherwise it is counted until the socket closes. */
-  admit(socket: Socket): boolean;
+  /** False: one too many. Otherwise it is counted until it closes. */
+  admit(one: Closing): boolean;
+}
+
+interface Closing {
+  readonly remoteAddress?: string | undefined;
+  once(event: 'close', listener: () => void): unknown;
 }
 
 /** Peers that `exempts` names are not counted: behind a proxy all clients have its address. */
 export function createAddressCaps(connectionsMax: number, exempts: (peer: string | undefined) => boolean): AddressCaps {
   const counts = new Map<string, number>();
   return {
-    admit(socket) {
-      const peer = socket.remoteAddress;
+    admit(one) {
+      const peer = one.remoteAddress;
       if (exempts(peer)) return true;
       const key = keyOf(peer);
       const count = counts.get(key) ?? 0;
       if (count >= connectionsMax) return false;
       counts.set(key, count + 1);
-      socket.once('close', () => {
+      one.once('close', () => {
         const left = (counts.get(key) ?? 1) - 1;
         if (left > 0) counts.set(key, left);
         else counts.delete(key);

@@ -1,5 +1,4 @@
-import type { ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Outgoing } from './outgoing.ts';
 
 /** Every connection owns one buffer of this size, made when its first body leaves. */
 export const OWN_BYTES = 16 * 1024;
@@ -8,12 +7,29 @@ export const OWN_BYTES = 16 * 1024;
 const WAITING_PAUSE = 32;
 const WAITING_MAX = 1000;
 
+/** What a {@link Connection} is about: a socket of HTTP/1, a session of HTTP/2, or one stream of it. */
+export interface Wire {
+  readonly destroyed: boolean;
+  once(event: 'close', listener: () => void): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  /** Ends our side; what the client sends is read on. */
+  end(): unknown;
+  /** Ends it when all that was written has left. */
+  destroySoon(): unknown;
+  destroy(): unknown;
+  /** Bytes of the running write that were not taken yet: what a client that stops leaves as it is. */
+  readonly writableLength: number;
+}
+
 /**
  * What one client connection holds, beside Node's socket: its buffer, and who wants to know of its end. One listener on the
  * socket serves all requests of the connection: a listener each would be a leak under pipelining (MaxListenersExceeded).
  */
 export class Connection {
-  readonly socket: Socket;
+  readonly wire: Wire;
+  /** The common name of the client's certificate, where it is to be believed. */
+  readonly certificate: string | undefined;
   /** Requests received and not yet ended. */
   live = 0;
   /** No further request is wanted: answers say `Connection: close`. */
@@ -22,10 +38,11 @@ export class Connection {
   #gone = false;
   #buffer: Buffer | undefined;
 
-  constructor(socket: Socket) {
-    this.socket = socket;
-    socket.once('close', () => this.#leave());
-    if (socket.destroyed) this.#leave();
+  constructor(wire: Wire, certificate?: string) {
+    this.wire = wire;
+    this.certificate = certificate;
+    wire.once('close', () => this.#leave());
+    if (wire.destroyed) this.#leave();
   }
 
   get gone(): boolean {
@@ -40,6 +57,12 @@ export class Connection {
 
   get bufferBytes(): number {
     return this.#buffer?.byteLength ?? 0;
+  }
+
+  /** What libuv still holds of the running write, which shrinks with every byte that the kernel takes. */
+  unsent(): number {
+    const { _handle: handle } = this.wire as { readonly _handle?: { readonly writeQueueSize?: number } };
+    return handle?.writeQueueSize ?? this.wire.writableLength;
   }
 
   /** After a failure the buffer may still be written or read by a call under way: it is never used again. */
@@ -60,17 +83,17 @@ export class Connection {
   /** A request came. False: too many are waiting, and the connection was cut. */
   enter(): boolean {
     this.live += 1;
-    if (this.live > WAITING_MAX) this.socket.destroy();
-    else if (this.live > WAITING_PAUSE) this.socket.pause();
+    if (this.live > WAITING_MAX) this.wire.destroy();
+    else if (this.live > WAITING_PAUSE) this.wire.pause();
     return this.live <= WAITING_MAX;
   }
 
   /** A request ended. */
   leave(): void {
     this.live -= 1;
-    if (this.live === WAITING_PAUSE / 2) this.socket.resume();
+    if (this.live === WAITING_PAUSE / 2) this.wire.resume();
     // The answer was begun before anybody wished the connection closed, so that it could not say so itself.
-    if (this.live === 0 && this.closing) this.socket.destroySoon();
+    if (this.live === 0 && this.closing) this.wire.destroySoon();
   }
 
   #leave(): void {
@@ -85,7 +108,7 @@ export class Connection {
  * Calls back once the response owns its socket, that is, when all answers before it on the connection have left; at once
  * if it does; never if the connection ends first. So pipelined requests hold nothing but themselves.
  */
-export function onTurn(outgoing: ServerResponse, callback: () => void): void {
+export function onTurn(outgoing: Pick<Outgoing, 'once' | 'socket'>, callback: () => void): void {
   if (outgoing.socket !== null) callback();
   else outgoing.once('socket', callback);
 }

@@ -27,7 +27,7 @@ export function createDrain({ server, clock, connections, sockets }: DrainOption
   function closeIdle(): void {
     for (const connection of connections()) {
       connection.closing = true;
-      if (connection.live === 0) connection.socket.destroySoon();
+      if (connection.live === 0) connection.wire.destroySoon();
     }
   }
 

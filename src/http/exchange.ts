@@ -1,12 +1,14 @@
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import type { Trace } from '../pull/trace.ts';
 import type { Connection } from './connection.ts';
+import type { Outgoing } from './outgoing.ts';
 import type { RequestBody } from './request-body.ts';
 
 /** One request and its answer, with what the edge knows about both. */
 export interface Exchange {
+  /** Under HTTP/2 too, as a gateway to HTTP/1.1 would hand it on. */
   readonly incoming: IncomingMessage;
-  readonly outgoing: ServerResponse;
+  readonly outgoing: Outgoing;
   readonly connection: Connection;
   readonly method: string;
   /** The request target as it stood, path and query. */
@@ -17,6 +19,8 @@ export interface Exchange {
   /** The client's address. */
   readonly client: string;
   readonly clientKind: string;
+  /** The common name of the certificate that the client has proved to have; `undefined`: none, or it is not to be believed. */
+  readonly certificate: string | undefined;
   readonly userAgent: string | undefined;
   readonly trace: Trace;
   /** Of the request. What nobody took of it is thrown away when the answer leaves. */

@@ -8,6 +8,7 @@ import { errorReply, unexpected } from './errors.ts';
 import type { Report } from './events.ts';
 import { pathOf, type Exchange } from './exchange.ts';
 import { objection, requestIdOf } from './guard.ts';
+import type { Outgoing } from './outgoing.ts';
 import type { EdgeClock } from './ports.ts';
 import { publicAddress } from './public-address.ts';
 import { cut } from './send.ts';
@@ -39,7 +40,7 @@ export interface HandlerOptions {
 }
 
 /** Answers one request, whatever happens; never throws, never rejects. */
-export type Handler = (incoming: IncomingMessage, outgoing: ServerResponse, connection: Connection) => void;
+export type Handler = (incoming: IncomingMessage, outgoing: Outgoing, connection: Connection) => void;
 
 export function createHandler(options: HandlerOptions): Handler {
   const { report } = options;
@@ -95,7 +96,8 @@ function createListen(options: HandlerOptions): (exchange: Exchange) => Promise<
       const error = objection(incoming);
       if (error !== undefined) return await refuse(error);
       exchanges.set(incoming, exchange);
-      await listener(incoming, outgoing);
+      // It only ever looks at the marker, and listens for the end.
+      await listener(incoming, outgoing as unknown as ServerResponse);
       if (outgoing.headersSent) return undefined;
       await refuse(routed.has(exchange) ? new Error('a route that did not answer') : unreadableTarget());
     } catch (error) {
@@ -152,6 +154,7 @@ function toExchange(
     requestId,
     client: options.addresses.clientOf(incoming),
     clientKind: options.clientKind(userAgent),
+    certificate: of.connection.certificate,
     userAgent,
     body: createRequestBody({ ...of, clock, stallMs }),
     trace: options.newTrace(requestId),

@@ -50,7 +50,7 @@ export function createStallWatch(clock: EdgeClock, stallMs: number): StallWatch 
   }
 
   function look(one: Waiting): void {
-    const left = bytesLeft(one.exchange);
+    const left = one.exchange.connection.unsent();
     one.quietLooks = left === one.left ? one.quietLooks + 1 : 0;
     one.left = left;
     // The first look may come right after the write began: it only takes the measure.
@@ -68,12 +68,6 @@ export function createStallWatch(clock: EdgeClock, stallMs: number): StallWatch 
   }
 
   return { open: (exchange) => createOutlet(exchange, clock, watch) };
-}
-
-/** What libuv still holds of the running write, which shrinks with every byte that the kernel takes. */
-function bytesLeft(exchange: Exchange): number {
-  const socket = exchange.connection.socket as unknown as { readonly _handle?: { readonly writeQueueSize?: number } };
-  return socket._handle?.writeQueueSize ?? exchange.connection.socket.writableLength;
 }
 
 function createOutlet(exchange: Exchange, clock: EdgeClock, watch: (exchange: Exchange) => () => void): Outlet {

@@ -1,8 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { BodyCut, type PushBody } from '../push/body.ts';
 import type { Connection } from './connection.ts';
 import { announcesBody } from './guard.ts';
 import type { EdgeClock } from './ports.ts';
+import type { Outgoing } from './outgoing.ts';
 import { discardBody } from './unread.ts';
 
 /** Measured over so much time, a body that goes on must have brought so many bytes (reliability.md, S24). */
@@ -11,7 +12,7 @@ const RATE_BYTES_MIN = 64 * 1024;
 
 export interface RequestBodyOptions {
   readonly incoming: IncomingMessage;
-  readonly outgoing: ServerResponse;
+  readonly outgoing: Outgoing;
   readonly connection: Connection;
   readonly clock: EdgeClock;
   /** `http.stalltimeout`. */
@@ -85,8 +86,9 @@ export function createRequestBody(options: RequestBodyOptions): RequestBody {
           count(piece.byteLength);
           return piece;
         }
-        if (incoming.readableEnded) return undefined;
-        if (incoming.destroyed || connection.gone) throw new BodyCut('the client has gone');
+        // A stream of HTTP/2 that was reset ends like one that is whole, but for this.
+        if (incoming.readableEnded && incoming.complete) return undefined;
+        if (incoming.readableEnded || incoming.destroyed || connection.gone) throw new BodyCut('the client has gone');
         await somethingNew();
       }
     },

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
-import { constants, type Http2ServerResponse } from 'node:http2';
 import type { EdgeClock } from './ports.ts';
 import type { Exchange } from './exchange.ts';
+import type { Outgoing } from './outgoing.ts';
 
 /**
  * What handlers return to Hono: the answer has left, or is leaving, by `outgoing`. One constant native Response for all,
@@ -36,17 +36,14 @@ export function begin(
  * HTTP/1: a FIN before the promised length, after which containerd resumes (R27). HTTP/2: an error on the stream, since
  * `destroy()` is a clean end there and curl exits 0 on half a body.
  */
-export function cut(outgoing: ServerResponse | Http2ServerResponse): void {
-  if ('stream' in outgoing) {
-    outgoing.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
-    return;
-  }
+export function cut(outgoing: Pick<Outgoing, 'destroy' | 'headersSent' | 'req' | 'reset' | 'socket'>): void {
+  if (outgoing.reset !== undefined) return outgoing.reset();
   if (outgoing.headersSent && outgoing.req.httpVersion === '1.0') reset(outgoing);
   outgoing.destroy();
 }
 
 /** An answer to HTTP/1.0 may end with its connection and nothing else: only a reset tells half of it from the whole. */
-function reset(outgoing: ServerResponse): void {
+function reset(outgoing: Pick<ServerResponse, 'socket'>): void {
   try {
     outgoing.socket?.resetAndDestroy();
   } catch {

@@ -1,15 +1,18 @@
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
-import { createServer as createSecureServer } from 'node:https';
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import type { Socket } from 'node:net';
-import type { SecureContextOptions } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { formatAddress, parseListenAddress } from './address.ts';
 import { createAddressCaps } from './address-caps.ts';
 import type { ClientAddresses } from './client-address.ts';
+import { shownBy } from './client-certificate.ts';
 import { Connection } from './connection.ts';
 import { createDrain, type Drain } from './drain.ts';
 import type { Report } from './events.ts';
 import type { Handler } from './handler.ts';
+import { createHttp2, type Http2 } from './http2.ts';
 import type { EdgeClock } from './ports.ts';
+import { toNode, type TlsOptions } from './tls-options.ts';
 import { listenOnUnixSocket } from './unix-socket.ts';
 import { answerUnreadable } from './unreadable.ts';
 
@@ -17,8 +20,10 @@ export interface ListenerOptions {
   /** `:5000`, `127.0.0.1:0`, `[::1]:5000`, or the path of a socket. */
   readonly addr: string;
   readonly net?: 'tcp' | 'unix';
-  /** Certificate and key, and what clients must show; absent: plain HTTP. */
+  /** Absent: plain HTTP. */
   readonly tls?: TlsOptions;
+  /** HTTP/2 is offered besides; over TLS alone. */
+  readonly http2?: boolean;
   readonly handle: Handler;
   readonly addresses: ClientAddresses;
   readonly clock: EdgeClock;
@@ -27,11 +32,6 @@ export interface ListenerOptions {
   /** Removes a file; false when there was none. For the socket that a killed process left behind. */
   readonly unlinkSocket: (path: string) => Promise<boolean>;
   readonly limits?: Partial<Limits>;
-}
-
-export interface TlsOptions extends SecureContextOptions {
-  /** Clients must show a certificate of one of `ca`. */
-  readonly requestCert?: boolean;
 }
 
 export interface Limits {
@@ -67,7 +67,10 @@ export interface Listener {
   connections(): number;
   /** Bytes of the buffers that connections own. */
   buffersBytes(): number;
-  /** New certificates, for connections from now on. */
+  /**
+   * For connections from now on. Throws, and changes nothing, where certificate and key do not fit. Whether clients are asked
+   * for certificates at all stays as it is.
+   */
   setTls(tls: TlsOptions): void;
 }
 
@@ -75,7 +78,21 @@ export interface Listener {
 export async function createListener(options: ListenerOptions): Promise<Listener> {
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const server = createAnyServer(options, limits);
+  const http2 = createHttp2({
+    handle: options.handle,
+    clock: options.clock,
+    report: options.report,
+    trusts: options.addresses.trusts,
+    limits: {
+      streamsMax: limits.connectionsMax,
+      streamsPerAddressMax: limits.connectionsPerAddressMax,
+      firstMs: limits.headersTimeoutMs,
+      idleMs: limits.keepAliveTimeoutMs,
+    },
+  });
   const connections = trackConnections(server, options, limits);
+  let { tls } = options;
+  if (isSecure(server)) admitSecure(server, () => tls, http2, connections);
   serve(server, options, connections);
   await listen(server, options);
   const drain = createDrain({
@@ -88,15 +105,20 @@ export async function createListener(options: ListenerOptions): Promise<Listener
     address: formatAddress(server.address()),
     drain,
     connections: () => connections.all.size,
-    buffersBytes: () => [...connections.all].reduce((sum, { bufferBytes }) => sum + bufferBytes, 0),
-    setTls(tls) {
-      if ('setSecureContext' in server)
-        (server as unknown as { setSecureContext(tls: TlsOptions): void }).setSecureContext(tls);
+    buffersBytes: () => [...connections.all, ...http2.streams()].reduce((sum, { bufferBytes }) => sum + bufferBytes, 0),
+    setTls(next) {
+      if (!isSecure(server)) return;
+      server.setSecureContext(toNode(next));
+      tls = next;
     },
   };
 }
 
-function createAnyServer({ tls }: ListenerOptions, limits: Limits): Server {
+function isSecure(server: Server | SecureServer): server is SecureServer {
+  return 'setSecureContext' in server;
+}
+
+function createAnyServer({ tls, http2 }: ListenerOptions, limits: Limits): Server | SecureServer {
   const settings: ServerOptions = {
     headersTimeout: limits.headersTimeoutMs,
     // It would end a body that is long in coming (R51); request-body.ts has limits of its own.
@@ -111,7 +133,15 @@ function createAnyServer({ tls }: ListenerOptions, limits: Limits): Server {
   const server =
     tls === undefined
       ? createServer(settings)
-      : createSecureServer({ ...settings, ...tls, handshakeTimeout: limits.headersTimeoutMs });
+      : createSecureServer({
+          ...settings,
+          ...toNode(tls),
+          requestCert: tls.clientAuth !== undefined,
+          // Who may go on is decided in client-certificate.ts.
+          rejectUnauthorized: false,
+          handshakeTimeout: limits.headersTimeoutMs,
+          ALPNProtocols: http2 === true ? ['h2', 'http/1.1'] : ['http/1.1'],
+        });
   server.maxConnections = limits.connectionsMax;
   // Node drops surplus fields in silence, and a request is then not what it was; guard.ts refuses them instead.
   server.maxHeadersCount = 0;
@@ -124,7 +154,9 @@ interface Tracked {
   readonly all: Set<Connection>;
   /** Those of the handshakes under way besides: what Node has accepted. */
   readonly sockets: Set<Socket>;
-  of(socket: Socket): Connection;
+  /** `undefined`: no connection came of it. */
+  of(socket: Socket): Connection | undefined;
+  add(connection: Connection, socket: Socket): void;
 }
 
 function trackConnections(server: Server, options: ListenerOptions, limits: Limits): Tracked {
@@ -132,26 +164,39 @@ function trackConnections(server: Server, options: ListenerOptions, limits: Limi
   const sockets = new Set<Socket>();
   const bySocket = new WeakMap<Socket, Connection>();
   const caps = createAddressCaps(limits.connectionsPerAddressMax, options.addresses.trusts);
-  const add = (socket: Socket): Connection => {
-    const connection = new Connection(socket);
+  const add = (connection: Connection, socket: Socket): void => {
     all.add(connection);
     bySocket.set(socket, connection);
     connection.onGone(() => all.delete(connection));
-    return connection;
   };
   server.on('connection', (socket: Socket) => {
     if (!caps.admit(socket)) return socket.destroy();
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    return options.tls === undefined ? add(socket) : undefined;
+    return options.tls === undefined ? add(new Connection(socket), socket) : undefined;
   });
-  server.on('secureConnection', add);
-  return { all, sockets, of: (socket) => bySocket.get(socket) ?? add(socket) };
+  return { all, sockets, of: (socket) => bySocket.get(socket), add };
+}
+
+/** What becomes of a connection once its handshake is done: refused for its certificate, HTTP/2, or HTTP/1.1 as Node does it. */
+function admitSecure(server: SecureServer, tls: () => TlsOptions | undefined, http2: Http2, connections: Tracked): void {
+  const http1 = server.listeners('secureConnection') as ((this: SecureServer, socket: TLSSocket) => void)[];
+  server.removeAllListeners('secureConnection');
+  server.on('secureConnection', (socket) => {
+    const { admitted, name } = shownBy(socket, tls()?.clientAuth);
+    if (!admitted) return void socket.destroy();
+    if (socket.alpnProtocol === 'h2') return connections.add(http2.serve(socket, name), socket);
+    connections.add(new Connection(socket, name), socket);
+    for (const begin of http1) begin.call(server, socket);
+    return undefined;
+  });
 }
 
 function serve(server: Server, options: ListenerOptions, connections: Tracked): void {
   const answer = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
-    options.handle(incoming, outgoing, connections.of(incoming.socket));
+    const connection = connections.of(incoming.socket);
+    if (connection === undefined) throw new Error('a request on a connection that never came in');
+    options.handle(incoming, outgoing, connection);
   };
   server.on('request', answer);
   // 100 is sent by whoever wants the body, once it does (request-body.ts).
@@ -159,10 +204,11 @@ function serve(server: Server, options: ListenerOptions, connections: Tracked): 
   // RFC 9110 10.1.1 allows an unknown expectation to be ignored.
   server.on('checkExpectation', answer);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    answerUnreadable(error, connections.of(socket), options);
+    const connection = connections.of(socket);
+    // A TLS handshake that failed: nobody to answer.
+    if (connection === undefined) socket.destroy();
+    else answerUnreadable(error, socket, connection, options);
   });
-  // A TLS handshake that failed: nobody to answer.
-  server.on('tlsClientError', (_error, socket) => socket.destroy());
 }
 
 function listen(server: Server, { addr, net, unlinkSocket }: ListenerOptions): Promise<void> {

@@ -17,13 +17,13 @@ export function discardBody(exchange: Pick<Exchange, 'incoming' | 'outgoing' | '
   let discarded = 0;
   let lingering = false;
   const stop = (): void => {
-    if (lingering || !incoming.complete) connection.socket.destroySoon();
+    if (lingering || !incoming.complete) connection.wire.destroySoon();
   };
   const linger = (): void => {
     if (lingering) return;
     lingering = true;
-    if (outgoing.writableFinished) connection.socket.end();
-    else outgoing.once('finish', () => connection.socket.end());
+    if (outgoing.writableFinished) connection.wire.end();
+    else outgoing.once('finish', () => connection.wire.end());
   };
   const timer = clock.after(DISCARD_MS_MAX, stop);
   const finish = (): void => timer.cancel();

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { RegistryError, type ErrorCode } from '../oci/errors.ts';
 import type { Connection } from './connection.ts';
 import { errorBody } from './errors.ts';
@@ -42,8 +43,12 @@ const REFUSALS: ReadonlyMap<string, Refusal> = new Map([
  * follows them may be anything (S19). While another answer is on its way nothing is written, which would become part of
  * that answer's body: the connection ends, and with it the answer, visibly.
  */
-export function answerUnreadable(error: NodeJS.ErrnoException, connection: Connection, options: UnreadableOptions): void {
-  const { socket } = connection;
+export function answerUnreadable(
+  error: NodeJS.ErrnoException,
+  socket: Socket,
+  connection: Pick<Connection, 'live'>,
+  options: UnreadableOptions,
+): void {
   if (connection.live > 0 || !socket.writable || error.code === 'ECONNRESET' || error.code === 'EPIPE') {
     socket.destroy();
     return;

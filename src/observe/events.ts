@@ -243,6 +243,9 @@ export type OfficialEvent =
   | { readonly kind: 'official-refused'; readonly repository: string; readonly reference: string; readonly why: string }
   | { readonly kind: 'official-failed'; readonly repository: string; readonly reference: string; readonly error: unknown };
 
+/** What is reloaded by itself; absent: the configuration. */
+export type ReloadedPart = 'certificate';
+
 /** What happens to the process as a whole. */
 export type ServerEvent =
   | {
@@ -255,7 +258,16 @@ export type ServerEvent =
       readonly version: string;
     }
   /** `restart` names the keys that changed and wait for a restart. */
-  | { readonly kind: 'reloaded'; readonly config: string; readonly restart: readonly string[] }
-  /** The old configuration stays in force. */
-  | { readonly kind: 'reload-failed'; readonly config: string; readonly message: string }
+  | { readonly kind: 'reloaded'; readonly part?: ReloadedPart; readonly config: string; readonly restart: readonly string[] }
+  /** What was there before stays in force. */
+  | { readonly kind: 'reload-failed'; readonly part?: ReloadedPart; readonly config: string; readonly message: string }
+  /** What is known of a certificate of ours; told again and again. `expires`: ms since the epoch. */
+  | {
+      readonly kind: 'certificate';
+      readonly name: string;
+      readonly expires: number;
+      readonly left: 'enough' | 'little' | 'none';
+    }
+  /** Who can reach the address can read what is sent. */
+  | { readonly kind: 'plain-http'; readonly address: string }
   | { readonly kind: 'draining'; readonly requests: number };

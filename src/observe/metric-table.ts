@@ -82,6 +82,7 @@ const OURS = {
   entrepot_metadata_seconds: histogram('Time of one operation of the metadata store.', ['op'], SHORT_SECONDS),
 
   entrepot_task_last_success_timestamp_seconds: gauge('When a task last ended well.', ['task']),
+  entrepot_certificate_expiry_timestamp_seconds: gauge('When a certificate of this server runs out.', ['name']),
   entrepot_config_last_reload_successful: gauge('0 after a reload that was refused.', []),
   entrepot_clients: gauge('Clients that asked for something within the last hour.', ['kind']),
   entrepot_buffers_bytes: gauge('Memory of the buffers that bodies are sent from.', []),

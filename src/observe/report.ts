@@ -54,6 +54,8 @@ export function createReporter(options: ReporterOptions): Report {
       case 'listening':
       case 'reloaded':
       case 'reload-failed':
+      case 'certificate':
+      case 'plain-http':
       case 'draining':
       case 'uploads-purged':
         return server(event);

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { describedSchema, type JsonSchema } from '../../../src/config/json-schema.ts';
 import { official } from '../../../src/config/official.ts';
+import { createAuthority } from '../../fakes/certificates.ts';
 import { load } from './load.ts';
 
 const fixture = (name: string): string => readFileSync(new URL(`../../fixtures/config/${name}`, import.meta.url), 'utf8');
@@ -53,16 +54,21 @@ function addPartner(root: Record<string, unknown>, path: readonly string[]): Rec
   const { indexes } = (root['validation'] as { manifests?: Indexes } | undefined)?.manifests ?? {};
   if (indexes?.platformlist !== undefined)
     Object.assign(indexes, { platforms: 'list', platformlist: [{ os: 'a', architecture: 'b' }] });
+  const { http } = root as { readonly http?: { tls?: Record<string, unknown>; readonly http2?: unknown } };
+  if (http?.http2 !== undefined) http.tls = {};
+  if (http?.tls !== undefined && http.tls['letsencrypt'] === undefined)
+    Object.assign(http.tls, { certificate: '/c', key: '/k', clientcas: ['/ca'] });
   const tls = (root['redis'] as { tls?: Record<string, unknown> } | undefined)?.tls;
   if (tls?.['certificate'] !== undefined || tls?.['key'] !== undefined) Object.assign(tls, { certificate: '/c', key: '/k' });
   return root;
 }
 
-const PEM = '-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n';
+const PAIR = createAuthority('Test').issue('localhost');
+const FILES = { '/c': PAIR.certificate, '/k': PAIR.key, '/ca': PAIR.certificate };
 
 /** What really becomes of a key, seen from outside. */
 async function fateOf(key: Key): Promise<'used' | 'harmless' | 'refused'> {
-  const outcome = await load(fileWith(key), { files: { '/c': PEM, '/k': PEM, '/ca': PEM } }).catch((error: Error) => error);
+  const outcome = await load(fileWith(key), { files: FILES }).catch((error: Error) => error);
   if (outcome instanceof Error) {
     const [, printed = '', expected = ''] = /^\S+: ([^:]+): (.*)$/s.exec(outcome.message) ?? [];
     const section = key.path[0] ?? '';

@@ -11,7 +11,7 @@ import { createFakeClock } from '../../fakes/fake-clock.ts';
 function deaf(): { readonly outlet: Outlet; readonly socket: EventEmitter; readonly exchange: Exchange } {
   const socket = new EventEmitter();
   const outgoing = { write: () => true, end: () => undefined } as unknown as ServerResponse;
-  const exchange = { outgoing, connection: new Connection(socket as Socket), bytes: 0 } as Exchange;
+  const exchange = { outgoing, connection: new Connection(socket as Socket), bytes: 0 } as unknown as Exchange;
   return { outlet: createStallWatch(createFakeClock(), 60_000).open(exchange), socket, exchange };
 }
 
@@ -47,7 +47,7 @@ test('[S24] a client that takes a little at each look is not cut; one that takes
   const socket = Object.assign(new EventEmitter(), { _handle: handle });
   let cuts = 0;
   const outgoing = { write: () => true, headersSent: false, destroy: () => void cuts++ } as unknown as ServerResponse;
-  const exchange = { outgoing, connection: new Connection(socket as unknown as Socket), bytes: 0 } as Exchange;
+  const exchange = { outgoing, connection: new Connection(socket as unknown as Socket), bytes: 0 } as unknown as Exchange;
   const write = createStallWatch(clock, 60_000).open(exchange).write(Buffer.from('a'));
   for (let look = 0; look < 20; look++) {
     handle.writeQueueSize -= 1;

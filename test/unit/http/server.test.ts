@@ -1,10 +1,8 @@
 import { once } from 'node:events';
-import { connect as connectHttp2, createServer as createHttp2Server, type Http2ServerResponse } from 'node:http2';
-import { connect, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { formatAddress, parseListenAddress } from '../../../src/http/address.ts';
 import { createBuffers, LARGE_BUFFER_BYTES, SMALL_BUFFER_BYTES } from '../../../src/http/buffers.ts';
-import { cut } from '../../../src/http/send.ts';
 import { startEdge } from './edge.ts';
 
 describe('addresses', () => {
@@ -47,21 +45,6 @@ describe('buffers', () => {
     expect(next).not.toBe(second);
     expect(buffers.lentBytes()).toBe(8 * SMALL_BUFFER_BYTES + LARGE_BUFFER_BYTES);
   });
-});
-
-test('[R60] a cut under HTTP/2 is an error on the stream, not an end', async () => {
-  const server = createHttp2Server((_, outgoing: Http2ServerResponse) => {
-    outgoing.writeHead(200);
-    outgoing.write('half', () => cut(outgoing));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const session = connectHttp2(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  const stream = session.request({ ':path': '/' });
-  stream.resume();
-  const [error] = (await once(stream, 'error')) as [Error];
-  expect(error.message).toContain('NGHTTP2_INTERNAL_ERROR');
-  session.destroy();
-  await new Promise((resolve) => server.close(resolve));
 });
 
 test('http.headers are sent with every answer, and those that frame it are refused at once', async () => {

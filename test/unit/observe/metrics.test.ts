@@ -47,6 +47,7 @@ const CONTRACT = [
   'entrepot_metadata_seconds',
   'entrepot_denied_total',
   'entrepot_task_last_success_timestamp_seconds',
+  'entrepot_certificate_expiry_timestamp_seconds',
   'entrepot_config_last_reload_successful',
   'entrepot_clients',
   'entrepot_buffers_bytes',
@@ -54,7 +55,7 @@ const CONTRACT = [
 ];
 
 /** Of the contract's list, what waits for its subject: nothing feeds it yet. */
-const LATER = ['entrepot_auth_total', 'entrepot_certificate_expiry_timestamp_seconds'];
+const LATER = ['entrepot_auth_total'];
 
 const LABELS: Readonly<Record<string, readonly string[]>> = {
   entrepot_requests_total: ['type', 'route', 'registry', 'outcome'],
