@@ -31,7 +31,7 @@ const LEEWAY_SECONDS = 60;
 export function createOwnTokens({ keys, clock, random, lifetimeSeconds }: OwnTokensOptions): OwnTokens {
   if (!(lifetimeSeconds >= LIFETIME_SECONDS_MIN && lifetimeSeconds <= LIFETIME_SECONDS_MAX))
     throw new RangeError(`tokens live for ${LIFETIME_SECONDS_MIN} to ${LIFETIME_SECONDS_MAX} seconds`);
-  const verified = createVerified<Proven & { readonly audience: string }>(clock);
+  const verified = createVerified<{ readonly proven: Proven; readonly audience: string }>(clock);
 
   async function prove(token: string, audience: string): Promise<Proven | undefined> {
     const id = keyIdOf(token);
@@ -48,7 +48,7 @@ export function createOwnTokens({ keys, clock, random, lifetimeSeconds }: OwnTok
     const until = endOfUse(claims, rules);
     const proven = readProven(claims);
     if (until === undefined || proven === undefined) return undefined;
-    verified.put(token, { ...proven, audience }, until);
+    verified.put(token, { proven, audience }, until);
     return proven;
   }
 
@@ -60,7 +60,7 @@ export function createOwnTokens({ keys, clock, random, lifetimeSeconds }: OwnTok
     async verify(token, audience) {
       const known = verified.get(token);
       if (known === undefined) return prove(token, audience);
-      return known.audience === audience ? known : undefined;
+      return known.audience === audience ? known.proven : undefined;
     },
     async issue({ subject, fingerprint, scopes, audience }) {
       const { id, key } = await keys.current();

@@ -48,6 +48,7 @@ export function readScopes(parameters: readonly string[]): AskedScopes | undefin
  * `undefined` for what the grammar does not allow.
  */
 export function parseScope(text: string): Scope | undefined {
+  if (text.length > SCOPE_LENGTH_MAX) return undefined;
   const [first, last] = [text.indexOf(':'), text.lastIndexOf(':')];
   const type = TYPE.exec(text.slice(0, Math.max(first, 0)));
   const name = text.slice(first + 1, last);

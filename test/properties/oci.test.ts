@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { chooseChallenge, parseChallenges } from '../../src/oci/challenge.ts';
+import { chooseChallenge, formatChallenge, parseChallenges } from '../../src/oci/challenge.ts';
 import { digestOf, parseDigest } from '../../src/oci/digest.ts';
 import { formatNextLink, nextLink } from '../../src/oci/link.ts';
 import { readManifest } from '../../src/oci/manifest.ts';
@@ -10,6 +10,7 @@ import { parseReference, parseTag, referenceText, referrersTag } from '../../src
 import { filterReferrers } from '../../src/oci/referrers.ts';
 import { parseRegistry } from '../../src/oci/registry.ts';
 import { parseRepository } from '../../src/oci/repository.ts';
+import { formatScope, parseScope, readScopes } from '../../src/oci/scope.ts';
 import { ifNoneMatchMatches, ifRangeMatches } from '../../src/oci/validator.ts';
 
 /** Strings of the characters that grammars turn on. */
@@ -115,6 +116,69 @@ describe('challenges', () => {
           );
         }
       }),
+    );
+  });
+});
+
+describe('our challenges', () => {
+  test('[P115] are read as they were meant, whatever stands in them', () => {
+    // A realm is an address, and comes out as one.
+    const realm = fc.webUrl({ withQueryParameters: true }).map((url) => new URL(url).href);
+    const text = fc.string({ unit: fc.constantFrom(...'ab,="\\ /:?\r\n'.split('')), maxLength: 12 });
+    fc.assert(
+      fc.property(realm, text, text, (address, service, scope) => {
+        const [read, ...more] = parseChallenges(formatChallenge({ scheme: 'Bearer', realm: address, service, scope }));
+        const said = (value: string): string => value.replaceAll(/["\\\r\n]/g, ' ');
+        expect({ ...read?.parameters }).toEqual({ realm: address, service: said(service), scope: said(scope) });
+        expect(more).toEqual([]);
+        const basic = parseChallenges(formatChallenge({ scheme: 'Basic', realm: service }));
+        expect(basic.map(({ scheme }) => scheme)).toEqual(['basic']);
+      }),
+    );
+  });
+});
+
+describe('scopes', () => {
+  const host = fc.option(fc.constantFrom('localhost', 'host.test:5000', 'Registry.Test', '127.0.0.1:80'), { nil: undefined });
+  const scope = fc.record({
+    type: fc.stringMatching(/^[a-z0-9]{1,10}$/),
+    kind: fc.option(fc.stringMatching(/^[a-z0-9]{1,10}$/), { nil: undefined }),
+    host,
+    path: fc.stringMatching(REPOSITORY, { maxLength: 200 }),
+    actions: fc.uniqueArray(fc.constantFrom('pull', 'push', 'delete', '*', 'x')),
+  });
+
+  test('what was written is read, and written again', () => {
+    fc.assert(
+      fc.property(scope, ({ type, kind, host: before, path, actions }) => {
+        const name = before === undefined ? path : `${before}/${path}`;
+        const meant = { type, ...(kind === undefined ? {} : { class: kind }), name, actions };
+        expect(parseScope(formatScope(meant))).toEqual(meant);
+      }),
+    );
+  });
+
+  test('what reads as one is written as it was read, but for actions that are there twice or empty', () => {
+    fc.assert(
+      fc.property(hostile, (text) => {
+        const read = parseScope(`repository:${text}`);
+        expect(read && parseScope(formatScope(read))).toEqual(read);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('of one question are never more than were asked for', () => {
+    fc.assert(
+      fc.property(
+        fc.array(scope.map(({ kind: _kind, host: _host, path: name, ...rest }) => formatScope({ ...rest, name }))),
+        (texts) => {
+          const read = readScopes(texts);
+          const again = readScopes(read?.scopes.map(formatScope) ?? []);
+          expect(again?.scopes ?? []).toEqual(read?.scopes ?? []);
+          expect(read?.unread ?? 0).toBe(0);
+        },
+      ),
     );
   });
 });
@@ -304,6 +368,8 @@ describe('[S27] a mebibyte costs nothing', () => {
     parseReference,
     parseRegistry,
     parseDigest,
+    parseScope: (text) => [parseScope(text), parseScope(`repository:${text}:pull`), readScopes([text])],
+    scopesAtTheirLimit: (text) => readScopes([text.slice(0, 8192)]),
     mediaTypeOf,
     parseRange: (text) => [parseRange(text, 10), parseRange(`bytes=${text}`, 10)],
     ifRangeMatches: (text) => ifRangeMatches(text, '"a"'),
@@ -340,6 +406,9 @@ test('no parser throws, whatever it is given', () => {
       parseRepository(text);
       parseReference(text);
       parseRegistry(text);
+      parseScope(text);
+      readScopes([text, ...lines]);
+      formatChallenge({ scheme: 'Bearer', realm: text, service: text, scope: text });
       mediaTypeOf(text);
       parseRange(text, 10);
       ifRangeMatches(text, '"a"');

@@ -239,10 +239,9 @@ describe('a sign-in token', () => {
         clock,
         fetchJson: () => new Promise(() => undefined),
       });
-      const asking = silent.verify(token(OF_GITHUB));
-      const refusal = expect(asking).rejects.toThrow('no answer within 20000 ms');
+      const failure = silent.verify(token(OF_GITHUB)).catch((error: unknown) => error);
       await clock.advance(20_000);
-      await refusal;
+      expect(String(await failure)).toContain('no answer within 20000 ms');
       expect(clock.pending()).toBe(0);
     });
 

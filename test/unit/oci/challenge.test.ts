@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { chooseChallenge, parseChallenges } from '../../../src/oci/challenge.ts';
+import { chooseChallenge, formatChallenge, parseChallenges, type OwnChallenge } from '../../../src/oci/challenge.ts';
 
 type Expected = [scheme: string, parameters: Record<string, string>][];
 
@@ -86,5 +86,28 @@ describe('challenges', () => {
   test('[S27] no more than 32 challenges are looked at, nor lines of more than 16 KiB', () => {
     expect(parseChallenges('Basic,'.repeat(100))).toHaveLength(32);
     expect(parseChallenges(`Basic realm="${'a'.repeat(17_000)}"`)).toEqual([]);
+  });
+});
+
+describe('our challenge', () => {
+  const bearer: OwnChallenge = { scheme: 'Bearer', realm: 'https://mirror.example.test/token', service: 'mirror.example.test' };
+
+  test.each<[OwnChallenge, string]>([
+    [bearer, 'Bearer realm="https://mirror.example.test/token",service="mirror.example.test"'],
+    [
+      { ...bearer, scope: 'repository:a:pull,push repository:b:pull', error: 'insufficient_scope' },
+      'Bearer realm="https://mirror.example.test/token",service="mirror.example.test",scope="repository:a:pull,push repository:b:pull",error="insufficient_scope"',
+    ],
+    [{ scheme: 'Basic', realm: 'acme' }, 'Basic realm="acme"'],
+  ])('[P115] is spelt as the strictest parsers want it: %j', (challenge, field) => {
+    expect(formatChallenge(challenge)).toBe(field);
+  });
+
+  test('keeps what would end a value, or a line, out of it', () => {
+    const evil = 'a"b\\c\r\nX: y\0é\ud800=d';
+    expect(formatChallenge({ scheme: 'Basic', realm: evil })).toBe('Basic realm="a b c  X: y    d"');
+    expect(formatChallenge({ ...bearer, realm: `https://x.test/${evil}?e=f`, service: evil, scope: evil })).toBe(
+      'Bearer realm="https://x.test/a%22b%5Cc%0D%0AX:%20y%00%C3%A9%EF%BF%BD=d?e=f",service="a b c  X: y   =d",scope="a b c  X: y   =d"',
+    );
   });
 });

@@ -125,10 +125,10 @@ describe('a JSON document of another server', () => {
         resolve();
       };
     });
-    const refusal = expect(slow.fetch(`${base}/a`, signal)).rejects.toThrow('did not answer within 10000 ms');
+    const failure = slow.fetch(`${base}/a`, signal).catch((error: unknown) => error);
     await begun;
     await clock.advance(10_000);
-    await refusal;
+    expect(String(await failure)).toContain('did not answer within 10000 ms');
     await slow.close();
     expect(clock.pending()).toBe(0);
   });
