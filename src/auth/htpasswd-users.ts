@@ -87,7 +87,7 @@ export function createHtpasswdUsers(options: HtpasswdUsersOptions): HtpasswdUser
     return taken === undefined || clock.monotonic() - emptySinceMs >= EMPTY_MS ? take('') : [];
   }
 
-  const refresh = afterAnother(async () => {
+  const looking = afterAnother(clock, async () => {
     const faults = (await readNow()).join('\n');
     if (faults !== '' && faults !== said) report({ kind: 'htpasswd-wrong', path, faults: faults.split('\n') });
     said = faults;
@@ -99,7 +99,9 @@ export function createHtpasswdUsers(options: HtpasswdUsersOptions): HtpasswdUser
       if (faults.length > 0) throw new HtpasswdFault(faults);
     },
     async look() {
-      await (taken === undefined ? refresh() : atMost(clock, refresh(), PATIENCE_MS));
+      // Nothing of a request stays behind with a look that never ends.
+      const leftMs = taken === undefined ? Infinity : PATIENCE_MS - looking.forMs();
+      if (leftMs > 0) await atMost(clock, looking.next(), leftMs);
       if (taken === undefined) throw new RegistryError('UNAVAILABLE', 'who signs in cannot be read now', { status: 503 });
       return taken;
     },
@@ -122,19 +124,30 @@ function firstOf(lines: readonly string[]): readonly string[] {
   return [...lines.slice(0, REMARKS_MAX), `and ${lines.length - REMARKS_MAX} more`];
 }
 
-/** One at a time; who comes while one runs shares the next, since this one may have looked before what it asks about. */
-function afterAnother(work: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined;
+interface Looking {
+  /** One at a time; who comes while one runs shares the next, since this one may have looked before what it asks about. */
+  next(): Promise<void>;
+  /** For how long the one that runs has, ms: only the first to meet a disk that hangs waits for it. */
+  forMs(): number;
+}
+
+function afterAnother(clock: Clock, work: () => Promise<void>): Looking {
+  let running: { readonly ended: Promise<void>; readonly sinceMs: number } | undefined;
   let next: Promise<void> | undefined;
   const begin = (): Promise<void> => {
     next = undefined;
-    running = work().finally(() => (running = undefined));
-    return running;
+    const ended = work().finally(() => (running = undefined));
+    running = { ended, sinceMs: clock.monotonic() };
+    return ended;
   };
-  return () => (running === undefined ? begin() : (next ??= running.then(begin)));
+  return {
+    next: () => (running === undefined ? begin() : (next ??= running.ended.then(begin))),
+    forMs: () => (running === undefined ? 0 : clock.monotonic() - running.sinceMs),
+  };
 }
 
 function atMost(clock: Clock, work: Promise<void>, ms: number): Promise<void> {
+  if (ms === Infinity) return work;
   return new Promise((resolve, reject) => {
     const timer = clock.after(ms, resolve);
     work.finally(() => timer.cancel()).then(resolve, reject);

@@ -244,8 +244,14 @@ describe('the file', () => {
       return real(path);
     };
     const answer = htpasswd.verify('ann', 'right', HERE);
-    await clock.advance(1000);
+    await clock.advance(999);
+    expect(await Promise.race([answer, Promise.resolve('waits')])).toBe('waits');
+    await clock.advance(1);
     expect(await answer).toEqual(ANN);
+    // Whoever comes then does not wait any more.
+    const later = htpasswd.verify('ann', 'right', HERE);
+    await clock.advance(0);
+    expect(await Promise.race([later, Promise.resolve('waits')])).toEqual(ANN);
     let_go();
   });
 
