@@ -12,7 +12,7 @@ import { MAIN, type RunningProcess } from '../scenarios/process.ts';
 import { pushImage } from '../scenarios/push.ts';
 import { routesTo } from '../scenarios/settings.ts';
 
-const own = { settings: null, timeoutMs: sized(60_000, 300_000) };
+const own = { settings: null, timeoutMs: sized(120_000, 300_000) };
 const random = createSeededRandom(seed);
 
 /** Of all sizes: verified before their first byte, or beside it. */

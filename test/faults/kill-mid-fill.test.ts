@@ -9,7 +9,7 @@ import type { RunningProcess } from '../scenarios/process.ts';
 import { routesTo } from '../scenarios/settings.ts';
 
 const MIB = 1024 * 1024;
-const own = { settings: null, timeoutMs: sized(60_000, 900_000) };
+const own = { settings: null, timeoutMs: sized(120_000, 900_000) };
 const KILLS = sized(4, 200);
 
 /** What a blob's upstream is held at, and what of that a fill has recorded by then (at 4 MiB, and at every doubling). */
