@@ -10,7 +10,7 @@ import { routesTo } from '../scenarios/settings.ts';
 
 const KIB = 1024;
 const TAIL = 64 * KIB;
-const own = { settings: null, timeoutMs: sized(60_000, 3_600_000) };
+const own = { settings: null, timeoutMs: sized(120_000, 3_600_000) };
 
 /** Blobs below and above what is verified before its first byte leaves (256 KiB), and at both edges. */
 const SIZES = sized(
