@@ -12,6 +12,7 @@ packages=(
   containerd runc              # ctr
   podman skopeo buildah        # containers/image
   tinyproxy nginx-light        # a forward proxy, a reverse proxy
+  apache2-utils                # htpasswd
   strace procps                # what the process does on its way down
   ca-certificates openssl
 )
