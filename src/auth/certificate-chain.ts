@@ -6,15 +6,28 @@ const CHAIN_MAX = 5;
 const CERTIFICATE_LENGTH_MAX = 12_000;
 
 /**
- * The first certificate of an `x5c` (RFC 7515 4.1.6), if the others lead from it to one of `roots`, all of them in time;
- * `undefined` if not. Whose names stand in them does not matter: who is among the roots, or was let in by one, may sign.
+ * The first certificate of an `x5c`, if each is signed by the next (RFC 7515 4.1.6) and the last by one of `roots`, or is one, all
+ * of them in time; `undefined` if not. Whose names stand in them does not matter: who is among the roots, or was let in by one,
+ * may sign. Looked at from the root on, so that a chain that leads nowhere costs little.
  */
 export function leafOf(chain: readonly unknown[], roots: readonly X509Certificate[], now: number): X509Certificate | undefined {
-  if (chain.length === 0 || chain.length > CHAIN_MAX) return undefined;
-  const certificates = chain.map((text) => readCertificate(text));
-  const [leaf, ...others] = certificates.filter((certificate) => certificate !== undefined);
-  if (leaf === undefined || others.length !== chain.length - 1) return undefined;
-  return leadsToRoot(leaf, others, roots, now, 0) ? leaf : undefined;
+  if (chain.length > CHAIN_MAX) return undefined;
+  const certificates = chain.map((text) => readCertificate(text)).filter((certificate) => certificate !== undefined);
+  const last = certificates.at(-1);
+  if (last === undefined || certificates.length < chain.length) return undefined;
+  if (!certificates.every((certificate) => isInTime(certificate, now))) return undefined;
+  const isAnchored = roots.some(
+    (root) => root.raw.equals(last.raw) || (isInTime(root, now) && hasIssued(root, last, certificates.length - 1)),
+  );
+  return isAnchored && isJoined(certificates) ? certificates[0] : undefined;
+}
+
+/** Each signed by the next. */
+function isJoined(certificates: readonly X509Certificate[]): boolean {
+  return certificates.slice(1).every((issuer, at) => {
+    const certificate = certificates[at];
+    return certificate !== undefined && hasIssued(issuer, certificate, at);
+  });
 }
 
 /** Base64 as it stands in PEM, not base64url. */
@@ -27,31 +40,7 @@ function readCertificate(text: unknown): X509Certificate | undefined {
   }
 }
 
-/** `below`: how many authorities stand between it and the leaf. */
-function leadsToRoot(
-  certificate: X509Certificate,
-  others: readonly X509Certificate[],
-  roots: readonly X509Certificate[],
-  now: number,
-  below: number,
-): boolean {
-  if (!isInTime(certificate, now)) return false;
-  if (roots.some((root) => root.raw.equals(certificate.raw))) return true;
-  if (roots.some((root) => isInTime(root, now) && hasIssued(root, certificate, below))) return true;
-  return others.some(
-    (next) =>
-      hasIssued(next, certificate, below) &&
-      leadsToRoot(
-        next,
-        others.filter((other) => other !== next),
-        roots,
-        now,
-        below + 1,
-      ),
-  );
-}
-
-/** RFC 5280 6.1.4: an authority, that may have as many under it, has signed this. */
+/** RFC 5280 6.1.4: an authority, that may have `below` others between itself and the leaf, has signed this. */
 function hasIssued(issuer: X509Certificate, certificate: X509Certificate, below: number): boolean {
   if (!issuer.ca || !certificate.checkIssued(issuer) || below > caPathLength(issuer.raw)) return false;
   return certificate.verify(issuer.publicKey);

@@ -11,7 +11,7 @@ export interface Verified<T> {
 }
 
 /** What is remembered of a token is about as long as the token, several times over. */
-const LENGTH_MAX = 4 * 1024 * 1024;
+const LENGTH_MAX = 8 * 1024 * 1024;
 const OVERHEAD = 512;
 
 export function createVerified<T extends object>(clock: Clock): Verified<T> {

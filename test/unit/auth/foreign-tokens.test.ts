@@ -165,7 +165,10 @@ describe('the certificates of auth.token', () => {
     expect(await tokens.verify(shown([leaf, root], leaf))).toEqual(ANN);
     expect(await tokens.verify(shown([root], root))).toEqual(ANN);
     expect(await tokens.verify(shown([deep, middle], deep))).toEqual(ANN);
-    expect(await tokens.verify(shown([deeper, middle, lower], deeper))).toEqual(ANN);
+    expect(await tokens.verify(shown([deeper, lower, middle], deeper))).toEqual(ANN);
+    expect(await tokens.verify(shown([deeper, lower, middle, root], deeper))).toEqual(ANN);
+    // RFC 7515 4.1.6: in order.
+    expect(await tokens.verify(shown([deeper, middle, lower], deeper))).toBeUndefined();
     // In the way of 2.x: inside the key.
     const jwk = { ...publicJwk(deep), x5c: [deep, middle].map(base64) };
     expect(await tokens.verify(forge({ alg: 'ES256', jwk }, CLAIMS, signerOf(deep)))).toEqual(ANN);

@@ -62,6 +62,20 @@ describe('left out', () => {
     expect(await linesOf(store)).toEqual(before);
   });
 
+  test('[S49] are the keys of our tokens, which are secrets; not what clients sign in with, which is kept as a hash', async () => {
+    const [store, records] = await filled();
+    await records.signingKeys.replace([], [{ id: 'a', secret: 'c2VjcmV0', at: 1 }]);
+    await records.refreshTokens.put(
+      'owner',
+      'hash',
+      { subject: '{}', audience: 'a', created: 1, used: 1 },
+      { since: 0, max: 1 },
+    );
+    const lines = await linesOf(store, true);
+    expect(lines.join('\n')).not.toContain('c2VjcmV0');
+    expect(lines.filter((line) => line.includes('refresh-tokens'))).toHaveLength(1);
+  });
+
   test('is what counts cached content, unless that is in the backup too', async () => {
     const [store, records] = await filled();
     const before = await linesOf(store);
