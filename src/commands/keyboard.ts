@@ -45,9 +45,9 @@ function askHidden(input: KeyboardInput, show: (text: string) => void, prompt: s
     const end = (settle: () => void): void => {
       input.off('data', onData);
       input.off('end', onEnd);
+      show('\n');
       input.setRawMode?.(false);
       input.pause();
-      show('\n');
       settle();
     };
     const onEnd = (): void => end(() => reject(new CommandFault('nothing was typed')));
@@ -71,8 +71,9 @@ function askHidden(input: KeyboardInput, show: (text: string) => void, prompt: s
         else if (byte >= 32) typed.push(byte);
       }
     };
-    show(prompt);
+    // Before the prompt, at which people begin to type.
     input.setRawMode?.(true);
+    show(prompt);
     input.on('data', onData);
     input.on('end', onEnd);
     input.resume();

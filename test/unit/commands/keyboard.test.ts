@@ -4,6 +4,8 @@ import { createKeyboard, type KeyboardInput } from '../../../src/commands/keyboa
 
 function terminal() {
   const raw: boolean[] = [];
+  /** Of each thing that was shown: whether what is typed then would not be. */
+  const shownRaw: boolean[] = [];
   let shown = '';
   const stream = new PassThrough();
   const input: KeyboardInput = Object.assign(stream, {
@@ -12,9 +14,12 @@ function terminal() {
   });
   const keyboard = createKeyboard(
     () => input,
-    (text) => void (shown += text),
+    (text) => {
+      shown += text;
+      shownRaw.push(raw.at(-1) === true);
+    },
   );
-  return { keyboard, stream, raw, shown: () => shown };
+  return { keyboard, stream, raw, shown: () => shown, shownRaw };
 }
 
 async function typed(...chunks: readonly (string | Buffer)[]): Promise<string> {
@@ -26,12 +31,13 @@ async function typed(...chunks: readonly (string | Buffer)[]): Promise<string> {
 
 describe('a question for a secret', () => {
   test('shows nothing of what is typed, and leaves the terminal as it was', async () => {
-    const { keyboard, stream, raw, shown } = terminal();
+    const { keyboard, stream, raw, shown, shownRaw } = terminal();
     const answer = keyboard.ask('password: ');
     expect(raw).toEqual([true]);
     stream.write('geheim\r');
     expect(await answer).toBe('geheim');
     expect(shown()).toBe('password: \n');
+    expect(shownRaw).toEqual([true, true]);
     expect(raw).toEqual([true, false]);
     expect(stream.listenerCount('data')).toBe(0);
   });
