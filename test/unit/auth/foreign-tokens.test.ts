@@ -283,6 +283,7 @@ test.each([
   [{ jwks: '{"keys":{}}' }, 'jwks'],
   [{ jwks: '{"keys":[]}' }, 'jwks'],
   [{ jwks: '{"keys":[{"kty":"oct","k":"eA"}]}' }, 'jwks'],
+  [{ jwks: setOf(jwkOf(rsaKeys(1024), { kid: 'weak' })) }, 'jwks'],
   [{}, 'jwks'],
 ])('files that have no keys are a fault: %j', (texts, of) => {
   expect(readTrustedKeys(texts)).toMatchObject({ kind: 'fault', of });
