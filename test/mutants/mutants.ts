@@ -17,6 +17,7 @@ import { mutants as official } from './official.ts';
 import { mutants as prefetch } from './prefetch.ts';
 import { mutants as pull } from './pull.ts';
 import { mutants as push } from './push.ts';
+import { mutants as signIn } from './sign-in.ts';
 import { mutants as sim } from './sim.ts';
 import { mutants as upstream } from './upstream.ts';
 
@@ -29,6 +30,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   credentials,
   health,
   http,
+  'sign-in': signIn,
   pull,
   push,
   config,
