@@ -42,7 +42,7 @@ describe('[#3.5] random faults over chains of one to four', () => {
       table('fault schedules', { ...counts, failed: failures.length });
       expect(failures.slice(0, 5).join('\n\n'), `${failures.length} schedules failed`).toBe('');
     },
-    sized(60_000, 3_600_000),
+    sized(180_000, 3_600_000),
   );
 });
 
