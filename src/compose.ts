@@ -4,6 +4,7 @@ import { createRecent } from './admin/recent.ts';
 import { proveUpstream, type Proof } from './admin/prove.ts';
 import type { OpenStore, RestoreStore, RunningServer, StartOptions } from './commands/context.ts';
 import { createChains, type Chains } from './compose/chains.ts';
+import { createAuthentication } from './compose/authentication.ts';
 import { Condition } from './compose/condition.ts';
 import { listen } from './compose/edge.ts';
 import { CacheHistory } from './compose/cache-control.ts';
@@ -24,6 +25,7 @@ import { HOSTED } from './metadata/records.ts';
 import { needsRestart, withFixed } from './config/reload.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { createReporter, type Report } from './observe/report.ts';
+import { createFetchJson } from './upstream/fetch-json.ts';
 import { createBudgets } from './upstream/budget.ts';
 import { systemClock } from './system/clock.ts';
 import { nodeDisk } from './system/node-disk.ts';
@@ -145,6 +147,13 @@ export async function startServer(config: Config, options: StartOptions): Promis
       chains: () => current,
     });
     const hosted = new HostedStock({ clock, records: storage.records });
+    const documents = createFetchJson({ clock, userAgent: `entrepot/${version}`, env: process.env });
+    const authentication = createAuthentication({
+      system,
+      records: storage.records,
+      fetchJson: documents.fetch,
+      report,
+    });
     const edge = await listen({
       config,
       system,
@@ -152,6 +161,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       chains: () => current,
       pulling,
       push: pushing.push,
+      auth: await authentication.authOf(config),
       pseudonym,
       condition,
       metrics,
@@ -184,6 +194,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       { start: () => evicting.evictor.start(), stop: () => evicting.evictor.stop() },
       { start: () => hosted.start(), stop: () => hosted.stop() },
       { stop: () => notifications.stop() },
+      { stop: () => documents.close() },
       { stop: () => current.upstreams.close() },
       { stop: () => storage.close() },
     ];
@@ -197,8 +208,9 @@ export async function startServer(config: Config, options: StartOptions): Promis
         const restart = needsRestart(current.config, next);
         const previous = current;
         const config = withFixed(previous.config, next);
+        const auth = await authentication.authOf(config);
         const chainsNext = createChains(config, chainDeps, previous);
-        edge.apply(config);
+        edge.apply(config, auth);
         current = chainsNext;
         chains = current;
         pulling.rerouted();

@@ -31,7 +31,8 @@ import { status, type HostedRoute, type OfflineRoutes, type RouteQuota, type Run
 export interface Admin {
   status(): Promise<Status>;
   /** Throws AdminError for what can be no image. */
-  explain(image: string, signal: AbortSignal): Promise<Explanation>;
+  /** `as`: whether this subject may pull it. */
+  explain(image: string, signal: AbortSignal, as?: string): Promise<Explanation>;
   /** What is held, by name. `pattern` undefined lists everything. Throws AdminError where nothing held matches. */
   ls(pattern: string | undefined): AsyncIterable<ListedTag>;
   /** Drops what is cached under a name; see {@link EvictRequest}. Throws AdminError where nothing matches, or all of it stays. */
@@ -78,6 +79,8 @@ export interface AdminOptions {
   readonly recent: Recent;
   readonly resolve: Resolve;
   readonly routeOf: RouteOf;
+  /** Who may pull it, or whether `as` may and why. Throws AdminError where nobody is called so. */
+  readonly whoMayPull: (holder: string, as: string | undefined) => string;
   /** The name by which a person can ask for what is held under `registry/repository`. */
   readonly shown: (holder: string) => string;
   /** Compiles a pattern over `registry/repository`. */
@@ -104,7 +107,7 @@ export interface AdminOptions {
 export function createAdmin(options: AdminOptions): Admin {
   return {
     status: () => status(options),
-    explain: (image, signal) => explain(options, image, signal),
+    explain: (image, signal, as) => explain(options, image, signal, as),
     ls: (pattern) => listHeld(options, pattern),
     evict: (request) => evictHeld(options, request),
     pin: (pattern) => pinImages(options, pattern),

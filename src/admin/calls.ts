@@ -61,7 +61,7 @@ export type CallName =
 export function createCalls(admin: Admin, control: ServerControl): Calls {
   return {
     status: () => admin.status(),
-    explain: (params, signal) => admin.explain(textOf(params, 'image'), signal),
+    explain: (params, signal) => admin.explain(textOf(params, 'image'), signal, optionalTextOf(params, 'as')),
     ls: (params) => refusalsAsLast(admin.ls(optionalTextOf(params, 'pattern'))),
     evict: (params) =>
       refusalsAsLast(admin.evict({ pattern: optionalTextOf(params, 'pattern'), dryRun: flagOf(params, 'dryRun') })),

@@ -22,7 +22,7 @@ export interface Explanation {
   readonly pinned: readonly PinView[];
   /** Since its last use, after which it goes; `undefined`: never for its age, or it is hosted. */
   readonly maxAgeMs: number | undefined;
-  /** Who may pull it. */
+  /** Who may pull it, or whether the one may who was asked about. */
   readonly access: string;
 }
 
@@ -45,9 +45,9 @@ export interface ExplainedRoute {
   readonly chain: readonly string[];
 }
 
-type ExplainOptions = Pick<AdminOptions, 'resolve' | 'routeOf' | 'records' | 'blobs' | 'clock' | 'cache'>;
+type ExplainOptions = Pick<AdminOptions, 'whoMayPull' | 'resolve' | 'routeOf' | 'records' | 'blobs' | 'clock' | 'cache'>;
 
-export async function explain(options: ExplainOptions, image: string, signal: AbortSignal): Promise<Explanation> {
+export async function explain(options: ExplainOptions, image: string, signal: AbortSignal, as?: string): Promise<Explanation> {
   const { steps, registry, repository, reference } = options.resolve(image);
   const holder = `${registry}/${repository}`;
   const route = options.routeOf({ registry, repository });
@@ -86,7 +86,7 @@ export async function explain(options: ExplainOptions, image: string, signal: Ab
         ? 'nobody: no route matches'
         : route.deny
           ? 'nobody: the route denies it'
-          : 'everybody: no auth is configured',
+          : options.whoMayPull(holder, as),
   };
 }
 

@@ -39,8 +39,10 @@ export interface Access {
   decide(subject: Subject, action: Action, holder: string): Decision;
   /** Everybody may pull it, whoever they are or are not. */
   isOpen(holder: string): boolean;
-  /** The groups that a subject is in. */
-  groupsOf(subject: Subject): readonly string[];
+  /** Whether a subject is one of those whom an entry of a rule stands for. */
+  isOneOf(subject: Subject, pattern: SubjectPattern): boolean;
+  /** Rules are written. */
+  readonly hasRules: boolean;
 }
 
 export function createAccess({ rules, groups, signsIn }: AccessOptions): Access {
@@ -62,7 +64,8 @@ export function createAccess({ rules, groups, signsIn }: AccessOptions): Access 
   return {
     decide,
     isOpen: (holder) => decide({ kind: 'anyone' }, 'pull', holder).allowed,
-    groupsOf: (subject) => [...compiledGroups].filter(([, holds]) => holds(subject)).map(([name]) => name),
+    isOneOf: (subject, pattern) => compileSubject(pattern, compiledGroups)(subject),
+    hasRules: compiled !== undefined,
   };
 }
 
@@ -90,6 +93,7 @@ function compileSubject(pattern: SubjectPattern, groups: ReadonlyMap<string, Mat
       return (subject) =>
         subject.kind === 'oidc' &&
         subject.issuer === pattern.issuer &&
+        Object.hasOwn(subject.claims, pattern.claim) &&
         (subject.claims[pattern.claim] ?? []).some((value) => fits(value));
     }
     default: {

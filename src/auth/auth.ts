@@ -1,4 +1,8 @@
-import type { Action, Decision } from './access.ts';
+import type { Access, Action, Decision } from './access.ts';
+import type { ChallengeKind } from './challenge.ts';
+import type { ReportAuth } from './events.ts';
+import { createIdentify, type Ways } from './identify.ts';
+import { createPermit, isFor } from './permit.ts';
 import type { Identity, Subject } from './subject.ts';
 
 /** What a request shows of who sends it. */
@@ -35,8 +39,12 @@ export interface Auth {
    * said who they are, or the token is for something else. Before any look-up.
    */
   permit(asking: Asking, identity: Identity, action: Action, named: Named): void;
-  /** As {@link permit}, for what stands in lists and beside names: yes or no. */
+  /** As {@link permit}, for what stands beside a name: yes or no. */
   may(identity: Identity, action: Action, named: Named): boolean;
+  /** 401 where a token is not for what lists all repositories. What stands in such a list, {@link sees} says. */
+  permitList(asking: Asking, identity: Identity): void;
+  /** Whether somebody may pull it, as the rules say; for lists. */
+  sees(identity: Identity, holder: string): boolean;
   /** For `check --as` and `explain --as`. */
   explain(subject: Subject, action: Action, holder: string): Decision;
   /** `GET` and `POST /token`; `undefined` where another server issues tokens, or nobody does. */
@@ -57,3 +65,33 @@ export interface TokenAnswer {
 }
 
 export type TokenEndpoint = (question: TokenQuestion) => Promise<TokenAnswer>;
+
+export interface AuthOptions {
+  readonly access: Access;
+  /** How clients are told to sign in; `undefined`: nobody is asked who they are. */
+  readonly challenge: ChallengeKind | undefined;
+  readonly ways: Ways;
+  /** Hosts, lower-case, with or without a port, on which nobody is asked either (`names.open`). */
+  readonly openHosts: readonly string[];
+  readonly token: TokenEndpoint | undefined;
+  readonly report: ReportAuth;
+}
+
+export function createAuth(options: AuthOptions): Auth {
+  const { access, token } = options;
+  const open = new Set(options.openHosts);
+  // As the Host stands, then without its port: as `names.hosts` is read.
+  const isOpenHost = (host: string | undefined): boolean =>
+    host !== undefined && open.size > 0 && (open.has(host.toLowerCase()) || open.has(host.toLowerCase().replace(/:\d+$/, '')));
+  const challengeOf = (host: string | undefined): ChallengeKind | undefined =>
+    isOpenHost(host) ? undefined : options.challenge;
+  return {
+    identify: createIdentify({ ...options, challengeOf }),
+    ...createPermit({ ...options, challengeOf }),
+    may: (identity, action, named) =>
+      access.decide(identity.subject, action, named.holder).allowed && isFor(identity, action, named),
+    sees: ({ subject }, holder) => access.decide(subject, 'pull', holder).allowed,
+    explain: (subject, action, holder) => access.decide(subject, action, holder),
+    token,
+  };
+}

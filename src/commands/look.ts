@@ -20,9 +20,13 @@ export async function status(context: CommandContext, flags: LookFlags): Promise
   return 0;
 }
 
-export async function explain(context: CommandContext, image: string, flags: LookFlags): Promise<ExitCode> {
+export async function explain(
+  context: CommandContext,
+  image: string,
+  flags: LookFlags & { readonly as?: string },
+): Promise<ExitCode> {
   const place = await readPlace(context, flags.config);
-  const found = await withAdmin(context, place, (admin) => admin.explain(image, AbortSignal.timeout(60_000)));
+  const found = await withAdmin(context, place, (admin) => admin.explain(image, AbortSignal.timeout(60_000), flags.as));
   context.terminal.out(flags.json === true ? printJson(found, 2) : printExplanation(found));
   return 0;
 }

@@ -78,14 +78,14 @@ function addServing(program: Command, context: CommandContext, finish: Finish): 
   program
     .command('check')
     .description('print the configuration as understood, and prove each upstream')
-    .argument('[config]', 'the configuration')
+    .argument('[words...]', 'the configuration; with --as ACTION NAME behind it')
+    .usage('[options] [config] | --as SUBJECT [config] ACTION NAME')
     .option(...CONFIG)
     .option('--offline', 'ask no upstream')
     .option('--schema', 'print the JSON Schema of the configuration')
+    .option('--as <subject>', 'explain whether somebody may: user:NAME, token:NAME, oidc:ISSUER:CLAIM=VALUE, signed-in, anyone')
     .option(...JSON_FLAG)
-    .action((config: string | undefined, flags: CheckFlags & LookFlags) =>
-      finish(check(context, config ?? flags.config, flags)),
-    );
+    .action((words: string[], flags: CheckFlags & LookFlags) => finish(check(context, words, flags)));
 }
 
 function addLooking(program: Command, context: CommandContext, finish: Finish): void {
@@ -94,7 +94,8 @@ function addLooking(program: Command, context: CommandContext, finish: Finish): 
   );
   looking(program, 'explain', "how an image's name resolves, and what is held of it")
     .argument('<image>')
-    .action((image: string, flags: LookFlags) => finish(explain(context, image, flags)));
+    .option('--as <subject>', 'whether somebody may pull it: user:NAME, token:NAME, oidc:ISSUER:CLAIM=VALUE, signed-in, anyone')
+    .action((image: string, flags: LookFlags & { readonly as?: string }) => finish(explain(context, image, flags)));
   looking(program, 'ls', 'what is held')
     .argument('[pattern]', 'an image, or a pattern with *')
     .action((pattern: string | undefined, flags: LookFlags) => finish(ls(context, pattern, flags)));

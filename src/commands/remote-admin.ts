@@ -17,7 +17,7 @@ import { callServer, streamServer } from './socket-client.ts';
 export function remoteAdmin(path: string): Admin {
   return {
     status: async () => (await callServer(path, 'status', {})) as Status,
-    explain: async (image, signal) => (await callServer(path, 'explain', { image }, signal)) as Explanation,
+    explain: async (image, signal, as) => (await callServer(path, 'explain', { image, as }, signal)) as Explanation,
     ls: (pattern) => streamServer(path, 'ls', { pattern }) as AsyncGenerator<ListedTag>,
     evict: (request) => streamServer(path, 'evict', { ...request }) as AsyncGenerator<EvictStep>,
     pin: async (pattern) => (await callServer(path, 'pin', { pattern })) as Pinned,

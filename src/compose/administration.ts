@@ -18,6 +18,7 @@ import type { Disk } from '../system/disk.ts';
 import { randomId, type Random } from '../system/random.ts';
 import { createBackup } from './backing-up.ts';
 import { createCacheControl, type CacheHistory } from './cache-control.ts';
+import { whoMayPull } from './access.ts';
 import type { Chains } from './chains.ts';
 import type { Collecting } from './collecting.ts';
 import type { Evicting } from './evicting.ts';
@@ -63,6 +64,7 @@ function optionsOf(parts: AdministrationParts): Omit<AdminOptions, 'started'> {
     recent,
     resolve: (image) => resolveImage(chains(), image),
     routeOf: (name) => chains().routeOf(name),
+    whoMayPull: (holder, as) => whoMayPull(chains().config, holder, as),
     shown: (holder) => (chains().config.mode === 'plain' ? (chains().showName(undefined)(holder) ?? holder) : holder),
     match: (pattern) => compilePatterns([pattern]),
     refresh: (name, tag) => refresh(parts, name, tag),

@@ -1,9 +1,11 @@
 import type { Config, RouteConfig } from '../config/config.ts';
+import { isOpen } from '../config/settle-use.ts';
 import { createNameParser, createNameShower, type NameParser } from '../pull/name.ts';
 import type { ShowName } from '../pull/lists.ts';
 import { compilePatterns, createRouter, type RouteOptions, type Router } from '../pull/route.ts';
 import { HOSTED } from '../metadata/records.ts';
 import type { RouteView } from '../admin/image.ts';
+import { nameOptions } from './names.ts';
 import { createUpstreamSet, type UpstreamSet, type UpstreamSetDeps } from './upstreams.ts';
 
 /** Everything that a reload replaces: how names are read, which route they take, and the upstreams behind it. */
@@ -24,18 +26,16 @@ export function createChains(config: Config, deps: UpstreamSetDeps, previous?: C
 
 /** The same over upstreams that are there already, whatever stands behind them. */
 export function chainsOver(config: Config, upstreams: UpstreamSet): Chains {
-  const { only, allow: _allow, ...names } = config.names;
-  const plain = config.mode === 'plain' ? { plain: names.default } : {};
-  const nameOptions = { ...names, pathPrefix: config.http.prefix, ...(only === undefined ? {} : { only }), ...plain };
-  const routes = config.routes.map((route) => ({ route, options: toRoute(route, upstreams) }));
+  const names = nameOptions(config);
+  const routes = config.routes.map((route) => ({ route, options: toRoute(route, upstreams, config) }));
   const views = routes.map(({ route, options }) => ({
     matches: compilePatterns(route.match),
     view: toView(route, options, upstreams),
   }));
   return {
     config,
-    parseName: createNameParser(nameOptions),
-    showName: createNameShower(nameOptions),
+    parseName: createNameParser(names),
+    showName: createNameShower(names),
     router: createRouter(routes.map(({ options }) => options)),
     routeOf: ({ registry, repository }) => views.find(({ matches }) => matches(`${registry}/${repository}`))?.view,
     upstreams,
@@ -44,7 +44,7 @@ export function chainsOver(config: Config, upstreams: UpstreamSet): Chains {
   };
 }
 
-function toRoute(route: RouteConfig, upstreams: UpstreamSet): RouteOptions {
+function toRoute(route: RouteConfig, upstreams: UpstreamSet, { access, auth }: Config): RouteOptions {
   const { name, match, deny, push, shadow, policy } = route;
   const hosted = route.upstreams.includes(HOSTED);
   return {
@@ -71,8 +71,7 @@ function toRoute(route: RouteConfig, upstreams: UpstreamSet): RouteOptions {
       offline: policy.offline,
       prefetch: policy.prefetch === 'layers',
       platforms: policy.platforms,
-      // No access rule can close a route yet: whoever reaches this server may pull.
-      open: true,
+      open: isOpen(route, access, auth !== undefined),
     },
   };
 }

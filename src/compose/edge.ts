@@ -1,5 +1,6 @@
 import { clientConfiguration, isConfigurableClient, printClientConfiguration } from '../admin/client/client-configuration.ts';
 import { ClientConfigurationError } from '../admin/client/configuration.ts';
+import type { Auth } from '../auth/auth.ts';
 import { clientRegistries } from '../commands/client.ts';
 import type { Calls } from '../admin/calls.ts';
 import type { Address, Config } from '../config/config.ts';
@@ -40,6 +41,7 @@ export interface EdgeOptions {
   readonly chains: () => Chains;
   readonly pulling: Pulling;
   readonly push: Push;
+  readonly auth: Auth;
   /** As which this mirror signs what it asks of others. */
   readonly pseudonym: Pseudonym;
   readonly condition: Condition;
@@ -58,7 +60,7 @@ export interface Edge {
   connections(): number;
   buffersBytes(): number;
   /** What of `http` a reload may change takes effect for the next request. Throws, and changes nothing, if it cannot. */
-  apply(config: Config): void;
+  apply(config: Config, auth: Auth): void;
   drain(timeoutMs: number): Promise<void>;
 }
 
@@ -68,7 +70,7 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
   const { clock, disk } = system;
   const buffers = createBuffers(BUFFER_BYTES_MAX);
   const health = createHealth(healthChecks(config.health, options.probeStorage, disk), clock);
-  let front = createFront(options, config, buffers, () => health.failing());
+  let front = createFront(options, config, options.auth, buffers, () => health.failing());
   const tls = config.http.tls === undefined ? undefined : await openListenerTls(config.http.tls, options);
   const opened: Listener[] = [];
   const open = async (
@@ -106,8 +108,8 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
       addresses: { main: main.address, ...(debugListener === undefined ? {} : { debug: debugListener.address }) },
       connections: () => main.connections(),
       buffersBytes: () => buffers.bytes() + opened.reduce((sum, listener) => sum + listener.buffersBytes(), 0),
-      apply(next) {
-        front = createFront(options, next, buffers, () => health.failing());
+      apply(next, auth) {
+        front = createFront(options, next, auth, buffers, () => health.failing());
         if (next.http.tls !== undefined) tls?.change(next.http.tls);
       },
       async drain(timeoutMs) {
@@ -152,6 +154,7 @@ interface Front {
 function createFront(
   options: EdgeOptions,
   config: Config,
+  auth: Auth,
   buffers: ReturnType<typeof createBuffers>,
   failing: () => Readonly<Record<string, string>>,
 ): Front {
@@ -173,14 +176,14 @@ function createFront(
       headers: Object.fromEntries(config.http.headers),
     });
   return {
-    main: handler(mainApp(options, config, send, addresses)),
+    main: handler(mainApp({ ...options, auth }, config, send, addresses)),
     debug: handler(debugApp(options, config, send, failing)),
     addresses,
   };
 }
 
 function mainApp(
-  { report, chains, pulling, push, condition, pseudonym }: EdgeOptions,
+  { report, chains, pulling, push, auth, condition, pseudonym }: EdgeOptions,
   config: Config,
   send: Sender,
   addresses: ClientAddresses,
@@ -195,6 +198,7 @@ function mainApp(
     pull: pulling.pull,
     lists: pulling.lists,
     push,
+    auth,
     readiness: () => condition.readiness(),
     pathPrefix: config.http.prefix,
     publicUrl: config.http.host,

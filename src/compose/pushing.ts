@@ -73,9 +73,9 @@ export function createPushing({ system, storage, chains, pulling, report, notify
   };
 }
 
-/** Until access rules are built, whoever reaches this server may pull whatever a route leads to. */
+/** What a route leads to; whether this client may pull it, the edge has asked before it named it. */
 function mayRead({ router }: Chains, holder: string): boolean {
   const slash = holder.indexOf('/');
   const route = router({ registry: holder.slice(0, slash), repository: holder.slice(slash + 1) });
-  return route !== undefined && !route.deny && route.policy.open;
+  return route !== undefined && !route.deny;
 }

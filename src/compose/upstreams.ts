@@ -33,8 +33,8 @@ export interface UpstreamSetDeps extends Omit<UpstreamDeps, 'memory' | 'env'>, A
   readonly version: string;
   /** As which this mirror signs what it asks; `undefined` where nobody is served. */
   readonly pseudonym?: Pseudonym;
-  /** `all` where only the sign-in is to be proved: everything is asked with the credentials, and nothing served. Default: `quota`. */
-  readonly use?: 'quota' | 'all';
+  /** `all` where only the sign-in is to be proved: everything is asked with the credentials, and nothing served. Default: as configured. */
+  readonly use?: 'all';
 }
 
 /** Made anew at each reload; an upstream whose configuration is the same keeps its connections, tokens and breaker. */
@@ -52,16 +52,16 @@ export function createUpstreamSet(config: Config, deps: UpstreamSetDeps, previou
     const proofMs = proofMsOf(config, name);
     reuse(name, toFingerprint([upstream, proofMs, config.names.allow, config.names.self]), () =>
       createUpstream(
-        { ...upstreamOptions(upstream, deps), ...common(config, deps, proofMs) },
+        { ...upstreamOptions(upstream, deps), ...common(config, deps, upstream.use, proofMs) },
         { ...deps, ...memory(deps, name) },
       ),
     );
   }
   if (config.routes.some(({ upstreams, policy }) => !policy.offline && upstreams.includes('origin'))) {
     const proofMs = proofMsOf(config, 'origin');
-    reuse('origin', toFingerprint([config.credentials, proofMs, config.names.allow, config.names.self]), () =>
+    reuse('origin', toFingerprint([config.credentials, config.originUse, proofMs, config.names.allow, config.names.self]), () =>
       createOrigin(
-        { ...credentialsOptions(config.credentials, deps), ...common(config, deps, proofMs) },
+        { ...credentialsOptions(config.credentials, deps), ...common(config, deps, config.originUse, proofMs) },
         { ...deps, ...memory(deps, 'origin') },
       ),
     );
@@ -127,9 +127,14 @@ function isOffline({ routes }: Config, name: string): boolean {
   return (leading.length > 0 ? leading : routes).every(({ deny, policy }) => deny || policy.offline);
 }
 
-function common(config: Config, { version, pseudonym, use = 'quota' }: UpstreamSetDeps, proofMs: number) {
+function common(
+  config: Config,
+  { version, pseudonym, use }: UpstreamSetDeps,
+  configured: UpstreamConfig['use'],
+  proofMs: number,
+) {
   const { allow, self } = config.names;
-  return { use, allow, self, userAgent: `entrepot/${version}`, pseudonym, proofMs };
+  return { use: use ?? configured, allow, self, userAgent: `entrepot/${version}`, pseudonym, proofMs };
 }
 
 /** The shortest `authttl` of the routes that lead there. */

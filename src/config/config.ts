@@ -1,4 +1,5 @@
 import type { Secret } from './secret.ts';
+import type { SubjectPattern } from './subject-pattern.ts';
 
 /**
  * The configuration as understood: file and environment merged, defaults in, secrets and certificates read, paths
@@ -22,6 +23,8 @@ export interface Config {
   readonly names: NamesConfig;
   /** For `origin`; the longest prefix first. */
   readonly credentials: readonly CredentialConfig[];
+  /** What `credentials` are for, as {@link UpstreamConfig.use}. */
+  readonly originUse: UpstreamConfig['use'];
   /** By name, in the order in which they were written. */
   readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
   /** In order: the first whose patterns match decides. */
@@ -32,6 +35,9 @@ export interface Config {
   readonly health: HealthConfig;
   readonly notifications: NotificationsConfig;
   readonly validation: ValidationConfig;
+  /** `undefined`: nobody can sign in, but perhaps by certificate. */
+  readonly auth: AuthConfig | undefined;
+  readonly access: AccessConfig;
   readonly workers: number;
   /** What was accepted without effect, each once, to be logged at start and printed by `check`. */
   readonly warnings: readonly string[];
@@ -155,10 +161,54 @@ export interface NamesConfig {
   readonly hosts: ReadonlyMap<string, string>;
   readonly prefixes: ReadonlyMap<string, string>;
   readonly aliases: ReadonlyMap<string, string>;
+  /** Hosts, with or without a port, on which nobody is challenged. */
+  readonly open: readonly string[];
   /** Hosts, addresses and CIDR blocks that `origin` may dial although they are private, on any port. */
   readonly allow: readonly string[];
   /** In mode `proxy`: the one registry that is served; another one's name is 404. */
   readonly only: string | undefined;
+}
+
+/** Ways to say who one is. */
+export interface AuthConfig {
+  /** `path` is absolute, and read by whoever asks who somebody is. */
+  readonly htpasswd: { readonly realm: string; readonly path: string } | undefined;
+  /** Of tokens of our own, ms. */
+  readonly lifetime: number;
+  readonly token: TokenConfig | undefined;
+  readonly oidc: ReadonlyMap<string, OidcConfig>;
+}
+
+/** Another token server. At least one of `certificates` (PEM) and `jwks` (JSON) is there. */
+export interface TokenConfig {
+  readonly realm: string;
+  readonly service: string;
+  readonly issuer: string;
+  readonly certificates: string | undefined;
+  readonly jwks: string | undefined;
+  readonly algorithms: readonly string[] | undefined;
+  /** The realm is there, at the Host that was asked; `undefined`: it is `realm`. */
+  readonly redirectPath: string | undefined;
+}
+
+export interface OidcConfig {
+  readonly issuer: string;
+  readonly audience: string;
+  /** JSON; `undefined`: the issuer is asked. */
+  readonly jwks: string | undefined;
+}
+
+export interface AccessConfig {
+  /** In order; `undefined`: none are written. */
+  readonly rules: readonly AccessRuleConfig[] | undefined;
+  readonly groups: ReadonlyMap<string, readonly SubjectPattern[]>;
+}
+
+export interface AccessRuleConfig {
+  readonly match: readonly string[];
+  readonly allow: Readonly<Record<'pull' | 'push' | 'delete', readonly SubjectPattern[]>>;
+  /** `config.yml:12`. */
+  readonly at: string;
 }
 
 /** A secret that is written, or a file (absolute) that is read by whoever needs it, and again when it changes. */
@@ -201,8 +251,9 @@ export interface UpstreamConfig {
   readonly url: string;
   /** Stands before every repository behind `/v2/`: `hub-proxy`, `mirror/{registry}`; empty for none. */
   readonly path: string;
-  /** It pays for the rate limit and does not unlock (contract, `use: quota`). */
   readonly account: Account | undefined;
+  /** `quota`: the account pays for the rate limit and unlocks nothing; `all`: it unlocks too. */
+  readonly use: 'quota' | 'all';
   /** Sent with every request to the upstream itself. */
   readonly headers: ReadonlyMap<string, Secret>;
   readonly tls: TlsConfig | undefined;

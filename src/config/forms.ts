@@ -4,6 +4,7 @@ import { isNetwork, parseAddress, parseHost, parseTarget, parseWebUrl } from './
 import { nearest } from './nearest.ts';
 import { checkPattern, checkPinPattern, checkTagPattern, type PatternFault } from './pattern.ts';
 import { Secret } from './secret.ts';
+import { guessSubject, parseSubjectPattern } from './subject-pattern.ts';
 import {
   guessDuration,
   guessSize,
@@ -170,6 +171,15 @@ export const webUrl = () =>
   form('URL', 'a URL that begins with http:// or https://, without user, query or fragment', parseWebUrl);
 
 export const registry = () => form('registry', 'a registry such as docker.io or localhost:5001', parseRegistry);
+
+/** Who a rule or a group names. */
+export const subject = () =>
+  form(
+    'subject',
+    'user:NAME, group:NAME, token:NAME, oidc:ISSUER:CLAIM=VALUE, signed-in or anyone',
+    parseSubjectPattern,
+    guessSubject,
+  );
 
 export const network = () =>
   form('network', 'an address or a block such as 10.0.0.0/8', (written) => (isNetwork(written) ? written : undefined));

@@ -1,10 +1,6 @@
 import type { Tree } from './tree.ts';
 import type { Row } from './verdict.ts';
 
-const holds =
-  (...texts: readonly string[]) =>
-  (value: Tree): boolean =>
-    value.kind === 'list' ? value.items.some(holds(...texts)) : value.kind === 'scalar' && texts.includes(value.text ?? '');
 const isMoreThanOne = (value: Tree): boolean => value.kind === 'scalar' && /^(?:auto|[2-9]|[1-9]\d+)$/.test(value.text ?? '');
 
 const policy = 'is not built yet: leave it out';
@@ -16,15 +12,7 @@ const routeKeys: readonly Omit<Row, 'verdict'>[] = ['passthrough', 'admit', 'coo
 }));
 
 const refused: readonly Omit<Row, 'verdict'>[] = [
-  { key: 'access', why: 'is not built yet: use routes with deny: true for what nobody may pull' },
-  { key: 'groups', why: 'is not built yet, nor are access rules that could name a group' },
   { key: 'workers', why: 'is not built yet: one process serves', when: isMoreThanOne },
-  { key: 'names.open', why: 'is not built yet, nor is anything that could challenge' },
-  {
-    key: 'upstreams.*.use',
-    why: 'is an error until access rules are built: no rule can say who may see what these credentials unlock',
-    when: holds('all'),
-  },
   ...['defaults', 'routes.*'].flatMap((where) => routeKeys.map((row) => ({ ...row, key: `${where}.${row.key}` }))),
 ];
 

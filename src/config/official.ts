@@ -13,8 +13,6 @@ const withoutRedis = (_: Tree, whole: Tree): boolean => {
   return metadata === undefined || !isText('redis')(metadata);
 };
 
-const access =
-  'is not built yet: whoever reaches this server may pull; keep it within a network, or let a proxy in front ask who comes';
 const driver = 'is not built: the storage is storage.filesystem';
 const pool = 'one connection carries all requests';
 
@@ -58,9 +56,15 @@ export const official: readonly Row[] = [
   },
 
   { key: 'auth.silly', verdict: 'refused', why: 'is no authentication at all, and is not built' },
-  { key: 'auth.token', verdict: 'refused', why: access },
-  { key: 'auth.htpasswd', verdict: 'refused', why: access },
-  { key: 'auth', verdict: 'refused', why: access },
+  { key: 'auth.htpasswd.realm', verdict: 'used', why: '' },
+  { key: 'auth.htpasswd.path', verdict: 'used', why: '' },
+  { key: 'auth.token.realm', verdict: 'used', why: '' },
+  { key: 'auth.token.service', verdict: 'used', why: '' },
+  { key: 'auth.token.issuer', verdict: 'used', why: '' },
+  { key: 'auth.token.rootcertbundle', verdict: 'used', why: '' },
+  { key: 'auth.token.jwks', verdict: 'used', why: '' },
+  { key: 'auth.token.signingalgorithms', verdict: 'used', why: '' },
+  { key: 'auth.token.autoredirect', verdict: 'used', why: '' },
   { key: 'middleware', verdict: 'refused', why: 'is not built: there is nothing that its code could be loaded into' },
   { key: 'policy', verdict: 'refused', why: 'is not built: use routes with deny: true' },
 

@@ -62,6 +62,29 @@ export function covers(wider: string, narrower: string): boolean {
   return head.every((segment, at) => segment !== '**' && (segment === rest[at] || (segment === '*' && rest[at] !== '**')));
 }
 
+/** Whether some name may match both; true where that is not plain to see. */
+export function overlaps(one: string, other: string): boolean {
+  const [left, right] = [one.split('/'), other.split('/')];
+  for (const [at, segment] of left.entries()) {
+    const against = right[at];
+    if (segment === '**' || against === '**') return true;
+    if (against === undefined) return false;
+    if (!segmentsOverlap(segment, against)) return false;
+  }
+  return left.length === right.length || right[left.length] === '**';
+}
+
+/** By what stands before the first `*` and behind the last. */
+function segmentsOverlap(one: string, other: string): boolean {
+  const [head, otherHead] = [one.split(/[*?]/)[0] ?? '', other.split(/[*?]/)[0] ?? ''];
+  const isPlain = head === one;
+  if (isPlain && otherHead === other) return one === other;
+  const fits = head.startsWith(otherHead) || otherHead.startsWith(head);
+  if (!fits) return false;
+  const [tail, otherTail] = [one.split(/[*?]/).at(-1) ?? '', other.split(/[*?]/).at(-1) ?? ''];
+  return tail.endsWith(otherTail) || otherTail.endsWith(tail);
+}
+
 function checkGlob(text: string): PatternFault | undefined {
   if (text === '') return { expected: 'expected a pattern, found nothing' };
   if (text.length > LENGTH_MAX) return { expected: `expected a pattern of at most ${LENGTH_MAX} characters` };

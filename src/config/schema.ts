@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { count, flag, word } from './forms.ts';
+import { access, auth, groups } from './schema/auth.ts';
 import { cache } from './schema/cache.ts';
 import { health } from './schema/health.ts';
 import { http } from './schema/http.ts';
@@ -39,6 +40,9 @@ export const schema = z.strictObject({
   health: health.prefault({}).describe('Checks behind `/debug/health`.'),
   notifications: notifications.prefault({}).describe('Who is told of pushes, pulls, mounts and deletions.'),
   validation: validation.prefault({}).describe('What is asked of manifests that are pushed.'),
+  auth: auth.optional().describe('Ways to say who one is; several at once.'),
+  access,
+  groups,
   workers: count(1, 1).prefault('1').describe('Worker processes.'),
 });
 

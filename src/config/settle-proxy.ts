@@ -1,10 +1,10 @@
 import { parseRegistry } from '../oci/registry.ts';
-import type { RouteConfig, UpstreamConfig } from './config.ts';
+import type { RouteConfig } from './config.ts';
 import type { Written } from './schema.ts';
 import { upstream } from './schema/upstreams.ts';
 import { settleAccount } from './settle-account.ts';
 import { policyOf } from './settle-routes.ts';
-import { settleUpstream } from './settle-upstreams.ts';
+import { settleUpstream, type UnguardedUpstream } from './settle-upstreams.ts';
 import type { Settling } from './settling.ts';
 import { placeAt } from './tree-path.ts';
 
@@ -13,7 +13,7 @@ const HUB_HOSTS = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io
 
 export interface ProxyMode {
   readonly registry: string;
-  readonly upstream: UpstreamConfig;
+  readonly upstream: UnguardedUpstream;
   readonly route: RouteConfig;
 }
 
@@ -29,8 +29,6 @@ export async function proxyOf(written: Written, work: Settling): Promise<ProxyMo
   checkAlone(written, work);
   const registry = registryOf(proxy.remoteurl);
   if (registry === undefined) return work.fault(['proxy', 'remoteurl'], 'expected the URL of a registry');
-  if (account !== undefined)
-    work.warnings.push('proxy.username pays for the rate limit and does not unlock: private repositories stay private');
   const at = placeAt(work.tree, ['proxy']);
   return {
     registry,

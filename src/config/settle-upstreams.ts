@@ -6,8 +6,8 @@ import type { Settling } from './settling.ts';
 /** Names that chains use for what is built in. */
 const BUILT_IN = new Set(['origin', 'hosted']);
 
-export async function settleUpstreams(written: Written['upstreams'], work: Settling): Promise<Map<string, UpstreamConfig>> {
-  const upstreams = new Map<string, UpstreamConfig>();
+export async function settleUpstreams(written: Written['upstreams'], work: Settling): Promise<Map<string, UnguardedUpstream>> {
+  const upstreams = new Map<string, UnguardedUpstream>();
   for (const [name, upstream] of written) {
     const path = ['upstreams', name];
     if (BUILT_IN.has(name)) work.fault(path, `expected another name: ${name} is built in`);
@@ -18,15 +18,20 @@ export async function settleUpstreams(written: Written['upstreams'], work: Settl
   return upstreams;
 }
 
+/** Before it is known which rules stand before its routes. */
+export type UnguardedUpstream = Omit<UpstreamConfig, 'use'> & { readonly use: UpstreamConfig['use'] | undefined };
+
 type WrittenUpstream = Written['upstreams'] extends Map<string, infer Value> ? Value : never;
 
-export async function settleUpstream(name: string, written: WrittenUpstream, work: Settling): Promise<UpstreamConfig> {
+export async function settleUpstream(name: string, written: WrittenUpstream, work: Settling): Promise<UnguardedUpstream> {
   const path = ['upstreams', name];
   return {
     name,
     url: written.url,
     path: written.path ?? '',
     account: await settleAccount(written, registryAt(written.url), path, work),
+    // Of what is written; whether it may be, the routes say (settle-use.ts).
+    use: written.use,
     headers: written.headers,
     tls: await work.tls(written.tls, [...path, 'tls']),
     timeout: written.timeout,

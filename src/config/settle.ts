@@ -1,4 +1,5 @@
 import type {
+  AccessConfig,
   Config,
   HealthConfig,
   MetadataConfig,
@@ -9,11 +10,13 @@ import type {
   ValidationConfig,
 } from './config.ts';
 import type { Written } from './schema.ts';
+import { settleAccess, settleAuth } from './settle-auth.ts';
 import { settleCache } from './settle-cache.ts';
 import { settleHttp } from './settle-http.ts';
 import { settleNotifications } from './settle-notifications.ts';
 import { settleRoutes } from './settle-routes.ts';
-import { settleCredentials, settleUpstreams } from './settle-upstreams.ts';
+import { settleCredentials, settleUpstreams, type UnguardedUpstream } from './settle-upstreams.ts';
+import { settleUse } from './settle-use.ts';
 import { plainOf } from './settle-plain.ts';
 import { proxyOf } from './settle-proxy.ts';
 import type { Settling } from './settling.ts';
@@ -25,7 +28,14 @@ export async function settle(
   work: Settling,
   file: string | undefined,
 ): Promise<Omit<Config, 'warnings' | 'watched' | 'shown'>> {
-  const settled = await settleChains(withOffline(written), work);
+  const unguarded = await settleChains(withOffline(written), work);
+  const access = settleAccess(written, work);
+  const settled = { ...unguarded, upstreams: guard(unguarded, access, work) };
+  if (
+    settled.mode === 'proxy' &&
+    [...settled.upstreams.values()].some(({ account, use }) => account !== undefined && use === 'quota')
+  )
+    work.warnings.push('proxy.username pays for the rate limit and does not unlock: private repositories stay private');
   return {
     file,
     directory: work.directory,
@@ -49,6 +59,9 @@ export async function settle(
     health: settleHealth(written.health, work),
     notifications: await settleNotifications(written.notifications, work),
     validation: settleValidation(written.validation, work),
+    auth: await settleAuth(written.auth, work),
+    access,
+    originUse: settleUse('origin', undefined, { routes: settled.routes, access }, work),
     workers: written.workers,
     ...settled,
   };
@@ -68,7 +81,7 @@ function withOffline(written: Written): Written {
 interface Chains {
   readonly mode: 'routes' | 'proxy' | 'plain';
   readonly names: NamesConfig;
-  readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
+  readonly upstreams: ReadonlyMap<string, UnguardedUpstream>;
   readonly routes: readonly RouteConfig[];
 }
 
@@ -91,6 +104,16 @@ async function settleChains(written: Written, work: Settling): Promise<Chains> {
     upstreams,
     routes,
   };
+}
+
+/** With what each upstream's account is for. */
+function guard({ upstreams, routes }: Chains, access: AccessConfig, work: Settling): ReadonlyMap<string, UpstreamConfig> {
+  return new Map(
+    [...upstreams].map(([name, upstream]) => [
+      name,
+      { ...upstream, use: settleUse(name, upstream.use, { routes, access }, work) },
+    ]),
+  );
 }
 
 function settleNames(written: Written['names'], registry: string, only: string | undefined): NamesConfig {
@@ -165,7 +188,7 @@ function settleValidation({ enabled, disabled, manifests }: Written['validation'
 }
 
 /** Bounded by what is written, so that it may be a metric label. */
-function registriesOf({ routes, names }: Chains, written: Written): string[] {
+function registriesOf({ routes, names }: Pick<Chains, 'routes' | 'names'>, written: Written): string[] {
   const patterns = [...routes.flatMap(({ match }) => match), ...WELL_KNOWN_PATTERNS];
   const matched = patterns.map((pattern) => pattern.split('/')[0] ?? '');
   const named = [...written.names.hosts.values(), ...written.names.prefixes.values(), ...written.names.aliases.values()];

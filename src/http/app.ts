@@ -1,3 +1,5 @@
+import type { Action } from '../auth/access.ts';
+import type { Auth } from '../auth/auth.ts';
 import { RegistryError } from '../oci/errors.ts';
 import { parseVia, type Pseudonym } from '../oci/via.ts';
 import type { Lists, ShowName } from '../pull/lists.ts';
@@ -8,11 +10,13 @@ import type { Reply } from '../pull/reply.ts';
 import type { ClientAddresses } from './client-address.ts';
 import type { Report } from './events.ts';
 import { queryOf, type Exchange } from './exchange.ts';
+import { createGate, type Gate } from './gate.ts';
 import type { Fetch } from './handler.ts';
 import { statusOnly, type Readiness } from './probes.ts';
 import { publicAddress } from './public-address.ts';
-import { bytesReply, createRoutes, emptyReply, jsonReply, noEndpoint, type Answer, type Route } from './routes.ts';
+import { bytesReply, createRoutes, emptyReply, jsonReply, noEndpoint, type Access, type Answer, type Route } from './routes.ts';
 import type { Sender } from './sender.ts';
+import { tokenReply } from './token.ts';
 
 /**
  * EVERY route of the main listener, beside the access it needs. Each is also under `http.prefix`, and those of the
@@ -20,9 +24,9 @@ import type { Sender } from './sender.ts';
  * name parser alone (S20), and a line whose kind that does not confirm is answered 404.
  */
 export const ROUTES = [
-  { path: '/v2', access: 'open', name: 'base' },
-  { path: '/v2/', access: 'open', name: 'base' },
-  { path: '/v2/_catalog', access: 'pull', name: 'catalog' },
+  { path: '/v2', access: 'sign-in', name: 'base' },
+  { path: '/v2/', access: 'sign-in', name: 'base' },
+  { path: '/v2/_catalog', access: 'list', name: 'catalog' },
   { path: '/v2/:name{.+}/manifests/:reference', access: 'pull', name: 'manifest' },
   { method: 'PUT', path: '/v2/:name{.+}/manifests/:reference', access: 'push', name: 'manifest' },
   { method: 'DELETE', path: '/v2/:name{.+}/manifests/:reference', access: 'delete', name: 'manifest' },
@@ -38,7 +42,9 @@ export const ROUTES = [
   { path: '/v2/:name{.+}/tags/list', access: 'pull', name: 'tags' },
   { path: '/v2/:name{.+}/referrers/:digest', access: 'pull', name: 'referrers' },
   { path: '/v1/_ping', access: 'open', name: 'ping' },
-  { path: '/v1/search', access: 'pull', name: 'search' },
+  { path: '/v1/search', access: 'list', name: 'search' },
+  { path: '/token', access: 'open', name: 'token' },
+  { method: 'POST', path: '/token', access: 'open', name: 'token' },
   { path: '/client/:kind', access: 'open', name: 'client' },
   { path: '/livez', access: 'open', name: 'livez' },
   { path: '/readyz', access: 'open', name: 'readyz' },
@@ -65,6 +71,8 @@ export interface AppOptions {
   readonly showName: (host: string | undefined) => ShowName;
   readonly readiness: () => Readiness;
   readonly addresses: ClientAddresses;
+  /** Who are you, may you. */
+  readonly auth: Auth;
   /** `http.prefix` without its last slash: `/registry`; empty for none. */
   readonly pathPrefix: string;
   /** `http.host`. */
@@ -73,11 +81,18 @@ export interface AppOptions {
   readonly clientText: (kind: string, url: string) => string | undefined;
 }
 
-export function createApp(options: AppOptions): Fetch {
+export function createApp(appOptions: AppOptions): Fetch {
+  const options = { ...appOptions, gate: createGate(appOptions) };
   const answers = createAnswers(options);
   const writes = createWrites(options);
-  const answerOf = (route: (typeof ROUTES)[number]): Answer =>
-    'method' in route || route.name === 'upload' ? writes[route.name] : answers[route.name];
+  const answerOf = (route: (typeof ROUTES)[number]): Answer => {
+    const answer = isWrite(route) ? writes[route.name] : answers[route.name];
+    if (route.access === 'open') return (exchange) => answer(exchange, route.access);
+    return async (exchange) => {
+      await options.gate.enter(exchange);
+      return answer(exchange, route.access);
+    };
+  };
   const routes = ROUTES.flatMap((route) =>
     spellings(route.path, options.pathPrefix).map((path) => ({ ...route, path, answer: answerOf(route) })),
   );
@@ -89,17 +104,29 @@ export function createApp(options: AppOptions): Fetch {
   });
 }
 
+type House = AppOptions & { readonly gate: Gate };
+
+function isWrite(
+  route: (typeof ROUTES)[number],
+): route is Extract<(typeof ROUTES)[number], { name: (typeof WRITABLE)[number] }> {
+  return ('method' in route || route.name === 'upload') && route.name !== 'token';
+}
+
+/** How a route answers, by the access that its line asks for. */
+type Guarded = (exchange: Exchange, access: Access) => Promise<Reply> | Reply;
+
 /** Probes stay where orchestrators look for them, prefix or not. */
 function spellings(path: string, prefix: string): string[] {
   if (path.startsWith('/v2')) return [`${prefix}${path}`, `${prefix}/:registry{[^/]+}${path}`];
   return prefix === '' || !path.endsWith('z') ? [`${prefix}${path}`] : [path, `${prefix}${path}`];
 }
 
-function createAnswers(options: AppOptions): Readonly<Record<Exclude<RouteName, 'upload'>, Answer>> {
-  const { pull, lists } = options;
-  const named = <K extends Target['kind']>(kind: K, answer: NamedAnswer<K>): Answer => {
-    return (exchange) => {
-      const target = confirm(options, exchange, kind);
+function createAnswers(options: House): Readonly<Record<Exclude<RouteName, 'upload'>, Guarded>> {
+  const { pull, lists, gate } = options;
+  const shown = (exchange: Exchange): ShowName => gate.shown(exchange, options.showName(hostOf(exchange)));
+  const named = <K extends Target['kind']>(kind: K, answer: NamedAnswer<K>): Guarded => {
+    return (exchange, access) => {
+      const target = confirm(options, exchange, kind, access);
       if (MAY_ASK.has(kind)) exchange.trace.via = viaOf(exchange, options);
       return answer(exchange, target);
     };
@@ -112,12 +139,14 @@ function createAnswers(options: AppOptions): Readonly<Record<Exclude<RouteName, 
     referrers: named('referrers', ({ target, trace, signal }, { name, digest }) =>
       lists.referrers(name, digest, queryOf(target), trace, signal),
     ),
-    catalog: named('catalog', (exchange, { base }) =>
-      lists.catalog(queryOf(exchange.target), options.showName(hostOf(exchange)), base),
-    ),
+    catalog: named('catalog', (exchange, { base }) => lists.catalog(queryOf(exchange.target), shown(exchange), base)),
     // `docker search` asks whether this is a registry of the first version that can search (protocol.md 3.2).
     ping: () => withHeaders(jsonReply(200, true), { 'x-docker-registry-standalone': 'true' }),
-    search: (exchange) => lists.search(queryOf(exchange.target), options.showName(hostOf(exchange))),
+    search(exchange) {
+      gate.permitList(exchange);
+      return lists.search(queryOf(exchange.target), shown(exchange));
+    },
+    token: (exchange) => tokenReply(exchange, { ...options, endpoint: options.auth.token }),
     client: (exchange) => clientText(exchange, options),
     livez: () => emptyReply(200),
     readyz: () => statusOnly(options.readiness()),
@@ -125,11 +154,11 @@ function createAnswers(options: AppOptions): Readonly<Record<Exclude<RouteName, 
 }
 
 /** Everything that changes what is kept, and questions about uploads. */
-function createWrites(options: AppOptions): Readonly<Record<(typeof WRITABLE)[number], Answer>> {
+function createWrites(options: House): Readonly<Record<(typeof WRITABLE)[number], Guarded>> {
   const write =
-    (kind: (typeof WRITABLE)[number]): Answer =>
-    (exchange) =>
-      options.push(toPushRequest(exchange, confirm(options, exchange, kind), options));
+    (kind: (typeof WRITABLE)[number]): Guarded =>
+    (exchange, access) =>
+      options.push(toPushRequest(exchange, confirm(options, exchange, kind, access), options));
   return { manifest: write('manifest'), blob: write('blob'), upload: write('upload') };
 }
 
@@ -138,11 +167,22 @@ type NamedAnswer<K extends Target['kind']> = (
   target: Extract<Target, { kind: K }>,
 ) => Promise<Reply> | Reply;
 
-/** The target by the one parser that counts. Throws RegistryError. */
-function confirm<K extends Target['kind']>(options: AppOptions, exchange: Exchange, kind: K): Extract<Target, { kind: K }> {
-  const target = options.parseName(exchange.target, hostOf(exchange));
-  if (target.kind === kind) return target as Extract<Target, { kind: K }>;
-  throw noEndpoint();
+/** The target by the one parser that counts, if this client may have it by the access that the route asks for. Throws RegistryError. */
+function confirm<K extends Target['kind']>(
+  { parseName, gate }: House,
+  exchange: Exchange,
+  kind: K,
+  access: Access,
+): Extract<Target, { kind: K }> {
+  const target = parseName(exchange.target, hostOf(exchange));
+  if (target.kind !== kind) throw noEndpoint();
+  if (access === 'list') gate.permitList(exchange);
+  if ('name' in target && isAction(access)) gate.permit(exchange, access, target.name);
+  return target as Extract<Target, { kind: K }>;
+}
+
+function isAction(access: Access): access is Action {
+  return access === 'pull' || access === 'push' || access === 'delete';
 }
 
 /** What an upstream may be asked for; the others are answered from here alone. */
@@ -175,7 +215,7 @@ function toPullRequest(exchange: Exchange, target: PullTarget): Parameters<Pull>
   };
 }
 
-function toPushRequest(exchange: Exchange, target: PushTarget, options: AppOptions): PushRequest {
+function toPushRequest(exchange: Exchange, target: PushTarget, options: House): PushRequest {
   const { method, requestId, client, userAgent, body, signal, trace } = exchange;
   const { 'content-type': contentType, 'content-range': contentRange } = exchange.incoming.headers;
   const url = publicAddress(exchange.incoming, options.publicUrl, options.addresses);
@@ -194,13 +234,16 @@ function toPushRequest(exchange: Exchange, target: PushTarget, options: AppOptio
   };
 }
 
-/** Another repository, spelt as the one that the request is for: behind the same prefix, under the same `ns`. */
-function nameAs(exchange: Exchange, { ns }: PushName, text: string, options: AppOptions): PushName | undefined {
+/**
+ * Another repository, spelt as the one that the request is for: behind the same prefix, under the same `ns`. `undefined` where it
+ * is no name, and in the same way where this client may not pull it.
+ */
+function nameAs(exchange: Exchange, { ns }: PushName, text: string, options: House): PushName | undefined {
   const at = exchange.path.indexOf('/v2/', options.pathPrefix.length);
   const query = ns === undefined ? '' : `?ns=${encodeURIComponent(ns)}`;
   try {
     const target = options.parseName(`${exchange.path.slice(0, at)}/v2/${text}/tags/list${query}`, hostOf(exchange));
-    return target.kind === 'tags' ? target.name : undefined;
+    return target.kind === 'tags' && options.gate.mayPull(exchange, target.name) ? target.name : undefined;
   } catch (error) {
     if (error instanceof RegistryError) return undefined;
     throw error;
@@ -208,7 +251,8 @@ function nameAs(exchange: Exchange, { ns }: PushName, text: string, options: App
 }
 
 /** No route: a method that is not taken, a name that breaks the grammar, or nothing that we have. */
-function refuse(exchange: Exchange, options: AppOptions): never {
+async function refuse(exchange: Exchange, options: House): Promise<never> {
+  if (/\/v2(?:\/|$)/.test(exchange.path)) await options.gate.enter(exchange);
   if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
     throw new RegistryError('UNSUPPORTED', `${exchange.method} is not supported here`, {
       headers: { allow: 'GET, HEAD' },

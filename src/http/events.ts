@@ -28,6 +28,8 @@ export interface RequestEnded {
   /** The client's address, as far as trusted proxies vouch for it. */
   readonly client: string;
   readonly clientKind: string;
+  /** Who asked: `user:ann`, `token:ci`; `undefined` where nobody said. */
+  readonly user: string | undefined;
   readonly userAgent: string | undefined;
   /** As the client sent it. */
   readonly host: string | undefined;

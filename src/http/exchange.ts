@@ -1,4 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import type { Identity } from '../auth/subject.ts';
 import type { Trace } from '../pull/trace.ts';
 import type { Connection } from './connection.ts';
 import type { Outgoing } from './outgoing.ts';
@@ -31,6 +32,8 @@ export interface Exchange {
   readonly startedMs: number;
   /** Headers of every answer; those of the single answer win. */
   readonly commonHeaders: OutgoingHttpHeaders;
+  /** Who asks, once that has been asked (gate.ts). */
+  identity: Identity;
   /** The route's name, once it is known. */
   handler: string | undefined;
   /** Bytes of the body that the kernel took. */

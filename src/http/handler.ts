@@ -1,5 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
+import { NOBODY, subjectText } from '../auth/subject.ts';
 import { RegistryError } from '../oci/errors.ts';
 import type { Trace } from '../pull/trace.ts';
 import type { ClientAddresses } from './client-address.ts';
@@ -165,6 +166,7 @@ function toExchange(
       ...configured,
       'x-request-id': requestId,
     },
+    identity: NOBODY,
     handler: undefined,
     bytes: 0,
     firstByteMs: undefined,
@@ -172,7 +174,7 @@ function toExchange(
 }
 
 function toRecord(exchange: Exchange, { clock, addresses }: HandlerOptions): Parameters<Report>[0] {
-  const { trace, method, path, bytes, firstByteMs, client, clientKind, userAgent, incoming, outgoing } = exchange;
+  const { trace, method, path, bytes, firstByteMs, client, clientKind, userAgent, identity, incoming, outgoing } = exchange;
   return {
     kind: 'request',
     trace,
@@ -185,6 +187,7 @@ function toRecord(exchange: Exchange, { clock, addresses }: HandlerOptions): Par
     ms: clock.monotonic() - exchange.startedMs,
     client,
     clientKind,
+    user: identity.subject.kind === 'anyone' ? undefined : subjectText(identity.subject),
     userAgent,
     host: incoming.headers.host,
     publicAddress: () => publicAddress(incoming, undefined, addresses),

@@ -12,10 +12,11 @@ import type { Sender } from './sender.ts';
 export type Answer = (exchange: Exchange) => Promise<Reply> | Reply;
 
 /**
- * Who may use a route: `open`, anybody; `pull`, whoever may read the object that the path names, or the list; `push` and
- * `delete`, whoever may write it, or do away with it; `debug`, whoever reaches the debug listener, which alone has it.
+ * Who may use a route: `open`, anybody; `sign-in`, whoever the Host lets in at all; `pull`, whoever may read the object that the
+ * path names; `list`, as `sign-in`, and what they may not pull is not listed; `push` and `delete`, whoever may write the object,
+ * or do away with it; `debug`, whoever reaches the debug listener, which alone has it.
  */
-export type Access = 'open' | 'pull' | 'push' | 'delete' | 'debug';
+export type Access = 'open' | 'sign-in' | 'pull' | 'list' | 'push' | 'delete' | 'debug';
 
 /** `GET` is HEAD besides. */
 export type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';

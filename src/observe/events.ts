@@ -12,6 +12,7 @@ export type HouseEvent =
   | EvictionEvent
   | ScrubReport
   | OfficialEvent
+  | AuthEvent
   | ServerEvent;
 
 /** The shape of `http/events.ts`. */
@@ -50,6 +51,8 @@ export interface RequestEvent {
   readonly client: string;
   /** One of a fixed list: `docker`, `containerd` … */
   readonly clientKind: string;
+  /** Who asked: `user:ann`, `token:ci`; `undefined` where nobody said. */
+  readonly user: string | undefined;
   readonly userAgent: string | undefined;
   /** As the client sent it. */
   readonly host: string | undefined;
@@ -271,3 +274,15 @@ export type ServerEvent =
   /** Who can reach the address can read what is sent. */
   | { readonly kind: 'plain-http'; readonly address: string }
   | { readonly kind: 'draining'; readonly requests: number };
+
+/** The shapes of `auth/events.ts` and of `auth/htpasswd-users.ts`. */
+export type AuthEvent =
+  | {
+      readonly kind: 'sign-in';
+      /** One of a fixed list, so that it may be a label. */
+      readonly way: string;
+      readonly result: 'ok' | 'refused' | 'limited';
+    }
+  | { readonly kind: 'denied'; readonly action: 'pull' | 'push' | 'delete'; readonly reason: string }
+  | { readonly kind: 'htpasswd-read'; readonly path: string; readonly users: number; readonly warnings: readonly string[] }
+  | { readonly kind: 'htpasswd-wrong'; readonly path: string; readonly faults: readonly string[] };

@@ -42,6 +42,7 @@ const OURS = {
   ]),
   entrepot_request_seconds: histogram('Time to the first byte of the answer.', ['type', 'outcome'], SECONDS),
   entrepot_response_bytes_total: counter('Bytes of blobs and manifests sent to clients.', ['type', 'route', 'outcome']),
+  entrepot_auth_total: counter('Times that somebody said who they are.', ['kind', 'result']),
   entrepot_denied_total: counter('Requests that were refused.', ['action', 'reason']),
 
   entrepot_upstream_requests_total: counter('HTTP exchanges with an upstream.', ['upstream', 'kind', 'status']),

@@ -2,6 +2,7 @@ import type { HouseEvent, RequestEvent } from './events.ts';
 import { createLabels, type KnownNames } from './labels.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import { reportAuth } from './report-auth.ts';
 import { reportCollect } from './report-collect.ts';
 import { reportEviction } from './report-eviction.ts';
 import { reportNotifications } from './report-notifications.ts';
@@ -40,6 +41,7 @@ export function createReporter(options: ReporterOptions): Report {
   const eviction = reportEviction(log, metrics, states);
   const scrub = reportScrub(log, metrics);
   const official = reportOfficial(log);
+  const auth = reportAuth(log, metrics);
   const server = reportServer(log, metrics, states);
   const request = reportRequest({ log, metrics, labels, accesslog: options.accesslog });
   return (event) => {
@@ -59,6 +61,11 @@ export function createReporter(options: ReporterOptions): Report {
       case 'draining':
       case 'uploads-purged':
         return server(event);
+      case 'sign-in':
+      case 'denied':
+      case 'htpasswd-read':
+      case 'htpasswd-wrong':
+        return auth(event);
       case 'collected':
         return collect(event);
       case 'evicted':

@@ -7,7 +7,7 @@ export interface RequestRecord {
   readonly client_kind: string;
   readonly user_agent: string | null;
   /** Nobody, until there is `auth`. */
-  readonly user: null;
+  readonly user: string | null;
   readonly method: string;
   readonly path: string;
   readonly status: number;
@@ -44,7 +44,7 @@ export function requestRecord(event: RequestEvent): RequestRecord {
     client: event.client,
     client_kind: event.clientKind,
     user_agent: event.userAgent?.slice(0, CLIENT_TEXT_LENGTH_MAX) ?? null,
-    user: null,
+    user: event.user ?? null,
     method: event.method,
     path: withoutQuery(event.path).slice(0, CLIENT_TEXT_LENGTH_MAX),
     status: event.status,

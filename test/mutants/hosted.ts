@@ -284,9 +284,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a plain registry knows other registries',
     guards: ['contract, plain'],
-    file: 'src/compose/chains.ts',
-    find: "  const plain = config.mode === 'plain' ?",
-    replace: "  const plain = config.mode === 'proxy' ?",
+    file: 'src/compose/names.ts',
+    find: "config.mode === 'plain' ?",
+    replace: "config.mode === 'proxy' ?",
     test: [FRONT],
   },
   {

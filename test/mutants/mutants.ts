@@ -1,4 +1,5 @@
 import { mutants as absence } from './absence.ts';
+import { mutants as access } from './access.ts';
 import { mutants as backup } from './backup.ts';
 import { mutants as blobs } from './blobs.ts';
 import { mutants as config } from './config.ts';
@@ -30,6 +31,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   credentials,
   health,
   http,
+  access,
   'sign-in': signIn,
   pull,
   push,

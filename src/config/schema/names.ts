@@ -21,6 +21,12 @@ const anyHost = z.string().refine((written) => isHost(written), {
   error: 'expected a Host such as ghcr.mirror.test or *.mirror.test',
 });
 
+/** As clients send it, with a port or for any. */
+const openHost = () =>
+  form('host', 'a Host such as mirror.example.test, with or without a port', (written) =>
+    parseHost(written) === undefined ? undefined : written.toLowerCase(),
+  );
+
 /** A Host header as clients send it, or `*.` and a suffix. */
 function isHost(written: string): boolean {
   return parseHost(written.replace(/^\*\./, '')) !== undefined;
@@ -36,6 +42,9 @@ export const names = z.strictObject({
   aliases: mapOf(registry(), anyRegistry)
     .prefault({})
     .describe('Other names of a registry; `index.docker.io` and `registry-1.docker.io` are built in.'),
+  open: listOf(openHost())
+    .prefault([])
+    .describe('Hosts on which `/v2/` is 200 and nobody is ever challenged; what `anyone` may not have is 404 there.'),
   allow: listOf(allowed())
     .prefault([])
     .describe('Private hosts, addresses and blocks that `origin` may dial all the same, on any port.'),

@@ -61,7 +61,11 @@ export const upstream = z.strictObject({
       'Stands before every repository there, as Harbor and Artifactory want it. A segment `{registry}` becomes the registry asked for, so that one upstream serves them all.',
     ),
   ...accountKeys,
-  use: word('quota').prefault('quota').describe('`quota`: the account pays for the rate limit and unlocks nothing.'),
+  use: word('quota', 'all')
+    .optional()
+    .describe(
+      '`quota`: the account pays for the rate limit and unlocks nothing; `all`: it also unlocks what it may see, for whoever may pull it by the rules of `access`. Without it `all` where those let nobody pull unnamed on any route that leads here, else `quota`.',
+    ),
   headers: mapOf(hiddenValue(), headerName).prefault({}).describe('Sent to the upstream itself with every request.'),
   tls: tls.optional(),
   timeout: timeout.prefault({}),

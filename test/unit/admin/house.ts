@@ -94,6 +94,7 @@ export function house(changes: Partial<AdminOptions> = {}): House {
         reference,
       };
     },
+    whoMayPull: (_holder, as) => (as === undefined ? 'everybody: no auth is configured' : `${as} may`),
     routeOf: () => ({ name: 'hub', at: 'config.yml:12', deny: false, ...UNHOSTED, chain: [], tagttlMs: 300_000 }),
     match: (pattern) => {
       const expression = new RegExp(`^${pattern.replaceAll('**', '.+').replaceAll(/(?<!\.)\*/g, '[^/]*')}$`);

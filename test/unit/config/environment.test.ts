@@ -87,8 +87,8 @@ describe('REGISTRY_ variables', () => {
     expect(await refusal(ROUTES, { env: { REGISTRY_HTTP_ADDR: '5000' } })).toBe(
       'environment: REGISTRY_HTTP_ADDR: expected an address such as :5000, 127.0.0.1:5000 or [::1]:5000; did you mean ":5000"?',
     );
-    expect(await refusal(ROUTES, { env: { REGISTRY_AUTH_HTPASSWD_REALM: 'x' } })).toMatch(
-      /^environment: REGISTRY_AUTH_HTPASSWD_REALM: is not built yet/,
+    expect(await refusal(ROUTES, { env: { REGISTRY_AUTH_SILLY_REALM: 'x' } })).toMatch(
+      /^environment: REGISTRY_AUTH_SILLY_REALM: is no authentication at all/,
     );
     expect(await refusal(ROUTES, { env: { REGISTRY_HTTP_HEADERS: '{a: [' } })).toBe(
       'environment: REGISTRY_HTTP_HEADERS: expected a value that can be read as YAML',

@@ -46,6 +46,10 @@ function addPartner(root: Record<string, unknown>, path: readonly string[]): Rec
   const proxy = root['proxy'] as Record<string, unknown>;
   const partner = { username: 'password', password: 'username' }[path[1] ?? ''];
   if (path[0] === 'proxy' && partner !== undefined) proxy[partner] = 'x';
+  const auth = root['auth'] as { token?: object; htpasswd?: object } | undefined;
+  if (auth?.token !== undefined)
+    auth.token = { realm: 'https://auth.test/token', service: 's', issuer: 'i', rootcertbundle: '/b', ...defined(auth.token) };
+  if (auth?.htpasswd !== undefined) auth.htpasswd = { path: '/p', ...auth.htpasswd };
   const notifications = root['notifications'] as { endpoints?: Record<string, unknown>[] } | undefined;
   for (const endpoint of notifications?.endpoints ?? []) {
     endpoint['name'] ??= 'listener';
@@ -63,12 +67,19 @@ function addPartner(root: Record<string, unknown>, path: readonly string[]): Rec
   return root;
 }
 
+/** The reference's placeholder for a realm is no address. */
+function defined({ realm, ...rest }: { readonly realm?: unknown }): object {
+  return realm === undefined || realm === 'r' ? rest : { realm, ...rest };
+}
+
 const PAIR = createAuthority('Test').issue('localhost');
 const FILES = { '/c': PAIR.certificate, '/k': PAIR.key, '/ca': PAIR.certificate };
 
 /** What really becomes of a key, seen from outside. */
 async function fateOf(key: Key): Promise<'used' | 'harmless' | 'refused'> {
-  const outcome = await load(fileWith(key), { files: FILES }).catch((error: Error) => error);
+  const outcome = await load(fileWith(key), {
+    files: { ...FILES, '/b': PAIR.certificate, '/j': '{"keys":[]}', '/p': '' },
+  }).catch((error: Error) => error);
   if (outcome instanceof Error) {
     const [, printed = '', expected = ''] = /^\S+: ([^:]+): (.*)$/s.exec(outcome.message) ?? [];
     const section = key.path[0] ?? '';

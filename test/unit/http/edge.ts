@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
+import { createAccess } from '../../../src/auth/access.ts';
+import { createAuth } from '../../../src/auth/auth.ts';
 import { RegistryError } from '../../../src/oci/errors.ts';
 import { parseDigest } from '../../../src/oci/digest.ts';
 import type { Lists } from '../../../src/pull/lists.ts';
@@ -57,6 +59,16 @@ export interface Edge {
   get(path: string, init?: RequestInit): Promise<Response>;
 }
 
+/** Everybody may everything. */
+const openAuth = createAuth({
+  access: createAccess({ rules: undefined, groups: new Map(), signsIn: false }),
+  challenge: undefined,
+  ways: { passwords: undefined, machineTokens: undefined, signInTokens: undefined, own: undefined, foreign: undefined },
+  openHosts: [],
+  token: undefined,
+  report: () => undefined,
+});
+
 /** The edge as it is composed, over a stub of `pull`, on a free port. */
 export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
   const clock = createFakeClock();
@@ -73,6 +85,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
   const newId = (): string => `id-${++ids}`;
   const fetch = createApp({
     pseudonym: 'entrepot-0123456789abcdef',
+    auth: openAuth,
     send,
     report,
     addresses,

@@ -36,6 +36,7 @@ export function requestEvent(changes: Partial<RequestEvent> = {}, trace: Partial
     handler: 'manifest',
     client: '10.0.0.7',
     clientKind: 'docker',
+    user: undefined,
     userAgent: 'docker/29.0.0 go/go1.25',
     host: 'mirror.test',
     publicAddress: () => 'https://mirror.test',

@@ -1,0 +1,57 @@
+import type { Asking } from './auth.ts';
+import type { Scope } from './subject.ts';
+
+/** How clients are told to sign in: the same for all of a Host, since they remember what `/v2/` said (protocol.md 2.1). */
+export type ChallengeKind =
+  | { readonly kind: 'basic'; readonly realm: string }
+  /** Our own token server, at the address by which the client came. */
+  | { readonly kind: 'own'; readonly path: string }
+  /** Another one. `redirectPath`: it is at that path of the address by which the client came. */
+  | { readonly kind: 'foreign'; readonly realm: string; readonly service: string; readonly redirectPath: string | undefined };
+
+/** Why a token will not do (RFC 6750 3.1). */
+export type TokenFault = 'invalid_token' | 'insufficient_scope';
+
+/**
+ * The field `WWW-Authenticate`. Written for the strictest parser: keys in lower case, every value quoted, `realm` and `service`
+ * both there, and no `=` in a realm (protocol.md 2.1). `undefined` where the client's Host is no address to send it to.
+ */
+export function challengeField(
+  challenge: ChallengeKind,
+  { publicUrl }: Pick<Asking, 'publicUrl'>,
+  scope?: Scope,
+  fault?: TokenFault,
+): string | undefined {
+  if (challenge.kind === 'basic') return `Basic realm="${challenge.realm}"`;
+  const at = endpointOf(challenge, publicUrl);
+  if (at === undefined) return undefined;
+  const parameters = {
+    realm: at.realm,
+    service: at.service,
+    ...(scope && { scope: scopeText(scope) }),
+    ...(fault && { error: fault }),
+  };
+  return `Bearer ${Object.entries(parameters)
+    .map(([key, value]) => `${key}="${value}"`)
+    .join(',')}`;
+}
+
+function endpointOf(
+  challenge: Exclude<ChallengeKind, { kind: 'basic' }>,
+  publicUrl: string | undefined,
+): { readonly realm: string; readonly service: string } | undefined {
+  if (challenge.kind === 'foreign' && challenge.redirectPath === undefined) return challenge;
+  const service = audienceOf(publicUrl);
+  if (publicUrl === undefined || service === undefined) return undefined;
+  if (challenge.kind === 'own') return { realm: `${publicUrl}${challenge.path}`, service };
+  return { realm: `${publicUrl}${challenge.redirectPath ?? ''}`, service: challenge.service };
+}
+
+/** For whom our own tokens are: the authority by which clients reach us, `mirror.example.test:5000`. */
+export function audienceOf(publicUrl: string | undefined): string | undefined {
+  return publicUrl === undefined ? undefined : new URL(publicUrl).host;
+}
+
+function scopeText({ type, name, actions }: Scope): string {
+  return `${type}:${name}:${actions.join(',')}`;
+}

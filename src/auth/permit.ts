@@ -1,0 +1,63 @@
+import { RegistryError } from '../oci/errors.ts';
+import { noSuchName } from '../oci/no-such-name.ts';
+import type { Access, Action } from './access.ts';
+import type { Auth, Named } from './auth.ts';
+import type { ChallengeKind } from './challenge.ts';
+import type { ReportAuth } from './events.ts';
+import { ASKS_WHO, unauthorized } from './identify.ts';
+import type { Identity, Scope } from './subject.ts';
+
+export interface PermitOptions {
+  readonly access: Access;
+  /** By the field `Host`; `undefined`: nobody is asked there who they are. */
+  readonly challengeOf: (host: string | undefined) => ChallengeKind | undefined;
+  readonly report: ReportAuth;
+}
+
+/** Whether somebody may; see {@link Auth}. */
+export function createPermit({ access, challengeOf, report }: PermitOptions): Pick<Auth, 'permit' | 'permitList'> {
+  return {
+    permit(asking, identity, action, named) {
+      const challenge = challengeOf(asking.host);
+      if (!access.decide(identity.subject, action, named.holder).allowed) {
+        const canSignIn = challenge !== undefined && identity.subject.kind === 'anyone';
+        report({ kind: 'denied', action, reason: canSignIn ? 'unauthenticated' : 'access' });
+        if (!canSignIn) throw noSuchName(named.holder);
+        throw unauthorized(ASKS_WHO, challenge, asking, scopeOf(action, named));
+      }
+      if (isFor(identity, action, named)) return;
+      report({ kind: 'denied', action, reason: 'scope' });
+      throw tooNarrow(challenge, asking, scopeOf(action, named));
+    },
+    permitList(asking, { scopes }) {
+      if (scopes === undefined || scopes.some((scope) => scope.type === CATALOG.type && scope.name === CATALOG.name)) return;
+      report({ kind: 'denied', action: 'pull', reason: 'scope' });
+      throw tooNarrow(challengeOf(asking.host), asking, CATALOG);
+    },
+  };
+}
+
+/** distribution, "Token Scope Documentation": what lists all repositories. */
+const CATALOG: Scope = { type: 'registry', name: 'catalog', actions: ['*'] };
+
+/** What a client should ask the token server for: whoever pushes also asks for what is there. */
+function scopeOf(action: Action, { spelt }: Named): Scope {
+  return { type: 'repository', name: spelt, actions: action === 'push' ? ['pull', 'push'] : [action] };
+}
+
+function tooNarrow(challenge: ChallengeKind | undefined, asking: Parameters<Auth['permit']>[0], scope: Scope): RegistryError {
+  const message = 'the token was issued for something else';
+  if (challenge === undefined) return new RegistryError('UNAUTHORIZED', message);
+  return unauthorized(message, challenge, asking, scope, 'insufficient_scope');
+}
+
+/** Whether what was sent as proof is for this: a password is for everything, a token for what it was asked for. */
+export function isFor({ scopes }: Identity, action: Action, { spelt }: Named): boolean {
+  return (
+    scopes === undefined ||
+    scopes.some(
+      ({ type, name, actions }) =>
+        type === 'repository' && name === spelt && (actions.includes(action) || actions.includes('*')),
+    )
+  );
+}

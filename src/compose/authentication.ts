@@ -1,0 +1,174 @@
+import type { SubjectPattern } from '../auth/access.ts';
+import { createAuth, type Auth, type TokenEndpoint } from '../auth/auth.ts';
+import type { ChallengeKind } from '../auth/challenge.ts';
+import type { AuthEvent } from '../auth/events.ts';
+import { createHashing } from '../auth/hashing.ts';
+import { createHtpasswd, type Htpasswd, type HtpasswdEvent } from '../auth/htpasswd.ts';
+import { stands, type Ways } from '../auth/identify.ts';
+import { createMachineTokens, type MachineTokenKeeping } from '../auth/machine-tokens.ts';
+import { createOwnTokens } from '../auth/own-tokens.ts';
+import { createRefreshTokens } from '../auth/refresh-tokens.ts';
+import { createKeyRing } from '../auth/signing-keys.ts';
+import { createForeignTokens } from '../auth/foreign-tokens.ts';
+import type { Identity } from '../auth/subject.ts';
+import { createSignInTokens, type FetchJson } from '../auth/oidc.ts';
+import { createTokenEndpoint } from '../auth/token-endpoint.ts';
+import { readTrustedKeys } from '../auth/trusted-keys.ts';
+import type { ForeignTokens, SignInTokens } from '../auth/ways.ts';
+import type { AuthConfig, Config, OidcConfig, TokenConfig } from '../config/config.ts';
+import { RegistryError } from '../oci/errors.ts';
+import type { Records } from '../metadata/records.ts';
+import { createNameParser } from '../pull/name.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Disk } from '../system/disk.ts';
+import type { Random } from '../system/random.ts';
+import { accessOf } from './access.ts';
+import { nameOptions } from './names.ts';
+
+export interface AuthenticationParts {
+  readonly system: { readonly clock: Clock; readonly disk: Disk; readonly random: Random };
+  readonly records: Records;
+  /** Documents of the issuers of `auth.oidc`. */
+  readonly fetchJson: FetchJson;
+  readonly report: (event: AuthEvent | HtpasswdEvent) => void;
+}
+
+/** Who are you, may you, as one configuration after the other says. What was proved, and who was wrong too often, carries over. */
+export interface Authentication {
+  /** Rejects with what is wrong with the files that the configuration names; what was before stays in force then. */
+  authOf(config: Config): Promise<Auth>;
+  readonly machineTokens: MachineTokenKeeping;
+}
+
+export function createAuthentication({ system, records, fetchJson, report }: AuthenticationParts): Authentication {
+  const { clock } = system;
+  const hashing = createHashing({ clock });
+  const machineTokens = createMachineTokens({ ...system, records: records.machineTokens });
+  const keys = createKeyRing({ ...system, records: records.signingKeys });
+  let passwords: { readonly path: string; readonly users: Htpasswd } | undefined;
+  const refresh = createRefreshTokens({
+    ...system,
+    records: records.refreshTokens,
+    stands: (subject, fingerprint) => stands(subject, fingerprint, { passwords: passwords?.users, machineTokens }),
+  });
+
+  /** One file, one set of users: a reload that names the same one forgets nothing. */
+  async function passwordsOf(path: string): Promise<Htpasswd> {
+    const users = passwords?.path === path ? passwords.users : createHtpasswd({ ...system, hashing, path, report });
+    await users.load();
+    passwords = { path, users };
+    return users;
+  }
+
+  return {
+    machineTokens,
+    async authOf(config) {
+      const access = accessOf(config);
+      const { auth } = config;
+      const openHosts = config.names.open;
+      if (auth === undefined)
+        return createAuth({ access, challenge: undefined, ways: NO_WAYS, openHosts, token: undefined, report });
+      const users = auth.htpasswd && (await passwordsOf(auth.htpasswd.path));
+      if (users === undefined) passwords = undefined;
+      const own = createOwnTokens({ ...system, keys, lifetimeSeconds: Math.floor(auth.lifetime / 1000) });
+      const signInTokens = signInTokensOf(auth.oidc, fetchJson, clock);
+      const foreign = auth.token && foreignTokensOf(auth.token, access.hasRules, clock);
+      const ways: Ways = { passwords: users, machineTokens, signInTokens, own, foreign };
+      const parseName = createNameParser(nameOptions(config));
+      const anyoneMayPull = (name: string, host: string | undefined): boolean => {
+        const holder = holderOf(parseName, `${config.http.prefix}/v2/${name}/tags/list`, host);
+        return holder !== undefined && access.isOpen(holder);
+      };
+      // Where clients are sent elsewhere for their tokens, none is given out here.
+      const token: TokenEndpoint | undefined =
+        foreign === undefined ? createTokenEndpoint({ ...ways, own, refresh, anyoneMayPull, report }) : undefined;
+      return createAuth({ access, challenge: challengeOf(auth, config), ways, openHosts, token, report });
+    },
+  };
+}
+
+/** For `check`: rejects with what is wrong with the files that `auth` names. */
+export async function proveAuthFiles({ auth, access }: Config, system: AuthenticationParts['system']): Promise<void> {
+  const hashing = createHashing(system);
+  const report = (): void => undefined;
+  if (auth?.htpasswd !== undefined) await createHtpasswd({ ...system, hashing, path: auth.htpasswd.path, report }).load();
+  if (auth?.token !== undefined) foreignTokensOf(auth.token, access.rules !== undefined, system.clock);
+}
+
+const NO_WAYS: Ways = {
+  passwords: undefined,
+  machineTokens: undefined,
+  signInTokens: undefined,
+  own: undefined,
+  foreign: undefined,
+};
+
+/** `registry/repository`, `undefined` where that is no name. */
+function holderOf(
+  parseName: ReturnType<typeof createNameParser>,
+  target: string,
+  host: string | undefined,
+): string | undefined {
+  try {
+    const parsed = parseName(target, host);
+    return parsed.kind === 'tags' ? `${parsed.name.registry}/${parsed.name.repository}` : undefined;
+  } catch (error) {
+    if (error instanceof RegistryError) return undefined;
+    throw error;
+  }
+}
+
+function signInTokensOf(oidc: ReadonlyMap<string, OidcConfig>, fetchJson: FetchJson, clock: Clock): SignInTokens | undefined {
+  if (oidc.size === 0) return undefined;
+  const issuers = [...oidc].map(([name, { issuer, audience, jwks }]) => ({
+    name,
+    issuer,
+    audience,
+    ...(jwks === undefined ? {} : { jwks: () => Promise.resolve(jwks) }),
+  }));
+  return createSignInTokens({ issuers, fetchJson, clock });
+}
+
+/** Throws Error for files without a key that could be used. */
+function foreignTokensOf(
+  { issuer, service, certificates, jwks, algorithms }: TokenConfig,
+  hasRules: boolean,
+  clock: Clock,
+): ForeignTokens {
+  const read = readTrustedKeys({
+    ...(certificates === undefined ? {} : { rootcertbundle: certificates }),
+    ...(jwks === undefined ? {} : { jwks }),
+  });
+  if (read.kind === 'fault') throw new Error(`auth.token.${read.of}: ${read.reason}`);
+  const tokens = createForeignTokens({
+    issuer,
+    service,
+    keys: read.keys,
+    clock,
+    ...(algorithms === undefined ? {} : { algorithms }),
+  });
+  return hasRules ? tokens : { verify: async (token) => named(await tokens.verify(token)) };
+}
+
+/**
+ * Without rules the token server alone says who may what, as at the official registry: whoever it gave a token to nameless is
+ * signed in for what that token is for.
+ */
+function named(identity: Identity | undefined): Identity | undefined {
+  return identity?.subject.kind === 'anyone' ? { ...identity, subject: { kind: 'user', name: 'anonymous' } } : identity;
+}
+
+/**
+ * How clients are told to sign in (contract, `GET /v2/`): for a token where rules speak of somebody whom only a token can be,
+ * or of nobody in particular, which takes one too; else for a password, which every client has.
+ */
+function challengeOf({ htpasswd, token }: AuthConfig, { access, http }: Config): ChallengeKind {
+  if (token !== undefined) return { ...token, kind: 'foreign' };
+  const named = (access.rules ?? []).flatMap(({ allow }) => Object.values(allow).flat());
+  if (htpasswd !== undefined && !named.some(takesToken)) return { kind: 'basic', realm: htpasswd.realm };
+  return { kind: 'own', path: `${http.prefix}/token` };
+}
+
+function takesToken({ kind }: SubjectPattern): boolean {
+  return kind === 'anyone' || kind === 'group' || kind === 'token' || kind === 'oidc';
+}

@@ -1,0 +1,124 @@
+import type { AccessConfig, AccessRuleConfig, AuthConfig, OidcConfig, TokenConfig } from './config.ts';
+import { nearest } from './nearest.ts';
+import type { Written } from './schema.ts';
+import type { Settling } from './settling.ts';
+import type { SubjectPattern } from './subject-pattern.ts';
+import { placeAt, type Path } from './tree-path.ts';
+
+type WrittenAuth = NonNullable<Written['auth']>;
+
+/** Ways to say who one is; `undefined` where there is none. */
+export async function settleAuth(written: Written['auth'], work: Settling): Promise<AuthConfig | undefined> {
+  if (written === undefined) return undefined;
+  const { htpasswd, issue, token, oidc } = written;
+  if (htpasswd !== undefined) await work.readAgain(htpasswd.path, ['auth', 'htpasswd', 'path']);
+  return {
+    htpasswd: htpasswd && { realm: htpasswd.realm, path: work.absolute(htpasswd.path) },
+    lifetime: issue.lifetime,
+    token: await settleToken(token, work),
+    oidc: await settleIssuers(oidc, work),
+  };
+}
+
+async function settleToken(written: WrittenAuth['token'], work: Settling): Promise<TokenConfig | undefined> {
+  if (written === undefined) return undefined;
+  const path = ['auth', 'token'];
+  const certificates = await work.read(written.rootcertbundle, [...path, 'rootcertbundle']);
+  const jwks = await work.read(written.jwks, [...path, 'jwks']);
+  if (written.rootcertbundle === undefined && written.jwks === undefined)
+    work.fault(path, 'expected rootcertbundle or jwks: without keys no token can be believed');
+  const { realm, service, issuer, autoredirect, autoredirectpath, signingalgorithms } = written;
+  return {
+    realm,
+    service,
+    issuer,
+    certificates,
+    jwks,
+    algorithms: signingalgorithms,
+    redirectPath: autoredirect ? autoredirectpath : undefined,
+  };
+}
+
+async function settleIssuers(written: WrittenAuth['oidc'], work: Settling): Promise<ReadonlyMap<string, OidcConfig>> {
+  const settled = new Map<string, OidcConfig>();
+  for (const [name, { issuer, audience, jwks }] of written)
+    settled.set(name, { issuer, audience, jwks: await work.read(jwks, ['auth', 'oidc', name, 'jwks']) });
+  return settled;
+}
+
+/** The rules of `access`, with faults for subjects that nothing can produce (contract). */
+export function settleAccess(written: Written, work: Settling): AccessConfig {
+  const { auth, access, groups } = written;
+  const hasCertificates = (written.http.tls?.clientcas ?? []).length > 0;
+  const known: Known = {
+    users: auth?.htpasswd !== undefined || auth?.token !== undefined || hasCertificates,
+    tokens: auth !== undefined,
+    issuers: [...(auth?.oidc.keys() ?? [])],
+    groups: [...groups.keys()],
+  };
+  for (const [name, members] of groups) {
+    for (const [index, member] of members.entries()) {
+      const path = ['groups', name, index];
+      if (member.kind === 'group') work.fault(path, 'expected its members one by one: a group within a group is not followed');
+      else checkSubject(member, path, known, work);
+    }
+  }
+  const rules = access?.map((rule, index): AccessRuleConfig => {
+    const path = ['access', index];
+    if (rule.match.length === 0) work.fault([...path, 'match'], 'expected at least one pattern');
+    for (const action of ['pull', 'push', 'delete'] as const)
+      for (const [at, subject] of rule[action].entries()) checkSubject(subject, [...path, action, at], known, work);
+    const { line, variable, file } = placeAt(work.tree, path);
+    const { match, pull, push, delete: remove } = rule;
+    return { match, allow: { pull, push, delete: remove }, at: line === 0 ? (variable ?? file) : `${file}:${line}` };
+  });
+  if (access === undefined && groups.size > 0)
+    work.warnings.push('groups has no effect here: no rule of access could name one');
+  return { rules, groups };
+}
+
+/** What can be said of somebody, with this configuration. */
+interface Known {
+  readonly users: boolean;
+  readonly tokens: boolean;
+  readonly issuers: readonly string[];
+  readonly groups: readonly string[];
+}
+
+function checkSubject(subject: SubjectPattern, path: Path, known: Known, work: Settling): void {
+  switch (subject.kind) {
+    case 'anyone':
+      return;
+    case 'signed-in':
+      if (!known.users && !known.tokens) work.fault(path, 'expected anyone, or auth: nothing here lets anybody sign in');
+      return;
+    case 'user':
+      if (!known.users)
+        work.fault(
+          path,
+          'expected auth.htpasswd, auth.token or http.tls.clientcas: nothing here can say that somebody is this user',
+        );
+      return;
+    case 'token':
+      if (!known.tokens) work.fault(path, 'expected auth: without it no token is asked for');
+      return;
+    case 'group':
+      if (!known.groups.includes(subject.name))
+        work.fault(path, 'expected a group that stands under groups', suggestion('group', subject.name, known.groups));
+      return;
+    case 'oidc':
+      if (!known.issuers.includes(subject.issuer)) {
+        const near = nearest(subject.issuer, known.issuers);
+        work.fault(
+          path,
+          'expected an issuer that stands under auth.oidc',
+          near && `oidc:${near}:${subject.claim}=${subject.value}`,
+        );
+      }
+  }
+}
+
+function suggestion(kind: string, name: string, names: readonly string[]): string | undefined {
+  const near = nearest(name, names);
+  return near && `${kind}:${near}`;
+}

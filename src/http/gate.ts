@@ -1,0 +1,56 @@
+import type { Action } from '../auth/access.ts';
+import type { Asking, Auth } from '../auth/auth.ts';
+import type { PushName } from '../push/push.ts';
+import type { ShowName } from '../pull/lists.ts';
+import type { ClientAddresses } from './client-address.ts';
+import type { Exchange } from './exchange.ts';
+import { publicAddress } from './public-address.ts';
+
+export interface GateOptions {
+  readonly auth: Auth;
+  readonly addresses: ClientAddresses;
+  /** `http.host`. */
+  readonly publicUrl: string | undefined;
+  /** `http.prefix` without its last slash. */
+  readonly pathPrefix: string;
+}
+
+/** Who are you, may you: what every route but the open ones asks before it looks at anything. Each throws RegistryError. */
+export interface Gate {
+  /** Who asks; noted with the exchange. */
+  enter(exchange: Exchange): Promise<void>;
+  permit(exchange: Exchange, action: Action, name: PushName): void;
+  /** For what lists all repositories. */
+  permitList(exchange: Exchange): void;
+  /** Only what this client may pull is shown to it. */
+  shown(exchange: Exchange, show: ShowName): ShowName;
+  /** Whether another repository than the one that is asked for may be read besides: yes or no. */
+  mayPull(exchange: Exchange, name: PushName): boolean;
+}
+
+export function createGate({ auth, addresses, publicUrl, pathPrefix }: GateOptions): Gate {
+  const asking = (exchange: Exchange): Asking => askingOf(exchange, addresses, publicUrl);
+  const named = ({ registry, repository, base }: PushName) => ({
+    holder: `${registry}/${repository}`,
+    spelt: base.slice(base.indexOf('/v2/', pathPrefix.length) + 4),
+  });
+  return {
+    async enter(exchange) {
+      exchange.identity = await auth.identify(asking(exchange));
+    },
+    permit: (exchange, action, name) => auth.permit(asking(exchange), exchange.identity, action, named(name)),
+    permitList: (exchange) => auth.permitList(asking(exchange), exchange.identity),
+    shown: (exchange, show) => (holder) => (auth.sees(exchange.identity, holder) ? show(holder) : undefined),
+    mayPull: (exchange, name) => auth.may(exchange.identity, 'pull', named(name)),
+  };
+}
+
+/** What a request shows of who sends it. */
+export function askingOf(
+  { incoming, client, certificate }: Exchange,
+  addresses: ClientAddresses,
+  publicUrl: string | undefined,
+): Asking {
+  const { authorization, host } = incoming.headers;
+  return { authorization, host, publicUrl: publicAddress(incoming, publicUrl, addresses), client, certificate };
+}
