@@ -1,4 +1,5 @@
 import type { TokenView } from '../admin/tokens.ts';
+import { ConfigError } from '../config/fault.ts';
 import { guessDuration, parseDuration } from '../config/units.ts';
 import type { CommandContext, ExitCode } from './context.ts';
 import { CommandFault } from './fault.ts';
@@ -19,6 +20,8 @@ export async function createToken(context: CommandContext, name: string, flags: 
   context.terminal.out(flags.json === true ? printJson(created, 2) : `${created.token}\n`);
   const until = created.expires === undefined ? 'does not expire' : `expires ${created.expires}`;
   context.terminal.err(`the token ${created.name} ${until}; it is not shown again: use it as a password, with any user name\n`);
+  if (!(place.config instanceof ConfigError) && place.config.auth === undefined)
+    context.terminal.err('note: the configuration has no auth, so that nobody is asked for it\n');
   return 0;
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { AdminError } from '../../../src/admin/admin-error.ts';
-import { scene } from './scene.ts';
+import { CONFIG, scene } from './scene.ts';
 
 const CREATED = { name: 'ci-build', created: '2026-01-01T00:00:00.000Z', expired: false, token: 'entrepot_x' };
 
@@ -21,6 +21,18 @@ describe('token create', () => {
     expect(asked).toEqual([{ name: 'ci-build', lifetimeMs: 90 * 86_400_000 }]);
     await at.command('token', 'create', 'ci-build');
     expect(asked[1]).toEqual({ name: 'ci-build', lifetimeMs: undefined });
+  });
+
+  test('says so where nobody will be asked for it', async () => {
+    const at = await scene({ admin: { createToken: async () => CREATED } });
+    expect((await at.command('token', 'create', 'ci-build')).err).toContain('note: the configuration has no auth');
+    await at.write('/etc/htpasswd', '# nobody yet\n');
+    await at.write('/work/config.yml', `${CONFIG}auth: { htpasswd: { realm: acme, path: /etc/htpasswd } }\n`);
+    expect(await at.command('token', 'create', 'ci-build')).toEqual({
+      exit: 0,
+      out: 'entrepot_x\n',
+      err: 'the token ci-build does not expire; it is not shown again: use it as a password, with any user name\n',
+    });
   });
 
   test('--json prints one object', async () => {
