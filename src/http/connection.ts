@@ -22,6 +22,12 @@ export interface Wire {
   readonly writableLength: number;
 }
 
+/** Node's, below a socket. */
+interface Handle {
+  readonly writeQueueSize?: number;
+  readonly _parent?: Handle;
+}
+
 /**
  * What one client connection holds, beside Node's socket: its buffer, and who wants to know of its end. One listener on the
  * socket serves all requests of the connection: a listener each would be a leak under pipelining (MaxListenersExceeded).
@@ -46,7 +52,8 @@ export class Connection {
   }
 
   get gone(): boolean {
-    return this.#gone;
+    // It is destroyed a moment before it says so.
+    return this.#gone || this.wire.destroyed;
   }
 
   /** Made on first use. One answer at a time may use it, since one at a time owns the socket. */
@@ -59,10 +66,15 @@ export class Connection {
     return this.#buffer?.byteLength ?? 0;
   }
 
-  /** What libuv still holds of the running write, which shrinks with every byte that the kernel takes. */
+  /**
+   * What libuv still holds of the running write, which shrinks with every byte that the kernel takes. Under TLS that is
+   * the queue of the socket below; its own keeps all of a write until the last byte of it was taken.
+   */
   unsent(): number {
-    const { _handle: handle } = this.wire as { readonly _handle?: { readonly writeQueueSize?: number } };
-    return handle?.writeQueueSize ?? this.wire.writableLength;
+    const { _handle: handle } = this.wire as { readonly _handle?: Handle };
+    return handle?.writeQueueSize === undefined
+      ? this.wire.writableLength
+      : handle.writeQueueSize + (handle._parent?.writeQueueSize ?? 0);
   }
 
   /** After a failure the buffer may still be written or read by a call under way: it is never used again. */

@@ -36,6 +36,8 @@ export interface Exchange {
   identity: Identity;
   /** The route's name, once it is known. */
   handler: string | undefined;
+  /** All of the answer has left. Node says so too of one whose connection broke below it. */
+  whole: boolean;
   /** Bytes of the body that the kernel took. */
   bytes: number;
   firstByteMs: number | undefined;

@@ -57,7 +57,7 @@ export function createHandler(options: HandlerOptions): Handler {
       ended = true;
       forget();
       connection.leave();
-      if (!outgoing.writableFinished) controller.abort(new Error('the client has gone'));
+      if (!exchange.whole) controller.abort(new Error('the client has gone'));
       if (exchange.handler === undefined) report({ kind: 'request started', handler: 'other' });
       report(toRecord(exchange, options));
     };
@@ -168,6 +168,7 @@ function toExchange(
     },
     identity: NOBODY,
     handler: undefined,
+    whole: false,
     bytes: 0,
     firstByteMs: undefined,
   };
@@ -191,7 +192,7 @@ function toRecord(exchange: Exchange, { clock, addresses }: HandlerOptions): Par
     userAgent,
     host: incoming.headers.host,
     publicAddress: () => publicAddress(incoming, undefined, addresses),
-    aborted: !outgoing.writableFinished,
+    aborted: !exchange.whole,
   };
 }
 

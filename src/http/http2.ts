@@ -87,7 +87,8 @@ function streamWire(stream: ServerHttp2Stream, outgoing: Http2Answer): Wire {
   };
   return {
     get destroyed() {
-      return stream.destroyed || stream.closed;
+      // One whose answer is whole ends by itself.
+      return (stream.destroyed || stream.closed) && !outgoing.writableFinished;
     },
     // It is over at the reset, and closed a moment later.
     once: (event, listener) => stream.once('aborted', listener).once(event, listener),

@@ -87,6 +87,7 @@ function createOutlet(exchange: Exchange, clock: EdgeClock, watch: (exchange: Ex
         forget();
         lastWriteMs = clock.monotonic() - startedMs;
         if (error) return reject(error);
+        if (connection.gone) return reject(new ClientGone('the client has gone'));
         exchange.bytes += byteLength;
         resolve();
       };
@@ -101,8 +102,17 @@ function createOutlet(exchange: Exchange, clock: EdgeClock, watch: (exchange: Ex
 
   return {
     write: (bytes) => settle(bytes.byteLength, (done) => outgoing.write(bytes, done)),
-    end: (bytes) =>
-      settle(bytes?.byteLength ?? 0, (done) => (bytes === undefined ? outgoing.end(done) : outgoing.end(bytes, done))),
+    async end(bytes) {
+      await settle(bytes?.byteLength ?? 0, (done) => {
+        // Before its close is heard of, which comes right behind.
+        const last = (error?: Error | null): void => {
+          exchange.whole = !error && !connection.gone;
+          done(error);
+        };
+        if (bytes === undefined) outgoing.end(last);
+        else outgoing.end(bytes, last);
+      });
+    },
     orGone: (work) =>
       new Promise((resolve, reject) => {
         const forget = connection.onGone(() => reject(new ClientGone('the client has gone')));

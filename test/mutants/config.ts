@@ -92,8 +92,8 @@ export const mutants = [
     name: 'an address changes under a running listener',
     guards: ['contract, Reload'],
     file: 'src/config/reload.ts',
-    find: 'http: { ...next.http, addr, debug: nextDebug },',
-    replace: 'http: { ...next.http, ...(addr.port > 65_535 ? { addr } : {}), debug: nextDebug },',
+    find: 'http: { ...next.http, addr, tls, http2, debug: nextDebug },',
+    replace: 'http: { ...next.http, ...(addr.port > 65_535 ? { addr } : {}), tls, http2, debug: nextDebug },',
     test: ['test/unit/config/reload.test.ts'],
   },
   {

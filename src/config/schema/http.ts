@@ -33,8 +33,10 @@ const debug = z.strictObject({
 
 /** The official registry's names; what of them OpenSSL has no more is an error that says so. */
 const cipherSuite = () =>
-  form('word', 'a cipher suite such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256; 3DES and RC4 are not offered', (written) =>
-    CIPHER_SUITES.has(written) || TLS13_SUITES.has(written) ? written : undefined,
+  form(
+    'cipher suite',
+    'a cipher suite such as TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256; 3DES and RC4 are not offered',
+    (written) => (CIPHER_SUITES.has(written) || TLS13_SUITES.has(written) ? written : undefined),
   );
 
 const tls = z.strictObject({

@@ -1,5 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import type { Config } from '../../../src/config/config.ts';
+import { needsRestart, withFixed } from '../../../src/config/reload.ts';
 import { createAuthority } from '../../fakes/certificates.ts';
 import { load, refusal, ROUTES } from './load.ts';
 
@@ -107,5 +109,35 @@ describe('http.http2', () => {
     const config = await load(`http: { http2: { disabled: false } }\n${ROUTES}`);
     expect(config.http.http2).toBe(false);
     expect(config.warnings).toEqual([expect.stringMatching(/^http\.http2 has no effect here: .*http\.tls/)]);
+  });
+});
+
+describe('a reload', () => {
+  const of = (written: string): Promise<Config> => load(`http: { ${written} }\n${ROUTES}`, { files: FILES });
+
+  test('takes other files and rules, and waits for a restart to speak TLS at all, or to ask clients for certificates', async () => {
+    const [plain, secure, asking] = [
+      await of('addr: ":1"'),
+      await of(`tls: { ${PAIR} }`),
+      await of(`tls: { ${PAIR}, clientcas: ca.pem }`),
+    ];
+    const stricter = await of(`tls: { ${PAIR}, clientcas: ca.pem, clientauth: request-client-cert, minimumtls: tls1.3 }`);
+    expect(needsRestart(asking, stricter)).toEqual([]);
+    expect(withFixed(asking, stricter).http.tls).toMatchObject({ clientauth: 'request-client-cert', minimum: 'TLSv1.3' });
+    for (const [running, next] of [
+      [plain, secure],
+      [secure, plain],
+      [secure, asking],
+      [asking, secure],
+    ] as const) {
+      expect(needsRestart(running, next)).toContain('http.tls');
+      expect(withFixed(running, next).http.tls).toEqual(running.http.tls);
+    }
+  });
+
+  test('waits for a restart to offer HTTP/2', async () => {
+    const [one, two] = [await of(`tls: { ${PAIR} }`), await of(`tls: { ${PAIR} }, http2: { disabled: false }`)];
+    expect(needsRestart(one, two)).toEqual(['http.http2.disabled']);
+    expect([withFixed(one, two).http.http2, withFixed(two, one).http.http2]).toEqual([false, true]);
   });
 });

@@ -304,11 +304,14 @@ describe('[S25] floods', () => {
     expect((await edge.fetch('/livez')).status).toBe(200);
   });
 
-  test('streams beyond what one address may have are refused, to be tried again', async () => {
+  test.each([
+    ['one address', { connectionsPerAddressMax: 5 }],
+    ['all of them', { connectionsMax: 5 }],
+  ])('streams beyond what %s may have are refused, to be tried again', async (_, limits) => {
     let release: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => (release = resolve));
     const pull = async () => (await gate, wholeReply(scriptedContent(Buffer.alloc(10))));
-    const edge = await start({ pull, limits: { connectionsPerAddressMax: 5 } });
+    const edge = await start({ pull, limits });
     const sessions = [edge.session(), edge.session()];
     const asked = sessions.flatMap((session) => Array.from({ length: 3 }, () => ask(session, BLOB_PATH)));
     const first = await Promise.race(asked);

@@ -1,8 +1,11 @@
 import { once } from 'node:events';
+import type { TLSSocket } from 'node:tls';
 import { describe, expect, test } from 'vitest';
 import type { ClientAuth } from '../../../src/http/client-certificate.ts';
 import type { Handler } from '../../../src/http/handler.ts';
 import { createAuthority, type Pair } from '../../fakes/certificates.ts';
+import { BLOB_PATH, request, STALL_MS } from './edge.ts';
+import { pullOf } from './scripted-content.ts';
 import { startSecureEdge, type SecureEdge } from './secure-edge.ts';
 
 /** Answers with the name that the client's certificate gave it. */
@@ -76,6 +79,34 @@ describe('a listener with a certificate', () => {
     expect((await edge.fetch('/livez')).status).toBe(200);
   });
 });
+
+test('[S24] a client that takes its time within one write is slow, and one that takes nothing is cut', async () => {
+  const bytes = Buffer.alloc(64 * 1024 * 1024);
+  const headers = { 'content-length': String(bytes.byteLength) };
+  const edge = await startSecureEdge({ pull: pullOf({ status: 200, headers, body: { kind: 'bytes', bytes } }) });
+  const socket = await edge.handshake();
+  socket.write(request('GET', BLOB_PATH));
+  for (let quarter = 0; quarter < 8; quarter += 1) {
+    await take(socket, 2_500_000);
+    await edge.clock.advance(STALL_MS / 4);
+  }
+  expect(edge.records()).toEqual([]);
+  await edge.clock.advance(STALL_MS * 1.5);
+  await edge.ended(1);
+  expect(edge.records()).toMatchObject([{ aborted: true, bytes: 0 }]);
+  await once(socket.resume(), 'close');
+});
+
+/** Reads so many bytes, and then no more. */
+async function take(socket: TLSSocket, count: number): Promise<void> {
+  let taken = 0;
+  socket.resume();
+  while (taken < count) {
+    const [chunk] = (await once(socket, 'data')) as [Buffer];
+    taken += chunk.byteLength;
+  }
+  socket.pause();
+}
 
 describe('client certificates', () => {
   const MODES: readonly (readonly [ClientAuth, none: string, wrong: string, right: string])[] = [

@@ -62,6 +62,7 @@ describe('deploy', () => {
     ['deploy/image/proxy.yml', { REGISTRY_PROXY_REMOTEURL: 'https://registry-1.docker.io' }],
     ['deploy/entrepot.yml', {}],
     ['deploy/trigger/entrepot.yml', { HOOK_SECRET: 'x' }],
+    ['deploy/caddy/entrepot.yml', { MIRROR_HOST: 'mirror.test' }],
   ])('%s is a configuration without a warning', async (path, env) => {
     const readFile = (asked: string): Promise<string> => Promise.resolve(readFileSync(asked, 'utf8'));
     const config = await loadConfig({ argument: path, env, directory: ROOT, readFile });
@@ -77,12 +78,27 @@ describe('deploy', () => {
     expect(config.warnings).toEqual([]);
   });
 
-  test.each(['deploy/compose.yml', 'deploy/trigger/compose.yml'])('%s mounts files that are there', (path) => {
-    const { services } = parse(read(path)) as { services: Readonly<Record<string, { readonly volumes?: readonly string[] }>> };
-    const mounted = Object.values(services).flatMap(({ volumes = [] }) => volumes.map((volume) => volume.split(':')[0] ?? ''));
-    const files = mounted.filter((file) => file.startsWith('./'));
-    expect(files.length).toBeGreaterThan(0);
-    for (const file of files) expect(existsSync(join(ROOT, path, '..', file)), file).toBe(true);
+  test.each(['deploy/compose.yml', 'deploy/trigger/compose.yml', 'deploy/caddy/compose.yml'])(
+    '%s mounts files that are there',
+    (path) => {
+      const { services } = parse(read(path)) as {
+        services: Readonly<Record<string, { readonly volumes?: readonly string[] }>>;
+      };
+      const mounted = Object.values(services).flatMap(({ volumes = [] }) =>
+        volumes.map((volume) => volume.split(':')[0] ?? ''),
+      );
+      const files = mounted.filter((file) => file.startsWith('./'));
+      expect(files.length).toBeGreaterThan(0);
+      for (const file of files) expect(existsSync(join(ROOT, path, '..', file)), file).toBe(true);
+    },
+  );
+
+  test('only the proxy in front is believed', async () => {
+    const { services } = parse(read('deploy/caddy/compose.yml')) as {
+      services: Readonly<Record<string, { readonly networks: { readonly inner: { readonly ipv4_address: string } } }>>;
+    };
+    const { http } = parse(read('deploy/caddy/entrepot.yml')) as { http: { readonly trustedproxies: readonly string[] } };
+    expect(http.trustedproxies).toEqual([services['caddy']?.networks.inner.ipv4_address]);
   });
 
   test('every file that the image copies is there', () => {

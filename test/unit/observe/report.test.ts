@@ -218,6 +218,7 @@ describe('a change of state is logged once per change', () => {
     [{ kind: 'reloaded', config: 'config.yml', restart: ['http.addr'] }, 'reloaded', 'info'],
     [{ kind: 'reload-failed', config: 'config.yml', message: 'config.yml:1:1: http' }, 'reload failed', 'error'],
     [{ kind: 'draining', requests: 3 }, 'draining', 'info'],
+    [{ kind: 'plain-http', address: '[::]:5000' }, 'plain http', 'warn'],
   ])('%j is the record "%s"', (event, message, level) => {
     const { report, records } = reporter();
     report(event);
@@ -244,6 +245,32 @@ describe('a change of state is logged once per change', () => {
     expect(await text()).toContain('entrepot_config_last_reload_successful 0');
     report({ kind: 'reloaded', config: 'c', restart: [] });
     expect(await text()).toContain('entrepot_config_last_reload_successful 1');
+  });
+
+  test('a refused certificate stands in it too, whatever becomes of the configuration', async () => {
+    const { report, text, messages } = reporter();
+    const certificate = { part: 'certificate', config: 'http.tls' } as const;
+    report({ kind: 'reload-failed', ...certificate, message: 'm' });
+    report({ kind: 'reload-failed', ...certificate, message: 'm' });
+    report({ kind: 'reloaded', config: 'c', restart: [] });
+    expect(await text()).toContain('entrepot_config_last_reload_successful 0');
+    expect(messages()).toEqual(['reload failed', 'reloaded']);
+    report({ kind: 'reloaded', ...certificate, restart: [] });
+    expect(await text()).toContain('entrepot_config_last_reload_successful 1');
+  });
+
+  test('what is left of a certificate is said when it changes, and stands in a metric', async () => {
+    const { report, text, records } = reporter();
+    const expires = Date.UTC(2027, 0, 1);
+    for (const left of ['enough', 'enough', 'little', 'little', 'none', 'enough', 'little'] as const)
+      report({ kind: 'certificate', name: 'http.tls', expires, left });
+    const record = { msg: 'certificate expires', name: 'http.tls', expires: '2027-01-01T00:00:00.000Z' };
+    expect(records()).toMatchObject([
+      { level: 'warn', ...record },
+      { level: 'error', ...record },
+      { level: 'warn', ...record },
+    ]);
+    expect(await text()).toContain(`entrepot_certificate_expiry_timestamp_seconds{name="http.tls"} ${expires / 1000}`);
   });
 
   test('listening carries addresses, config, rootdirectory and version', () => {
