@@ -90,6 +90,7 @@ export function tokensConformance(name: string, make: () => Promise<StoreUnderTe
       expect(await refreshTokens.get('other', 'h3')).toBeUndefined();
       await refreshTokens.use('owner', 'h2', clock.now());
       expect(await refreshTokens.get('owner', 'h2')).toBeUndefined();
+      expect(await under.store.list('sign-in/owner', 'refresh-tokens', undefined, 500)).toHaveLength(200);
       await refreshTokens.use('owner', 'h3', clock.now() + 500);
       expect(await refreshTokens.get('owner', 'h3')).toEqual(record(clock.now() + 500));
       await refreshTokens.put('owner', 'new', record(clock.now() + 501), { since: clock.now() + 100, max: 200 });

@@ -1,5 +1,6 @@
 import { mutants as absence } from './absence.ts';
 import { mutants as access } from './access.ts';
+import { mutants as authTokens } from './auth-tokens.ts';
 import { mutants as backup } from './backup.ts';
 import { mutants as blobs } from './blobs.ts';
 import { mutants as config } from './config.ts';
@@ -32,6 +33,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   health,
   http,
   access,
+  'auth-tokens': authTokens,
   'sign-in': signIn,
   pull,
   push,

@@ -92,7 +92,7 @@ describe('/token', () => {
   };
 
   test('[P115] answers as the specification says', async () => {
-    const { body, headers } = await get(`service=x&scope=${PULL}&client_id=docker&account=ann`, basic('ann', 'right'));
+    const { body, headers } = await get(`service=x&scope=${PRIVATE}&client_id=docker&account=ann`, basic('ann', 'right'));
     expect(Object.keys(body)).toEqual(['token', 'access_token', 'expires_in', 'issued_at']);
     expect(body).toMatchObject({ expires_in: 900, issued_at: '2026-01-01T00:00:00.000Z' });
     expect(headers).toMatchObject({ 'cache-control': 'no-store' });
@@ -155,6 +155,7 @@ describe('/token', () => {
     'scope=repository:library/alpine:*',
     'scope=repository:library/alpine:',
     'scope=registry:catalog:*',
+    'scope=registry:library/alpine:pull',
     'scope=repository:library/alpine',
     `scope=${PULL}&scope=nonsense`,
   ])('wrong credentials are refused where not all that is asked is a pull that anyone may make: %s', async (query) => {
