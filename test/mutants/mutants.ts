@@ -21,6 +21,7 @@ import { mutants as pull } from './pull.ts';
 import { mutants as push } from './push.ts';
 import { mutants as signIn } from './sign-in.ts';
 import { mutants as sim } from './sim.ts';
+import { mutants as tls } from './tls.ts';
 import { mutants as upstream } from './upstream.ts';
 
 /** Every mutant of the house, by room: each room keeps a file of its own. */
@@ -32,6 +33,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   credentials,
   health,
   http,
+  tls,
   access,
   'auth-tokens': authTokens,
   'sign-in': signIn,

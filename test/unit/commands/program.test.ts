@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { EvictStep } from '../../../src/admin/evict.ts';
 import type { Proof } from '../../../src/admin/prove.ts';
 import { WELL_KNOWN_PATTERNS } from '../../../src/oci/well-known.ts';
-import { scene } from './scene.ts';
+import { createAuthority } from '../../fakes/certificates.ts';
+import { CONFIG, scene } from './scene.ts';
 
 const LATER = ['release', 'who', 'warm', 'export'];
 
@@ -194,6 +195,18 @@ describe('client', () => {
       'version: 0.1\nhttp: { addr: :5000, host: https://public.test }\nstorage: { filesystem: { rootdirectory: /data } }\nroutes: [{ match: "docker.io/**", upstreams: [origin] }]\n',
     );
     expect((await at.command('client', 'podman', '--config', 'host.yml')).out).toContain('location = "public.test/docker.io"');
+  });
+
+  test('is by https where the listener speaks TLS', async () => {
+    const at = await scene();
+    const { certificate, key } = createAuthority('Test').issue('localhost');
+    await at.write('/work/tls.crt', certificate);
+    await at.write('/work/tls.key', key);
+    await at.write('/work/tls.yml', CONFIG.replace('5000 }', '5000, tls: { certificate: tls.crt, key: tls.key } }'));
+    const { out, exit } = await at.command('client', 'containerd', '--config', 'tls.yml');
+    expect(exit).toBe(0);
+    expect(out).toContain('https://127.0.0.1:5000');
+    expect(out).not.toContain('http://');
   });
 
   test('names the registries that are routed, and keeps --only', async () => {

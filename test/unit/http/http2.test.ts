@@ -369,7 +369,14 @@ describe('[R60] drain', () => {
     const [code] = (await goodbye) as [number];
     expect(code).toBe(constants.NGHTTP2_NO_ERROR);
     await idleClosed;
-    expect(() => busy.request({ ':path': '/v2/' })).toThrow(/GOAWAY|session/i);
+    // Some versions of Node throw at once, others reset the stream.
+    const late = Promise.resolve().then(() => ask(busy, '/v2/'));
+    expect(
+      await late.then(
+        ({ status }) => status,
+        () => undefined,
+      ),
+    ).toBeUndefined();
     release();
     await drained;
     const { bytes, code: end } = await answered;
@@ -407,7 +414,8 @@ describe('[R60] drain', () => {
   });
 });
 
-/** Turns the event loop until it is so. */
+/** Turns the event loop until it is so; throws when that takes many more turns than it should. */
 async function reached(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise<void>((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < 100_000 && !condition(); turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
+  if (!condition()) throw new Error(`it never came to be: ${condition}`);
 }
