@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { createForeignTokens } from '../../src/auth/foreign-tokens.ts';
 import { readUnproven, TOKEN_LENGTH_MAX } from '../../src/auth/jwt.ts';
 import { createSignInTokens } from '../../src/auth/oidc.ts';
@@ -15,6 +15,7 @@ import { AUDIENCE, START, startNode } from '../unit/auth/token-house.ts';
 
 /** The whole run is `ENTREPOT_ACCEPT=full`. */
 const RUNS = process.env['ENTREPOT_ACCEPT'] === 'full' ? 100_000 : 1000;
+vi.setConfig({ testTimeout: RUNS > 1000 ? 900_000 : 60_000 });
 
 const ISSUER = 'https://issuer.test';
 const keys = ecKeys();
