@@ -140,7 +140,7 @@ export const mutants = [
     file: 'src/http/http2.ts',
     find: 'if (!outgoing.writableFinished && !outgoing.wasCut) of.impatient();',
     replace: '',
-    test: ['test/unit/http/http2.test.ts'],
+    test: ['test/unit/http/http2-limits.test.ts'],
     testName: 'CVE-2023-44487',
   },
   {
@@ -149,7 +149,7 @@ export const mutants = [
     file: 'src/http/http2-session.ts',
     find: "session.on('ping', impatient);",
     replace: '',
-    test: ['test/unit/http/http2.test.ts'],
+    test: ['test/unit/http/http2-limits.test.ts'],
     testName: 'CVE-2019-9512',
   },
   {
@@ -158,7 +158,7 @@ export const mutants = [
     file: 'src/http/http2-session.ts',
     find: "session.on('remoteSettings', impatient);",
     replace: '',
-    test: ['test/unit/http/http2.test.ts'],
+    test: ['test/unit/http/http2-limits.test.ts'],
     testName: 'CVE-2019-9515',
   },
   {
@@ -167,7 +167,7 @@ export const mutants = [
     file: 'src/http/http2.ts',
     find: 'return caps.admit({ remoteAddress, once: (event, listener) => stream.once(event, listener) });',
     replace: 'return true;',
-    test: ['test/unit/http/http2.test.ts'],
+    test: ['test/unit/http/http2-limits.test.ts'],
     testName: 'streams beyond',
   },
   {
@@ -176,7 +176,7 @@ export const mutants = [
     file: 'src/http/http2.ts',
     find: 'if (streams.size >= limits.streamsMax) return false;',
     replace: '',
-    test: ['test/unit/http/http2.test.ts'],
+    test: ['test/unit/http/http2-limits.test.ts'],
     testName: 'streams beyond',
   },
   {
@@ -194,7 +194,7 @@ export const mutants = [
     file: 'src/http/http2-session.ts',
     find: 'if (streams === 0 && !socket.destroyed) idle = clock.after(limits.idleMs, farewell);',
     replace: '',
-    test: ['test/unit/http/http2.test.ts'],
+    test: ['test/unit/http/http2-limits.test.ts'],
     testName: 'asks for nothing is closed',
   },
   {
@@ -203,7 +203,7 @@ export const mutants = [
     file: 'src/http/http2-session.ts',
     find: '    session.close();\n    clock.after(LINGER_MS, () => socket.destroy());',
     replace: '    session.close();',
-    test: ['test/unit/http/http2.test.ts'],
+    test: ['test/unit/http/http2-limits.test.ts'],
     testName: 'does not even close',
   },
   {
@@ -212,7 +212,7 @@ export const mutants = [
     file: 'src/http/http2-session.ts',
     find: 'destroySoon: () => (session.destroyed ? socket.destroy() : session.close()),',
     replace: 'destroySoon: () => session.close(),',
-    test: ['test/unit/http/http2.test.ts'],
+    test: ['test/unit/http/http2-limits.test.ts'],
     testName: 'leaves its side open',
   },
   {
