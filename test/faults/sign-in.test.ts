@@ -98,7 +98,7 @@ describe('[issue 6, 4] ten thousand wrong sign-ins a minute beside pulls', () =>
           `p50 ${found.p50.toFixed(1)} ms, p99 ${found.p99.toFixed(1)} ms of ${found.pulls} pulls; ${JSON.stringify(statuses)}`;
         return { ...found, statuses };
       };
-      const absent = await measure('404s', async (at) => drained(await as.get(`/v2/team/none-${at}/manifests/latest`)));
+      const absent = await measure('404s', async (at) => drained(await as.get(`/v2/team/app/manifests/none-${at}`)));
       const attacks: readonly [string, (at: number) => [string, string]][] = [
         ['wrong, for one user from one address', (at) => ['ann', `wrong-${at} 10.0.0.1`]],
         ['wrong, for many users from one address', (at) => [`user-${at}`, `wrong 10.0.0.2`]],
