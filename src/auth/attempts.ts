@@ -8,7 +8,8 @@ import { createRecent } from './recent.ts';
 export interface Attempts {
   /**
    * RegistryError 429 with `Retry-After` where this address for this user, this address, or everybody for this user was wrong
-   * too often. Whether there is such a user plays no part. Waits for one that runs for the same user from the same address.
+   * too often. Whether there is such a user plays no part. Waits for one that runs for the same user from the same address; and
+   * where a person has mistyped once or twice, and nobody else tries that user, for the pause to end: one at a time.
    */
   begin(username: string, client: string): Promise<Attempt>;
 }
@@ -24,6 +25,10 @@ export type Outcome = 'right' | 'wrong' | 'unknown';
 const PAUSE_MS = 1000;
 /** Who has put an old password right, somewhere in a file, waits no longer than this. */
 const PAUSE_MS_MAX = 60_000;
+/** So long a pause is waited through instead of being told: clients ask again at once, and people type again within it. */
+const HELD_MS_MAX = 2000;
+/** As long as a user was wrong no oftener than this lately, from wherever: else somebody guesses. */
+const HELD_WRONG_MAX = 4;
 /** Who was not wrong for so long begins anew. */
 const FORGOTTEN_MS = 600_000;
 
@@ -44,12 +49,14 @@ interface Pause {
   readonly untilMs: number;
 }
 
-export function createAttempts(clock: Clock): Attempts {
+/** `heldMs`: how long a pause is waited through; 0: none is. */
+export function createAttempts(clock: Clock, { heldMs = HELD_MS_MAX }: { readonly heldMs?: number } = {}): Attempts {
   const pauses = createRecent<Pause>(REMEMBERED_MAX);
   const wereRight = createRecent<true>(REMEMBERED_MAX);
   const users = createAllowances(clock, PER_USER);
   const addresses = createAllowances(clock, PER_ADDRESS);
   const running = new Map<string, Promise<void>>();
+  const held = new Set<string>();
   let waiting = 0;
 
   async function waitFor(other: Promise<void>): Promise<void> {
@@ -57,6 +64,22 @@ export function createAttempts(clock: Clock): Attempts {
     waiting += 1;
     await other;
     waiting -= 1;
+  }
+
+  const pausedMs = (pair: string): number => (pauses.get(pair)?.untilMs ?? -Infinity) - clock.monotonic();
+
+  /** A short pause, where nothing speaks of a guesser; `undefined`: there is none to wait for. */
+  function pauseOf(pair: string, user: Allowance): Promise<void> | undefined {
+    const ms = pausedMs(pair);
+    const isGuessed = user.spent() > HELD_WRONG_MAX || held.has(pair) || held.size >= WAITING_MAX;
+    if (ms <= 0 || ms > heldMs || isGuessed) return undefined;
+    held.add(pair);
+    return new Promise((resolve) =>
+      clock.after(ms, () => {
+        held.delete(pair);
+        resolve();
+      }),
+    );
   }
 
   function note(pair: string, outcome: Outcome): void {
@@ -75,10 +98,14 @@ export function createAttempts(clock: Clock): Attempts {
       const user = hashed(username);
       const pair = `${user} ${address}`;
       // Two at once would both be judged by what was before them.
-      for (let other = running.get(pair); other !== undefined; other = running.get(pair)) await waitFor(other);
+      for (;;) {
+        const other = running.get(pair);
+        const wait = other === undefined ? pauseOf(pair, users.of(user)) : waitFor(other);
+        if (wait === undefined) break;
+        await wait;
+      }
       const drawn = wereRight.get(pair) === true ? [] : [users.of(user), addresses.of(address)];
-      const pausedMs = (pauses.get(pair)?.untilMs ?? -Infinity) - clock.monotonic();
-      const ms = Math.max(pausedMs, ...drawn.map(({ waitMs }) => waitMs()));
+      const ms = Math.max(pausedMs(pair), ...drawn.map(({ waitMs }) => waitMs()));
       if (ms > 0) throw tooManyWrong(ms);
       for (const one of drawn) one.take();
       const { promise, resolve } = settling();
@@ -107,6 +134,8 @@ function settling(): { readonly promise: Promise<void>; readonly resolve: () => 
 }
 
 interface Allowance {
+  /** How much of it was taken and has not come back. */
+  spent(): number;
   waitMs(): number;
   take(): void;
   giveBack(): void;
@@ -123,6 +152,7 @@ function createAllowances(clock: Clock, { burst, everyMs }: { readonly burst: nu
     all.put(key, { left: Math.min(burst, leftNow(key) + count), atMs: clock.monotonic() });
   return {
     of: (key: string): Allowance => ({
+      spent: () => burst - leftNow(key),
       waitMs: () => (1 - leftNow(key)) * everyMs,
       take: () => add(key, -1),
       giveBack: () => add(key, 1),

@@ -8,7 +8,7 @@ let attempts: Attempts;
 
 beforeEach(() => {
   clock = createFakeClock();
-  attempts = createAttempts(clock);
+  attempts = createAttempts(clock, { heldMs: 0 });
 });
 
 /** Seconds until it may be tried again; 0: it was heard, and ended so. */
@@ -77,6 +77,72 @@ describe('somebody who was wrong', () => {
 
   test('changes nothing where it could not be found out', async () => {
     for (let at = 0; at < 200; at += 1) expect(await attempt('ann', 'here', 'unknown')).toBe(0);
+  });
+});
+
+describe('who mistyped', () => {
+  beforeEach(() => {
+    attempts = createAttempts(clock);
+  });
+
+  /** Whether it was heard by now. */
+  async function begin(user: string, client: string, outcome: Outcome): Promise<{ heard?: boolean }> {
+    const seen: { heard?: boolean } = {};
+    void attempts.begin(user, client).then(
+      (one) => {
+        one.end(outcome);
+        seen.heard = true;
+      },
+      () => (seen.heard = false),
+    );
+    await clock.advance(0);
+    return seen;
+  }
+
+  test('and tries again at once is heard when the pause is over, and not refused', async () => {
+    await begin('ann', 'here', 'wrong');
+    const again = await begin('ann', 'here', 'right');
+    await clock.advance(999);
+    expect(again).toEqual({});
+    await clock.advance(1);
+    expect(again).toEqual({ heard: true });
+    expect(await begin('ann', 'here', 'right')).toEqual({ heard: true });
+  });
+
+  test('twice waits two seconds, and then is told to', async () => {
+    for (const pauseMs of [1000, 2000]) {
+      await begin('ann', 'here', 'wrong');
+      await clock.advance(pauseMs);
+    }
+    await begin('ann', 'here', 'wrong');
+    expect(await begin('ann', 'here', 'right')).toEqual({ heard: false });
+  });
+
+  test('has one attempt that waits: others at the same time are refused', async () => {
+    await begin('ann', 'here', 'wrong');
+    const seen = [
+      await begin('ann', 'here', 'wrong'),
+      await begin('ann', 'here', 'wrong'),
+      await begin('ann', 'here', 'wrong'),
+    ];
+    expect(seen).toEqual([{}, { heard: false }, { heard: false }]);
+  });
+
+  test('is refused at once while somebody guesses for that user', async () => {
+    for (let at = 0; at < 5; at += 1) await begin('ann', address(at), 'wrong');
+    expect(await begin('ann', address(0), 'right')).toEqual({ heard: false });
+    expect(await begin('bob', address(0), 'wrong')).toEqual({ heard: true });
+    expect(await begin('bob', address(0), 'wrong')).toEqual({});
+  });
+
+  test('[S40] of a thousand wrong ones from fifty addresses in one moment fifty are heard, and four more in time', async () => {
+    const seen: { heard?: boolean }[] = [];
+    for (let at = 0; at < 1000; at += 1) seen.push(await begin('ann', address(Math.floor(at / 20)), 'wrong'));
+    const heard = () => seen.filter((one) => one.heard === true).length;
+    expect(heard()).toBe(50);
+    await clock.advance(10_000);
+    expect(heard()).toBeLessThanOrEqual(54);
+    expect(await begin('ann', '203.0.113.9', 'right')).toEqual({ heard: true });
   });
 });
 
