@@ -19,17 +19,18 @@ export interface DrainOptions {
   readonly sockets: () => Iterable<Socket>;
 }
 
+/** Connections end behind the answers that they carry, those that carry none at once. */
+export function sayFarewell(connections: Iterable<Connection>): void {
+  for (const connection of connections) {
+    connection.closing = true;
+    if (connection.live === 0) connection.wire.destroySoon();
+  }
+}
+
 const LOOK_AGAIN_MS = 1000;
 
 export function createDrain({ server, clock, connections, sockets }: DrainOptions): Drain {
   let closed: Promise<void> | undefined;
-
-  function closeIdle(): void {
-    for (const connection of connections()) {
-      connection.closing = true;
-      if (connection.live === 0) connection.wire.destroySoon();
-    }
-  }
 
   function cutAll(): void {
     for (const socket of sockets()) socket.destroy();
@@ -42,7 +43,7 @@ export function createDrain({ server, clock, connections, sockets }: DrainOption
     });
     let timer = clock.after(LOOK_AGAIN_MS, lookAgain);
     function lookAgain(): void {
-      closeIdle();
+      sayFarewell(connections());
       timer = clock.after(LOOK_AGAIN_MS, lookAgain);
     }
     return ended.finally(() => timer.cancel());
@@ -50,7 +51,7 @@ export function createDrain({ server, clock, connections, sockets }: DrainOption
 
   return async (timeoutMs) => {
     closed ??= begin();
-    closeIdle();
+    sayFarewell(connections());
     if (timeoutMs <= 0) cutAll();
     const deadline = timeoutMs > 0 ? clock.after(timeoutMs, cutAll) : undefined;
     await closed;

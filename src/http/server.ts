@@ -7,12 +7,12 @@ import { createAddressCaps } from './address-caps.ts';
 import type { ClientAddresses } from './client-address.ts';
 import { shownBy } from './client-certificate.ts';
 import { Connection } from './connection.ts';
-import { createDrain, type Drain } from './drain.ts';
+import { createDrain, sayFarewell, type Drain } from './drain.ts';
 import type { Report } from './events.ts';
 import type { Handler } from './handler.ts';
 import { createHttp2, type Http2 } from './http2.ts';
 import type { EdgeClock } from './ports.ts';
-import { toNode, type TlsOptions } from './tls-options.ts';
+import { asksOtherwise, toNode, type TlsOptions } from './tls-options.ts';
 import { listenOnUnixSocket } from './unix-socket.ts';
 import { answerUnreadable } from './unreadable.ts';
 
@@ -68,8 +68,8 @@ export interface Listener {
   /** Bytes of the buffers that connections own. */
   buffersBytes(): number;
   /**
-   * For connections from now on. Throws, and changes nothing, where certificate and key do not fit. Whether clients are asked
-   * for certificates at all stays as it is.
+   * For connections from now on; where clients are judged otherwise, those that there are end behind what they carry. Throws,
+   * and changes nothing, where certificate and key do not fit. Whether clients are asked for certificates at all stays as it is.
    */
   setTls(tls: TlsOptions): void;
 }
@@ -109,7 +109,9 @@ export async function createListener(options: ListenerOptions): Promise<Listener
     setTls(next) {
       if (!isSecure(server)) return;
       server.setSecureContext(toNode(next));
+      const previous = tls;
       tls = next;
+      if (previous !== undefined && asksOtherwise(previous, next)) sayFarewell(connections.all);
     },
   };
 }

@@ -18,6 +18,11 @@ export interface TlsOptions {
 /** Below TLS 1.2 nothing is left of what OpenSSL allows at its usual level (OpenSSL 3.0, "SSL_CTX_set_security_level"). */
 const OLD_VERSIONS: ReadonlySet<SecureVersion> = new Set(['TLSv1', 'TLSv1.1']);
 
+/** A client that was let in by `before` may not be by `now`. */
+export function asksOtherwise(before: TlsOptions, now: TlsOptions): boolean {
+  return before.clientAuth !== now.clientAuth || before.clientCas.join('\n') !== now.clientCas.join('\n');
+}
+
 /** Throws Error where certificate and key cannot be read, or do not fit. */
 export function toNode({ certificate, key, minimum, ciphers, clientCas, clientAuth }: TlsOptions): SecureContextOptions {
   const level = OLD_VERSIONS.has(minimum) ? `${ciphers ?? 'DEFAULT'}:@SECLEVEL=0` : ciphers;

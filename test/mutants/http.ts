@@ -212,7 +212,7 @@ export const mutants = [
     name: 'drain leaves silent connections',
     guards: ['R60'],
     file: 'src/http/drain.ts',
-    find: '      if (connection.live === 0) connection.wire.destroySoon();\n',
+    find: '    if (connection.live === 0) connection.wire.destroySoon();\n',
     replace: '',
     test: ['test/unit/http/drain.test.ts'],
   },

@@ -33,6 +33,15 @@ export const mutants = [
     test: ['test/unit/http/tls.test.ts'],
   },
   {
+    name: 'who was let in by other authorities stays in',
+    guards: ['S25', 'Reload'],
+    file: 'src/http/server.ts',
+    find: 'if (previous !== undefined && asksOtherwise(previous, next)) sayFarewell(connections.all);',
+    replace: '',
+    test: ['test/unit/http/tls.test.ts'],
+    testName: 'judged otherwise',
+  },
+  {
     name: 'refused connections are answered all the same',
     guards: ['S25'],
     file: 'src/http/server.ts',

@@ -5,6 +5,7 @@ import type { ClientAuth } from '../../../src/http/client-certificate.ts';
 import type { Handler } from '../../../src/http/handler.ts';
 import { createAuthority, type Pair } from '../../fakes/certificates.ts';
 import { BLOB_PATH, request, STALL_MS } from './edge.ts';
+import { reached } from './http2-client.ts';
 import { pullOf } from './scripted-content.ts';
 import { startSecureEdge, type SecureEdge } from './secure-edge.ts';
 
@@ -148,6 +149,24 @@ describe('client certificates', () => {
     expect(again.isSessionReused()).toBe(false);
     again.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
     expect(String(await once(again, 'data'))).toContain('(nobody)');
+  });
+
+  test.each([false, true])('a connection whose client is judged otherwise from now on ends (HTTP/2: %s)', async (http2) => {
+    const edge = await startSecureEdge({
+      http2,
+      tls: { clientAuth: 'verify-client-cert-if-given', clientCas: [CLIENTS.certificate] },
+      listener: { handle: tellName },
+    });
+    const idle = http2 ? edge.session(shows(ann)) : await edge.handshake(shows(ann));
+    await reached(() => edge.listener.connections() === 1);
+    edge.listener.setTls({ ...edge.tls, ...edge.authority.issue('localhost') });
+    expect(edge.listener.connections()).toBe(1);
+    const closed = once(
+      idle.on('data', () => undefined),
+      'close',
+    );
+    edge.listener.setTls({ ...edge.tls, clientCas: [OTHERS.certificate] });
+    await closed;
   });
 
   test('whoever is taken from clientcas is a stranger at the next connection', async () => {
