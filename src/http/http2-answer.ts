@@ -124,7 +124,7 @@ export class Http2Answer extends EventEmitter implements Outgoing {
   #finish(done: () => void): void {
     const stream = this.#stream;
     const finished = (): void => {
-      this.#whole = !this.wasCut && !stream.aborted && stream.rstCode === constants.NGHTTP2_NO_ERROR;
+      this.#whole = true;
       this.emit('finish');
       done();
     };

@@ -19,15 +19,9 @@ export function http2Request(
     raw.push('host', authority);
   }
   if (!stream.endAfterHeaders && headers['content-length'] === undefined) headers['transfer-encoding'] = 'chunked';
-  let whole = false;
-  // Node ends the body of a stream that was reset as it ends one that is whole.
-  stream.once('end', () => (whole = !stream.aborted));
   const request = new Http2ServerRequest(stream, headers, {}, raw);
-  Object.defineProperties(request, {
-    // Node's is a proxy that forgets the client's address when the stream ends.
-    socket: { value: socket },
-    complete: { get: () => whole && !stream.aborted },
-  });
+  // Node's is a proxy that forgets the client's address when the stream ends.
+  Object.defineProperty(request, 'socket', { value: socket });
   // Its end says the same.
   request.on('error', () => undefined);
   return request as unknown as IncomingMessage;

@@ -90,7 +90,7 @@ function streamWire(stream: ServerHttp2Stream, outgoing: Http2Answer): Wire {
       // One whose answer is whole ends by itself.
       return (stream.destroyed || stream.closed) && !outgoing.writableFinished;
     },
-    // It is over at the reset, and closed a moment later.
+    // At its reset, and not only at its close: in between Node ends the request's body as if it were whole.
     once: (event, listener) => stream.once('aborted', listener).once(event, listener),
     pause: () => undefined,
     resume: () => undefined,

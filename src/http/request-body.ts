@@ -86,9 +86,8 @@ export function createRequestBody(options: RequestBodyOptions): RequestBody {
           count(piece.byteLength);
           return piece;
         }
-        // A stream of HTTP/2 that was reset ends like one that is whole, but for this.
-        if (incoming.readableEnded && incoming.complete) return undefined;
-        if (incoming.readableEnded || incoming.destroyed || connection.gone) throw new BodyCut('the client has gone');
+        if (incoming.readableEnded) return undefined;
+        if (incoming.destroyed || connection.gone) throw new BodyCut('the client has gone');
         await somethingNew();
       }
     },

@@ -113,6 +113,18 @@ describe('[S18] half an answer never ends like a whole one', () => {
     expect(edge.faults()).toEqual([]);
   });
 
+  test('a client that resets its stream while the end waits for it, too', async () => {
+    const bytes = Buffer.alloc(300_000);
+    const headers = { 'content-length': '300000' };
+    const edge = await start({ pull: pullOf({ status: 200, headers, body: { kind: 'bytes', bytes } }) });
+    const stream = edge.session().request({ ':path': BLOB_PATH });
+    stream.on('error', () => undefined);
+    await once(stream, 'response');
+    stream.close(constants.NGHTTP2_CANCEL);
+    await edge.ended(1);
+    expect(edge.records()).toMatchObject([{ aborted: true, bytes: 0 }]);
+  });
+
   test('[S24] one that takes nothing is cut after the stall time, and the others go on', async () => {
     const edge = await start({ pull: pullOf(wholeReply(scriptedContent(Buffer.alloc(4_000_000)))) });
     const session = edge.session();
