@@ -57,7 +57,7 @@ export function createAccess({ rules, groups, signsIn }: AccessOptions): Access 
     },
   }));
   const decide: Access['decide'] = (subject, action, holder) => {
-    if (compiled === undefined) return { allowed: !signsIn || subject.kind !== 'anyone', rule: undefined };
+    if (compiled === undefined) return { allowed: !signsIn || isKnown(subject), rule: undefined };
     const first = compiled.find(({ matches }) => matches(holder));
     return { allowed: first?.allows[action](subject) === true, rule: first?.rule };
   };
@@ -67,6 +67,14 @@ export function createAccess({ rules, groups, signsIn }: AccessOptions): Access 
     isOneOf: (subject, pattern) => compileSubject(pattern, compiledGroups)(subject),
     hasRules: compiled !== undefined,
   };
+}
+
+/**
+ * Somebody whom we let sign in. A sign-in token of somebody else's issuer says only that there is such a job: all the world's jobs
+ * have one, and choose its audience themselves. Who is to be let in by one, a rule names by its claims.
+ */
+function isKnown({ kind }: Subject): boolean {
+  return kind === 'user' || kind === 'token';
 }
 
 /** Globs as the contract has them; as `pull/route.ts` reads those of routes. */
@@ -84,7 +92,7 @@ function compileSubject(pattern: SubjectPattern, groups: ReadonlyMap<string, Mat
     case 'anyone':
       return () => true;
     case 'signed-in':
-      return ({ kind }) => kind !== 'anyone';
+      return isKnown;
     case 'group':
       // A group's members are named one by one: a group within a group is refused where the file is read.
       return groups.get(pattern.name) ?? (() => false);

@@ -45,6 +45,7 @@ export function createAuthentication({ system, records, fetchJson, report }: Aut
   const hashing = createHashing({ clock });
   const machineTokens = createMachineTokens({ ...system, records: records.machineTokens });
   const keys = createKeyRing({ ...system, records: records.signingKeys });
+  let issuers: { readonly of: string; readonly tokens: SignInTokens | undefined } | undefined;
   let passwords: { readonly path: string; readonly users: Htpasswd } | undefined;
   const refresh = createRefreshTokens({
     ...system,
@@ -71,7 +72,10 @@ export function createAuthentication({ system, records, fetchJson, report }: Aut
       const users = auth.htpasswd && (await passwordsOf(auth.htpasswd.path));
       if (users === undefined) passwords = undefined;
       const own = createOwnTokens({ ...system, keys, lifetimeSeconds: Math.floor(auth.lifetime / 1000) });
-      const signInTokens = signInTokensOf(auth.oidc, fetchJson, clock);
+      // Keys that an issuer has told are known for as long as nobody speaks of another one.
+      const written = JSON.stringify([...auth.oidc]);
+      if (issuers?.of !== written) issuers = { of: written, tokens: signInTokensOf(auth.oidc, fetchJson, clock) };
+      const signInTokens = issuers.tokens;
       const foreign = auth.token && foreignTokensOf(auth.token, access.hasRules, clock);
       const ways: Ways = { passwords: users, machineTokens, signInTokens, own, foreign };
       const parseName = createNameParser(nameOptions(config));

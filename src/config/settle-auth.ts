@@ -63,6 +63,8 @@ export function settleAccess(written: Written, work: Settling): AccessConfig {
       else checkSubject(member, path, known, work);
     }
   }
+  if (known.issuers.length > 0 && access === undefined)
+    work.fault(['auth', 'oidc'], 'expected rules under access that name claims: anybody can have a token of such an issuer');
   const rules = access?.map((rule, index): AccessRuleConfig => {
     const path = ['access', index];
     if (rule.match.length === 0) work.fault([...path, 'match'], 'expected at least one pattern');

@@ -31,6 +31,14 @@ export const mutants = [
     test: ACCESS,
   },
   {
+    name: 'any job of a CI system is signed in',
+    guards: ['promise 9'],
+    file: 'src/auth/access.ts',
+    find: "return kind === 'user' || kind === 'token';",
+    replace: "return kind !== 'anyone';",
+    test: ACCESS,
+  },
+  {
     name: 'a claim of another issuer counts',
     guards: ['S35'],
     file: 'src/auth/access.ts',

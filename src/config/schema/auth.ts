@@ -77,7 +77,9 @@ export const auth = z.strictObject({
 const allowed = (what: string) =>
   listOf(subject())
     .prefault([])
-    .describe(`Who may ${what}: \`user:\`, \`group:\`, \`token:\`, \`oidc:ISSUER:CLAIM=VALUE\`, \`signed-in\`, \`anyone\`.`);
+    .describe(
+      `Who may ${what}: \`user:\`, \`group:\`, \`token:\`, \`oidc:ISSUER:CLAIM=VALUE\`, \`signed-in\` (any user or machine token), \`anyone\`.`,
+    );
 
 const rule = z.strictObject({
   match: listOf(pattern()).describe('Patterns over registry/repository.'),

@@ -33,7 +33,8 @@ describe('without rules', () => {
 
   test('everybody who is signed in may everything where somebody can', () => {
     const access = accessOf({});
-    for (const subject of [ann, ci, action]) expect(access.decide(subject, 'push', 'docker.io/a/b').allowed).toBe(true);
+    expect(access.decide(action, 'pull', 'docker.io/a/b').allowed).toBe(false);
+    for (const subject of [ann, ci]) expect(access.decide(subject, 'push', 'docker.io/a/b').allowed).toBe(true);
     expect(access.decide(ANYONE, 'pull', 'docker.io/a/b').allowed).toBe(false);
     expect(access.isOpen('docker.io/a/b')).toBe(false);
   });
@@ -66,7 +67,8 @@ describe('with rules', () => {
     ['anyone', ann, true],
     ['signed-in', ANYONE, false],
     ['signed-in', ann, true],
-    ['signed-in', action, true],
+    ['signed-in', ci, true],
+    ['signed-in', action, false],
     ['user:ann', ann, true],
     ['user:ann', { kind: 'user', name: 'Ann' }, false],
     ['user:ann', { kind: 'token', name: 'ann', id: '1' }, false],

@@ -27,6 +27,10 @@ describe('auth', () => {
     ['auth: { issue: { lifetime: 30s } }', 'auth.issue.lifetime: expected a duration from 1m to 1h'],
     ['auth: { issue: { lifetime: 2h } }', 'auth.issue.lifetime: expected a duration from 1m to 1h'],
     ['auth: { ldap: {} }', 'auth.ldap'],
+    [
+      'auth: { oidc: { gh: { issuer: "https://x.test", audience: a } } }',
+      'auth.oidc: expected rules under access that name claims',
+    ],
   ])('%s is an error that says what is', async (yaml, expected) => {
     expect(await refused(yaml)).toContain(expected);
   });
