@@ -49,7 +49,7 @@ export function createPushing({ system, storage, chains, pulling, report, notify
     readOnly: () => chains().config.storage.readonly,
     rules: () => chains().config.validation,
     mayDelete: () => chains().config.storage.delete.enabled,
-    mayRead: (repository) => mayRead(chains(), repository),
+    isServed: (repository) => isServed(chains(), repository),
     admit: createAdmission({ records, router, askTaken: pulling.askTaken }),
     adopt: ({ name, request }, needs) => pulling.adopt(name, needs, request.signal),
   });
@@ -73,8 +73,7 @@ export function createPushing({ system, storage, chains, pulling, report, notify
   };
 }
 
-/** What a route leads to; whether this client may pull it, the edge has asked before it named it. */
-function mayRead({ router }: Chains, holder: string): boolean {
+function isServed({ router }: Chains, holder: string): boolean {
   const slash = holder.indexOf('/');
   const route = router({ registry: holder.slice(0, slash), repository: holder.slice(slash + 1) });
   return route !== undefined && !route.deny;

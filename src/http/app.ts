@@ -227,6 +227,7 @@ function toPushRequest(exchange: Exchange, target: PushTarget, options: House): 
     contentRange: typeof contentRange === 'string' ? contentRange : undefined,
     body,
     nameOf: (text) => nameAs(exchange, target.name, text, options),
+    mayPull: (holder) => mayPullHeld(exchange, holder, options),
     requester: { id: requestId, addr: client, host: hostOf(exchange), method, useragent: userAgent },
     address: url === undefined ? undefined : `${url}${options.pathPrefix}`,
     signal,
@@ -248,6 +249,12 @@ function nameAs(exchange: Exchange, { ns }: PushName, text: string, options: Hou
     if (error instanceof RegistryError) return undefined;
     throw error;
   }
+}
+
+/** What this Host has no name for, this client may not pull either. */
+function mayPullHeld(exchange: Exchange, holder: string, { gate, showName }: House): boolean {
+  const spelt = showName(hostOf(exchange))(holder);
+  return spelt !== undefined && gate.mayPullHeld(exchange, holder, spelt);
 }
 
 /** No route: a method that is not taken, a name that breaks the grammar, or nothing that we have. */

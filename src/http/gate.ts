@@ -26,6 +26,8 @@ export interface Gate {
   shown(exchange: Exchange, show: ShowName): ShowName;
   /** Whether another repository than the one that is asked for may be read besides: yes or no. */
   mayPull(exchange: Exchange, name: PushName): boolean;
+  /** The same of one that nobody named; `spelt`: as this client would. */
+  mayPullHeld(exchange: Exchange, holder: string, spelt: string): boolean;
 }
 
 export function createGate({ auth, addresses, publicUrl, pathPrefix }: GateOptions): Gate {
@@ -42,6 +44,7 @@ export function createGate({ auth, addresses, publicUrl, pathPrefix }: GateOptio
     permitList: (exchange) => auth.permitList(asking(exchange), exchange.identity),
     shown: (exchange, show) => (holder) => (auth.sees(exchange.identity, holder) ? show(holder) : undefined),
     mayPull: (exchange, name) => auth.may(exchange.identity, 'pull', named(name)),
+    mayPullHeld: (exchange, holder, spelt) => auth.may(exchange.identity, 'pull', { holder, spelt }),
   };
 }
 

@@ -26,8 +26,8 @@ export interface PushDeps {
   readonly rules: () => ManifestRules;
   /** `storage.delete.enabled`. */
   readonly mayDelete: () => boolean;
-  /** Whether the client may pull from a repository, `docker.io/library/ubuntu`: what it may read it may mount. */
-  readonly mayRead: (holder: string) => boolean;
+  /** Whether a route leads to a repository, `docker.io/library/ubuntu`, and does not deny it. */
+  readonly isServed: (holder: string) => boolean;
   /**
    * Asked before an upload begins and before a manifest is taken. Throws RegistryError where the push is refused: the name
    * is an upstream's (`shadow`).

@@ -49,13 +49,13 @@ interface Source {
 }
 
 async function sourceOf(
-  { records, blobs, mayRead }: PushDeps,
+  { records, blobs, isServed }: PushDeps,
   { holder, request }: Pushing,
   digest: Digest,
   from: string | undefined,
 ): Promise<Source | undefined> {
   for (const repository of await candidates(records, request, digest, from)) {
-    if (!mayRead(repository)) continue;
+    if (!isServed(repository)) continue;
     const link = await records.link(repository, digest);
     if (link === undefined || (link.kind !== 'blob' && repository !== holder)) continue;
     const hosted = isHosted(link);
@@ -65,13 +65,14 @@ async function sourceOf(
   return undefined;
 }
 
+/** Those of them that the client may pull. */
 async function candidates(
   records: Records,
-  { nameOf }: Pushing['request'],
+  { nameOf, mayPull }: Pushing['request'],
   digest: Digest,
   from: string | undefined,
 ): Promise<readonly string[]> {
-  if (from === undefined) return records.holders(digest, undefined, HOLDERS_MAX);
+  if (from === undefined) return (await records.holders(digest, undefined, HOLDERS_MAX)).filter(mayPull);
   const name = nameOf(from);
   return name === undefined ? [] : [`${name.registry}/${name.repository}`];
 }

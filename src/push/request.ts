@@ -51,8 +51,10 @@ export interface PushRequest {
   readonly contentType: string | undefined;
   readonly contentRange: string | undefined;
   readonly body: PushBody;
-  /** Reads another repository's name as this client spells it; `undefined` for what is none. */
+  /** Reads another repository's name as this client spells it; `undefined` for what is none, or not this client's to pull. */
   readonly nameOf: (text: string) => PushName | undefined;
+  /** Whether this client may pull what is held as `registry/repository`, which it did not name. */
+  readonly mayPull: (holder: string) => boolean;
   readonly requester: Requester;
   /** Of this server as the client sees it, with what stands before `/v2/`. */
   readonly address: string | undefined;

@@ -118,4 +118,12 @@ export const mutants = [
     replace: ' ? target.name : undefined;',
     test: SCENARIO,
   },
+  {
+    name: 'a blob is mounted by its digest from wherever it is',
+    guards: ['promise 9', 'S09'],
+    file: 'src/push/mount.ts',
+    find: '.filter(mayPull);',
+    replace: ';',
+    test: SCENARIO,
+  },
 ] as const satisfies readonly Mutant[];

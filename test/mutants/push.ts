@@ -129,10 +129,10 @@ export const mutants = [
     test: ['test/scenarios/push-uploads.test.ts'],
   },
   {
-    name: 'a mount asks nobody whether the source may be read',
+    name: 'a mount takes from where a route denies',
     guards: ['S09', 'promise 9'],
     file: 'src/push/mount.ts',
-    find: '    if (!mayRead(repository)) continue;\n',
+    find: '    if (!isServed(repository)) continue;\n',
     replace: '',
     test: ['test/scenarios/push-uploads.test.ts'],
   },

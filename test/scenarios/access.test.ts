@@ -220,6 +220,39 @@ describe('what a private image is made of', () => {
   );
 
   scenario(
+    '[S09] is not to be mounted by its digest alone, by whoever may not pull it anywhere',
+    async (stage) => {
+      const access = [
+        { match: 'registry.acme.test/private/**', pull: ['user:ann'], push: ['user:ann'] },
+        { match: 'registry.acme.test/**', pull: ['signed-in'], push: ['signed-in'] },
+      ];
+      const server = await stage.start(await settings(stage, { access }));
+      const secret = randomBlob(2000, 1);
+      await pushBlob(as(server, 'ann'), '/v2/private/a', secret);
+      const narrow = await tokenFor(server, basic('ann'), 'repository:shared/b:pull,push');
+      const wide = await tokenFor(server, basic('ann'), 'repository:shared/c:pull,push', 'repository:private/a:pull');
+      const statuses = [];
+      for (const [who, name] of [
+        [basic('ben'), 'shared/b'],
+        [narrow, 'shared/b'],
+        [wide, 'shared/c'],
+        [basic('ann'), 'shared/d'],
+      ] as const) {
+        const client = sending(server, who);
+        const mounted = await client.get(`/v2/${name}/blobs/uploads/?mount=${secret.digest}`, BEGIN);
+        statuses.push([mounted.status, (await client.get(`/v2/${name}/blobs/${secret.digest}`)).status]);
+      }
+      expect(statuses).toEqual([
+        [202, 404],
+        [202, 404],
+        [201, 200],
+        [201, 200],
+      ]);
+    },
+    own,
+  );
+
+  scenario(
     '[S09] with a token for the target alone nothing is mounted, though the user might',
     async (stage) => {
       const server = await startWithApp(stage);

@@ -38,6 +38,7 @@ export async function ask(server: Server, asked: PushAsk, signal: AbortSignal): 
         const target = parse(`/v2/${text}/tags/list`, undefined);
         return target.kind === 'tags' ? target.name : undefined;
       },
+      mayPull: () => true,
       requester: { id: '1', addr: '127.0.0.1', host: 'x', method, useragent: undefined },
       address: undefined,
       signal,
