@@ -32,11 +32,13 @@ export interface Rooms {
 export function createRooms({ system, storage, served, chains, report, isDiskUp }: RoomsDeps): Rooms {
   const pulling = createPulling(system, served.storage, chains, report, isDiskUp);
   const cacheMax = (): number | undefined => chains().config.cache.maxBytes;
+  const evicting = createEvicting({ system, storage, chains, report });
+  const onEntered = (): void => void evicting.evictor.makeRoom(0);
   return {
     pulling,
     collecting: createCollecting({ system, storage: served.collected, chains, report }),
-    scrubbing: createScrubbing({ system, storage, cacheMax, pulling, report }),
-    evicting: createEvicting({ system, storage, chains, report }),
+    scrubbing: createScrubbing({ system, storage, cacheMax, pulling, onEntered, report }),
+    evicting,
   };
 }
 

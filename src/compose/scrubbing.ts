@@ -11,6 +11,8 @@ export interface ScrubbingDeps {
   /** As a reload leaves it; without it what the disk has. */
   readonly cacheMax?: (() => number | undefined) | undefined;
   readonly pulling: Pick<Pulling, 'refill' | 'forget'>;
+  /** The cache has turned out to hold more than was counted. */
+  readonly onEntered: () => void;
   readonly report: (event: HouseEvent) => void;
 }
 
@@ -24,7 +26,7 @@ export interface Scrubbing {
 }
 
 /** Scrub, wired: reads what the disk holds, and has what is damaged pulled again. */
-export function createScrubbing({ system, storage, cacheMax, pulling, report }: ScrubbingDeps): Scrubbing {
+export function createScrubbing({ system, storage, cacheMax, pulling, onEntered, report }: ScrubbingDeps): Scrubbing {
   const { clock } = system;
   const { blobs, records } = storage;
   const { refill, forget } = pulling;
@@ -37,6 +39,7 @@ export function createScrubbing({ system, storage, cacheMax, pulling, report }: 
     report,
     refill,
     forget,
+    onEntered,
     cacheMax,
   });
   return {

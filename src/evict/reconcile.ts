@@ -12,6 +12,8 @@ export const YOUNG_MS = 3_600_000;
 export interface ReconcileDeps {
   readonly clock: Clock;
   readonly blobs: Pick<BlobStore, 'look' | 'remove'>;
+  /** The cache has turned out to hold more than was counted: the limits are to be looked at. */
+  readonly onEntered: () => void;
   readonly records: Pick<
     Records,
     | 'blob'
@@ -78,10 +80,16 @@ async function removeNoted({ blobs, records }: ReconcileDeps, digest: Digest): P
   return marked;
 }
 
-/** What is held for the cache stands in its inventory: bytes that were written while that could not be asked are entered. */
-export async function enterMissing({ clock, records }: ReconcileDeps, digest: Digest, { size }: HeldFile): Promise<void> {
+/**
+ * What is held for the cache stands in its inventory: bytes that were written while that could not be asked, or just before a
+ * crash, are entered. Where no use is known they are as old as their file: it was not found because somebody wants it.
+ */
+export async function enterMissing(deps: ReconcileDeps, digest: Digest, { size, changed }: HeldFile): Promise<void> {
+  const { clock, records, onEntered } = deps;
   if ((await records.inventory.entry(digest)) !== undefined || (await records.isHosted(digest))) return;
-  await records.inventory.enter(digest, { size, position: (await records.lastUse(digest)) ?? clock.now() });
+  const position = (await records.lastUse(digest)) ?? Math.min(changed, clock.now());
+  await records.inventory.enter(digest, { size, position });
+  onEntered();
 }
 
 /** The other way round: what the inventory counts, and records call held, but is not on disk. */

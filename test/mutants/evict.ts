@@ -225,6 +225,22 @@ export const mutants: readonly Mutant[] = [
     test: ['test/unit/evict/scrub.test.ts'],
   },
   {
+    name: 'a file that a crash left uncounted passes for just used',
+    guards: ['promise 10', 'R43'],
+    file: 'src/evict/reconcile.ts',
+    find: ' ?? Math.min(changed, clock.now());',
+    replace: ' ?? clock.now();',
+    test: ['test/unit/evict/scrub.test.ts'],
+  },
+  {
+    name: 'the limits are not looked at when more is found than was counted',
+    guards: ['promise 10', 'R43'],
+    file: 'src/evict/reconcile.ts',
+    find: '  onEntered();\n',
+    replace: '',
+    test: ['test/unit/evict/scrub.test.ts'],
+  },
+  {
     name: 'what was just published is taken for an orphan',
     guards: ['promise 6', 'R43'],
     file: 'src/evict/reconcile.ts',

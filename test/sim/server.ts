@@ -73,8 +73,15 @@ async function compose(life: Life, network: Network, random: Random, settings: S
   const pulling = createPulling(system, storage, () => chains, report);
   const pushing = createPushing({ system, storage, chains: () => chains, pulling, report, notify: () => undefined });
   const collecting = createCollecting({ system, storage, chains: () => chains, report });
-  const scrubbing = createScrubbing({ system, storage, pulling, cacheMax: () => config.cache.maxBytes, report });
   const { evictor } = createEvicting({ system, storage, chains: () => chains, report });
+  const scrubbing = createScrubbing({
+    system,
+    storage,
+    pulling,
+    cacheMax: () => config.cache.maxBytes,
+    onEntered: () => void evictor.makeRoom(0),
+    report,
+  });
   pulling.sweep();
   pushing.purge();
   collecting.start();

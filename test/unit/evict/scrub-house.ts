@@ -17,6 +17,7 @@ export async function createScrubHouse(options: HouseOptions) {
   const house = await createHouse(options);
   const { clock, disk, blobs, records, pulls, store } = house;
   const told: ScrubReport[] = [];
+  const seen = { entered: 0 };
   const deps: ScrubberDeps & ScrubDeps = {
     clock,
     blobs,
@@ -26,6 +27,7 @@ export async function createScrubHouse(options: HouseOptions) {
     report: (event) => void told.push(event),
     refill: pulls.refill,
     forget: (digest) => store.forget(digest),
+    onEntered: () => void (seen.entered += 1),
   };
   const pathOf = (digest: Digest): string => `/data/entrepot/blobs/sha256/${digest.slice(7, 9)}/${digest.slice(7)}`;
   const random = createSeededRandom(91);
@@ -33,6 +35,8 @@ export async function createScrubHouse(options: HouseOptions) {
     ...house,
     deps,
     told,
+    /** How often the cache turned out to hold more than was counted. */
+    entered: () => seen.entered,
     pathOf,
     scrubber: (more: Partial<ScrubberDeps> = {}) => new Scrubber({ ...deps, ...more }),
     /** All steps of one round but those of progress, and the whole. */
