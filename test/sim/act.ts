@@ -179,7 +179,8 @@ function damage(world: World, digest: Digest, how: 'gone' | 'short' | 'flip'): v
   if (world.hosted.mayHold(digest) || bytes === undefined) return;
   world.eventful = true;
   world.forgetKept();
-  (how === 'flip' ? world.rotten : world.shortened).add(digest);
+  if (how === 'flip') world.rotten.set(digest, world.now);
+  else world.shortened.add(digest);
   const copy = Uint8Array.from(bytes);
   const middle = Math.floor(bytes.length / 2);
   if (how === 'gone') return disk.meddle(path, undefined);

@@ -55,8 +55,8 @@ export class World {
   readonly trace: string[] = [];
   /** What must not be, found by clients on the way. */
   readonly faults: string[] = [];
-  /** Digests with a wrong byte on disk, which nobody can see without reading all of it. */
-  readonly rotten = new Set<string>();
+  /** Digests with a wrong byte on disk, which nobody can see without reading all of it; since when. */
+  readonly rotten = new Map<string, number>();
   /** Digests whose file was cut short, or taken away. */
   readonly shortened = new Set<string>();
   readonly collections = new Set<Collection>();

@@ -12,7 +12,7 @@ const SMALL_BYTES = 256 * 1024;
 export const rightBytes: Check = {
   of: 'promise 1, I1',
   // What a liar's HEAD says of a length nobody can verify.
-  onAnswer: (world, answer) => (answer.wish.method === 'HEAD' && world.liedAt > -Infinity ? undefined : judge(answer)),
+  onAnswer: (world, answer) => (answer.wish.method === 'HEAD' && world.liedAt > -Infinity ? undefined : judge(world, answer)),
   onStep: (world) => onDisk(world),
 };
 
@@ -31,7 +31,16 @@ function onDisk({ machine, rotten, shortened }: World): Faults {
   });
 }
 
-function judge(answer: Answer): Faults {
+/**
+ * A file is known to be right as it was when it was opened (src/README.md, Decisions): what rots under who reads it is not
+ * seen to. Who asks after that is another matter.
+ */
+function rotsUnder({ rotten }: World, { startedAt, endedAt, wish }: Answer): boolean {
+  const at = rotten.get(wish.reference);
+  return at !== undefined && at >= startedAt && at <= endedAt;
+}
+
+function judge(world: World, answer: Answer): Faults {
   const { wish, status, end, headers, bytes } = answer;
   if (status !== 200 && status !== 206) return undefined;
   const asked = parseDigest(wish.reference);
@@ -46,6 +55,7 @@ function judge(answer: Answer): Faults {
   if (end === 'whole' && length !== undefined && Number(length) !== wanted.length)
     return `${answerText(answer)} has the length ${length}`;
   if (wish.method === 'HEAD') return undefined;
+  if (rotsUnder(world, answer)) return undefined;
   if (end === 'whole' && !wanted.equals(bytes)) return `${answerText(answer)} is complete and wrong`;
   const isVerified = length !== undefined && whole.length <= SMALL_BYTES;
   if (isVerified && !wanted.subarray(0, bytes.length).equals(bytes))
