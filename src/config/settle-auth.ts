@@ -3,6 +3,7 @@ import { nearest } from './nearest.ts';
 import type { Written } from './schema.ts';
 import type { Settling } from './settling.ts';
 import type { SubjectPattern } from './subject-pattern.ts';
+import { spellOut } from './spell-out.ts';
 import { placeAt, type Path } from './tree-path.ts';
 
 type WrittenAuth = NonNullable<Written['auth']>;
@@ -46,8 +47,11 @@ async function settleIssuers(written: WrittenAuth['oidc'], work: Settling): Prom
   return settled;
 }
 
-/** The rules of `access`, with faults for subjects that nothing can produce (contract). */
-export function settleAccess(written: Written, work: Settling): AccessConfig {
+/**
+ * The rules of `access`, with faults for subjects that nothing can produce (contract), and for names that nothing has: a rule that
+ * was to close something would close nothing. `plain`: the one registry of a plain registry.
+ */
+export function settleAccess(written: Written, plain: string | undefined, work: Settling): AccessConfig {
   const { auth, access, groups } = written;
   const hasCertificates = (written.http.tls?.clientcas ?? []).length > 0;
   const known: Known = {
@@ -68,15 +72,37 @@ export function settleAccess(written: Written, work: Settling): AccessConfig {
   const rules = access?.map((rule, index): AccessRuleConfig => {
     const path = ['access', index];
     if (rule.match.length === 0) work.fault([...path, 'match'], 'expected at least one pattern');
+    for (const [at, pattern] of rule.match.entries())
+      checkCalled(pattern, [...path, 'match', at], { aliases: written.names.aliases, plain }, work);
     for (const action of ['pull', 'push', 'delete'] as const)
       for (const [at, subject] of rule[action].entries()) checkSubject(subject, [...path, action, at], known, work);
     const { line, variable, file } = placeAt(work.tree, path);
-    const { match, pull, push, delete: remove } = rule;
+    const { pull, push, delete: remove } = rule;
+    const match = rule.match.flatMap(spellOut);
     return { match, allow: { pull, push, delete: remove }, at: line === 0 ? (variable ?? file) : `${file}:${line}` };
   });
   if (access === undefined && groups.size > 0)
     work.warnings.push('groups has no effect here: no rule of access could name one');
   return { rules, groups };
+}
+
+interface Names {
+  readonly aliases: ReadonlyMap<string, string>;
+  readonly plain: string | undefined;
+}
+
+/** Rules are asked by the name that is left when all spellings have been undone. */
+function checkCalled(pattern: string, path: Path, { aliases, plain }: Names, work: Settling): void {
+  const [registry = '', ...rest] = pattern.split('/');
+  if (rest.length === 0) return;
+  const canonical = aliases.get(registry);
+  const behind = rest.join('/');
+  if (plain !== undefined && registry !== plain && !/[*?]/.test(registry))
+    work.fault(path, `expected ${plain}, as a plain registry keeps its names`, `${plain}/${behind}`);
+  else if (plain === undefined && canonical !== undefined)
+    work.fault(path, `expected ${canonical}, of which this is an alias`, `${canonical}/${behind}`);
+  else if (registry === 'docker.io' && rest.length === 1 && behind !== '**')
+    work.fault(path, 'expected library, under which Docker Hub keeps such names', `docker.io/library/${behind}`);
 }
 
 /** What can be said of somebody, with this configuration. */

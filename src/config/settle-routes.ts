@@ -3,8 +3,8 @@ import { nearest } from './nearest.ts';
 import { covers } from './pattern.ts';
 import type { Written } from './schema.ts';
 import type { Settling } from './settling.ts';
+import { spellOut } from './spell-out.ts';
 import { placeAt } from './tree-path.ts';
-import { WELL_KNOWN_PATTERNS } from '../oci/well-known.ts';
 
 /** The built-in upstream that holds what was pushed here. */
 const HOSTED = 'hosted';
@@ -45,10 +45,6 @@ export function settleRoutes(
   checkNames(routes, work);
   work.warnings.push(...unreached(routes), ...unnamed(routes, names));
   return routes;
-}
-
-function spellOut(pattern: string): readonly string[] {
-  return pattern === 'well-known' ? WELL_KNOWN_PATTERNS : [pattern];
 }
 
 /** What the route says, and where it says nothing what `defaults` say. */

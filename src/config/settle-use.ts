@@ -1,4 +1,4 @@
-import type { AccessConfig, RouteConfig, UpstreamConfig } from './config.ts';
+import type { AccessConfig, AccessRuleConfig, RouteConfig, UpstreamConfig } from './config.ts';
 import { covers, overlaps } from './pattern.ts';
 import type { Settling } from './settling.ts';
 
@@ -31,12 +31,12 @@ export function settleUse(name: string, written: Use | undefined, { routes, acce
 }
 
 /** Nothing that the route matches may be pulled by anyone, as far as that is plain to see. */
-export function isGuarded({ match }: Pick<RouteConfig, 'match'>, { rules }: AccessConfig): boolean {
+export function isGuarded({ match }: Pick<RouteConfig, 'match'>, { rules, groups }: AccessConfig): boolean {
   if (rules === undefined) return false;
   return match.every((pattern) => {
     for (const rule of rules) {
       if (!rule.match.some((one) => overlaps(one, pattern))) continue;
-      if (rule.allow.pull.some(({ kind }) => kind === 'anyone')) return false;
+      if (letsAnyone(rule, groups)) return false;
       // The first rule that matches decides: what stands behind this one is asked of nothing here.
       if (rule.match.some((one) => covers(one, pattern))) return true;
     }
@@ -45,14 +45,21 @@ export function isGuarded({ match }: Pick<RouteConfig, 'match'>, { rules }: Acce
 }
 
 /** Whoever asks may pull all that the route matches, as far as that is plain to see. */
-export function isOpen({ match }: Pick<RouteConfig, 'match'>, { rules }: AccessConfig, signsIn: boolean): boolean {
+export function isOpen({ match }: Pick<RouteConfig, 'match'>, { rules, groups }: AccessConfig, signsIn: boolean): boolean {
   if (rules === undefined) return !signsIn;
   return match.every((pattern) => {
     for (const rule of rules) {
       if (!rule.match.some((one) => overlaps(one, pattern))) continue;
-      if (!rule.allow.pull.some(({ kind }) => kind === 'anyone')) return false;
+      if (!letsAnyone(rule, groups)) return false;
       if (rule.match.some((one) => covers(one, pattern))) return true;
     }
     return false;
   });
+}
+
+/** By itself, or as one of a group. */
+function letsAnyone({ allow }: AccessRuleConfig, groups: AccessConfig['groups']): boolean {
+  return allow.pull.some((one) =>
+    one.kind === 'group' ? groups.get(one.name)?.some(({ kind }) => kind === 'anyone') : one.kind === 'anyone',
+  );
 }

@@ -29,7 +29,8 @@ export async function settle(
   file: string | undefined,
 ): Promise<Omit<Config, 'warnings' | 'watched' | 'shown'>> {
   const unguarded = await settleChains(withOffline(written), work);
-  const access = settleAccess(written, work);
+  const plain = unguarded.mode === 'plain' ? unguarded.names.default : undefined;
+  const access = settleAccess(written, plain, work);
   const settled = { ...unguarded, upstreams: guard(unguarded, access, work) };
   if (
     settled.mode === 'proxy' &&

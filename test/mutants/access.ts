@@ -2,6 +2,7 @@ import type { Mutant } from './mutant.ts';
 
 const ACCESS = ['test/unit/auth/access.test.ts'];
 const AUTH = ['test/unit/auth/auth.test.ts'];
+const CONFIG = ['test/unit/config/access.test.ts'];
 const SCENARIO = ['test/scenarios/access.test.ts'];
 
 /** Who may what: every door asks, and nothing that they say tells what is behind it. */
@@ -125,5 +126,29 @@ export const mutants = [
     find: '.filter(mayPull);',
     replace: ';',
     test: SCENARIO,
+  },
+  {
+    name: 'a group that anyone is in lets in its other members alone, for an account that unlocks',
+    guards: ['promise 9'],
+    file: 'src/config/settle-use.ts',
+    find: "one.kind === 'group' ? groups.get(one.name)?.some(({ kind }) => kind === 'anyone') : one.kind === 'anyone',",
+    replace: "one.kind === 'anyone',",
+    test: CONFIG,
+  },
+  {
+    name: 'a rule for what is well known is a rule for a name',
+    guards: ['promise 9'],
+    file: 'src/config/settle-auth.ts',
+    find: 'rule.match.flatMap(spellOut)',
+    replace: 'rule.match',
+    test: CONFIG,
+  },
+  {
+    name: 'a rule may be for names that nothing has',
+    guards: ['promise 9'],
+    file: 'src/config/settle-auth.ts',
+    find: '  if (rest.length === 0) return;\n',
+    replace: '  if (rest.length >= 0) return;\n',
+    test: CONFIG,
   },
 ] as const satisfies readonly Mutant[];

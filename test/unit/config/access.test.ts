@@ -37,6 +37,30 @@ describe('auth', () => {
 });
 
 describe('access', () => {
+  test('well-known is spelt out, as in routes: a rule that closes it does', async () => {
+    const config = await loaded(
+      `${HTPASSWD}\naccess: [{ match: well-known, pull: [signed-in] }, { match: "**", pull: anyone }]`,
+    );
+    const [rule] = config.access.rules ?? [];
+    expect(rule?.match).toEqual(expect.arrayContaining(['docker.io/**', 'ghcr.io/**']));
+    expect(rule?.match).not.toContain('well-known');
+  });
+
+  test.each([
+    ['names: { aliases: { hub.test: docker.io } }\n', 'hub.test/acme/**', 'did you mean "docker.io/acme/**"?'],
+    ['', 'docker.io/ubuntu', 'did you mean "docker.io/library/ubuntu"?'],
+    ['', 'docker.io/*', 'did you mean "docker.io/library/*"?'],
+  ])('%sa rule for %s is an error: nothing is called so, and what it closes would be open', async (names, match, expected) => {
+    const yaml = `${HTPASSWD}\n${names}access: [{ match: "${match}", pull: [user:ann] }, { match: "**", pull: anyone }]`;
+    expect(await refused(yaml)).toContain('access[0].match');
+    expect(await refused(yaml)).toContain(expected);
+  });
+
+  test('in a plain registry a rule for another registry than local is an error', async () => {
+    const yaml = `${HTPASSWD}\naccess: [{ match: "registry.acme.test/secret/**", pull: [user:ann] }, { match: "**", pull: anyone }]`;
+    expect(await refusal(yaml, { files: FILES })).toContain('did you mean "local/secret/**"?');
+  });
+
   test('is read in order, each rule with its line', async () => {
     const config = await loaded(
       `${HTPASSWD}\naccess:\n  - { match: "acme.test/**", pull: [group:dev], push: user:ann }\n  - { match: "**", pull: anyone }\ngroups: { dev: [user:ann, "token:ci-*"] }`,
@@ -118,6 +142,12 @@ describe('what the account of an upstream is for', () => {
     expect(
       await useOf(`${upstream('')}access: [{ match: docker.io/acme/**, pull: [user:ann] }, { match: "**", pull: anyone }]`),
     ).toBe('quota');
+  });
+
+  test('quota where a rule lets anyone by the name of a group, and where it lets anyone what is well known', async () => {
+    const groups = 'groups: { all: [user:ann, anyone] }';
+    expect(await useOf(`${upstream('')}${groups}\naccess: [{ match: docker.io/**, pull: [group:all] }]`)).toBe('quota');
+    expect(await useOf(`${upstream('')}access: [{ match: well-known, pull: [anyone] }]`)).toBe('quota');
   });
 
   test('as it is written, with a warning where anyone may pull what it unlocks', async () => {
