@@ -117,15 +117,6 @@ export const mutants = [
     testName: 'half an answer',
   },
   {
-    name: 'a body that was reset under HTTP/2 ends like a whole one',
-    guards: ['S18', 'promise 1'],
-    file: 'src/http/http2.ts',
-    find: "stream.once('aborted', listener).once(event, listener)",
-    replace: 'stream.once(event, listener)',
-    test: ['test/unit/http/http2.test.ts'],
-    testName: 'is no end',
-  },
-  {
     name: 'a client that has gone is no reason to call an answer broken',
     guards: ['S18'],
     file: 'src/http/outlet.ts',
