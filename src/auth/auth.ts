@@ -15,6 +15,7 @@ export interface Asking {
   readonly publicUrl: string | undefined;
   /** The client's address. */
   readonly client: string;
+  readonly requestId: string;
   /** The common name of the certificate that the client has proved to have, one of `http.tls.clientcas`. */
   readonly certificate: string | undefined;
 }
@@ -25,6 +26,8 @@ export interface Named {
   readonly holder: string;
   /** Of the path: `library/ubuntu` in `/v2/library/ubuntu/manifests/latest`. */
   readonly spelt: string;
+  /** The tag or digest, for whoever reads of a refusal; it decides nothing. */
+  readonly reference?: string | undefined;
 }
 
 /** Who are you, may you: all that the edge asks this room. Refusals are thrown as RegistryError. */

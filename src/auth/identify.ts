@@ -1,7 +1,7 @@
 import { RegistryError } from '../oci/errors.ts';
 import type { Asking } from './auth.ts';
 import { audienceOf, challengeField, type ChallengeKind, type TokenFault } from './challenge.ts';
-import type { ReportAuth, SignInEvent } from './events.ts';
+import type { AskedBy, ReportAuth, SignInEvent } from './events.ts';
 import { NOBODY, type Identity, type Scope, type Subject } from './subject.ts';
 import type { ForeignTokens, MachineTokens, OwnTokens, Passwords, SignInTokens } from './ways.ts';
 
@@ -48,9 +48,10 @@ export function createIdentify(options: IdentifyOptions): (asking: Asking) => Pr
   };
 }
 
-function byCertificate({ certificate }: Asking, report: ReportAuth): Identity | undefined {
+function byCertificate(asking: Asking, report: ReportAuth): Identity | undefined {
+  const { certificate, requestId, client } = asking;
   if (certificate === undefined) return undefined;
-  report({ kind: 'sign-in', way: 'certificate', result: 'ok' });
+  report({ kind: 'sign-in', way: 'certificate', result: 'ok', requestId, client, user: certificate });
   return { subject: { kind: 'user', name: certificate }, scopes: undefined };
 }
 
@@ -71,19 +72,21 @@ async function byPassword(
 export async function subjectOf(
   username: string,
   password: string,
-  { client }: Pick<Asking, 'client'>,
+  asking: AskedBy,
   { passwords, machineTokens, signInTokens }: Pick<Ways, 'passwords' | 'machineTokens' | 'signInTokens'>,
   report: ReportAuth,
 ): Promise<Subject | undefined> {
-  if (machineTokens?.isOne(password) === true) return told('machine-token', report, () => machineTokens.verify(password));
-  if (signInTokens?.isOne(password) === true) return told('sign-in-token', report, () => signInTokens.verify(password));
-  return passwords && told('password', report, () => passwords.verify(username, password, client));
+  if (machineTokens?.isOne(password) === true) return told('machine-token', asking, report, () => machineTokens.verify(password));
+  if (signInTokens?.isOne(password) === true) return told('sign-in-token', asking, report, () => signInTokens.verify(password));
+  if (passwords === undefined) return undefined;
+  const user = passwords.fingerprint(username) === undefined ? undefined : username;
+  return told('password', asking, report, () => passwords.verify(username, password, asking.client), user);
 }
 
 async function byToken(token: string, asking: Asking, ways: Ways, report: ReportAuth): Promise<Identity | undefined> {
   const { machineTokens, own, foreign } = ways;
   if (machineTokens?.isOne(token) === true) {
-    const subject = await told('machine-token', report, () => machineTokens.verify(token));
+    const subject = await told('machine-token', asking, report, () => machineTokens.verify(token));
     return subject && { subject, scopes: undefined };
   }
   if (own !== undefined && (await own.isOne(token))) {
@@ -93,7 +96,7 @@ async function byToken(token: string, asking: Asking, ways: Ways, report: Report
       ? proven.identity
       : undefined;
   }
-  return foreign && told('token', report, () => foreign.verify(token));
+  return foreign && told('token', asking, report, () => foreign.verify(token));
 }
 
 /** Whether somebody is still who they once proved to be: not revoked, not gone, and with the same password. */
@@ -112,13 +115,20 @@ export async function stands(
   }
 }
 
-async function told<T>(way: SignInEvent['way'], report: ReportAuth, ask: () => Promise<T | undefined>): Promise<T | undefined> {
+async function told<T>(
+  way: SignInEvent['way'],
+  { requestId, client }: AskedBy,
+  report: ReportAuth,
+  ask: () => Promise<T | undefined>,
+  user?: string,
+): Promise<T | undefined> {
+  const tell = (result: SignInEvent['result']): void => report({ kind: 'sign-in', way, result, requestId, client, user });
   try {
     const found = await ask();
-    report({ kind: 'sign-in', way, result: found === undefined ? 'refused' : 'ok' });
+    tell(found === undefined ? 'refused' : 'ok');
     return found;
   } catch (error) {
-    if (error instanceof RegistryError && error.status === 429) report({ kind: 'sign-in', way, result: 'limited' });
+    if (error instanceof RegistryError && error.status === 429) tell('limited');
     throw error;
   }
 }

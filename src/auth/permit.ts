@@ -1,11 +1,11 @@
 import { RegistryError } from '../oci/errors.ts';
 import { noSuchName } from '../oci/no-such-name.ts';
 import type { Access, Action } from './access.ts';
-import type { Auth, Named } from './auth.ts';
+import type { Asking, Auth, Named } from './auth.ts';
 import type { ChallengeKind } from './challenge.ts';
-import type { ReportAuth } from './events.ts';
+import type { DeniedEvent, ReportAuth } from './events.ts';
 import { ASKS_WHO, unauthorized } from './identify.ts';
-import type { Identity, Scope } from './subject.ts';
+import { subjectText, type Identity, type Scope } from './subject.ts';
 
 export interface PermitOptions {
   readonly access: Access;
@@ -21,20 +21,31 @@ export function createPermit({ access, challengeOf, report }: PermitOptions): Pi
       const challenge = challengeOf(asking.host);
       if (!access.decide(identity.subject, action, named.holder).allowed) {
         const canSignIn = challenge !== undefined && identity.subject.kind === 'anyone';
-        report({ kind: 'denied', action, reason: canSignIn ? 'unauthenticated' : 'access' });
+        report(denied(asking, identity, { action, reason: canSignIn ? 'unauthenticated' : 'access' }, named));
         if (!canSignIn) throw noSuchName(named.holder);
         throw unauthorized(ASKS_WHO, challenge, asking, scopeOf(action, named));
       }
       if (isFor(identity, action, named)) return;
-      report({ kind: 'denied', action, reason: 'scope' });
+      report(denied(asking, identity, { action, reason: 'scope' }, named));
       throw tooNarrow(challenge, asking, scopeOf(action, named));
     },
-    permitList(asking, { scopes }) {
+    permitList(asking, identity) {
+      const { scopes } = identity;
       if (scopes === undefined || scopes.some((scope) => scope.type === CATALOG.type && scope.name === CATALOG.name)) return;
-      report({ kind: 'denied', action: 'pull', reason: 'scope' });
+      report(denied(asking, identity, { action: 'pull', reason: 'scope' }));
       throw tooNarrow(challengeOf(asking.host), asking, CATALOG);
     },
   };
+}
+
+function denied(
+  { requestId, client }: Asking,
+  { subject }: Identity,
+  what: Pick<DeniedEvent, 'action' | 'reason'>,
+  named?: Named,
+): DeniedEvent {
+  const [holder, reference] = [named?.holder, named?.reference];
+  return { kind: 'denied', ...what, requestId, client, subject: subjectText(subject), holder, reference };
 }
 
 /** distribution, "Token Scope Documentation": what lists all repositories. */

@@ -90,7 +90,9 @@ async function prove(
   const secret = credentials.kind === 'secret' ? credentials.secret : credentials.password;
   if (options.refresh.isOne(secret)) {
     const known = await options.refresh.verify(secret, audience);
-    options.report({ kind: 'sign-in', way: 'refresh-token', result: known === undefined ? 'refused' : 'ok' });
+    const { requestId, client } = question;
+    const result = known === undefined ? 'refused' : 'ok';
+    options.report({ kind: 'sign-in', way: 'refresh-token', result, requestId, client, user: undefined });
     return known;
   }
   if (credentials.kind === 'secret')

@@ -12,6 +12,7 @@ import { createHandler, type Fetch, type Handler } from '../http/handler.ts';
 import { createHealth } from '../http/health.ts';
 import { createStallWatch } from '../http/outlet.ts';
 import { createSender, type Sender } from '../http/sender.ts';
+import { createLimits, type Limits } from '../http/limits.ts';
 import { createListener, type Listener, type ListenerOptions } from '../http/server.ts';
 import { openAdminSocket, type AdminSocket } from '../http/socket.ts';
 import { clientKind } from '../observe/client-kind.ts';
@@ -70,7 +71,10 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
   const { clock, disk } = system;
   const buffers = createBuffers(BUFFER_BYTES_MAX);
   const health = createHealth(healthChecks(config.health, options.probeStorage, disk), clock);
-  let front = createFront(options, config, options.auth, buffers, () => health.failing());
+  // What was counted outlives a reload; how much there may be does not.
+  let { limits: allowed } = config;
+  const limits = createLimits(clock, () => allowed);
+  let front = createFront({ ...options, limits }, config, options.auth, buffers, () => health.failing());
   const tls = config.http.tls === undefined ? undefined : await openListenerTls(config.http.tls, options);
   const opened: Listener[] = [];
   const open = async (
@@ -109,7 +113,8 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
       connections: () => main.connections(),
       buffersBytes: () => buffers.bytes() + opened.reduce((sum, listener) => sum + listener.buffersBytes(), 0),
       apply(next, auth) {
-        front = createFront(options, next, auth, buffers, () => health.failing());
+        front = createFront({ ...options, limits }, next, auth, buffers, () => health.failing());
+        allowed = next.limits;
         if (next.http.tls !== undefined) tls?.change(next.http.tls);
       },
       async drain(timeoutMs) {
@@ -151,8 +156,10 @@ interface Front {
   readonly addresses: ClientAddresses;
 }
 
+type FrontOptions = EdgeOptions & { readonly limits: Limits };
+
 function createFront(
-  options: EdgeOptions,
+  options: FrontOptions,
   config: Config,
   auth: Auth,
   buffers: ReturnType<typeof createBuffers>,
@@ -183,7 +190,7 @@ function createFront(
 }
 
 function mainApp(
-  { report, chains, pulling, push, auth, condition, pseudonym }: EdgeOptions,
+  { report, chains, pulling, push, auth, limits, condition, pseudonym }: FrontOptions,
   config: Config,
   send: Sender,
   addresses: ClientAddresses,
@@ -199,6 +206,7 @@ function mainApp(
     lists: pulling.lists,
     push,
     auth,
+    limits,
     readiness: () => condition.readiness(),
     pathPrefix: config.http.prefix,
     publicUrl: config.http.host,

@@ -49,6 +49,7 @@ export function createPushing({ system, storage, chains, pulling, report, notify
     readOnly: () => chains().config.storage.readonly,
     rules: () => chains().config.validation,
     mayDelete: () => chains().config.storage.delete.enabled,
+    uploadsMax: () => chains().config.limits.uploads,
     isServed: (repository) => isServed(chains(), repository),
     admit: createAdmission({ records, router, askTaken: pulling.askTaken }),
     adopt: ({ name, request }, needs) => pulling.adopt(name, needs, request.signal),

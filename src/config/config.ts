@@ -38,6 +38,8 @@ export interface Config {
   /** `undefined`: nobody can sign in, but perhaps by certificate. */
   readonly auth: AuthConfig | undefined;
   readonly access: AccessConfig;
+  readonly limits: LimitsConfig;
+  readonly audit: AuditConfig;
   readonly workers: number;
   /** What was accepted without effect, each once, to be logged at start and printed by `check`. */
   readonly warnings: readonly string[];
@@ -120,6 +122,25 @@ export interface CacheConfig {
   readonly watermarks: { readonly high: number; readonly low: number };
   /** Of the disk, and of its inodes. */
   readonly keepFree: number;
+}
+
+/** How much one client may ask for; `undefined`: as much as it likes. */
+export interface LimitsConfig {
+  readonly address: AllowanceConfig;
+  readonly subject: AllowanceConfig;
+  /** In progress at once. */
+  readonly uploads: number | undefined;
+}
+
+export interface AllowanceConfig {
+  readonly rate: { readonly perSecond: number; readonly burst: number } | undefined;
+  /** Requests at once. */
+  readonly concurrent: number | undefined;
+}
+
+export interface AuditConfig {
+  /** Absolute; `-`: standard output; `undefined`: there is none. */
+  readonly file: string | undefined;
 }
 
 /** What is asked of pushed manifests. */

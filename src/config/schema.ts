@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { count, flag, word } from './forms.ts';
+import { audit } from './schema/audit.ts';
 import { access, auth, groups } from './schema/auth.ts';
 import { cache } from './schema/cache.ts';
 import { health } from './schema/health.ts';
 import { http } from './schema/http.ts';
+import { limits } from './schema/limits.ts';
 import { log } from './schema/log.ts';
 import { credentials, names } from './schema/names.ts';
 import { notifications } from './schema/notifications.ts';
@@ -43,6 +45,10 @@ export const schema = z.strictObject({
   auth: auth.optional().describe('Ways to say who one is; several at once.'),
   access,
   groups,
+  limits: limits.prefault({}).describe('How much one client may ask for; without a key: as much as it likes.'),
+  audit: audit
+    .prefault({})
+    .describe('A record of each pull, push, deletion, refusal, wrong sign-in and change of who may what.'),
   workers: count(1, 1).prefault('1').describe('Worker processes.'),
 });
 

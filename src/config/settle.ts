@@ -13,6 +13,7 @@ import type { Written } from './schema.ts';
 import { settleAccess, settleAuth } from './settle-auth.ts';
 import { settleCache } from './settle-cache.ts';
 import { settleHttp } from './settle-http.ts';
+import { settleLimits } from './settle-limits.ts';
 import { settleNotifications } from './settle-notifications.ts';
 import { settleRoutes } from './settle-routes.ts';
 import { settleCredentials, settleUpstreams, type UnguardedUpstream } from './settle-upstreams.ts';
@@ -62,10 +63,16 @@ export async function settle(
     validation: settleValidation(written.validation, work),
     auth: await settleAuth(written.auth, work),
     access,
+    limits: settleLimits(written.limits, work),
+    audit: { file: settleAuditFile(written.audit.file, work) },
     originUse: settleUse('origin', undefined, { routes: settled.routes, access }, work),
     workers: written.workers,
     ...settled,
   };
+}
+
+function settleAuditFile(file: string | undefined, work: Settling): string | undefined {
+  return file === undefined || file === '-' ? file : work.absolute(file);
 }
 
 /** Offline at the top is offline everywhere: nobody is asked, whatever a route says. */

@@ -12,6 +12,7 @@ import type { Report } from './events.ts';
 import { queryOf, type Exchange } from './exchange.ts';
 import { createGate, type Gate } from './gate.ts';
 import type { Fetch } from './handler.ts';
+import { accountOf, type Limits } from './limits.ts';
 import { statusOnly, type Readiness } from './probes.ts';
 import { publicAddress } from './public-address.ts';
 import { bytesReply, createRoutes, emptyReply, jsonReply, noEndpoint, type Access, type Answer, type Route } from './routes.ts';
@@ -55,6 +56,9 @@ type RouteName = (typeof ROUTES)[number]['name'];
 /** What a push, a deletion, or a question about an upload may go to. */
 const WRITABLE = ['manifest', 'blob', 'upload'] as const satisfies readonly RouteName[];
 
+/** Whoever looks after this server asks for them, and must be answered however busy it is. */
+const PROBES: ReadonlySet<RouteName> = new Set<RouteName>(['livez', 'readyz']);
+
 /** More mirrors in a row than this are one that goes round without telling its name. */
 const HOPS_MAX = 20;
 
@@ -73,6 +77,7 @@ export interface AppOptions {
   readonly addresses: ClientAddresses;
   /** Who are you, may you. */
   readonly auth: Auth;
+  readonly limits: Limits;
   /** `http.prefix` without its last slash: `/registry`; empty for none. */
   readonly pathPrefix: string;
   /** `http.host`. */
@@ -87,9 +92,10 @@ export function createApp(appOptions: AppOptions): Fetch {
   const writes = createWrites(options);
   const answerOf = (route: (typeof ROUTES)[number]): Answer => {
     const answer = isWrite(route) ? writes[route.name] : answers[route.name];
-    if (route.access === 'open') return (exchange) => answer(exchange, route.access);
+    if (PROBES.has(route.name)) return (exchange) => answer(exchange, route.access);
     return async (exchange) => {
-      await options.gate.enter(exchange);
+      await options.gate.admit(exchange);
+      if (route.access !== 'open') await options.gate.enter(exchange);
       return answer(exchange, route.access);
     };
   };
@@ -177,7 +183,7 @@ function confirm<K extends Target['kind']>(
   const target = parseName(exchange.target, hostOf(exchange));
   if (target.kind !== kind) throw noEndpoint();
   if (access === 'list') gate.permitList(exchange);
-  if ('name' in target && isAction(access)) gate.permit(exchange, access, target.name);
+  if ('name' in target && isAction(access)) gate.permit(exchange, access, target);
   return target as Extract<Target, { kind: K }>;
 }
 
@@ -229,6 +235,7 @@ function toPushRequest(exchange: Exchange, target: PushTarget, options: House): 
     nameOf: (text) => nameAs(exchange, target.name, text, options),
     mayPull: (holder) => mayPullHeld(exchange, holder, options),
     requester: { id: requestId, addr: client, host: hostOf(exchange), method, useragent: userAgent },
+    by: accountOf(exchange),
     address: url === undefined ? undefined : `${url}${options.pathPrefix}`,
     signal,
     trace,
@@ -259,6 +266,7 @@ function mayPullHeld(exchange: Exchange, holder: string, { gate, showName }: Hou
 
 /** No route: a method that is not taken, a name that breaks the grammar, or nothing that we have. */
 async function refuse(exchange: Exchange, options: House): Promise<never> {
+  await options.gate.admit(exchange);
   if (/\/v2(?:\/|$)/.test(exchange.path)) await options.gate.enter(exchange);
   if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
     throw new RegistryError('UNSUPPORTED', `${exchange.method} is not supported here`, {

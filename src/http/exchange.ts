@@ -28,6 +28,8 @@ export interface Exchange {
   readonly body: RequestBody;
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
+  /** Calls it when the request has ended, one way or another; at once where it has. */
+  readonly onEnd: (listener: () => void) => void;
   /** Monotonic, ms. */
   readonly startedMs: number;
   /** Headers of every answer; those of the single answer win. */

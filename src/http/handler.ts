@@ -50,7 +50,9 @@ export function createHandler(options: HandlerOptions): Handler {
 
   return (incoming, outgoing, connection) => {
     const controller = new AbortController();
-    const exchange = toExchange(options, configured, { incoming, outgoing, connection, signal: controller.signal });
+    const endings = new Set<() => void>();
+    const onEnd = (listener: () => void): void => void (ended ? listener() : endings.add(listener));
+    const exchange = toExchange(options, configured, { incoming, outgoing, connection, signal: controller.signal, onEnd });
     let ended = false;
     const end = (): void => {
       if (ended) return;
@@ -59,6 +61,7 @@ export function createHandler(options: HandlerOptions): Handler {
       connection.leave();
       if (!exchange.whole) controller.abort(new Error('the client has gone'));
       if (exchange.handler === undefined) report({ kind: 'request started', handler: 'other' });
+      for (const ending of endings) ending();
       report(toRecord(exchange, options));
     };
     // Errors of the response say that the connection is gone, which its close says too.
@@ -139,7 +142,7 @@ function unreadableTarget(): RegistryError {
 function toExchange(
   options: HandlerOptions,
   configured: OutgoingHttpHeaders,
-  of: Pick<Exchange, 'incoming' | 'outgoing' | 'connection' | 'signal'>,
+  of: Pick<Exchange, 'incoming' | 'outgoing' | 'connection' | 'signal' | 'onEnd'>,
 ): Exchange {
   const { incoming } = of;
   const { clock, stallMs } = options;

@@ -163,6 +163,7 @@ export const uploadForm = form<records.UploadRecord>({
   offset: count,
   started: time,
   at: time,
+  by: optional(text),
   writer: optional(text),
   until: optional(time),
 });

@@ -176,6 +176,8 @@ export interface UploadRecord {
   readonly started: number;
   /** When it last moved. */
   readonly at: number;
+  /** Who began it, as `limits.uploads` counts; absent of those of an older version. */
+  readonly by?: string;
   /** Which request of which process writes to the part now; absent between chunks. */
   readonly writer?: string;
   /** Until when the writer is believed to live without moving the upload. */

@@ -282,7 +282,20 @@ export type AuthEvent =
       /** One of a fixed list, so that it may be a label. */
       readonly way: string;
       readonly result: 'ok' | 'refused' | 'limited';
+      readonly requestId: string;
+      readonly client: string;
+      /** Of a user there is. */
+      readonly user: string | undefined;
     }
-  | { readonly kind: 'denied'; readonly action: 'pull' | 'push' | 'delete'; readonly reason: string }
+  | {
+      readonly kind: 'denied';
+      readonly action: 'pull' | 'push' | 'delete';
+      readonly reason: string;
+      readonly requestId: string;
+      readonly client: string;
+      readonly subject: string;
+      readonly holder: string | undefined;
+      readonly reference: string | undefined;
+    }
   | { readonly kind: 'htpasswd-read'; readonly path: string; readonly users: number; readonly warnings: readonly string[] }
   | { readonly kind: 'htpasswd-wrong'; readonly path: string; readonly faults: readonly string[] };

@@ -26,6 +26,8 @@ export interface PushDeps {
   readonly rules: () => ManifestRules;
   /** `storage.delete.enabled`. */
   readonly mayDelete: () => boolean;
+  /** `limits.uploads`: how many in progress one account may have; `undefined`: as many as it likes. */
+  readonly uploadsMax: () => number | undefined;
   /** Whether a route leads to a repository, `docker.io/library/ubuntu`, and does not deny it. */
   readonly isServed: (holder: string) => boolean;
   /**

@@ -56,6 +56,8 @@ export interface PushRequest {
   /** Whether this client may pull what is held as `registry/repository`, which it did not name. */
   readonly mayPull: (holder: string) => boolean;
   readonly requester: Requester;
+  /** Whose uploads count together: `user:ann`, `address:192.0.2.1`. */
+  readonly by: string;
   /** Of this server as the client sees it, with what stands before `/v2/`. */
   readonly address: string | undefined;
   /** The client has gone. */

@@ -13,6 +13,7 @@ import { openUpload, type OpenUpload } from './open-upload.ts';
 import type { PushReply, Pushing } from './request.ts';
 import { checkRoom } from './room.ts';
 import { UploadHashes } from './upload-hashes.ts';
+import { UploadCap } from './upload-cap.ts';
 import { busyUpload, unknownUpload } from './upload-refusals.ts';
 
 /** Uploads of blobs, in one request or in many (OCI distribution-spec, "Pushing blobs"). All throw RegistryError. */
@@ -20,10 +21,12 @@ export class Uploads {
   readonly #deps: PushDeps;
   readonly #quotas: Quotas;
   readonly #hashes = new UploadHashes();
+  readonly #cap: UploadCap;
 
   constructor(deps: PushDeps, quotas: Quotas) {
     this.#deps = deps;
     this.#quotas = quotas;
+    this.#cap = new UploadCap(deps);
   }
 
   /**
@@ -34,7 +37,7 @@ export class Uploads {
     const { query } = pushing.request;
     const digest = digestParameter(query);
     const algorithm = digest === undefined ? algorithmParameter(query) : algorithmOf(digest);
-    const session = await this.#create(pushing, algorithm);
+    const session = await this.#cap.begin(pushing.request.by, () => this.#create(pushing, algorithm));
     if (digest === undefined) return empty(202, uploadHeaders(pushing.name, session, 0));
     try {
       return await this.#finishWith(pushing, session, digest);
@@ -85,10 +88,10 @@ export class Uploads {
     return empty(204, {});
   }
 
-  async #create({ holder }: Pushing, algorithm: Algorithm): Promise<string> {
+  async #create({ holder, request: { by } }: Pushing, algorithm: Algorithm): Promise<string> {
     const { clock, random, records } = this.#deps;
     const [session, part, now] = [uuid(random), randomId(random), clock.now()];
-    await records.putUpload(holder, session, undefined, { part, offset: 0, started: now, at: now });
+    await records.putUpload(holder, session, undefined, { part, offset: 0, started: now, at: now, by });
     this.#hashes.begin(session, part, algorithm);
     return session;
   }

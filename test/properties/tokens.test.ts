@@ -146,6 +146,7 @@ describe('what is no token', () => {
           publicUrl: `https://${AUDIENCE}`,
           client: '::1',
           certificate: undefined,
+          requestId: 'r1',
         };
         const status = await endpoint({ ...asking, parameters, method }).then(
           (answer) => answer.status,

@@ -40,6 +40,7 @@ export async function ask(server: Server, asked: PushAsk, signal: AbortSignal): 
       },
       mayPull: () => true,
       requester: { id: '1', addr: '127.0.0.1', host: 'x', method, useragent: undefined },
+      by: 'address:127.0.0.1',
       address: undefined,
       signal,
       trace: newTrace('1'),

@@ -25,6 +25,7 @@ const asking = (over: Partial<Asking> = {}): Asking => ({
   publicUrl: 'https://mirror.test:5000',
   client: '192.0.2.1',
   certificate: undefined,
+    requestId: 'r1',
   ...over,
 });
 
@@ -48,7 +49,7 @@ function house(options: Partial<AuthOptions> & { readonly pullBy?: 'anyone' | 's
         return username === 'ann' && password === 'right' ? { kind: 'user', name: 'ann' } : undefined;
       },
       stands: async (username) => username === 'ann' && standing.ann,
-      fingerprint: () => 'f',
+      fingerprint: (username) => (username === 'ann' ? 'f' : undefined),
     },
     machineTokens: {
       isOne: (text) => text.startsWith('entrepot_'),
@@ -169,8 +170,9 @@ describe('who are you', () => {
     const unknown = await refusal(auth.identify(asking({ authorization: basic('nobody', 'wrong') })));
     expect([wrong.toBody(), wrong.headers]).toEqual([unknown.toBody(), unknown.headers]);
     expect(events).toEqual([
-      { kind: 'sign-in', way: 'password', result: 'refused' },
-      { kind: 'sign-in', way: 'password', result: 'refused' },
+      { kind: 'sign-in', way: 'password', result: 'refused', requestId: 'r1', client: '192.0.2.1', user: 'ann' },
+      // [S49] Which is no user may be a password.
+      { kind: 'sign-in', way: 'password', result: 'refused', requestId: 'r1', client: '192.0.2.1', user: undefined },
     ]);
   });
 
@@ -236,7 +238,8 @@ describe('may you', () => {
     const { auth, events } = house({ pullBy: 'anyone' });
     const error = await permit(auth, identityOf(ann), {}, 'push');
     expect([error.status, error.toBody()]).toEqual([404, noSuchName(APP.holder).toBody()]);
-    expect(events).toEqual([{ kind: 'denied', action: 'push', reason: 'access' }]);
+    const asked = { requestId: 'r1', client: '192.0.2.1', holder: APP.holder, reference: undefined };
+    expect(events).toEqual([{ kind: 'denied', action: 'push', reason: 'access', subject: 'user:ann', ...asked }]);
   });
 
   test('with a token of nobody: 401, and what to ask for', async () => {

@@ -18,6 +18,7 @@ import type { HttpEvent, RequestEnded } from '../../../src/http/events.ts';
 import { createHandler, type HandlerOptions } from '../../../src/http/handler.ts';
 import { createStallWatch } from '../../../src/http/outlet.ts';
 import { createSender } from '../../../src/http/sender.ts';
+import { createLimits } from '../../../src/http/limits.ts';
 import { createListener, type Limits, type Listener, type ListenerOptions } from '../../../src/http/server.ts';
 import { createFakeClock, type FakeClock } from '../../fakes/fake-clock.ts';
 
@@ -59,6 +60,8 @@ export interface Edge {
   get(path: string, init?: RequestInit): Promise<Response>;
 }
 
+const NO_LIMIT = { rate: undefined, concurrent: undefined };
+
 /** Everybody may everything. */
 const openAuth = createAuth({
   access: createAccess({ rules: undefined, groups: new Map(), signsIn: false }),
@@ -86,6 +89,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
   const fetch = createApp({
     pseudonym: 'entrepot-0123456789abcdef',
     auth: openAuth,
+    limits: createLimits(clock, () => ({ address: NO_LIMIT, subject: NO_LIMIT })),
     send,
     report,
     addresses,

@@ -45,7 +45,12 @@ export interface House {
   begin(): Promise<string>;
 }
 
-type Headers = { readonly contentType?: string; readonly contentRange?: string; readonly signal?: AbortSignal };
+type Headers = {
+  readonly contentType?: string;
+  readonly contentRange?: string;
+  readonly by?: string;
+  readonly signal?: AbortSignal;
+};
 
 export const HOLDER = 'local/team/app';
 export const APP = '/v2/team/app';
@@ -74,6 +79,7 @@ export async function createHouse(options: HouseOptions = {}): Promise<House> {
     readOnly: () => false,
     rules: () => ({ children: 'all', blobs: 'all', urls: undefined }),
     mayDelete: () => true,
+    uploadsMax: () => undefined,
     isServed: () => true,
     admit: () => Promise.resolve(),
     adopt: () => Promise.resolve(),
@@ -103,7 +109,7 @@ function requestOf(
   method: PushRequest['method'],
   path: string,
   body: Uint8Array | PushBody = new Uint8Array(),
-  { contentType, contentRange, signal = new AbortController().signal }: Headers = {},
+  { contentType, contentRange, by = 'address:127.0.0.1', signal = new AbortController().signal }: Headers = {},
 ): PushRequest {
   const url = new URL(path, 'http://x');
   return {
@@ -116,6 +122,7 @@ function requestOf(
     nameOf: (text) => nameOf(text),
     mayPull: () => true,
     requester: { id: '1', addr: '127.0.0.1', host: 'x', method, useragent: undefined },
+    by,
     address: undefined,
     signal,
     trace: newTrace('1'),

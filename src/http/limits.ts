@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import { addressGroup } from '../auth/address-group.ts';
+import { subjectText } from '../auth/subject.ts';
+import { RegistryError } from '../oci/errors.ts';
+import type { Exchange } from './exchange.ts';
+import { createPlaces, type Leave } from './places.ts';
+import type { EdgeClock } from './ports.ts';
+import { createTokenBuckets, type Rate } from './token-bucket.ts';
+
+/** How much somebody may ask for. */
+export interface Allowance {
+  readonly rate: Rate | undefined;
+  /** Requests at once, their bodies included. */
+  readonly concurrent: number | undefined;
+}
+
+/** Each address, and each who has signed in. */
+export interface RequestLimits {
+  readonly address: Allowance;
+  readonly subject: Allowance;
+}
+
+/** Who asks for too much is kept waiting a little, and then refused. Both throw RegistryError 429 with `Retry-After`. */
+export interface Limits {
+  /** By the client's address: before anybody has looked at who it is. */
+  address(exchange: Exchange): Promise<void>;
+  /** By who it is. Who has said nothing has an address alone. */
+  subject(exchange: Exchange): Promise<void>;
+}
+
+/**
+ * Clients send a burst for each image, and some ask again at once what is answered 429: within this time the most of it passes
+ * by itself.
+ */
+const WAIT_MS_MAX = 1000;
+
+/** In memory, of this process. `limits` is asked at each request; what was counted stays. */
+export function createLimits(clock: EdgeClock, limits: () => RequestLimits): Limits {
+  const addresses = createWatch(clock, 'address');
+  const subjects = createWatch(clock, 'account');
+  return {
+    address: (exchange) => addresses(addressGroup(exchange.client), limits().address, exchange),
+    async subject(exchange) {
+      if (exchange.identity.subject.kind !== 'anyone') await subjects(accountOf(exchange), limits().subject, exchange);
+    },
+  };
+}
+
+/** Whom what is asked for counts to: `user:ann`; an address (`address:192.0.2.1`), where nobody has said who they are. */
+export function accountOf({ identity: { subject }, client }: Exchange): string {
+  if (subject.kind === 'anyone') return `address:${addressGroup(client)}`;
+  const text = subjectText(subject);
+  // A name may be as long as somebody else's issuer likes.
+  return text.length <= ACCOUNT_LENGTH_MAX ? text : `hash:${createHash('sha256').update(text).digest('base64url')}`;
+}
+
+const ACCOUNT_LENGTH_MAX = 200;
+
+type Watch = (key: string, allowance: Allowance, exchange: Exchange) => Promise<void>;
+
+function createWatch(clock: EdgeClock, whose: string): Watch {
+  const buckets = createTokenBuckets(clock);
+  const places = createPlaces(clock);
+  return async (key, { rate, concurrent }, exchange) => {
+    const { signal } = exchange;
+    const since = clock.monotonic();
+    if (rate !== undefined) {
+      const { taken, waitMs } = buckets.take(key, rate, WAIT_MS_MAX);
+      if (!taken) throw tooMany(`too many requests of this ${whose}`, waitMs);
+      if (waitMs > 0) await pause(clock, waitMs, signal);
+    }
+    if (concurrent === undefined) return;
+    const leave = await places.take(key, concurrent, WAIT_MS_MAX - (clock.monotonic() - since), signal);
+    if (leave === undefined) throw tooMany(`more than ${concurrent} requests of this ${whose} at once`, WAIT_MS_MAX);
+    exchange.onEnd(leave);
+  };
+}
+
+/** Ends early with the client. */
+function pause(clock: EdgeClock, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end: Leave = () => {
+      timer.cancel();
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = clock.after(ms, end);
+    signal.addEventListener('abort', end, { once: true });
+    if (signal.aborted) end();
+  });
+}
+
+function tooMany(what: string, waitMs: number): RegistryError {
+  const seconds = Math.max(1, Math.ceil(waitMs / 1000));
+  return new RegistryError('TOOMANYREQUESTS', `${what}: try again in ${seconds} s`, {
+    headers: { 'retry-after': String(seconds) },
+  });
+}

@@ -1,0 +1,49 @@
+import { describe, expect, test } from 'vitest';
+import { createPlaces } from '../../../src/http/places.ts';
+import { createFakeClock } from '../../fakes/fake-clock.ts';
+
+const never = new AbortController().signal;
+
+describe('places', () => {
+  test('are so many at once for each key; one that is given back is free', async () => {
+    const clock = createFakeClock();
+    const places = createPlaces(clock);
+    const first = await places.take('a', 2, 0, never);
+    expect(await places.take('a', 2, 0, never)).toBeTypeOf('function');
+    expect(await places.take('a', 2, 0, never)).toBeUndefined();
+    expect(await places.take('b', 2, 0, never)).toBeTypeOf('function');
+    first?.();
+    first?.();
+    expect(await places.take('a', 2, 0, never)).toBeTypeOf('function');
+    expect(await places.take('a', 2, 0, never)).toBeUndefined();
+  });
+
+  test('are waited for in turn, by as many as may run; nobody who comes in between gets one', async () => {
+    const clock = createFakeClock();
+    const places = createPlaces(clock);
+    const leave = await places.take('a', 1, 1000, never);
+    const waits = places.take('a', 1, 1000, never);
+    expect(await places.take('a', 1, 1000, never)).toBeUndefined();
+    leave?.();
+    const between = places.take('a', 1, 0, never);
+    expect(await waits).toBeTypeOf('function');
+    expect(await between).toBeUndefined();
+    expect(clock.pending()).toBe(0);
+  });
+
+  test('that do not come within the time, or whose client goes, are not given', async () => {
+    const clock = createFakeClock();
+    const places = createPlaces(clock);
+    const leave = await places.take('a', 2, 1000, never);
+    await places.take('a', 2, 1000, never);
+    const client = new AbortController();
+    const [late, gone] = [places.take('a', 2, 1000, never), places.take('a', 2, 1000, client.signal)];
+    client.abort();
+    expect(await gone).toBeUndefined();
+    await clock.advance(1000);
+    expect(await late).toBeUndefined();
+    expect(clock.pending()).toBe(0);
+    leave?.();
+    expect(await places.take('a', 2, 0, never)).toBeTypeOf('function');
+  });
+});
