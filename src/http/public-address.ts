@@ -17,7 +17,12 @@ export function publicAddress(
   const host = (trusted ? lastOf(incoming.headers['x-forwarded-host']) : undefined) ?? incoming.headers.host;
   const said = trusted ? lastOf(incoming.headers['x-forwarded-proto']) : undefined;
   const scheme = said === 'http' || said === 'https' ? said : schemeOf(incoming);
-  return host !== undefined && /^(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(host) ? `${scheme}://${host}` : undefined;
+  return host !== undefined && isAuthority(host) ? `${scheme}://${host}` : undefined;
+}
+
+/** In shape, and one that an address can have: not port 99999, nor 999.999.999.999. */
+function isAuthority(host: string): boolean {
+  return /^(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(host) && URL.canParse(`http://${host}`);
 }
 
 function schemeOf(incoming: IncomingMessage): 'http' | 'https' {

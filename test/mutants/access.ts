@@ -151,4 +151,12 @@ export const mutants = [
     replace: '  if (rest.length >= 0) return;\n',
     test: CONFIG,
   },
+  {
+    name: 'a Host is an address by its letters alone',
+    guards: ['S29'],
+    file: 'src/http/public-address.ts',
+    find: '.test(host) && URL.canParse(`http://${host}`);',
+    replace: '.test(host);',
+    test: SCENARIO,
+  },
 ] as const satisfies readonly Mutant[];

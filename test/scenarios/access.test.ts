@@ -346,6 +346,21 @@ describe('one port for mirror and registry', () => {
   );
 });
 
+scenario(
+  'a Host that no address can have is asked who it is, and is no fault of ours',
+  async (stage) => {
+    const server = await startWithApp(stage);
+    for (const host of ['999.999.999.999', '1.2.3.256', 'mirror.test:99999', 'xn--a', '[1:2]']) {
+      for (const path of ['/v2/', '/v2/team/app/manifests/latest', '/token', '/client/docker']) {
+        const { status } = await server.get(path, { headers: { host, authorization: 'Bearer e30.e30.e30' } });
+        expect([host, path, [400, 401].includes(status)]).toEqual([host, path, true]);
+      }
+    }
+    expect(server.records.filter(({ level }) => level === 'error')).toEqual([]);
+  },
+  own,
+);
+
 describe('what is taken back is taken back at once', () => {
   scenario(
     'a rule, by the next request, whatever token is held',
