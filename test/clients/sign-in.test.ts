@@ -1,14 +1,14 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { createAuthority } from '../fakes/certificates.ts';
 import { buildImage } from '../fakes/images.ts';
 import { scenario, type Stage } from '../scenarios/harness.ts';
-import { basic, PASSWORD, sending, writeUsers } from '../scenarios/people.ts';
+import { PASSWORD, writeUsers } from '../scenarios/people.ts';
 import { MAIN, type RunningProcess } from '../scenarios/process.ts';
-import { pushImage } from '../scenarios/push.ts';
 import type { Settings } from '../scenarios/settings.ts';
 import { startContainerd } from './containerd.ts';
-import { containersProgram } from './containers.ts';
+import { containersProgram, skopeo } from './containers.ts';
 import { DOCKER, startDocker } from './docker.ts';
 import { startOfficialRegistry, type OfficialRegistry } from './official-registry.ts';
 import { needs, run } from './program.ts';
@@ -24,14 +24,26 @@ interface House {
   /** As the registry of its own: ann and machine tokens may all. */
   readonly registry: string;
   readonly config: string;
+  /** The directory of the authority that signed the server's certificate, as skopeo and Podman read it. */
+  readonly trust: string;
 }
 
-/** One port: a mirror of Docker Hub to whoever comes by 127.0.0.1, a registry to whoever comes by localhost. */
+const authority = createAuthority('Acme');
+
+/** One port, over TLS: a mirror of Docker Hub to whoever comes by 127.0.0.1, a registry to whoever comes by localhost. */
 async function startHouse(stage: Stage): Promise<House> {
   const hub = await startOfficialRegistry(stage.directory, 'hub');
   stage.defer(() => hub.stop());
   await hub.push('library/ubuntu', 'latest', image);
+  const { certificate, key } = authority.issue('localhost');
+  const [at, keyAt] = [join(stage.directory, 'server.pem'), join(stage.directory, 'server.key')];
+  await writeFile(at, certificate);
+  await writeFile(keyAt, key);
+  const trust = join(stage.directory, 'trust');
+  await run('mkdir', ['-p', trust]);
+  await writeFile(join(trust, 'ca.crt'), authority.certificate);
   const settings: Settings = {
+    http: { addr: '127.0.0.1:0', debug: { addr: '127.0.0.1:0' }, tls: { certificate: at, key: keyAt } },
     names: { self: ['registry.acme.test'], hosts: { localhost: 'registry.acme.test' } },
     upstreams: { hub: { url: hub.url } },
     routes: [
@@ -46,13 +58,20 @@ async function startHouse(stage: Stage): Promise<House> {
   };
   const server = await stage.startProcess(settings);
   const { host, port } = new URL(server.url);
-  return { hub, server, mirror: host, registry: `localhost:${port}`, config: join(stage.directory, 'data/config.yml') };
+  return { hub, server, trust, mirror: host, registry: `localhost:${port}`, config: join(stage.directory, 'data/config.yml') };
 }
 
 function withHouse(title: string, programs: readonly string[], play: (house: House, stage: Stage) => Promise<void>): void {
   const options = { settings: null, timeoutMs: 120_000, ...needs(['docker-registry', ...programs]) };
   scenario(title, async (stage) => play(await startHouse(stage), stage), options);
 }
+
+/** Puts an image into the registry as ann. */
+const seed = ({ hub, registry, trust }: House): Promise<string> =>
+  skopeo(
+    ...['copy', '--all', '--src-tls-verify=false', '--dest-cert-dir', trust, '--dest-creds', `ann:${PASSWORD}`],
+    ...[`docker://${new URL(hub.url).host}/library/ubuntu:latest`, `docker://${registry}/team/app:1`],
+  );
 
 /** What a program that fails says. */
 const failureOf = (running: Promise<string>): Promise<string> =>
@@ -72,7 +91,7 @@ withHouse(
     };
     const docker = await startDocker({
       place,
-      configure: (kind) => configure(kind, server.url, config, stage.directory),
+      configure: (kind) => configure(kind, `https://${mirror}`, config, stage.directory),
       defer: stage.defer,
     });
     await docker('pull', 'ubuntu');
@@ -104,17 +123,15 @@ withHouse(
   'skopeo and Podman sign in with a password and with a machine token, until it is revoked',
   ['skopeo', 'podman'],
   async (house, stage) => {
-    const { registry, server, config } = house;
+    const { registry, config, trust } = house;
     const entrepot = (...args: string[]): Promise<string> => run(process.execPath, [MAIN, ...args, '--config', config]);
     const home = join(stage.directory, 'home');
     await run('mkdir', ['-p', home]);
     const podman = await containersProgram('podman', home);
-    const own = sending(server, basic('ann'));
-    const path = '/v2/registry.acme.test/team/app';
-    expect((await pushImage(own, path, '1', image)).status).toBe(201);
+    await seed(house);
     const login = (user: string, password: string): Promise<string> =>
-      podman('login', '--tls-verify=false', '--username', user, '--password', password, registry);
-    const pull = (): Promise<string> => podman('pull', '--tls-verify=false', `${registry}/team/app:1`);
+      podman('login', '--cert-dir', trust, '--username', user, '--password', password, registry);
+    const pull = (): Promise<string> => podman('pull', '--cert-dir', trust, `${registry}/team/app:1`);
 
     expect(await failureOf(pull())).toMatch(/asks who you are|unauthorized/);
     expect(await failureOf(login('ann', 'wrong'))).toMatch(/invalid username\/password/);
@@ -124,37 +141,32 @@ withHouse(
 
     const token = (await entrepot('token', 'create', 'ci-build')).trim();
     expect(await login('anything', token)).toContain('Login Succeeded');
-    await podman('push', '--tls-verify=false', `${registry}/team/app:1`, `${registry}/team/copy:1`);
+    await podman('push', '--cert-dir', trust, `${registry}/team/app:1`, `${registry}/team/copy:1`);
     const auth = join(stage.directory, 'skopeo.json');
     const inspect = (): Promise<string> =>
-      run('skopeo', ['inspect', '--authfile', auth, '--tls-verify=false', `docker://${registry}/team/copy:1`]);
-    await run('skopeo', ['login', '--authfile', auth, '--tls-verify=false', '-u', 'x', '-p', token, registry]);
+      run('skopeo', ['inspect', '--authfile', auth, '--cert-dir', trust, `docker://${registry}/team/copy:1`]);
+    await run('skopeo', ['login', '--authfile', auth, '--cert-dir', trust, '-u', 'x', '-p', token, registry]);
     expect(await inspect()).toContain('"Digest"');
     await entrepot('token', 'revoke', 'ci-build');
     expect(await failureOf(inspect())).toMatch(/invalid username\/password|unauthorized/);
   },
 );
 
-withHouse('containerd signs in as it pulls', ['containerd', 'ctr'], async ({ server, registry }, stage) => {
-  expect((await pushImage(sending(server, basic('ann')), '/v2/registry.acme.test/team/app', '1', image)).status).toBe(201);
+withHouse('containerd signs in as it pulls', ['containerd', 'ctr', 'skopeo'], async (house, stage) => {
+  const { registry, trust } = house;
+  await seed(house);
   const directory = join(stage.directory, 'c');
-  await run('mkdir', ['-p', directory]);
+  // It speaks plain HTTP to localhost unless it is told.
+  const hosts = join(stage.directory, 'hosts', registry);
+  await run('mkdir', ['-p', directory, hosts]);
+  const ca = join(trust, 'ca.crt');
+  const host = `[host."https://${registry}"]\n  capabilities = ["pull", "resolve"]\n  ca = "${ca}"\n`;
+  await writeFile(join(hosts, 'hosts.toml'), `server = "https://${registry}"\n${host}`);
   const { address, stop } = await startContainerd(directory);
   stage.defer(stop);
-  const pull = (user: string): Promise<string> =>
-    run('ctr', [
-      '--address',
-      address,
-      'images',
-      'pull',
-      '--plain-http',
-      '--user',
-      user,
-      '--snapshotter',
-      'native',
-      `${registry}/team/app:1`,
-    ]);
+  const ctr = ['--address', address, 'images', 'pull', '--hosts-dir', join(hosts, '..'), '--snapshotter', 'native'];
+  const pull = (user: string): Promise<string> => run('ctr', [...ctr, '--user', user, `${registry}/team/app:1`]);
   expect(await failureOf(pull('ann:wrong'))).toMatch(/401|unauthorized|not known here/i);
-  expect(await failureOf(pull(`ben:${PASSWORD}`))).toMatch(/not found|404/i);
+  expect(await failureOf(pull(`ben:${PASSWORD}`))).toMatch(/not ?found/i);
   await pull(`ann:${PASSWORD}`);
 });
