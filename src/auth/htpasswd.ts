@@ -1,9 +1,10 @@
 import { createHash, createHmac } from 'node:crypto';
-import { createAttempts, type Outcome } from './attempts.ts';
+import { RegistryError } from '../oci/errors.ts';
+import { createAttempts, type Attempts, type Outcome } from './attempts.ts';
 import type { Hashing } from './hashing.ts';
 import { createHtpasswdUsers, type HtpasswdUsersOptions } from './htpasswd-users.ts';
 import { createPasswordCheck, type StoredPassword } from './password-check.ts';
-import { createRecent } from './recent.ts';
+import { createRecent, type Recent } from './recent.ts';
 import type { Subject } from './subject.ts';
 import type { Passwords } from './ways.ts';
 
@@ -26,16 +27,24 @@ const KNOWN_MAX = 10_000;
 export function createHtpasswd(options: HtpasswdOptions): Htpasswd {
   const { clock, random, hashing } = options;
   const users = createHtpasswdUsers(options);
-  const attempts = createAttempts(clock);
   const check = createPasswordCheck(hashing);
   /** When each stops to be known, by what was proved; in the order of their times. */
   const right = createRecent<number>(KNOWN_MAX);
   /**
-   * As `right`, with the address that was wrong: a client that keeps an old password sends it with every request. It guesses
-   * nothing, and is told that it is wrong, where whoever tries another is told to wait.
+   * A client that keeps an old password sends it with every request. It guesses nothing, and is told that it is wrong, where
+   * whoever tries another from its address is told to wait.
    */
-  const wrong = createRecent<number>(KNOWN_MAX);
-  const asking = new Map<string, Promise<boolean>>();
+  const signIns: Hearing = {
+    ...createHearing(createAttempts(clock)),
+    oneOf: (proof, client) => `${proof} ${client}`,
+    wrongMs: KNOWN_MS,
+  };
+  /** Many machines have one login to another registry: it is hashed once for all of them. */
+  const recognitions: Hearing = {
+    ...createHearing(createAttempts(clock, { heldMs: 0 })),
+    oneOf: (proof) => proof,
+    wrongMs: Infinity,
+  };
   const key = random.bytes(32);
 
   const proofOf = (username: string, password: string, stored: string): string =>
@@ -51,34 +60,42 @@ export function createHtpasswd(options: HtpasswdOptions): Htpasswd {
     return known.get(proof) !== undefined;
   }
 
-  async function hear(username: string, password: string, client: string, stored: StoredPassword, proof: string) {
+  async function hear({ attempts, wrong, wrongMs }: Hearing, { username, password, client, stored, proof, one }: Heard) {
     const attempt = await attempts.begin(username, client);
     let outcome: Outcome = 'unknown';
     try {
       // Whoever it waited for may have proved the same.
       outcome = isKnown(right, proof) || (await check(password, stored, proof)) ? 'right' : 'wrong';
       if (outcome === 'right') right.put(proof, clock.monotonic() + KNOWN_MS);
-      else wrong.put(`${proof} ${client}`, clock.monotonic() + KNOWN_MS);
+      else wrong.put(one, clock.monotonic() + wrongMs);
       return outcome === 'right';
     } finally {
       attempt.end(outcome);
     }
   }
 
+  async function answer(hearing: Hearing, username: string, password: string, client: string): Promise<Subject | undefined> {
+    const stored = (await users.look())(username);
+    const subject: Subject = { kind: 'user', name: username };
+    const proof = proofOf(username, password, stored.hash);
+    if (isKnown(right, proof)) return subject;
+    const { wrong, asking } = hearing;
+    const one = hearing.oneOf(proof, client);
+    if (isKnown(wrong, one)) return undefined;
+    const heard =
+      asking.get(one) ?? hear(hearing, { username, password, client, stored, proof, one }).finally(() => asking.delete(one));
+    asking.set(one, heard);
+    return (await heard) ? subject : undefined;
+  }
+
   return {
     load: () => users.load(),
-    async verify(username, password, client) {
-      const stored = (await users.look())(username);
-      const subject: Subject = { kind: 'user', name: username };
-      const proof = proofOf(username, password, stored.hash);
-      if (isKnown(right, proof)) return subject;
-      // The same from the same address is one attempt, however many requests a client sends with it.
-      const one = `${proof} ${client}`;
-      if (isKnown(wrong, one)) return undefined;
-      const answer = asking.get(one) ?? hear(username, password, client, stored, proof).finally(() => asking.delete(one));
-      asking.set(one, answer);
-      return (await answer) ? subject : undefined;
-    },
+    verify: (username, password, client) => answer(signIns, username, password, client),
+    recognize: (username, password, client) =>
+      answer(recognitions, username, password, client).catch((error: unknown) => {
+        if (error instanceof RegistryError && error.status === 429) return undefined;
+        throw error;
+      }),
     async stands(username, fingerprint) {
       const stored = (await users.look())(username);
       return stored.known && fingerprintOf(username, stored.hash) === fingerprint;
@@ -88,6 +105,30 @@ export function createHtpasswd(options: HtpasswdOptions): Htpasswd {
       return stored?.known === true ? fingerprintOf(username, stored.hash) : undefined;
     },
   };
+}
+
+/** Those who are heard together: each wrong one is a guess among theirs. */
+interface Hearing {
+  readonly attempts: Attempts;
+  /** What is one attempt, however often it comes. */
+  readonly oneOf: (proof: string, client: string) => string;
+  /** When each stops to be known, as of `right`. */
+  readonly wrong: Recent<number>;
+  readonly wrongMs: number;
+  readonly asking: Map<string, Promise<boolean>>;
+}
+
+interface Heard {
+  readonly username: string;
+  readonly password: string;
+  readonly client: string;
+  readonly stored: StoredPassword;
+  readonly proof: string;
+  readonly one: string;
+}
+
+function createHearing(attempts: Attempts): Pick<Hearing, 'attempts' | 'wrong' | 'asking'> {
+  return { attempts, wrong: createRecent(KNOWN_MAX), asking: new Map() };
 }
 
 /** The same in all nodes that read the same file. The salt in the hash is what keeps it from being guessed from. */

@@ -56,13 +56,15 @@ async function whoAsks(
   const { credentials } = asked;
   if (credentials === undefined) return NOBODY_KNOWN;
   if (!isForAnyone(asked, question, options)) return prove(credentials, question, audience, options);
-  // A password is not even looked at: dockerd sends its login to Docker Hub with every question. To count those as wrong would
-  // lock the address that they come from; not to count them would let anybody guess here for as long as they like.
+  // dockerd sends its login to Docker Hub with every question: that counts apart, and is no fault. But who is known is not nobody,
+  // since a scope does not say all of what is asked for: under `ns` or another Host its name may be what only they may have.
   const { report } = options;
   const onlyKnown: ReportAuth = (event) => {
     if (event.kind !== 'sign-in' || event.result === 'ok') report(event);
   };
-  const quiet = { ...options, passwords: undefined, report: onlyKnown };
+  const { passwords } = options;
+  const recognized = passwords && { ...passwords, verify: passwords.recognize };
+  const quiet = { ...options, passwords: recognized, report: onlyKnown };
   // Nor does who cannot be asked now stand in the way of what anyone may have.
   const known = await prove(credentials, question, audience, quiet).catch(() => undefined);
   return known ?? NOBODY_KNOWN;

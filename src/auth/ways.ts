@@ -12,6 +12,11 @@ export interface Passwords {
    * this client, or somebody for this user, has been wrong too often to be heard now. `client` is an address.
    */
   verify(username: string, password: string, client: string): Promise<Subject | undefined>;
+  /**
+   * As {@link Passwords.verify}, where they may be meant for another registry: wrong ones hold up nobody who signs in, and who is
+   * not heard is `undefined` as well.
+   */
+  recognize(username: string, password: string, client: string): Promise<Subject | undefined>;
   /** Whether who once proved to be that user still is: neither gone nor with another password, as their file now is. */
   stands(username: string, fingerprint: string): Promise<boolean>;
   /** Changes with the user's password; `undefined`: no such user. Tells nothing of it. */

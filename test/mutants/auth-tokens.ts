@@ -318,8 +318,15 @@ export const mutants: readonly Mutant[] = [
     ...ENDPOINT,
     name: 'a password may be guessed where anyone may pull',
     guards: ['S40'],
-    find: 'const quiet = { ...options, passwords: undefined, report: onlyKnown };',
-    replace: 'const quiet = { ...options, report: onlyKnown };',
+    find: '{ ...passwords, verify: passwords.recognize }',
+    replace: 'passwords',
+  },
+  {
+    ...ENDPOINT,
+    name: 'who gives their password is nobody where anyone may have the name',
+    guards: ['issue 6: one port for mirror and registry'],
+    find: 'passwords && { ...passwords, verify: passwords.recognize }',
+    replace: 'undefined',
   },
   {
     ...ENDPOINT,

@@ -191,6 +191,22 @@ export const mutants = [
     test: unit('htpasswd'),
   },
   {
+    name: 'a login to another registry holds up who signs in from there',
+    guards: ['issue 6: one port for mirror and registry'],
+    file: 'src/auth/htpasswd.ts',
+    find: '...createHearing(createAttempts(clock, { heldMs: 0 })),',
+    replace: '...signIns,',
+    test: unit('htpasswd'),
+  },
+  {
+    name: 'a login to another registry is hashed for each machine that has it',
+    guards: ['S31'],
+    file: 'src/auth/htpasswd.ts',
+    find: 'oneOf: (proof) => proof,',
+    replace: 'oneOf: (proof, client) => `${proof} ${client}`,',
+    test: unit('htpasswd'),
+  },
+  {
     name: 'who was taken out stands by what they got before',
     guards: ['issue 6: auth.htpasswd'],
     file: 'src/auth/htpasswd.ts',

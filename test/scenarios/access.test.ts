@@ -333,6 +333,27 @@ describe('one port for mirror and registry', () => {
   );
 
   scenario(
+    'containerd asks with ns for what only its user may pull, by a name that anyone may: its token is its user’s',
+    async (stage) => {
+      const access = [
+        { match: 'private.test/**', pull: ['user:ann'], push: ['user:ann'] },
+        { match: '**', pull: ['anyone'], push: ['user:ann'] },
+      ];
+      const routes = [{ match: ['private.test/**', 'registry.acme.test/**'], name: 'own', upstreams: ['hosted'] }];
+      const server = await stage.start(await settings(stage, { access, routes, groups: {} }));
+      await pushImage(as(server, 'ann'), '/v2/private.test/team/app', 'latest', app);
+      const ask = async (authorization: string) => {
+        const token = await tokenFor(server, authorization, 'repository:team/app:pull');
+        return (await sending(server, token).get('/v2/team/app/manifests/latest?ns=private.test')).status;
+      };
+      expect([await ask(basic('ann')), await ask(basic('ben')), await ask(basic('ann', 'of-docker-hub'))]).toEqual([
+        200, 404, 401,
+      ]);
+    },
+    own,
+  );
+
+  scenario(
     'Basic where no rule needs a token; and then every answer to nobody is the same challenge',
     async (stage) => {
       const access = [{ match: '**', pull: ['signed-in'], push: ['user:ann'] }];

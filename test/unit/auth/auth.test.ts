@@ -25,7 +25,7 @@ const asking = (over: Partial<Asking> = {}): Asking => ({
   publicUrl: 'https://mirror.test:5000',
   client: '192.0.2.1',
   certificate: undefined,
-    requestId: 'r1',
+  requestId: 'r1',
   ...over,
 });
 
@@ -48,6 +48,7 @@ function house(options: Partial<AuthOptions> & { readonly pullBy?: 'anyone' | 's
         heard.push(`${username}:${password}`);
         return username === 'ann' && password === 'right' ? { kind: 'user', name: 'ann' } : undefined;
       },
+      recognize: async () => undefined,
       stands: async (username) => username === 'ann' && standing.ann,
       fingerprint: (username) => (username === 'ann' ? 'f' : undefined),
     },

@@ -282,3 +282,33 @@ describe('the file', () => {
     for (const answer of after) expect(await answer).toBeUndefined();
   });
 });
+
+describe('a password that may be meant for another registry', () => {
+  test('is known where it is right, and hashed once where it is wrong, from however many machines', async () => {
+    expect(await htpasswd.recognize('ann', 'right', HERE)).toEqual(ANN);
+    for (let at = 0; at < 50; at += 1) expect(await htpasswd.recognize('hub', 'secret', `10.0.0.${at}`)).toBeUndefined();
+    expect(bcrypt.calls()).toBe(2);
+    await clock.advance(3_600_000);
+    expect(await htpasswd.recognize('hub', 'secret', HERE)).toBeUndefined();
+    expect(bcrypt.calls()).toBe(2);
+    await put(`hub:${bcrypt.hash('secret')}`);
+    expect(await htpasswd.recognize('hub', 'secret', HERE)).toEqual({ kind: 'user', name: 'hub' });
+  });
+
+  test('holds up nobody who signs in from there', async () => {
+    expect(await htpasswd.recognize('ann', 'of-docker-hub', HERE)).toBeUndefined();
+    const signedIn = htpasswd.verify('ann', 'right', HERE);
+    await clock.advance(0);
+    expect(bcrypt.calls()).toBe(2);
+    expect(await signedIn).toEqual(ANN);
+  });
+
+  test('[S40] is guessed no faster than another: who was wrong is not heard, and not told so', async () => {
+    const outcomes = [];
+    for (const password of ['one', 'two', 'right']) outcomes.push(await htpasswd.recognize('ann', password, HERE));
+    expect(outcomes).toEqual([undefined, undefined, undefined]);
+    expect(bcrypt.calls()).toBe(1);
+    await clock.advance(1000);
+    expect(await htpasswd.recognize('ann', 'right', HERE)).toEqual(ANN);
+  });
+});

@@ -37,6 +37,10 @@ describe('/token', () => {
           if (name === 'limited') throw new RegistryError('TOOMANYREQUESTS', 'too many that were wrong');
           return name === 'ann' && password === passwordOfAnn ? { kind: 'user', name } : undefined;
         },
+        recognize: async (name, password) => {
+          if (name === 'down') throw new Error('the file cannot be read');
+          return name === 'ann' && password === passwordOfAnn ? { kind: 'user', name } : undefined;
+        },
         stands: async (name, fingerprint) => stands({ kind: 'user', name }, fingerprint),
         fingerprint: (name) => (name === 'ann' ? `of ${passwordOfAnn}` : undefined),
       },
@@ -163,7 +167,7 @@ describe('/token', () => {
     expect((await refused(get(query, basic('hub', 'secret')))).status).toBe(401);
   });
 
-  test('dockerd with a login to Docker Hub pulls what anyone may; nobody looks at its password, nor counts it', async () => {
+  test('dockerd with a login to Docker Hub pulls what anyone may, and its password counts for nothing', async () => {
     const subject = { kind: 'anyone' };
     expect(await proven(await get(`scope=${PULL}&account=hub`, basic('hub', 'secret')))).toMatchObject({ subject });
     expect(await proven(await get(`scope=${PULL}`, basic('ann', 'wrong')))).toMatchObject({ subject });
@@ -171,6 +175,7 @@ describe('/token', () => {
     expect(await proven(await get(`scope=${PULL}`, 'Basic !'))).toMatchObject({ subject });
     expect(await proven(await get(`scope=${PULL}`, basic('x', 'machine-x')))).toMatchObject({ subject });
     expect(await proven(await get(`scope=${PULL}`, basic('x', 'ey-down')))).toMatchObject({ subject });
+    expect(await proven(await get(`scope=${PULL}`, basic('down', 'x')))).toMatchObject({ subject });
     const hubs = { grant_type: 'refresh_token', refresh_token: 'of-docker-hub', scope: PULL };
     expect(await proven(await post(hubs))).toMatchObject({ subject });
     expect(await proven(await post({ ...hubs, grant_type: 'password', username: 'a', password: 'b' }))).toMatchObject({
@@ -181,6 +186,12 @@ describe('/token', () => {
     // Who has a secret that nobody could guess is known all the same.
     expect(await proven(await get(`scope=${PULL}`, basic('x', 'machine-ci')))).toMatchObject({ subject: { kind: 'token' } });
     expect(events).toMatchObject([{ kind: 'sign-in', way: 'machine-token', result: 'ok' }]);
+  });
+
+  test('who gives their password is known by it, though anyone may have what a scope spells: it may be asked for by `ns`', async () => {
+    const answer = await get(`scope=${PULL}`, basic('ann', 'right'));
+    expect(await proven(answer)).toMatchObject({ subject: { kind: 'user', name: 'ann' } });
+    expect((await node.tokens.verify(answer.body['token'] as string, AUDIENCE))?.fingerprint).toBe('of right');
   });
 
   test('what cannot be found out is not refused', async () => {

@@ -103,6 +103,7 @@ describe('a limit by who it is', () => {
     ways: {
       passwords: {
         verify: async (username, password) => (password === 'right' ? { kind: 'user', name: username } : undefined),
+        recognize: async () => undefined,
         stands: async () => true,
         fingerprint: () => 'f',
       },
