@@ -71,6 +71,8 @@ function toRoute(route: RouteConfig, upstreams: UpstreamSet, { access, auth }: C
       offline: policy.offline,
       prefetch: policy.prefetch === 'layers',
       platforms: policy.platforms,
+      asof: policy.asof,
+      cooldownMs: policy.cooldown,
       open: isOpen(route, access, auth !== undefined),
     },
   };

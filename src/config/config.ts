@@ -355,6 +355,10 @@ export interface RoutePolicyConfig {
   readonly prefetch: 'none' | 'layers';
   /** `linux/amd64`, `linux/arm64/v8`: which children of an index are fetched in the background. */
   readonly platforms: readonly string[];
+  /** Tags are answered as they stood then, ms since the epoch; `undefined`: as they stand. */
+  readonly asof?: number | undefined;
+  /** How long a digest has to have stood under its tag, ms; 0: for no time. */
+  readonly cooldown: number;
 }
 
 export interface LogConfig {

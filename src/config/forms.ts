@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseInstant } from '../oci/instant.ts';
 import { parseRegistry } from '../oci/registry.ts';
 import { isNetwork, parseAddress, parseHost, parseTarget, parseWebUrl } from './address.ts';
 import { nearest } from './nearest.ts';
@@ -68,6 +69,12 @@ export const duration = () =>
       return value !== undefined && value <= DURATION_MAX ? value : undefined;
     },
     guessDuration,
+  );
+
+/** Milliseconds since the epoch. */
+export const instant = () =>
+  form('instant', 'a date such as 2026-11-01, or a moment such as 2026-11-01T12:00:00Z', parseInstant, (written) =>
+    parseInstant(`${written}Z`) === undefined ? undefined : `${written}Z`,
   );
 
 /** How often: so many a second. */

@@ -69,6 +69,8 @@ export function policyOf(route: Partial<WrittenRoute>, defaults: Written['defaul
     offline: route.offline ?? defaults.offline,
     prefetch: route.prefetch ?? defaults.prefetch,
     platforms: route.platforms ?? defaults.platforms,
+    asof: route.asof ?? defaults.asof,
+    cooldown: route.cooldown ?? defaults.cooldown,
   };
 }
 

@@ -31,6 +31,7 @@ const PUBLIC = new Set([
   'pin pattern',
   'platform',
   'rate',
+  'instant',
   'bandwidth',
   'size',
   'percentage',

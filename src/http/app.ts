@@ -21,8 +21,8 @@ import { tokenReply } from './token.ts';
 
 /**
  * EVERY route of the main listener, beside the access it needs. Each is also under `http.prefix`, and those of the
- * registry under `/<registry>/v2/` besides. Hono finds the line; which name is meant is read from the raw target by the
- * name parser alone (S20), and a line whose kind that does not confirm is answered 404.
+ * registry under `/<registry>/v2/` besides, and under `/asof/<date>`. Hono finds the line; which name is meant is read from the
+ * raw target by the name parser alone (S20), and a line whose kind that does not confirm is answered 404.
  */
 export const ROUTES = [
   { path: '/v2', access: 'sign-in', name: 'base' },
@@ -123,7 +123,11 @@ type Guarded = (exchange: Exchange, access: Access) => Promise<Reply> | Reply;
 
 /** Probes stay where orchestrators look for them, prefix or not. */
 function spellings(path: string, prefix: string): string[] {
-  if (path.startsWith('/v2')) return [`${prefix}${path}`, `${prefix}/:registry{[^/]+}${path}`];
+  if (path.startsWith('/v2'))
+    return ['', '/asof/:asof{[^/]+}'].flatMap((asof) => [
+      `${prefix}${asof}${path}`,
+      `${prefix}${asof}/:registry{[^/]+}${path}`,
+    ]);
   return prefix === '' || !path.endsWith('z') ? [`${prefix}${path}`] : [path, `${prefix}${path}`];
 }
 
@@ -183,8 +187,17 @@ function confirm<K extends Target['kind']>(
   const target = parseName(exchange.target, hostOf(exchange));
   if (target.kind !== kind) throw noEndpoint();
   if (access === 'list') gate.permitList(exchange);
-  if ('name' in target && isAction(access)) gate.permit(exchange, access, target);
+  if ('name' in target && isAction(access)) {
+    gate.permit(exchange, access, target);
+    if (access !== 'pull' && target.name.asof !== undefined) throw unchangeable(target.name);
+  }
   return target as Extract<Target, { kind: K }>;
+}
+
+/** What was cannot be changed. */
+function unchangeable({ shown }: { readonly shown: string }): RegistryError {
+  const message = `${shown} is asked for as of a date, and can only be pulled: push and delete without the date`;
+  return new RegistryError('UNSUPPORTED', message, { headers: { allow: 'GET, HEAD' } });
 }
 
 function isAction(access: Access): access is Action {
@@ -251,7 +264,8 @@ function nameAs(exchange: Exchange, { ns }: PushName, text: string, options: Hou
   const query = ns === undefined ? '' : `?ns=${encodeURIComponent(ns)}`;
   try {
     const target = options.parseName(`${exchange.path.slice(0, at)}/v2/${text}/tags/list${query}`, hostOf(exchange));
-    return target.kind === 'tags' && options.gate.mayPull(exchange, target.name) ? target.name : undefined;
+    if (target.kind !== 'tags' || target.name.asof !== undefined) return undefined;
+    return options.gate.mayPull(exchange, target.name) ? target.name : undefined;
   } catch (error) {
     if (error instanceof RegistryError) return undefined;
     throw error;

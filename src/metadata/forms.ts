@@ -72,6 +72,8 @@ export const tagForm = form<records.TagRecord>({
 
 export const moveForm = form<records.TagMove>({ at: time, digest, upstream: text, deleted: optional(flag) });
 
+export const releaseForm = form<records.ReleaseRecord>({ digest, at: time });
+
 export const linkForm = form<records.LinkRecord>({
   kind: oneOf('manifest', 'blob'),
   size: count,

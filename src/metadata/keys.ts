@@ -10,6 +10,7 @@ import type { Key } from './metadata-store.ts';
  *     slot                            collection    id                        value
  *     repository/docker.io/library/a  = tags        12.04                     TagRecord
  *                                     = history     12.04 ffffffff            TagMove; the number counts down
+ *                                       released    12.04                     ReleaseRecord: what a cooldown lets through
  *                                     = links       sha256:…                  LinkRecord: grants the read
  *                                       described   sha256:…                  DescribedRecord: grants nothing
  *                                       listings    0 to 1023 (hash of key)   ListingRecord, with its key
@@ -106,6 +107,7 @@ export const signInSlot = (owner: string): string => bounded(`sign-in/${owner}`)
 
 export const tagKey = (tag: string): Key => ['tags', bounded(tag)];
 export const historyKey = (tag: string, move: number): Key => ['history', `${historyStart(tag)}${countDown(move)}`];
+export const releasedKey = (tag: string): Key => ['released', bounded(tag)];
 export const linkKey = (digest: Digest): Key => ['links', digest];
 export const describedKey = (digest: Digest): Key => ['described', digest];
 export const listingKey = (key: string): Key => ['listings', String(sha256(key).readUInt16BE(0) % LISTINGS_MAX)];
@@ -171,6 +173,16 @@ function countUp(number: number): string {
 /** Where a tag's moves begin among the ids of `history`: greater than all before them, less than each of them. */
 export function historyStart(tag: string): string {
   return `${bounded(tag, KEY_BYTES_MAX - 9)} `;
+}
+
+/** Behind the last of a tag's moves among the ids of `history`, whose numbers are hexadecimal. */
+export function historyEnd(tag: string): string {
+  return `${historyStart(tag)}g`;
+}
+
+/** The tag of a `history` id: tags are shorter than what would stand as its hash. */
+export function tagOf(id: string): string {
+  return id.slice(0, -9);
 }
 
 /** Where a subject's referrers begin among the ids of `referrers`, as {@link historyStart}. */

@@ -1,15 +1,21 @@
 import type { Digest } from '../oci/digest.ts';
-import { moveForm, tagForm } from './forms.ts';
+import { moveForm, releaseForm, tagForm } from './forms.ts';
 import { HOSTED } from './hosted.ts';
-import { OWNER_KEY, bounded, historyStart, repositorySlot, tagKey } from './keys.ts';
+import { OWNER_KEY, bounded, historyEnd, historyStart, releasedKey, repositorySlot, tagKey, tagOf } from './keys.ts';
 import { andThen } from './maybe-promise.ts';
-import type { Change } from './metadata-store.ts';
+import type { Change, MaybePromise } from './metadata-store.ts';
 import type { Catalogue } from './records-catalogue.ts';
-import type { Records, TagRecord } from './records.ts';
+import type { Records, TagMove, TagRecord } from './records.ts';
 import { untilMade, type Table } from './table.ts';
 import { nextMove } from './tag-moves.ts';
 
-type Tags = Pick<Records, 'tag' | 'putTag' | 'dropTag' | 'tags' | 'tagHistory'>;
+type Tags = Pick<
+  Records,
+  'tag' | 'putTag' | 'dropTag' | 'tags' | 'tagHistory' | 'noteMove' | 'moves' | 'release' | 'putRelease'
+>;
+
+/** Moves that are read at once. */
+const PAGE = 200;
 
 /** Tags as upstreams tell them, and what stands there whoever said it. */
 export function createTags(table: Table, catalogue: Catalogue): Tags {
@@ -31,6 +37,21 @@ export function createTags(table: Table, catalogue: Catalogue): Tags {
       conditions.push(move.condition);
     }
     return (await store.commit(slot, changes, conditions)) ? [before.record?.digest] : undefined;
+  }
+
+  async function tryNote(slot: string, tag: string, move: TagMove): Promise<boolean | undefined> {
+    if ((await store.get(slot, OWNER_KEY)) !== undefined) return false;
+    const [newest] = await newestMoves(slot, tag, 1);
+    if (newest?.digest === move.digest && newest.deleted === move.deleted) return false;
+    const { changes, condition } = await nextMove(table, slot, tag, move);
+    const made = await store.commit(slot, changes, [{ key: OWNER_KEY, value: undefined }, condition]);
+    return made || undefined;
+  }
+
+  function newestMoves(slot: string, tag: string, limit: number): MaybePromise<readonly TagMove[]> {
+    const start = historyStart(tag);
+    const found = table.list(slot, 'history', start, limit, moveForm);
+    return andThen(found, (entries) => entries.filter(({ id }) => id.startsWith(start)).map(({ record }) => record));
   }
 
   return {
@@ -56,10 +77,18 @@ export function createTags(table: Table, catalogue: Catalogue): Tags {
       const found = table.list(repositorySlot(repository), 'tags', after && bounded(after), limit, tagForm);
       return andThen(found, (entries) => entries.map(({ id, record }) => ({ tag: id, record })));
     },
-    tagHistory(repository, tag, limit) {
-      const start = historyStart(tag);
-      const found = table.list(repositorySlot(repository), 'history', start, limit, moveForm);
-      return andThen(found, (entries) => entries.filter(({ id }) => id.startsWith(start)).map(({ record }) => record));
+    tagHistory: (repository, tag, limit) => newestMoves(repositorySlot(repository), tag, limit),
+    noteMove: (repository, tag, move) => untilMade(() => tryNote(repositorySlot(repository), tag, move)),
+    async *moves(repository, after) {
+      const slot = repositorySlot(repository);
+      const start = after === undefined ? undefined : historyEnd(after);
+      const list = (from: string | undefined) => table.list(slot, 'history', from, PAGE, moveForm);
+      for (let found = await list(start); found.length > 0; found = await list(found.at(-1)?.id))
+        for (const { id, record } of found) yield { tag: tagOf(id), move: record };
+    },
+    release: (repository, tag) => table.get(repositorySlot(repository), releasedKey(tag), releaseForm),
+    async putRelease(repository, tag, record) {
+      await store.commit(repositorySlot(repository), [{ key: releasedKey(tag), value: releaseForm.encode(record) }]);
     },
   };
 }

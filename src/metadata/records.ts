@@ -61,6 +61,16 @@ export interface Records extends HostedRecords, Evictions, Pins {
   ): MaybePromise<readonly { tag: string; record: TagRecord }[]>;
   /** Newest first. */
   tagHistory(repository: string, tag: string, limit: number): MaybePromise<readonly TagMove[]>;
+  /**
+   * Adds a move to the tag's history although the tag's record stays: what an upstream said of it without being asked for bytes, or
+   * that it is gone. Yields whether it is news: nothing is written where the newest move says the same, or the repository is owned.
+   */
+  noteMove(repository: string, tag: string, move: TagMove): Promise<boolean>;
+  /** The moves of all tags behind `after`: tag by tag in byte order, each newest first. */
+  moves(repository: string, after: string | undefined): AsyncGenerator<{ readonly tag: string; readonly move: TagMove }>;
+  /** The digest of this tag that a person let go before its cooldown was over: the last one. */
+  release(repository: string, tag: string): MaybePromise<ReleaseRecord | undefined>;
+  putRelease(repository: string, tag: string, record: ReleaseRecord): Promise<void>;
 
   /** What grants a read of the digest under this repository; `undefined`: nothing does. */
   link(repository: string, digest: Digest): MaybePromise<LinkRecord | undefined>;
@@ -194,6 +204,11 @@ export interface TagMove {
   readonly upstream: string;
   /** The tag was deleted then; `digest` is what it had pointed to. */
   readonly deleted?: boolean;
+}
+
+export interface ReleaseRecord {
+  readonly digest: Digest;
+  readonly at: number;
 }
 
 export interface LinkRecord {

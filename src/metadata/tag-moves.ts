@@ -4,7 +4,7 @@ import type { Change, Condition } from './metadata-store.ts';
 import type { TagMove } from './records.ts';
 import type { Table } from './table.ts';
 
-/** Moves that are remembered of one tag; the oldest go. */
+/** Moves that are remembered of one tag, for as long as the metadata are; the oldest go. */
 export const MOVES_KEPT = 1000;
 
 /** What a commit has to hold besides, so that the tag's next move stands in its history; its bound is kept with it. */

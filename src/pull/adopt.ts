@@ -27,7 +27,16 @@ export function createAdopt(deps: PullDeps, byDigest: ManifestByDigest): Adopt {
     if (route === undefined || route.alone || route.policy.offline) return;
     // Nobody upstream hears of what is ours already.
     if ((await deps.records.owner(holder)) !== undefined) return;
-    const common = { route, registry, repository, holder, range: undefined, ifRange: undefined, ifNoneMatch: undefined };
+    const common = {
+      route,
+      registry,
+      repository,
+      holder,
+      asof: undefined,
+      range: undefined,
+      ifRange: undefined,
+      ifNoneMatch: undefined,
+    };
     const pulling: Pulling = { ...common, method: 'GET', signal, trace: newTrace('') };
     for (const need of needs) {
       if (isManifestType(need.mediaType)) {

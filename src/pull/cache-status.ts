@@ -1,5 +1,10 @@
+/** Why a tag was answered with something else than what it points to now. */
+export type Past = 'asof' | 'cooldown';
+
 /** How an answer came about, for `Cache-Status` (RFC 9211) and the request's outcome. */
-export type Source =
+export type Source = Way & { readonly past?: Past };
+
+type Way =
   | { readonly outcome: 'hit'; readonly ttlSeconds?: number }
   | { readonly outcome: 'stale'; readonly ttlSeconds: number; readonly why: string }
   | { readonly outcome: 'revalidated'; readonly upstream: string }
@@ -14,6 +19,12 @@ function detail(text: string): string {
 }
 
 export function cacheStatus(source: Source): string {
+  // RFC 9211 2.8: there is one detail; whoever pulls as of a date wants to see that the date was understood.
+  if (source.past !== undefined) return `${wayStatus(source).replace(/; detail=.*$/, '')}; detail=${source.past}`;
+  return wayStatus(source);
+}
+
+function wayStatus(source: Way): string {
   switch (source.outcome) {
     case 'hit':
       return source.ttlSeconds === undefined ? 'entrepot; hit' : `entrepot; hit; ttl=${source.ttlSeconds}`;
@@ -42,6 +53,12 @@ export const NEGATIVE_STATUS = 'entrepot; hit; detail=negative';
 
 /** Not held, and nobody was asked. */
 export const OFFLINE_STATUS = 'entrepot; detail=offline';
+
+/** The tag stood for nothing then, or nothing is known of then. */
+export const AS_OF_STATUS = 'entrepot; detail=asof';
+
+/** All that the tag points to is too new. */
+export const COOLDOWN_STATUS = 'entrepot; detail=cooldown';
 
 /** Not pushed here, and nobody else may answer. */
 export const HOSTED_STATUS = 'entrepot; detail=hosted';

@@ -36,6 +36,8 @@ export interface Pulling {
   readonly repository: string;
   /** `registry/repository`: under which links and tags are kept. */
   readonly holder: string;
+  /** Tags are asked for as of this moment, ms since the epoch. */
+  readonly asof: number | undefined;
   readonly method: 'GET' | 'HEAD';
   readonly range: string | undefined;
   readonly ifRange: string | undefined;

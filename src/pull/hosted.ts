@@ -72,7 +72,10 @@ export async function ownerOf(
 }
 
 /** Where nobody else is in the chain it need not be asked whose the repository is: a hit costs one read (decision 10). */
-async function answersHere({ records }: PullDeps, { route, holder }: Pulling): Promise<boolean> {
+export async function answersHere(
+  { records }: Pick<PullDeps, 'records'>,
+  { route, holder }: Pick<Pulling, 'route' | 'holder'>,
+): Promise<boolean> {
   return route.alone || (await records.owner(holder)) !== undefined;
 }
 

@@ -1,8 +1,12 @@
 import type { Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
+import { formatInstant } from '../oci/instant.ts';
 import { noSuchName } from '../oci/no-such-name.ts';
-import { missStatus, NEGATIVE_STATUS, OFFLINE_STATUS } from './cache-status.ts';
+import { AS_OF_STATUS, missStatus, NEGATIVE_STATUS, OFFLINE_STATUS } from './cache-status.ts';
+import { earlier } from './meaning.ts';
+import { answersHere } from './hosted.ts';
+import { coolingTags, tagsAsOf } from './lists/tags-as-of.ts';
 import { Listings, type ListingDeps, type Listed, type Remembered } from './lists/listing.ts';
 import type { Name } from './name.ts';
 import { catalog, search } from './lists/catalogue.ts';
@@ -55,40 +59,95 @@ export function createLists(deps: ListsDeps): Lists {
 /** OCI distribution-spec, "Listing Tags". */
 async function tagList(deps: ListsDeps, listings: Listings, name: Name, { n, last }: Page, trace: Trace): Promise<Reply> {
   const route = routeOf(deps, name, trace, undefined);
+  const asof = earlier(name.asof, route.policy.asof);
+  if (asof !== undefined) return tagsThen(deps, route, name, { n, last }, asof, trace);
   const hosted = await tagsHosted(deps, { name, route, trace }, { n, last });
   if (hosted !== undefined) return withNamespace(hosted, name);
-  if (route.policy.offline) return tagsOffline(deps, name, { n, last }, trace);
+  const cooling = await coolingNow(deps, route, name);
+  if (route.policy.offline) return tagsOffline(deps, name, { n, last }, cooling, trace);
   // n=0 asks for nothing but whether the repository is there; no upstream is trusted to know that.
   const query = { ...(n === undefined ? {} : { n: String(Math.max(1, n)) }), ...(last === undefined ? {} : { last }) };
   const { registry, repository } = name;
   const request = { kind: 'tags', method: 'GET', registry, repository, reference: '', query } as const;
   const result = await listings.get({ route, request, key: `tags ${new URLSearchParams(query).toString()}`, trace });
   if (result.kind === 'unreachable' && result.looped !== true && route.policy.staleMs > 0) {
-    const held = await tagsHeldInstead(deps, name, { n, last }, trace);
+    const held = await tagsHeldInstead(deps, name, { n, last }, cooling, trace);
     if (held !== undefined) return held;
   }
   if (result.kind !== 'listed') throw refused(result, { kind: 'tags', registry, repository, reference: '' }, trace);
   trace.outcome = result.source.outcome;
   const { tags, next } = pageOf(result, n, last);
   const link = next === undefined ? {} : { link: linkTo(`${name.base}/tags/list`, next, name.ns) };
-  return withNamespace(json({ name: name.shown, tags }, result.source, link), name);
+  return withNamespace(json({ name: name.shown, tags: without(tags, cooling) }, result.source, link), name);
+}
+
+/** By what is known of then, whoever is asked of now; what was pushed here has no cooldown. Throws RegistryError: 404 for nothing. */
+async function tagsThen(deps: ListsDeps, route: Route, name: Name, page: Page, at: number, trace: Trace): Promise<Reply> {
+  const { registry, repository } = name;
+  const holder = `${registry}/${repository}`;
+  const found = await readable(deps.report, async () => {
+    const isOurs = route.hosted && (await answersHere(deps, { route, holder }));
+    return tagsAsOf(deps.records, holder, { at, cooldownMs: isOurs ? 0 : route.policy.cooldownMs }, page);
+  });
+  if (found === undefined || at > deps.clock.now()) {
+    trace.outcome = 'negative';
+    const then = formatInstant(at);
+    const detail = { asof: { at: then } };
+    throw new RegistryError('NAME_UNKNOWN', `nothing is known of the tags of ${holder} as of ${then}`, {
+      detail,
+      headers: { 'cache-status': AS_OF_STATUS },
+    });
+  }
+  trace.outcome = 'hit';
+  const link = found.next === undefined ? {} : { link: linkTo(`${name.base}/tags/list`, found.next, name.ns) };
+  return withNamespace(json({ name: name.shown, tags: found.tags }, { outcome: 'hit', past: 'asof' }, link), name);
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** Tags that a pull would be refused now. A list grants nothing: while that cannot be told it is told as it is. */
+async function coolingNow(deps: ListsDeps, { policy }: Route, { registry, repository }: Name): Promise<ReadonlySet<string>> {
+  if (policy.cooldownMs === 0) return NONE;
+  try {
+    const now = { at: deps.clock.now(), cooldownMs: policy.cooldownMs };
+    return await coolingTags(deps.records, `${registry}/${repository}`, now);
+  } catch (error) {
+    deps.report({ kind: 'bypass', reason: 'metadata', error });
+    return NONE;
+  }
+}
+
+function without(tags: readonly string[], left: ReadonlySet<string>): readonly string[] {
+  return left.size === 0 ? tags : tags.filter((tag) => !left.has(tag));
 }
 
 const HELD_ALONE = 'stale: no upstream could be asked, and only tags that are held here are listed';
 
 /** The chain fails, and its list was never asked for: what can be pulled all the same. `undefined` where nothing can. */
-async function tagsHeldInstead(deps: ListsDeps, name: Name, page: Page, trace: Trace): Promise<Reply | undefined> {
+async function tagsHeldInstead(
+  deps: ListsDeps,
+  name: Name,
+  page: Page,
+  cooling: ReadonlySet<string>,
+  trace: Trace,
+): Promise<Reply | undefined> {
   const holder = `${name.registry}/${name.repository}`;
   const found = await heldTags(deps.records, holder, page).catch(() => undefined); // Then the chain's answer stands.
   if (found === undefined || (found.tags.length === 0 && page.last === undefined && page.n !== 0)) return undefined;
   const source = { outcome: 'stale', ttlSeconds: 0, why: HELD_ALONE } as const;
   trace.outcome = source.outcome;
   const link = found.next === undefined ? {} : { link: linkTo(`${name.base}/tags/list`, found.next, name.ns) };
-  return withNamespace(json({ name: name.shown, tags: found.tags }, source, link), name);
+  return withNamespace(json({ name: name.shown, tags: without(found.tags, cooling) }, source, link), name);
 }
 
 /** Nobody is asked: the tags that are held. */
-async function tagsOffline(deps: ListsDeps, name: Name, page: Page, trace: Trace): Promise<Reply> {
+async function tagsOffline(
+  deps: ListsDeps,
+  name: Name,
+  page: Page,
+  cooling: ReadonlySet<string>,
+  trace: Trace,
+): Promise<Reply> {
   const { registry, repository } = name;
   const found = await readable(deps.report, () => heldTags(deps.records, `${registry}/${repository}`, page));
   if (found === undefined) {
@@ -97,7 +156,7 @@ async function tagsOffline(deps: ListsDeps, name: Name, page: Page, trace: Trace
   }
   trace.outcome = 'hit';
   const link = found.next === undefined ? {} : { link: linkTo(`${name.base}/tags/list`, found.next, name.ns) };
-  return withNamespace(json({ name: name.shown, tags: found.tags }, { outcome: 'hit' }, link), name);
+  return withNamespace(json({ name: name.shown, tags: without(found.tags, cooling) }, { outcome: 'hit' }, link), name);
 }
 
 /** The upstream's page, begun after `last` and cut to `n` where it took no notice of them. */

@@ -4,7 +4,7 @@ import { parseDigest } from '../oci/digest.ts';
 import { parseReference, type Reference } from '../oci/reference.ts';
 import { parseRegistry } from '../oci/registry.ts';
 import { parseRepository } from '../oci/repository.ts';
-import { splitTarget, unknownEndpoint, type Endpoint } from './target.ts';
+import { splitTarget, unknownEndpoint, type AsOf, type Endpoint } from './target.ts';
 
 /** What is being asked for, after all the ways to spell it have been undone. */
 export interface Name {
@@ -18,6 +18,8 @@ export interface Name {
   readonly ns: string | undefined;
   /** The path of this client's requests up to and with the repository, `/v2/ubuntu`: links to further pages begin so. */
   readonly base: string;
+  /** Its tags are asked for as of this moment, ms since the epoch. */
+  readonly asof?: number;
 }
 
 export type Target =
@@ -64,15 +66,25 @@ const BUILT_IN_ALIASES: readonly (readonly [string, string])[] = [
 export function createNameParser(options: NameOptions): NameParser {
   const resolve = options.plain === undefined ? createResolver(options) : plainResolver(options.plain, options.pathPrefix);
   return (target, host) => {
-    const { prefix, endpoint, query } = splitTarget(target, options.pathPrefix);
+    // A plain registry's names are its paths as they stand.
+    const { prefix, endpoint, query, asof } = splitTarget(target, options.pathPrefix, options.plain === undefined);
     if (options.plain !== undefined && prefix !== '') throw unknownEndpoint();
     if (endpoint.kind === 'base') return { kind: 'base' };
+    if (endpoint.kind === 'catalog' && asof !== undefined) throw unknownEndpoint();
     if (endpoint.kind === 'catalog')
       return { kind: 'catalog', base: `${options.pathPrefix}${prefix === '' ? '' : `/${prefix}`}/v2/_catalog` };
     const ns = options.plain === undefined ? namespaceOf(query) : undefined;
     const name = resolve(prefix, endpoint.path, ns, host);
-    return toTarget(endpoint, name);
+    return toTarget(endpoint, asof === undefined ? name : asOf(name, asof, options.pathPrefix));
   };
+}
+
+/** The same repository as of then; the client goes on to spell it with the date. */
+function asOf(name: Name, { at, text, where }: AsOf, pathPrefix: string): Name {
+  const path = name.base.slice(pathPrefix.length);
+  if (where === 'before') return { ...name, asof: at, base: `${pathPrefix}/asof/${text}${path}` };
+  const base = `${pathPrefix}${path.replace('/v2/', `/v2/asof/${text}/`)}`;
+  return { ...name, asof: at, base, shown: `asof/${text}/${name.shown}` };
 }
 
 function toTarget(endpoint: Exclude<Endpoint, { kind: 'base' | 'catalog' }>, name: Name): Target {

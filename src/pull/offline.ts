@@ -16,7 +16,7 @@ import { readOr } from './trouble.ts';
 /** Not held, and nobody is asked: no upstream said anything, so that nothing is remembered as absent. */
 export const OFFLINE: Refusal = { kind: 'offline', tried: [] };
 
-const NOT_HELD: ManifestRefusal = { kind: 'refused', refusal: OFFLINE, cacheStatus: OFFLINE_STATUS };
+export const NOT_HELD: ManifestRefusal = { kind: 'refused', refusal: OFFLINE, cacheStatus: OFFLINE_STATUS };
 
 /**
  * A manifest of an offline route: what is held is served whatever its age, since that is what the operator asked for. HEAD

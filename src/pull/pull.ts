@@ -1,7 +1,7 @@
 import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
 import { noSuchName } from '../oci/no-such-name.ts';
-import { referenceText } from '../oci/reference.ts';
+import { referenceText, type Reference } from '../oci/reference.ts';
 import { UpstreamError } from '../upstream/upstream.ts';
 import { createAdopt, type Adopt } from './adopt.ts';
 import { createRefill, type Refill } from './refill.ts';
@@ -17,6 +17,7 @@ import { Prefetch } from './prefetch.ts';
 import { refusalError, refusedOutcome } from './refusal-error.ts';
 import { blobHosted, manifestHosted, refuseRefresh } from './hosted.ts';
 import { blobOffline, manifestOffline } from './offline.ts';
+import { earlier, Meanings } from './meaning.ts';
 import type { Reply } from './reply.ts';
 import { respondBlob, respondManifest } from './respond.ts';
 import { Tags } from './tag.ts';
@@ -60,6 +61,7 @@ export interface Pulls {
 export function createPull(deps: PullDeps): Pulls {
   const fetches: Manifests = new Collapse(deps.clock, deps.unowned);
   const tags = new Tags(deps, fetches);
+  const meanings = new Meanings(deps, tags);
   const byDigest = (pulling: Pulling, digest: Digest): Promise<ManifestAnswer | ManifestRefusal> =>
     manifestByDigest(deps, fetches, pulling, digest);
   const prefetch = new Prefetch(deps, byDigest);
@@ -72,11 +74,23 @@ export function createPull(deps: PullDeps): Pulls {
   const byReference = async (pulling: Pulling, target: ManifestTarget): Promise<ManifestAnswer | ManifestRefusal> =>
     (await manifestHosted(deps, pulling, target)) ?? byChain(pulling, target);
   const getManifest = async (pulling: Pulling, target: ManifestTarget): Promise<ManifestAnswer | ManifestRefusal> => {
+    let meaning: ReturnType<Meanings['of']> | undefined;
+    // Asked once, and the same past trouble: what a tag stands for has no way round it.
+    const meant = async (
+      get: (reference: Reference) => Promise<ManifestAnswer | ManifestRefusal>,
+    ): Promise<ManifestAnswer | ManifestRefusal> => {
+      const found = await (meaning ??= meanings.of(pulling, target.reference));
+      if (found.kind === 'refused') return found;
+      const answer = await get(found.reference);
+      return answer.kind === 'manifest' && target.reference.kind === 'tag'
+        ? meanings.answered(pulling, target.reference.tag, found, answer)
+        : answer;
+    };
     const answer = await inTime(
       deps,
       pulling,
-      () => byReference(pulling, target),
-      () => fetchAndKeep(deps, fetches, pulling, target.reference, false),
+      () => meant((reference) => byReference(pulling, { ...target, reference })),
+      () => meant((reference) => fetchAndKeep(deps, fetches, pulling, reference, false)),
     );
     if (answer.kind === 'manifest') noteTried(pulling.trace, answer.tried ?? [], upstreamOf(answer.source));
     return answer;
@@ -148,6 +162,7 @@ function startPulling(deps: PullDeps, { method, target, range, ifRange, ifNoneMa
     registry,
     repository,
     holder: `${registry}/${repository}`,
+    asof: earlier(target.name.asof, route.policy.asof),
     method,
     range,
     ifRange,

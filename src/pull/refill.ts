@@ -30,7 +30,14 @@ export function createRefill(deps: PullDeps, byDigest: ManifestByDigest): Refill
       deps.fills.inTrouble(digest)
     )
       return;
-    const asked = { range: undefined, ifRange: undefined, ifNoneMatch: undefined, signal, trace: newTrace('') };
+    const asked = {
+      asof: undefined,
+      range: undefined,
+      ifRange: undefined,
+      ifNoneMatch: undefined,
+      signal,
+      trace: newTrace(''),
+    };
     const pulling: Pulling = { route, registry, repository, holder, method: 'GET', ...asked };
     // Whoever asks for it next meets the same trouble, and is told of it.
     await (link.kind === 'manifest' ? byDigest(pulling, digest) : fill(deps, pulling, digest, link.size)).catch(

@@ -47,6 +47,10 @@ export interface RoutePolicy extends FreshnessPolicy {
   readonly prefetch: boolean;
   /** Which children of an index are followed by what fills in the background: `os/architecture` or `os/architecture/variant`. */
   readonly platforms: readonly string[];
+  /** A tag is answered with what it pointed to at this moment, ms since the epoch, or at an earlier one that is asked for. */
+  readonly asof: number | undefined;
+  /** A digest has to have stood under its tag for so long, ms, before it is answered with; 0: for no time. */
+  readonly cooldownMs: number;
   /** Anyone may pull here: what is obtained without credentials is then public (architecture.md, decision 8). */
   readonly open: boolean;
 }

@@ -154,13 +154,15 @@ export class Tags {
     return { ...held, source: this.#stale(pulling, marked) };
   }
 
-  /** The tag goes; its history, and what its digests name, stay. Not where somebody has found out more meanwhile. */
+  /** The tag goes, and its history says when; what its digests name stays. Not where somebody has found out more meanwhile. */
   async #drop(pulling: Pulling, tag: string, record: TagRecord, absence: Absence): Promise<Answer> {
     const { records, absences, report } = this.#deps;
     const { holder, route } = pulling;
     try {
       const current = await records.tag(holder, tag);
       if (current !== undefined && isNewer(current, record)) return await this.pull(pulling, tag);
+      const { digest, upstream } = record;
+      await records.noteMove(holder, tag, { at: this.#deps.clock.now(), digest, upstream, deleted: true });
       await records.dropTag(holder, tag);
     } catch (error) {
       report({ kind: 'bypass', reason: 'metadata', error }); // It is asked about again, and then forgotten.

@@ -1,4 +1,5 @@
 import { RegistryError } from '../oci/errors.ts';
+import { isLikeInstant, parseInstant } from '../oci/instant.ts';
 
 /** A request target taken apart, before anybody asks which registry is meant. */
 export interface SplitTarget {
@@ -7,6 +8,17 @@ export interface SplitTarget {
   readonly endpoint: Endpoint;
   /** What stood behind the question mark. */
   readonly query: string;
+  /** The moment as of which tags are asked for. */
+  readonly asof: AsOf | undefined;
+}
+
+/** `/asof/2026-11-01/v2/…` says it `before` the registry's paths, `/v2/asof/2026-11-01/…` `within` them. */
+export interface AsOf {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  /** As it was written. */
+  readonly text: string;
+  readonly where: 'before' | 'within';
 }
 
 /** `path` is the repository as it stood; `last` is the final segment. */
@@ -23,17 +35,55 @@ const TARGET_LENGTH_MAX = 4096;
 /**
  * Takes the raw target apart by hand, since a router that decodes first lets `%2f..%2f` become a path (reliability.md,
  * S20). The only escape that is undone is the colon, which some proxies write as `%3A` in digests and ports.
- * Throws RegistryError 400 for any other escape, 404 for what is no endpoint.
+ * `within`: whether a date within `/v2/` is one, and not a repository that is called so. Throws RegistryError 400 for any other
+ * escape and for what was meant to be a date, 404 for what is no endpoint.
  */
-export function splitTarget(target: string, pathPrefix: string): SplitTarget {
+export function splitTarget(target: string, pathPrefix: string, within = true): SplitTarget {
   if (target.length > TARGET_LENGTH_MAX) throw new RegistryError('NAME_INVALID', 'the request target is too long');
   const question = target.indexOf('?');
   const rawPath = pathOf(question < 0 ? target : target.slice(0, question));
   const path = rawPath.replaceAll(/%3a/gi, ':');
   if (path.includes('%')) throw new RegistryError('NAME_INVALID', 'a name holds no percent-encoded characters');
   if (!path.startsWith(`${pathPrefix}/`)) throw unknownEndpoint();
-  const { prefix, rest } = splitPrefix(path.slice(pathPrefix.length));
-  return { prefix, endpoint: endpointOf(rest), query: question < 0 ? '' : target.slice(question + 1) };
+  const before = splitBefore(path.slice(pathPrefix.length));
+  const { prefix, rest } = splitPrefix(before.rest);
+  const inside = before.asof === undefined && within ? splitWithin(rest) : { asof: before.asof, rest };
+  const query = question < 0 ? '' : target.slice(question + 1);
+  return { prefix, endpoint: endpointOf(inside.rest), query, asof: inside.asof };
+}
+
+/** A path without the date that it names, and the date. */
+interface Dated {
+  readonly asof: AsOf | undefined;
+  readonly rest: string;
+}
+
+/** No registry is called `asof`, but `asof/v2/…` may be a prefix of one: only with a segment between them a date is meant. */
+function splitBefore(path: string): Dated {
+  const [, text, rest] = /^\/asof\/([^/]+)(\/.*)$/.exec(path) ?? [];
+  if (text === undefined || rest === undefined || text === 'v2') return { asof: undefined, rest: path };
+  const at = parseInstant(text);
+  if (at === undefined) throw noInstant(text);
+  return { asof: { at, text, where: 'before' }, rest };
+}
+
+/** A repository may well be called `asof/…`, so that only a whole date with a name behind it is one. */
+function splitWithin(path: string): Dated {
+  const [, text, rest] = /^asof\/([^/]+)\/(.+)$/.exec(path) ?? [];
+  if (text === undefined || rest === undefined || !isLikeInstant(text) || isBare(rest)) return { asof: undefined, rest: path };
+  const at = parseInstant(text);
+  if (at === undefined) throw noInstant(text);
+  return { asof: { at, text, where: 'within' }, rest };
+}
+
+/** An endpoint without a name before it: what stood there is the name. */
+function isBare(rest: string): boolean {
+  return /^(?:tags\/list|(?:manifests|blobs|referrers)\/[^/]+|blobs\/uploads\/[^/]*)$/.test(rest);
+}
+
+function noInstant(text: string): RegistryError {
+  const message = `asof: "${text.slice(0, 100)}" is no date such as 2026-11-01, nor a moment such as 2026-11-01T12:00:00Z`;
+  return new RegistryError('NAME_INVALID', message);
 }
 
 /** The absolute form of a target (RFC 9112 3.2.2) names a host that we do not believe: only its path counts. */

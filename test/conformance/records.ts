@@ -95,6 +95,40 @@ export function recordsConformance(name: string, make: () => Promise<StoreUnderT
       expect((await records.tagHistory(UBUNTU, 'a', 10)).map(({ at }) => at)).toEqual([9, 1]);
     });
 
+    test('a move may be noted without the tag, once; not of what is owned', async () => {
+      await records.putTag(UBUNTU, 'a', tagRecord('a'));
+      const move = { at: 5, digest: digest('b'), upstream: 'hub' };
+      expect(await records.noteMove(UBUNTU, 'a', move)).toBe(true);
+      expect(await others.noteMove(UBUNTU, 'a', { ...move, at: 6 })).toBe(false);
+      expect(await records.noteMove(UBUNTU, 'a', { ...move, at: 7, deleted: true })).toBe(true);
+      expect(await records.noteMove(UBUNTU, 'a', { ...move, at: 8 })).toBe(true);
+      expect((await others.tagHistory(UBUNTU, 'a', 9)).map(({ at }) => at)).toEqual([8, 7, 5, 1]);
+      expect((await records.tag(UBUNTU, 'a'))?.digest).toBe(digest('a'));
+    });
+
+    test('all moves of a repository come tag by tag, newest first, from behind any tag', async () => {
+      for (const tag of ['1', '10', '1-a', '1.a'])
+        for (let at = 0; at < 3; at++) await records.putTag(UBUNTU, tag, tagRecord(`${tag} ${at}`, at));
+      const told = async (after?: string) => {
+        const found: string[] = [];
+        for await (const { tag, move } of others.moves(UBUNTU, after)) found.push(`${tag}@${move.at}`);
+        return found;
+      };
+      const [a, b, c, d] = ['1', '1-a', '1.a', '10'].map((tag) => [2, 1, 0].map((at) => `${tag}@${at}`));
+      expect(await told()).toEqual([...a!, ...b!, ...c!, ...d!]);
+      expect(await told('1')).toEqual([...b!, ...c!, ...d!]);
+      expect(await told('1.0')).toEqual([...c!, ...d!]);
+      expect(await told('2')).toEqual([]);
+    });
+
+    test('what was released of a tag is remembered, the last of it', async () => {
+      expect(await records.release(UBUNTU, 'a')).toBeUndefined();
+      await records.putRelease(UBUNTU, 'a', { digest: digest('a'), at: 1 });
+      await records.putRelease(UBUNTU, 'a', { digest: digest('b'), at: 2 });
+      expect(await others.release(UBUNTU, 'a')).toEqual({ digest: digest('b'), at: 2 });
+      expect(await records.release(UBUNTU, 'b')).toBeUndefined();
+    });
+
     test('history keeps its bound', async () => {
       for (let at = 0; at < MOVES_KEPT + 5; at++) await records.putTag(UBUNTU, 'a', tagRecord(String(at), at));
       const moves = await records.tagHistory(UBUNTU, 'a', MOVES_KEPT * 2);

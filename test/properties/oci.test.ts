@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { chooseChallenge, formatChallenge, parseChallenges } from '../../src/oci/challenge.ts';
 import { digestOf, parseDigest } from '../../src/oci/digest.ts';
+import { formatInstant, isLikeInstant, parseInstant } from '../../src/oci/instant.ts';
 import { formatNextLink, nextLink } from '../../src/oci/link.ts';
 import { readManifest } from '../../src/oci/manifest.ts';
 import { DOCKER_SCHEMA1, mediaTypeOf, OCI_INDEX, OCI_MANIFEST } from '../../src/oci/media-types.ts';
@@ -418,4 +419,45 @@ test('no parser throws, whatever it is given', () => {
     }),
     { numRuns: 2000 },
   );
+});
+
+describe('dates', () => {
+  const instant = fc.integer({ min: 0, max: Date.UTC(9999, 11, 31) });
+
+  test('every moment is read as it is written, in both forms and either case', () => {
+    fc.assert(
+      fc.property(instant, (at) => {
+        const iso = new Date(at).toISOString();
+        const seconds = at - (at % 1000);
+        for (const text of [iso, iso.replaceAll(/[-:]/g, ''), iso.toLowerCase(), formatInstant(at)])
+          expect([parseInstant(text), isLikeInstant(text)]).toEqual([at, true]);
+        expect(parseInstant(iso.replace(/\.\d+/, ''))).toBe(seconds);
+        expect(parseInstant(iso.slice(0, 10))).toBe(at - (at % 86_400_000));
+      }),
+    );
+  });
+
+  test('nothing else is a date, least of all a day that no calendar has', () => {
+    fc.assert(
+      fc.property(fc.oneof(anyText, fc.stringMatching(/^\d{4}-?\d\d-?\d\d(?:[tT ]\d\d:?\d\d(?::?\d\d)?[zZ]?)?$/)), (text) => {
+        const at = parseInstant(text);
+        if (at === undefined) return;
+        const written = new Date(at).toISOString().replaceAll(/\D/g, '');
+        expect(written.startsWith(text.replaceAll(/\D/g, ''))).toBe(true);
+      }),
+      { numRuns: 1000 },
+    );
+    for (const text of [
+      '2026-02-30',
+      '2026-00-01',
+      '2026-13-01',
+      '2026-11-01T24:00Z',
+      '2026-11-01T12:60Z',
+      '2026-11-01T12:00',
+      '1969-12-31',
+      '2026-11-1',
+      '',
+    ])
+      expect([text, parseInstant(text)]).toEqual([text, undefined]);
+  });
 });

@@ -5,6 +5,7 @@ import {
   durationOrForever,
   flag,
   form,
+  instant,
   listOf,
   maxage,
   pattern,
@@ -71,6 +72,12 @@ const policy = {
   platforms: listOf(platform()).describe(
     'Which platforms of an index are fetched in the background, such as linux/amd64; the index itself is served as it is.',
   ),
+  asof: instant().describe(
+    'Tags are answered as they stood then, such as 2026-11-01, by what was seen of them here; a digest is a digest at all times.',
+  ),
+  cooldown: duration().describe(
+    'How long a tag has to have pointed to something before it is answered with: until then with what stood so long before it, or with 404. Counted from when this server saw it first; 0 for no time.',
+  ),
 };
 
 export const defaults = z.strictObject({
@@ -93,6 +100,8 @@ export const defaults = z.strictObject({
   offline: policy.offline.prefault('false'),
   prefetch: policy.prefetch.prefault('none'),
   platforms: policy.platforms.prefault([]),
+  asof: policy.asof.optional(),
+  cooldown: policy.cooldown.prefault('0'),
 });
 
 const label = () =>

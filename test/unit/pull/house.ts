@@ -70,6 +70,8 @@ const POLICY: Omit<RoutePolicy, 'limits'> = {
   onDelete: 'keep',
   prefetch: false,
   platforms: [],
+  asof: undefined,
+  cooldownMs: 0,
   open: true,
 };
 

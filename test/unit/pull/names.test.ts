@@ -309,3 +309,82 @@ function readOrRefusal(text: string, host: string | undefined): Target | Registr
     throw error;
   }
 }
+
+describe('as of a date', () => {
+  const AT = Date.UTC(2026, 10, 1);
+  const read = (target: string, host?: string, parser = parse): readonly unknown[] => {
+    const found = parser(target, host);
+    if (!('name' in found)) return [found.kind];
+    const { registry, repository, asof, shown, base } = found.name;
+    return [`${registry} ${repository}`, asof, shown, base];
+  };
+
+  test('before the paths, or within them', () => {
+    const ubuntu = 'docker.io library/ubuntu';
+    expect(read('/asof/2026-11-01/v2/ubuntu/manifests/3').slice(0, 4)).toEqual([
+      ubuntu,
+      AT,
+      'ubuntu',
+      '/asof/2026-11-01/v2/ubuntu',
+    ]);
+    expect(read('/v2/asof/2026-11-01/ubuntu/tags/list').slice(0, 4)).toEqual([
+      ubuntu,
+      AT,
+      'asof/2026-11-01/ubuntu',
+      '/v2/asof/2026-11-01/ubuntu',
+    ]);
+    expect(read('/asof/2026-11-01/quay.io/v2/a/b/tags/list').slice(0, 4)).toEqual([
+      'quay.io a/b',
+      AT,
+      'quay.io/a/b',
+      '/asof/2026-11-01/quay.io/v2/a/b',
+    ]);
+    expect(read('/quay.io/v2/asof/2026-11-01/a/tags/list').slice(0, 4)).toEqual([
+      'quay.io a',
+      AT,
+      'asof/2026-11-01/quay.io/a',
+      '/quay.io/v2/asof/2026-11-01/a',
+    ]);
+    expect(read('/v2/asof/20261101T123000Z/quay.io/a/tags/list').slice(0, 2)).toEqual(['quay.io a', AT + 45_000_000]);
+    expect(read('/v2/asof/2026-11-01T12%3A30:00z/a/tags/list?ns=quay.io').slice(0, 2)).toEqual(['quay.io a', AT + 45_000_000]);
+    expect(read('/v2/asof/2026-11-01/a/tags/list', 'ghcr.mirror.test').slice(0, 2)).toEqual(['ghcr.io a', AT]);
+    expect(read('/asof/2026-11-01/v2/')).toEqual(['base']);
+    const prefixed = createNameParser({ ...OPTIONS, pathPrefix: '/mirror' });
+    expect(read('/mirror/asof/2026-11-01/v2/a/tags/list', undefined, prefixed).slice(0, 3)).toEqual([
+      'docker.io library/a',
+      AT,
+      'a',
+    ]);
+    expect(read('/mirror/v2/asof/2026-11-01/a/tags/list', undefined, prefixed).slice(0, 4)).toEqual([
+      'docker.io library/a',
+      AT,
+      'asof/2026-11-01/a',
+      '/mirror/v2/asof/2026-11-01/a',
+    ]);
+  });
+
+  test('a repository that is called so is reached by what only it can mean', () => {
+    const called = 'docker.io asof/2026-11-01/x';
+    expect(named('/v2/docker.io/asof/2026-11-01/x/tags/list')).toBe(called);
+    expect(named('/docker.io/v2/docker.io/asof/2026-11-01/x/tags/list')).toBe('docker.io docker.io/asof/2026-11-01/x');
+    expect(read('/asof/2026-11-02/v2/asof/2026-11-01/x/tags/list').slice(0, 2)).toEqual([called, AT + 86_400_000]);
+    expect(named('/v2/asof/2026-11-01/manifests/3')).toBe('docker.io asof/2026-11-01');
+    expect(named('/v2/asof/2026-11-01/blobs/uploads/')).toBe('docker.io asof/2026-11-01');
+    expect(named('/v2/asof/x/y/tags/list')).toBe('docker.io asof/x/y');
+    expect(named('/asof/v2/x/tags/list')).toBe('docker.io asof/x');
+    const plain = createNameParser({ ...OPTIONS, plain: 'docker.io' });
+    expect(read('/v2/asof/2026-11-01/x/tags/list', undefined, plain).slice(0, 2)).toEqual([called, undefined]);
+    expect(read('/asof/2026-11-01/v2/x/tags/list', undefined, plain).slice(0, 2)).toEqual(['docker.io x', AT]);
+    expect(createNameShower(OPTIONS)(undefined)(`${called.replace(' ', '/')}`)).toBe('docker.io/asof/2026-11-01/x');
+  });
+
+  test.each([
+    ['/asof/yesterday/v2/x/tags/list', '400 NAME_INVALID'],
+    ['/asof/2026-02-30/v2/x/tags/list', '400 NAME_INVALID'],
+    ['/v2/asof/2026-13-01/x/tags/list', '400 NAME_INVALID'],
+    ['/v2/asof/2026-11-01T25:00Z/x/tags/list', '400 NAME_INVALID'],
+    ['/asof/2026-11-01/v2/_catalog', '404 NAME_UNKNOWN'],
+    ['/asof/2026-11-01/x', '404 NAME_UNKNOWN'],
+    ['/v2/asof/2026-11-01/../x/tags/list', '400 NAME_INVALID'],
+  ])('%s: %s', (target, refusal) => expect(refused(target)).toBe(refusal));
+});
