@@ -4,6 +4,7 @@ import { createRecent } from './admin/recent.ts';
 import { proveUpstream, type Proof } from './admin/prove.ts';
 import type { OpenStore, RestoreStore, RunningServer, StartOptions } from './commands/context.ts';
 import { createChains, type Chains } from './compose/chains.ts';
+import { createAuditing, withAudit } from './compose/auditing.ts';
 import { createAuthentication } from './compose/authentication.ts';
 import { Condition } from './compose/condition.ts';
 import { listen } from './compose/edge.ts';
@@ -82,7 +83,9 @@ export async function startServer(config: Config, options: StartOptions): Promis
       if (shows) condition.note(event);
       if (event.kind === 'evicted') history.note(event);
       observe(event);
+      auditing.note(event);
     };
+    const auditing = createAuditing({ system, stdout: options.stdout, onTrouble: (error) => condition.noteAudit(error) });
     const condition = new Condition({
       clock,
       probes: { storage: () => storage.probe(), metadata: () => storage.records.ping() },
@@ -92,6 +95,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
         else observe({ kind: 'degraded', reason, error });
       },
     });
+    auditing.apply(config);
 
     const pseudonym = await mirrorPseudonym(storage.records, system.random);
     // What a reload replaces; everything below asks for the current one at each request.
@@ -134,7 +138,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       notify: (change) => notifications.notify(change),
     });
 
-    const admin = createAdministration({
+    const administration = createAdministration({
       ...rooms,
       system,
       storage: served.storage,
@@ -146,6 +150,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       condition,
       chains: () => current,
     });
+    const admin = withAudit(administration, (event) => auditing.note(event));
     const hosted = new HostedStock({ clock, records: storage.records });
     const documents = createFetchJson({ clock, userAgent: `entrepot/${version}`, env: process.env });
     const authentication = createAuthentication({
@@ -194,6 +199,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       { start: () => evicting.evictor.start(), stop: () => evicting.evictor.stop() },
       { start: () => hosted.start(), stop: () => hosted.stop() },
       { stop: () => notifications.stop() },
+      { stop: () => auditing.stop() },
       { stop: () => documents.close() },
       { stop: () => current.upstreams.close() },
       { stop: () => storage.close() },
@@ -211,6 +217,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
         const auth = await authentication.authOf(config);
         const chainsNext = createChains(config, chainDeps, previous);
         edge.apply(config, auth);
+        auditing.apply(config);
         current = chainsNext;
         chains = current;
         pulling.rerouted();
@@ -273,7 +280,7 @@ export const openStore: OpenStore = async (config, version) => {
     anyUpstreamUp: () => true,
     onChange: () => undefined,
   });
-  const admin = createAdministration({
+  const administration = createAdministration({
     ...rooms,
     system,
     storage: served.storage,
@@ -285,9 +292,13 @@ export const openStore: OpenStore = async (config, version) => {
     condition,
     chains: () => chains,
   });
+  // Standard output is the command's own.
+  const auditing = createAuditing({ system, stdout: undefined, onTrouble: () => undefined });
+  auditing.apply(config);
   return {
-    admin,
+    admin: withAudit(administration, (event) => auditing.note(event)),
     async close() {
+      await auditing.stop();
       await rooms.pulling.park();
       await rooms.evicting.evictor.stop();
       await chains.upstreams.close();

@@ -76,7 +76,8 @@ export async function subjectOf(
   { passwords, machineTokens, signInTokens }: Pick<Ways, 'passwords' | 'machineTokens' | 'signInTokens'>,
   report: ReportAuth,
 ): Promise<Subject | undefined> {
-  if (machineTokens?.isOne(password) === true) return told('machine-token', asking, report, () => machineTokens.verify(password));
+  if (machineTokens?.isOne(password) === true)
+    return told('machine-token', asking, report, () => machineTokens.verify(password));
   if (signInTokens?.isOne(password) === true) return told('sign-in-token', asking, report, () => signInTokens.verify(password));
   if (passwords === undefined) return undefined;
   const user = passwords.fingerprint(username) === undefined ? undefined : username;
@@ -94,9 +95,15 @@ async function byToken(token: string, asking: Asking, ways: Ways, report: Report
     // A token of ours says what was so when it was issued: whether that still is, is asked each time.
     return proven !== undefined && (await stands(proven.identity.subject, proven.fingerprint, ways))
       ? proven.identity
-      : undefined;
+      : refusedToken(asking, report);
   }
-  return foreign && told('token', asking, report, () => foreign.verify(token));
+  if (foreign === undefined) return refusedToken(asking, report);
+  return told('token', asking, report, () => foreign.verify(token));
+}
+
+/** That one of ours is good says nothing new: who signed in with what was told as it was issued. */
+function refusedToken({ requestId, client }: Asking, report: ReportAuth): undefined {
+  report({ kind: 'sign-in', way: 'token', result: 'refused', requestId, client, user: undefined });
 }
 
 /** Whether somebody is still who they once proved to be: not revoked, not gone, and with the same password. */

@@ -3,6 +3,7 @@ import type { Reloaded } from '../admin/calls.ts';
 import type { Proof } from '../admin/prove.ts';
 import type { RestoreStep } from '../backup/restore.ts';
 import type { Config } from '../config/config.ts';
+import type { LineSink } from '../observe/line-sink.ts';
 import type { Log } from '../observe/log.ts';
 import type { HouseEvent } from '../observe/events.ts';
 import type { Clock } from '../system/clock.ts';
@@ -50,6 +51,8 @@ export interface Signals {
 
 export interface StartOptions {
   readonly log: Log;
+  /** Lines to standard output, where the log goes too. */
+  readonly stdout: LineSink;
   readonly version: string;
   /** What the socket's `reload` calls: the same as SIGHUP. */
   readonly reload: () => Promise<Reloaded>;

@@ -1,10 +1,10 @@
 import type { Reloaded } from '../admin/calls.ts';
 import type { Config } from '../config/config.ts';
 import { watchFiles } from '../config/watch.ts';
-import { createLineSink } from '../observe/line-sink.ts';
+import { createLineSink, type LineSink } from '../observe/line-sink.ts';
 import { createLog, type Log } from '../observe/log.ts';
 import { messageOf } from '../observe/redact.ts';
-import type { CommandContext, ExitCode, RunningServer } from './context.ts';
+import type { CommandContext, ExitCode, RunningServer, StartOptions } from './context.ts';
 import { CommandFault } from './fault.ts';
 import { readConfig, readText } from './settings.ts';
 import { startFault } from './start-fault.ts';
@@ -13,11 +13,12 @@ import { startFault } from './start-fault.ts';
 export async function serve(context: CommandContext, argument: string | undefined): Promise<ExitCode> {
   ignoreStraySignals(context);
   let config = await readConfig(context, argument);
-  const log = logOf(config, context);
+  const stdout = createLineSink(context.terminal.stream);
+  const log = logOf(config, context, stdout);
   for (const warning of config.warnings) log.warn('configuration', { warning });
   // Where the server keeps going is decided when it runs: until then there is nothing to reload.
   let reload = async (): Promise<Reloaded> => Promise.reject(new CommandFault('the server is still starting: try again'));
-  const server = await start(context, config, log, () => reload());
+  const server = await start(context, config, { log, stdout, version: context.version, reload: () => reload() });
   let failed = false;
   reload = createReload(context, argument, server, (next) => {
     failed = next === undefined;
@@ -47,15 +48,10 @@ function ignoreStraySignals({ signals }: CommandContext): void {
   for (const name of ['SIGHUP', 'SIGUSR1'] as const) signals.on(name, () => {});
 }
 
-async function start(
-  context: CommandContext,
-  config: Config,
-  log: Log,
-  reload: () => Promise<Reloaded>,
-): Promise<RunningServer> {
+async function start(context: CommandContext, config: Config, options: StartOptions): Promise<RunningServer> {
   try {
     await checkWritable(context, config.storage.rootdirectory);
-    return await context.startServer(config, { log, version: context.version, reload });
+    return await context.startServer(config, options);
   } catch (error) {
     throw error instanceof CommandFault ? error : new CommandFault(startFault(error), 1, { cause: error });
   }
@@ -149,9 +145,9 @@ function unread(watched: ReadonlyMap<string, string>): ReadonlyMap<string, strin
 }
 
 /** Text for a person on a terminal, JSON for everything else, unless `log.formatter` says. */
-function logOf(config: Config, { terminal }: CommandContext): Log {
+function logOf(config: Config, { terminal }: CommandContext, sink: LineSink): Log {
   const { level, fields, formatter = terminal.interactive ? 'text' : 'json' } = config.log;
-  return createLog({ level, fields, formatter, sink: createLineSink(terminal.stream) });
+  return createLog({ level, fields, formatter, sink });
 }
 
 function nameOf(config: Config): string {

@@ -87,7 +87,7 @@ function optionsOf(parts: AdministrationParts): Omit<AdminOptions, 'started'> {
     quotas: () => quotasOf({ clock: system.clock, records: storage.records }, chains()),
     upstreams: () => chains().upstreams.statuses(),
     warnings: () => [
-      ...condition.degraded().map((part) => `${part} is in trouble: ${whatThen(chains().config)}`),
+      ...condition.degraded().map((part) => `${part} is in trouble: ${whatThen(part, chains().config)}`),
       ...chains().config.warnings,
     ],
     logDropped: () => log?.dropped() ?? 0,
@@ -101,7 +101,8 @@ function offlineRoutes({ routes }: Config): OfflineRoutes {
 }
 
 /** Of a disk or metadata that cannot be asked. */
-function whatThen(config: Config): string {
+function whatThen(part: string, config: Config): string {
+  if (part === 'audit') return 'requests go on, and its newest records wait in memory or are lost';
   return hostedRoutes(config).length === 0
     ? 'pulls pass through uncached'
     : 'mirrored pulls pass through uncached, and routes with hosted answer 503';

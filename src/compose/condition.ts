@@ -10,9 +10,10 @@ export interface ConditionOptions {
   readonly probes: Readonly<Record<Part, () => Promise<void>>>;
   readonly anyUpstreamUp: () => boolean;
   /** Told once per change. */
-  readonly onChange: (part: Part, degraded: boolean, error: unknown) => void;
+  readonly onChange: (part: Part | 'audit', degraded: boolean, error: unknown) => void;
 }
 
+/** What pulls need. */
 export type Part = 'storage' | 'metadata';
 
 /** What the rooms report that says how a part does. */
@@ -23,7 +24,7 @@ export type Noted =
 /** What works and what does not, kept up to date by what the house reports and by one timer. */
 export class Condition {
   readonly #options: ConditionOptions;
-  readonly #degraded = new Set<Part>();
+  readonly #degraded = new Set<Part | 'audit'>();
   #phase: 'starting' | 'serving' | 'draining' = 'starting';
   #timer: Timer | undefined;
 
@@ -52,7 +53,12 @@ export class Condition {
     for (const part of ['storage', 'metadata'] as const) this.#set(part, false, undefined);
   }
 
-  degraded(): readonly Part[] {
+  /** Whether the audit can be written; nobody is served less for it. */
+  noteAudit(error: unknown): void {
+    this.#set('audit', error !== undefined, error);
+  }
+
+  degraded(): readonly (Part | 'audit')[] {
     return [...this.#degraded];
   }
 
@@ -64,8 +70,9 @@ export class Condition {
   readiness(): Readiness {
     const degraded = this.degraded();
     if (this.#phase !== 'serving') return { ready: false, reason: this.#phase, degraded };
-    if (degraded.length === 0 || this.#options.anyUpstreamUp()) return { ready: true, degraded };
-    return { ready: false, reason: `neither ${degraded.join(' nor ')} nor any upstream can be reached`, degraded };
+    const needed = degraded.filter((part) => part !== 'audit');
+    if (needed.length === 0 || this.#options.anyUpstreamUp()) return { ready: true, degraded };
+    return { ready: false, reason: `neither ${needed.join(' nor ')} nor any upstream can be reached`, degraded };
   }
 
   async #look(): Promise<void> {
@@ -82,7 +89,7 @@ export class Condition {
     if (this.#phase !== 'draining') this.#timer = this.#options.clock.after(LOOK_MS, () => void this.#look());
   }
 
-  #set(part: Part, degraded: boolean, error: unknown): void {
+  #set(part: Part | 'audit', degraded: boolean, error: unknown): void {
     if (degraded === this.#degraded.has(part)) return;
     if (degraded) this.#degraded.add(part);
     else this.#degraded.delete(part);

@@ -71,8 +71,10 @@ export async function settle(
   };
 }
 
+/** Standard output is no file that one could put something at the end of. */
 function settleAuditFile(file: string | undefined, work: Settling): string | undefined {
-  return file === undefined || file === '-' ? file : work.absolute(file);
+  if (file === '-' || file === '/dev/stdout') return '-';
+  return file === undefined ? undefined : work.absolute(file);
 }
 
 /** Offline at the top is offline everywhere: nobody is asked, whatever a route says. */

@@ -127,8 +127,8 @@ export type PullEvent =
   | { readonly kind: 'kept'; readonly digest: string; readonly bytes: number }
   /** That part works again. */
   /** Trouble that a look found, without a request that suffered. */
-  | { readonly kind: 'degraded'; readonly reason: 'storage' | 'metadata'; readonly error: unknown }
-  | { readonly kind: 'recovered'; readonly reason: 'storage' | 'metadata' };
+  | { readonly kind: 'degraded'; readonly reason: 'storage' | 'metadata' | 'audit'; readonly error: unknown }
+  | { readonly kind: 'recovered'; readonly reason: 'storage' | 'metadata' | 'audit' };
 
 /** What `push/events.ts` tells beside what pulls tell too. */
 export type PushEvent =

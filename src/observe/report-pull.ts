@@ -68,18 +68,18 @@ const FULL = new Set(['ENOSPC', 'EDQUOT']);
 
 /** What keeps us from keeping: said when it begins and when something was kept again. */
 function createTrouble(log: Log, metrics: Metrics, states: States) {
-  const end = (reason: 'storage' | 'metadata'): void => {
+  const end = (reason: 'storage' | 'metadata' | 'audit'): void => {
     metrics.set('entrepot_degraded', { reason }, 0);
     if (states.change(`degraded ${reason}`, 'no', 'no')) log.info('recovered', { reason });
   };
   return {
-    met(reason: 'storage' | 'metadata', error: unknown): void {
+    met(reason: 'storage' | 'metadata' | 'audit', error: unknown): void {
       metrics.set('entrepot_degraded', { reason }, 1);
       if (reason === 'storage' && FULL.has(codeOf(error))) {
         if (states.change('disk', 'full', 'ok')) log.error('disk full', { error });
       } else if (states.change(`degraded ${reason}`, 'yes', 'no')) log.error('degraded', { reason, error });
     },
-    ended(reason: 'storage' | 'metadata'): void {
+    ended(reason: 'storage' | 'metadata' | 'audit'): void {
       if (reason === 'storage' && states.change('disk', 'ok', 'ok')) log.info('disk ok');
       end(reason);
     },

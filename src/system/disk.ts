@@ -7,9 +7,10 @@
 export interface Disk {
   /**
    * Opens a file. `read`: what exists, for reading. `create`: a new file for reading and writing, EEXIST if there is one.
-   * `update`: an existing file for reading and writing. `undefined` when `read` or `update` find nothing.
+   * `update`: an existing file for reading and writing. `append`: for writing at its end, made where there is none, for nobody
+   * but its owner to read. `undefined` when `read` or `update` find nothing.
    */
-  open(path: string, mode: 'read' | 'create' | 'update'): Promise<OpenFile | undefined>;
+  open(path: string, mode: 'read' | 'create' | 'update' | 'append'): Promise<OpenFile | undefined>;
   /** Makes a directory and those above it; no error if it exists. */
   makeDirectory(path: string): Promise<void>;
   /** Makes the directory's entries (creations, renames, removals in it) durable, as far as its file system can. */

@@ -5,8 +5,8 @@ import type { Disk, DiskSpace, FileStat, OpenFile } from './disk.ts';
 /** The machine's own file system. */
 export const nodeDisk: Disk = {
   async open(path, mode) {
-    const opening = open(path, FLAGS[mode]).then(toOpenFile);
-    return mode === 'create' ? opening : unlessAbsent(opening, undefined);
+    const opening = open(path, FLAGS[mode], mode === 'append' ? 0o600 : undefined).then(toOpenFile);
+    return mode === 'create' || mode === 'append' ? opening : unlessAbsent(opening, undefined);
   },
   async makeDirectory(path) {
     await mkdir(path, { recursive: true });
@@ -56,6 +56,7 @@ const FLAGS = {
   read: constants.O_RDONLY,
   create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
   update: constants.O_RDWR,
+  append: constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT,
 } as const;
 
 /**

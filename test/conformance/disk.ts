@@ -41,6 +41,20 @@ export function diskConformance(name: string, make: () => Promise<DiskUnderTest>
       await under.clean();
     });
 
+    test('what is opened to append to is made where it is not there, and goes on where it is', async () => {
+      for (const [text, size] of [
+        ['abc', 0],
+        ['de', 3],
+      ] as const) {
+        const file = must(await disk.open(at('log'), 'append'));
+        expect(await file.size()).toBe(size);
+        await file.write(Buffer.from(text), size);
+        await file.close();
+      }
+      expect(await textOf(at('log'))).toBe('abcde');
+      await expect(disk.open(at('none', 'log'), 'append')).rejects.toMatchObject({ code: 'ENOENT' });
+    });
+
     test('absence is a value', async () => {
       expect(await disk.open(at('none'), 'read')).toBeUndefined();
       expect(await disk.open(at('none'), 'update')).toBeUndefined();

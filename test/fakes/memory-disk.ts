@@ -153,7 +153,8 @@ export function createMemoryDisk(options: MemoryDiskOptions = {}): MemoryDisk {
     async open(path, mode) {
       const call = { operation: 'open', path } as const;
       await enter(call);
-      const found = mode === 'create' ? create(path, call) : tree.get(path);
+      const made = mode === 'create' || (mode === 'append' && tree.get(path) === undefined);
+      const found = made ? create(path, call) : tree.get(path);
       if (found === undefined) return undefined;
       if (found === 'directory') throw failure('EISDIR', call);
       return toOpenFile(path, found, mode !== 'read');

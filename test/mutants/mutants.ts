@@ -1,5 +1,6 @@
 import { mutants as absence } from './absence.ts';
 import { mutants as access } from './access.ts';
+import { mutants as audit } from './audit.ts';
 import { mutants as authTokens } from './auth-tokens.ts';
 import { mutants as backup } from './backup.ts';
 import { mutants as blobs } from './blobs.ts';
@@ -11,6 +12,7 @@ import { mutants as eviction } from './eviction.ts';
 import { mutants as health } from './health.ts';
 import { mutants as hosted } from './hosted.ts';
 import { mutants as http } from './http.ts';
+import { mutants as limits } from './limits.ts';
 import { mutants as metadata } from './metadata.ts';
 import type { Mutant } from './mutant.ts';
 import { mutants as observe } from './observe.ts';
@@ -35,6 +37,8 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   http,
   tls,
   access,
+  audit,
+  limits,
   'auth-tokens': authTokens,
   'sign-in': signIn,
   pull,

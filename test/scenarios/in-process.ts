@@ -29,8 +29,10 @@ export async function startFrom(file: string): Promise<RunningHere> {
 async function startWith(config: Config, directory: string): Promise<RunningHere> {
   const log = createRecords();
   const stream = new PassThrough().setEncoding('utf8').on('data', log.take);
+  const stdout = createLineSink(stream);
   const server = await startServer(config, {
-    log: createLog({ level: 'debug', fields: {}, formatter: 'json', sink: createLineSink(stream) }),
+    log: createLog({ level: 'debug', fields: {}, formatter: 'json', sink: stdout }),
+    stdout,
     version: 'test',
     reload: () => Promise.reject(new Error('reload through the harness')),
   });

@@ -165,6 +165,19 @@ describe('who are you', () => {
     expect(heard).toEqual([]);
   });
 
+  test('a token that is not good is reported, one of ours too', async () => {
+    const { auth, events, standing } = house();
+    const asked = { requestId: 'r1', client: '192.0.2.1', user: undefined };
+    const wrong = { kind: 'sign-in', way: 'token', result: 'refused', ...asked };
+    standing.ann = false;
+    for (const token of ['own.ann.app.pull', 'own.ann', 'e30.e30.e30'])
+      await refusal(auth.identify(asking({ authorization: `Bearer ${token}` })));
+    expect(events).toEqual([wrong, wrong, wrong]);
+    standing.ann = true;
+    await auth.identify(asking({ authorization: 'Bearer own.ann.app.pull' }));
+    expect(events).toHaveLength(3);
+  });
+
   test('a wrong password and an unknown user are told the same', async () => {
     const { auth, events } = house();
     const wrong = await refusal(auth.identify(asking({ authorization: basic('ann', 'wrong') })));

@@ -42,5 +42,6 @@ describe('the audit', () => {
     expect(await fileOf('audit: { file: audit.log }')).toMatch(/^\/.*\/audit\.log$/);
     expect(await fileOf('audit: { file: /var/log/audit.log }')).toBe('/var/log/audit.log');
     expect(await fileOf('audit: { file: "-" }')).toBe('-');
+    expect(await fileOf('audit: { file: /dev/stdout }')).toBe('-');
   });
 });

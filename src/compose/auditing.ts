@@ -1,0 +1,94 @@
+import type { Admin } from '../admin/admin.ts';
+import type { Config } from '../config/config.ts';
+import { auditLine, type Audited } from '../observe/audit.ts';
+import { createFileSink } from '../observe/file-sink.ts';
+import type { LineSink } from '../observe/line-sink.ts';
+import { createAppendedFile } from '../system/appended-file.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Disk } from '../system/disk.ts';
+
+export interface AuditingDeps {
+  readonly system: { readonly clock: Clock; readonly disk: Disk };
+  /** Standard output, for `-`; `undefined` where that is for something else. */
+  readonly stdout: LineSink | undefined;
+  /** Once for each trouble with the file: with what is wrong, then `undefined`. */
+  readonly onTrouble: (error: unknown) => void;
+}
+
+/** The record of who did what, where the configuration asks for one. Never throws, and nobody waits for it. */
+export interface Auditing {
+  note(event: Audited): void;
+  /** Where a new configuration has it. */
+  apply(config: Pick<Config, 'audit'>): void;
+  stop(): Promise<void>;
+}
+
+export function createAuditing({ system, stdout, onTrouble }: AuditingDeps): Auditing {
+  const { clock, disk } = system;
+  let current: { readonly file: string; readonly write: (line: string) => void; stop(): Promise<void> } | undefined;
+  let stopping: Promise<unknown> = Promise.resolve();
+
+  function open(file: string): NonNullable<typeof current> {
+    if (file === '-') return { file, write: (line) => stdout?.write(line), stop: () => Promise.resolve() };
+    const { append, close } = createAppendedFile(disk, file);
+    const sink = createFileSink({
+      append,
+      after: (ms, callback) => clock.after(ms, callback),
+      onTrouble: (error) => {
+        if (opened === current) onTrouble(error);
+      },
+    });
+    const opened = { file, write: sink.write, stop: () => sink.stop().then(close) };
+    return opened;
+  }
+
+  async function leave(before: typeof current): Promise<void> {
+    await before?.stop();
+  }
+
+  return {
+    note(event) {
+      const line = current && auditLine(event, clock.now());
+      if (line !== undefined) current?.write(line);
+    },
+    apply({ audit: { file } }) {
+      if (file === current?.file) return;
+      const before = current;
+      current = file === undefined ? undefined : open(file);
+      // Whatever it was, it is no longer that file's.
+      onTrouble(undefined);
+      stopping = Promise.all([stopping, leave(before)]);
+    },
+    async stop() {
+      await stopping;
+      await leave(current);
+    },
+  };
+}
+
+/** Tells of what is done by command and changes who may what, or what is kept. */
+export function withAudit(admin: Admin, note: Auditing['note']): Admin {
+  return {
+    ...admin,
+    async createToken(request) {
+      const created = await admin.createToken(request);
+      note({ kind: 'command', command: 'token create', name: created.name });
+      return created;
+    },
+    async revokeToken(name) {
+      const revoked = await admin.revokeToken(name);
+      note({ kind: 'command', command: 'token revoke', name: revoked.name });
+      return revoked;
+    },
+    async pin(pattern) {
+      const pinned = await admin.pin(pattern);
+      note({ kind: 'command', command: 'pin', name: pinned.text });
+      return pinned;
+    },
+    async unpin(pattern) {
+      const unpinned = await admin.unpin(pattern);
+      note({ kind: 'command', command: 'unpin', name: unpinned.text });
+      return unpinned;
+    },
+  };
+}

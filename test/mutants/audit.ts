@@ -1,0 +1,138 @@
+import type { Mutant } from './mutant.ts';
+
+const RECORDS = ['test/unit/observe/audit.test.ts'];
+const SINK = ['test/unit/observe/file-sink.test.ts'];
+const FILE = ['test/unit/system/appended-file.test.ts'];
+const SCENARIO = ['test/scenarios/audit.test.ts'];
+
+/** Who did what is told, once and for good, and holds no secret. */
+export const mutants = [
+  {
+    name: 'a record holds what it was told',
+    guards: ['S49'],
+    file: 'src/observe/audit.ts',
+    find: 'JSON.stringify(redact({ ...record }))',
+    replace: 'JSON.stringify(record)',
+    test: RECORDS,
+  },
+  {
+    name: 'what was refused before it was looked at is told twice',
+    guards: ['promise 9'],
+    file: 'src/observe/audit.ts',
+    find: 'action === undefined || trace.repository === undefined',
+    replace: 'action === undefined',
+    test: RECORDS,
+  },
+  {
+    name: 'who was denied counts as failed',
+    guards: ['promise 9'],
+    file: 'src/observe/audit.ts',
+    find: "trace.outcome === 'denied' || status === 401 || status === 403",
+    replace: 'status === 401',
+    test: RECORDS,
+  },
+  {
+    name: 'any name that was typed is told',
+    guards: ['S49'],
+    file: 'src/auth/identify.ts',
+    find: 'const user = passwords.fingerprint(username) === undefined ? undefined : username;',
+    replace: 'const user = username;',
+    test: ['test/unit/auth/auth.test.ts'],
+  },
+  {
+    name: 'a token that is refused is nobody’s business',
+    guards: ['promise 9'],
+    file: 'src/auth/identify.ts',
+    find: "  report({ kind: 'sign-in', way: 'token', result: 'refused', requestId, client, user: undefined });\n",
+    replace: '  void [requestId, client, report];\n',
+    test: ['test/unit/auth/auth.test.ts'],
+  },
+  {
+    name: 'lines that wait for a file have no end',
+    guards: ['R63'],
+    file: 'src/observe/file-sink.ts',
+    find: 'stopped || length + line.length > backlogMax',
+    replace: 'stopped',
+    test: SINK,
+  },
+  {
+    name: 'what could not be written is lost',
+    guards: ['R63'],
+    file: 'src/observe/file-sink.ts',
+    find: '      waiting = [...batch, ...waiting];\n',
+    replace: '',
+    test: SINK,
+  },
+  {
+    name: 'a line that comes as the last is written is left',
+    guards: ['R63'],
+    file: 'src/observe/file-sink.ts',
+    find: '      writing = undefined;\n    }',
+    replace: '      void Promise.resolve().then(() => (writing = undefined));\n    }',
+    test: SINK,
+  },
+  {
+    name: 'trouble is told with each line',
+    guards: ['R63'],
+    file: 'src/observe/file-sink.ts',
+    find: 'if (!troubled) onTrouble(error);',
+    replace: 'onTrouble(error);',
+    test: SINK,
+  },
+  {
+    name: 'a file that was moved away is written on',
+    guards: ['R63'],
+    file: 'src/system/appended-file.ts',
+    find: 'current !== undefined && named?.inode === current.inode',
+    replace: 'current !== undefined',
+    test: FILE,
+  },
+  {
+    name: 'everybody may read the audit',
+    guards: ['S49'],
+    file: 'src/system/node-disk.ts',
+    find: "mode === 'append' ? 0o600 : undefined",
+    replace: 'undefined',
+    test: FILE,
+  },
+  {
+    name: 'a line stands behind half a line',
+    guards: ['R63'],
+    file: 'src/system/appended-file.ts',
+    find: 'torn ? `\\n${text}` : text',
+    replace: 'text',
+    test: FILE,
+  },
+  {
+    name: 'an audit that cannot be written makes the server unready',
+    guards: ['promise 5'],
+    file: 'src/compose/condition.ts',
+    find: "degraded.filter((part) => part !== 'audit')",
+    replace: 'degraded',
+    test: SCENARIO,
+  },
+  {
+    name: 'a command without a server is not told',
+    guards: ['promise 9'],
+    file: 'src/compose.ts',
+    find: '    admin: withAudit(administration, (event) => auditing.note(event)),',
+    replace: '    admin: administration,',
+    test: SCENARIO,
+  },
+  {
+    name: 'what a server does by command is not told',
+    guards: ['promise 9'],
+    file: 'src/compose.ts',
+    find: '    const admin = withAudit(administration, (event) => auditing.note(event));',
+    replace: '    const admin = administration;',
+    test: SCENARIO,
+  },
+  {
+    name: 'the last records are lost as the server ends',
+    guards: ['promise 9'],
+    file: 'src/compose.ts',
+    find: '      { stop: () => auditing.stop() },\n',
+    replace: '',
+    test: SCENARIO,
+  },
+] as const satisfies readonly Mutant[];
