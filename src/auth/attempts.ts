@@ -15,6 +15,8 @@ export interface Attempts {
 }
 
 export interface Attempt {
+  /** That user was right from that address before. */
+  readonly isKnown: boolean;
   /** Once. `unknown`: it could not be found out, and counts for nothing. */
   end(outcome: Outcome): void;
 }
@@ -104,13 +106,15 @@ export function createAttempts(clock: Clock, { heldMs = HELD_MS_MAX }: { readonl
         if (wait === undefined) break;
         await wait;
       }
-      const drawn = wereRight.get(pair) === true ? [] : [users.of(user), addresses.of(address)];
+      const isKnown = wereRight.get(pair) === true;
+      const drawn = isKnown ? [] : [users.of(user), addresses.of(address)];
       const ms = Math.max(pausedMs(pair), ...drawn.map(({ waitMs }) => waitMs()));
       if (ms > 0) throw tooManyWrong(ms);
       for (const one of drawn) one.take();
       const { promise, resolve } = settling();
       running.set(pair, promise);
       return {
+        isKnown,
         end(outcome) {
           if (outcome !== 'wrong') for (const one of drawn) one.giveBack();
           note(pair, outcome);

@@ -4,11 +4,16 @@ import { verifyBcrypt, type VerifyBcrypt } from './bcrypt.ts';
 
 /** Work with passwords, one after the other: one for the whole process. */
 export interface Hashing {
-  /** RegistryError 429 where too many wait already. */
-  run<T>(work: (verify: VerifyBcrypt) => Promise<T>): Promise<T>;
+  /**
+   * RegistryError 429 where too many wait already. `known`: it is for somebody who was right from there before; they have a line
+   * of their own, which comes first, so that however many strangers wait keep nobody out.
+   */
+  run<T>(work: (verify: VerifyBcrypt) => Promise<T>, whose?: Line): Promise<T>;
 }
 
-/** Works that wait for their turn. */
+export type Line = 'known' | 'strangers';
+
+/** Works that wait for their turn, in each line. */
 export const HASHES_WAITING_MAX = 32;
 
 /**
@@ -16,26 +21,33 @@ export const HASHES_WAITING_MAX = 32;
  * one as long as with none (reliability.md, S31).
  */
 export function createHashing({ clock, verify = verifyBcrypt }: { clock: Clock; verify?: VerifyBcrypt }): Hashing {
-  let last: Promise<unknown> = Promise.resolve();
-  let waiting = 0;
+  const lines: Readonly<Record<Line, (() => void)[]>> = { known: [], strangers: [] };
+  let isWorking = false;
   let tookMs = 0;
 
+  function callNext(): void {
+    const next = isWorking ? undefined : (lines.known.shift() ?? lines.strangers.shift());
+    if (next === undefined) return;
+    isWorking = true;
+    next();
+  }
+
   return {
-    async run(work) {
-      // One of them works.
-      if (waiting > HASHES_WAITING_MAX) throw tooManyAtOnce(waiting * tookMs);
-      waiting += 1;
-      const turn = last.then(async () => {
-        const began = clock.monotonic();
-        try {
-          return await work(verify);
-        } finally {
-          tookMs = clock.monotonic() - began;
-          waiting -= 1;
-        }
+    async run(work, whose = 'strangers') {
+      const line = lines[whose];
+      if (line.length >= HASHES_WAITING_MAX) throw tooManyAtOnce(line.length * tookMs);
+      await new Promise<void>((resolve) => {
+        line.push(resolve);
+        callNext();
       });
-      last = turn.catch(() => undefined);
-      return turn;
+      const began = clock.monotonic();
+      try {
+        return await work(verify);
+      } finally {
+        tookMs = clock.monotonic() - began;
+        isWorking = false;
+        callNext();
+      }
     },
   };
 }

@@ -65,7 +65,10 @@ export function createHtpasswd(options: HtpasswdOptions): Htpasswd {
     let outcome: Outcome = 'unknown';
     try {
       // Whoever it waited for may have proved the same.
-      outcome = isKnown(right, proof) || (await check(password, stored, proof)) ? 'right' : 'wrong';
+      outcome =
+        isKnown(right, proof) || (await check(password, stored, proof, attempt.isKnown ? 'known' : 'strangers'))
+          ? 'right'
+          : 'wrong';
       if (outcome === 'right') right.put(proof, clock.monotonic() + KNOWN_MS);
       else wrong.put(one, clock.monotonic() + wrongMs);
       return outcome === 'right';

@@ -1,6 +1,6 @@
 import type { Random } from '../system/random.ts';
 import { costOf, isTellable, type VerifyBcrypt } from './bcrypt.ts';
-import type { Hashing } from './hashing.ts';
+import type { Hashing, Line } from './hashing.ts';
 
 /** What a password is compared with. */
 export interface StoredPassword {
@@ -13,14 +13,14 @@ export interface StoredPassword {
 }
 
 /** `proof` stands for user, password and hash: whoever asks for the same while it is hashed waits for that one. */
-export type PasswordCheck = (password: string, stored: StoredPassword, proof: string) => Promise<boolean>;
+export type PasswordCheck = (password: string, stored: StoredPassword, proof: string, whose?: Line) => Promise<boolean>;
 
 export function createPasswordCheck(hashing: Hashing): PasswordCheck {
   const running = new Map<string, Promise<boolean>>();
-  return (password, stored, proof) => {
+  return (password, stored, proof, whose) => {
     const found = running.get(proof);
     if (found !== undefined) return found;
-    const work = hashing.run((verify) => compare(verify, password, stored)).finally(() => running.delete(proof));
+    const work = hashing.run((verify) => compare(verify, password, stored), whose).finally(() => running.delete(proof));
     running.set(proof, work);
     return work;
   };

@@ -185,6 +185,28 @@ describe('a user', () => {
   });
 });
 
+test('[S40] who was right from there before is heard, and first, while strangers from everywhere fill the line', async () => {
+  expect(await htpasswd.verify('ann', 'right', HERE)).toEqual(ANN);
+  await clock.advance(60_000);
+  const letGo = bcrypt.hold();
+  const ended: string[] = [];
+  const guesses = Array.from({ length: 40 }, (_, at) =>
+    htpasswd.verify(`user-${at}`, 'guess', `203.0.113.${at}`).then(
+      () => ended.push('stranger'),
+      () => ended.push('turned away'),
+    ),
+  );
+  await clock.advance(0);
+  const signedIn = htpasswd.verify('ann', 'right', HERE).finally(() => ended.push('ann'));
+  await clock.advance(0);
+  letGo();
+  expect(await signedIn).toEqual(ANN);
+  await Promise.all(guesses);
+  expect(ended.filter((one) => one === 'turned away')).toHaveLength(7);
+  // The one that worked could not be sent away.
+  expect(ended.filter((one) => one !== 'turned away').indexOf('ann')).toBe(1);
+});
+
 describe('the file', () => {
   const wrong = () => events.filter(({ kind }) => kind === 'htpasswd-wrong');
 
