@@ -190,7 +190,10 @@ export async function startServer(config: Config, options: StartOptions): Promis
     const running: readonly Running[] = [
       { start: () => pushing.purge(), quiet: () => pushing.stop(), stop: () => pushing.settled() },
       {
-        start: () => pulling.sweep(),
+        start() {
+          pulling.sweep();
+          pulling.watch();
+        },
         quiet: () => pulling.quiet(),
         stop: () => Promise.all([pulling.park(), storage.blobs.quiet()]),
       },

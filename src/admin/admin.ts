@@ -15,6 +15,7 @@ import { listHeld, type ListedTag } from './ls.ts';
 import { pinImages, unpinImages, type Pinned, type PinView } from './pins.ts';
 import type { Recent, RecentClient } from './recent.ts';
 import { disown, type Disowned } from './disown.ts';
+import { release, type Released } from './release.ts';
 import type { Scrub } from './scrub.ts';
 import {
   createToken,
@@ -43,6 +44,8 @@ export interface Admin {
   unpin(pattern: string): Promise<PinView>;
   /** Asks upstream now what a tag points to, whatever its age. Throws AdminError for a digest, which never changes. */
   refresh(image: string): Promise<RefreshedTag>;
+  /** Ends the cooldown of what a tag was last seen to point to. Throws AdminError where nothing cools. */
+  release(image: string): Promise<Released>;
   /** Gives a hosted repository back to its chain, with all that was pushed. Throws AdminError where that cannot be. */
   disown(repository: string): Promise<Disowned>;
   /** Removes what was pushed and nothing needs. Throws RegistryError where another collects. */
@@ -118,6 +121,7 @@ export function createAdmin(options: AdminOptions): Admin {
       const result = await options.refresh({ registry, repository }, reference);
       return { ...result, image: `${registry}/${repository}:${reference}` };
     },
+    release: (image) => release(options, image),
     disown: (repository) => disown(options, repository),
     collect: (request) => options.collect(request),
     scrub: (request) => options.scrub(request),

@@ -45,6 +45,7 @@ export type CallName =
   | 'pin'
   | 'unpin'
   | 'refresh'
+  | 'release'
   | 'disown'
   | 'collect'
   | 'scrub'
@@ -68,6 +69,7 @@ export function createCalls(admin: Admin, control: ServerControl): Calls {
     pin: (params) => admin.pin(textOf(params, 'pattern')),
     unpin: (params) => admin.unpin(textOf(params, 'pattern')),
     refresh: (params) => admin.refresh(textOf(params, 'image')),
+    release: (params) => admin.release(textOf(params, 'image')),
     disown: (params) => admin.disown(textOf(params, 'repository')),
     collect: (params) =>
       refusalsAsLast(admin.collect({ dryRun: flagOf(params, 'dryRun'), deleteUntagged: flagOf(params, 'deleteUntagged') })),

@@ -2,6 +2,7 @@ import { HOSTED } from '../metadata/records.ts';
 import type { AdminOptions } from './admin.ts';
 import { askEach, type AnswerView } from './ask.ts';
 import { inspectHeld, type HeldImage } from './held.ts';
+import { historyOf, type TagHistory } from './history.ts';
 import type { PinView } from './pins.ts';
 
 /** All that is known of one image's name. */
@@ -18,6 +19,8 @@ export interface Explanation {
   /** What each upstream of the chain says now, in order; empty where nobody was asked. */
   readonly answers: readonly AnswerView[];
   readonly held: HeldImage;
+  /** What was seen of the tag; `undefined` for a digest. */
+  readonly history: TagHistory | undefined;
   /** Which pins keep it. */
   readonly pinned: readonly PinView[];
   /** Since its last use, after which it goes; `undefined`: never for its age, or it is hosted. */
@@ -60,6 +63,7 @@ export async function explain(options: ExplainOptions, image: string, signal: Ab
     askEach(options.clock, chain, { registry, repository, reference }, signal),
     inspectHeld(options, { repository: holder, reference, tagttlMs }),
   ]);
+  const history = await historyOf(options, holder, reference, isHosted ? undefined : route);
   const tag = reference.includes(':') ? undefined : reference;
   const pins = (await options.cache.pins()).filter(({ matches }) => matches(holder, tag));
   return {
@@ -79,6 +83,7 @@ export async function explain(options: ExplainOptions, image: string, signal: Ab
     hosted,
     answers,
     held,
+    history,
     pinned: pins.map(({ text, by }) => ({ text, by })),
     maxAgeMs: isHosted || route?.offline === true || pins.length > 0 ? undefined : options.cache.maxAgeMs(holder),
     access:

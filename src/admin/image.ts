@@ -34,6 +34,10 @@ export interface RouteView {
   readonly chain: readonly Upstream[];
   /** How long a tag is believed, ms. */
   readonly tagttlMs: number;
+  /** How long a digest has to have stood under its tag, ms; 0: for no time. */
+  readonly cooldownMs: number;
+  /** Tags are answered as they stood then, ms since the epoch. */
+  readonly asof: number | undefined;
 }
 
 /** What came of asking upstream for a tag. */

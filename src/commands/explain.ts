@@ -1,4 +1,5 @@
 import type { Explanation } from '../admin/explain.ts';
+import type { TagHistory } from '../admin/history.ts';
 import { formatBytes, formatDuration } from '../admin/format.ts';
 import type { HeldImage, HeldTag } from '../admin/held.ts';
 import { HOSTED } from '../metadata/records.ts';
@@ -14,6 +15,7 @@ export function printExplanation(explained: Explanation): string {
       : `route: ${route.name}${route.at === undefined ? '' : ` (${route.at})`}${whoIsAsked(route)}\n${printHosted(explained)}`,
     explained.answers.length === 0 ? '' : printAnswers(explained),
     printHeld(explained.held),
+    printHistory(explained.history),
     explained.maxAgeMs === undefined ? '' : `goes when it was not used for ${formatDuration(explained.maxAgeMs)}\n`,
     explained.pinned.map(({ text, by }) => `pinned by ${text}, by ${by}: it is never evicted\n`).join(''),
     `may pull: ${explained.access}\n`,
@@ -65,6 +67,22 @@ function printHeld(held: HeldImage): string {
       : 'not held',
   ]);
   return `${lines.join('\n')}\n${printTable(rows)}`;
+}
+
+function printHistory(history: TagHistory | undefined): string {
+  if (history === undefined || history.moves.length === 0) return '';
+  const { moves, more, since, released, answer } = history;
+  const rows = moves.map(({ at, digest, upstream, deleted }) => [at, digest, deleted ? 'deleted' : `as ${upstream} said`]);
+  const rest = more === 0 ? '' : `and ${more} moves before, since ${since}\n`;
+  const letGo = released === undefined ? '' : `released by hand at ${released.at}: ${released.digest}\n`;
+  return `${printTable([['THE TAG MOVED', 'TO', ''], ...rows])}${rest}${letGo}${answerLine(answer)}`;
+}
+
+function answerLine(answer: TagHistory['answer']): string {
+  if (answer === undefined) return '';
+  const why = answer.why === 'asof' ? "by the route's date" : 'by its cooldown';
+  if (answer.digest !== undefined) return `answered ${why} with ${answer.digest}\n`;
+  return `answered ${why} with 404${answer.until === undefined ? '' : ` until ${answer.until}`}\n`;
 }
 
 function tagLine(tag: HeldTag): string {

@@ -61,6 +61,14 @@ export async function refresh(context: CommandContext, image: string, flags: Loo
   return 0;
 }
 
+export async function release(context: CommandContext, image: string, flags: LookFlags): Promise<ExitCode> {
+  const place = await readPlace(context, flags.config);
+  const found = await withAdmin(context, place, (admin) => admin.release(image));
+  const line = `${found.image} is released from its cooldown: it is answered with ${found.digest} from now on\n`;
+  context.terminal.out(flags.json === true ? printJson(found, 2) : line);
+  return 0;
+}
+
 export async function disown(context: CommandContext, repository: string, flags: LookFlags): Promise<ExitCode> {
   const place = await readPlace(context, flags.config);
   const found = await withAdmin(context, place, (admin) => admin.disown(repository));

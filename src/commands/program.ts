@@ -10,7 +10,7 @@ import { health, reload } from './control.ts';
 import { htpasswd } from './htpasswd.ts';
 import { importFrom, type ImportFlags } from './import.ts';
 import { CommandFault, exitOf, faultText } from './fault.ts';
-import { clients, disown, explain, ls, refresh, status, tail, type LookFlags } from './look.ts';
+import { clients, disown, explain, ls, refresh, release, status, tail, type LookFlags } from './look.ts';
 import { scrub, type ScrubFlags } from './scrub.ts';
 import { restore } from './restore.ts';
 import { serve } from './serve.ts';
@@ -112,6 +112,9 @@ function addLooking(program: Command, context: CommandContext, finish: Finish): 
   looking(program, 'refresh', 'ask upstream now what a tag points to')
     .argument('<image>')
     .action((image: string, flags: LookFlags) => finish(refresh(context, image, flags)));
+  looking(program, 'release', 'end the cooldown of what a tag points to now')
+    .argument('<image>')
+    .action((image: string, flags: LookFlags) => finish(release(context, image, flags)));
   looking(program, 'disown', 'drop what was pushed to a repository and give its name back to its chain')
     .argument('<repository>')
     .action((repository: string, flags: LookFlags) => finish(disown(context, repository, flags)));

@@ -8,6 +8,7 @@ import type { ImportStep } from '../admin/import.ts';
 import type { ListedTag } from '../admin/ls.ts';
 import type { Pinned, PinView } from '../admin/pins.ts';
 import type { RecentClient } from '../admin/recent.ts';
+import type { Released } from '../admin/release.ts';
 import type { ScrubStep } from '../admin/scrub.ts';
 import type { Status } from '../admin/status.ts';
 import type { CreatedToken, TokenView } from '../admin/tokens.ts';
@@ -23,6 +24,7 @@ export function remoteAdmin(path: string): Admin {
     pin: async (pattern) => (await callServer(path, 'pin', { pattern })) as Pinned,
     unpin: async (pattern) => (await callServer(path, 'unpin', { pattern })) as PinView,
     refresh: async (image) => (await callServer(path, 'refresh', { image })) as RefreshedTag,
+    release: async (image) => (await callServer(path, 'release', { image })) as Released,
     disown: async (repository) => (await callServer(path, 'disown', { repository })) as Disowned,
     collect: (request) => streamServer(path, 'collect', request) as AsyncGenerator<CollectStep>,
     scrub: (request) => streamServer(path, 'scrub', request) as AsyncGenerator<ScrubStep>,

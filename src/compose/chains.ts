@@ -97,5 +97,7 @@ function toView(
     names: route.upstreams,
     chain,
     tagttlMs: policy.tagTtlMs,
+    cooldownMs: policy.cooldownMs,
+    asof: policy.asof,
   };
 }

@@ -10,6 +10,8 @@ import { createPull, type Pull, type PullRequest } from '../pull/pull.ts';
 import type { Refill } from '../pull/refill.ts';
 import { Store } from '../pull/store.ts';
 import { createAskTaken, type AskTaken } from '../pull/taken.ts';
+import { newTrace } from '../pull/trace.ts';
+import { createWatch } from '../pull/watch.ts';
 import { Unowned } from '../pull/unowned.ts';
 import { sweepParts } from '../pull/fill/sweep.ts';
 import type { PullEvent } from '../pull/events.ts';
@@ -39,6 +41,8 @@ export interface Pulling {
   readonly unrecordedFills: Fills;
   /** Drops parts that nobody goes on with, now and every hour. */
   sweep(): void;
+  /** Asks for tags in use a few times a day, where answers depend on when they moved. */
+  watch(): void;
   /**
    * The routes are others now: what was said of the old chains is forgotten, nothing is filled ahead for them, and where a
    * route is offline now, what nobody reads stops as well.
@@ -87,7 +91,7 @@ export function createPulling(
     unowned,
     router: (name: { readonly registry: string; readonly repository: string }) => chains().router(name),
   };
-  const { pull, refresh, manifest, adopt, refill, prefetch } = createPull(deps);
+  const { pull, refresh, manifest, adopt, refill, prefetch, watch } = createPull(deps);
   const lists = createLists({
     ...deps,
     fallbackTag: (name, tag, trace) => tagBytes(manifest, name, tag, trace),
@@ -100,6 +104,17 @@ export function createPulling(
       ...(await uploadParts(records)),
     ],
   });
+  const watching = createWatch({
+    clock,
+    random,
+    records,
+    router: deps.router,
+    look({ registry, repository, tag }, signal) {
+      const name = { registry, repository, shown: repository, ns: undefined, base: '' };
+      const target = { kind: 'manifest', name, reference: { kind: 'tag', tag } } as const;
+      return watch({ method: 'HEAD', target, signal, trace: newTrace('') });
+    },
+  });
   return {
     pull,
     refresh,
@@ -111,14 +126,19 @@ export function createPulling(
     fills,
     unrecordedFills,
     sweep: () => sweeping.start(),
+    watch: () => watching.start(),
     rerouted() {
       absences.clear();
       prefetch.clear();
       fills.parkOrphans((repository) => isOffline(chains(), repository));
     },
-    quiet: () => prefetch.stop(),
+    quiet() {
+      prefetch.stop();
+      watching.stop();
+    },
     async park() {
       prefetch.stop();
+      watching.stop();
       sweeping.stop();
       await Promise.all([fills.park(), unrecordedFills.park(), unowned.end()]);
     },

@@ -35,6 +35,8 @@ import { createTable } from './table.ts';
 
 export * from './all.ts';
 export { HOSTED, isHosted } from './hosted.ts';
+export { standing, type Standing } from './standing.ts';
+export { MOVES_KEPT } from './tag-moves.ts';
 export { untilHeld } from './until-held.ts';
 export type * from './evictions.ts';
 export type * from './hosted.ts';

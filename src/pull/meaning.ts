@@ -1,3 +1,4 @@
+import { MOVES_KEPT, standing, type Standing } from '../metadata/records.ts';
 import { RegistryError } from '../oci/errors.ts';
 import { formatInstant } from '../oci/instant.ts';
 import type { Reference } from '../oci/reference.ts';
@@ -6,12 +7,8 @@ import type { PullDeps, Pulling } from './deps.ts';
 import { answersHere } from './hosted.ts';
 import { moveTag, type ManifestAnswer, type ManifestRefusal } from './manifest.ts';
 import { NOT_HELD } from './offline.ts';
-import { standing, type Standing } from './standing.ts';
 import type { Tags } from './tag.ts';
 import { readOr } from './trouble.ts';
-
-/** Moves of a tag that are looked at: as many as are kept. */
-const MOVES = 1000;
 
 /** What a client is answered with instead of what it named. */
 export interface Meant {
@@ -25,7 +22,7 @@ export interface Meant {
 
 /**
  * Which digest a tag stands for where the route has a `cooldown`, or tags are asked for as of a moment: by the tag's history
- * (`standing.ts`), which begins with the first question. A digest is a digest at all times, and so is a tag that belongs to one
+ * (`metadata/standing.ts`), which begins with the first question. A digest is a digest at all times, and so is a tag that belongs to one
  * (`sha256-….sig`). Nobody can tell without the history, so that trouble with the metadata is a 503 here and no way past it.
  */
 export class Meanings {
@@ -55,6 +52,14 @@ export class Meanings {
         return new RegistryError('UNAVAILABLE', message, { status: 503, headers: { 'retry-after': '5' }, cause });
       },
     );
+  }
+
+  /** Asks where the tag points to, although nobody pulls it, and notes where it moved. */
+  async watch(pulling: Pulling, tag: string): Promise<void> {
+    const found = await this.#tags.look(pulling, tag);
+    if (found.kind !== 'found' || found.digest === undefined) return;
+    const { digest, upstream } = found;
+    await this.#deps.records.noteMove(pulling.holder, tag, { at: this.#deps.clock.now(), digest, upstream });
   }
 
   /** The answer as the client is told of it. Of a tag that nothing was held of, it is from now on. */
@@ -123,7 +128,7 @@ export class Meanings {
   async #standing({ holder }: Pulling, tag: string, at: number, cooldownMs: number): Promise<Standing> {
     const { records } = this.#deps;
     const released = cooldownMs === 0 ? undefined : await records.release(holder, tag);
-    return standing(await records.tagHistory(holder, tag, MOVES), at, cooldownMs, released);
+    return standing(await records.tagHistory(holder, tag, MOVES_KEPT), at, cooldownMs, released);
   }
 }
 

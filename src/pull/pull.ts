@@ -50,6 +50,8 @@ export interface Pulls {
   readonly manifest: (request: PullRequest) => Promise<ManifestAnswer | ManifestRefusal>;
   /** Asks upstream for a tag, whatever its age. */
   readonly refresh: (request: PullRequest) => Promise<ManifestAnswer>;
+  /** Asks upstream what a tag points to, for its history alone. */
+  readonly watch: (request: PullRequest) => Promise<void>;
   /** Fetches what a pushed manifest needs and its chain has. */
   readonly adopt: Adopt;
   /** Fetches again what is lost. */
@@ -124,6 +126,11 @@ export function createPull(deps: PullDeps): Pulls {
     async manifest(request) {
       if (request.target.kind !== 'manifest') throw new RegistryError('MANIFEST_UNKNOWN', 'only a manifest is asked for here');
       return getManifest(startPulling(deps, request), request.target);
+    },
+    async watch(request) {
+      const { target } = request;
+      if (target.kind !== 'manifest' || target.reference.kind !== 'tag') return;
+      await meanings.watch(startPulling(deps, request), target.reference.tag);
     },
     async refresh(request) {
       const { target } = request;

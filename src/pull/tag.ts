@@ -64,6 +64,11 @@ export class Tags {
     return record === undefined ? this.#miss(pulling, tag) : this.#check(pulling, tag, record, false);
   }
 
+  /** What the chain says of the tag, whatever its age here; nothing here changes by it. */
+  look(pulling: Pulling, tag: string): Promise<Peek | Refusal> {
+    return this.#peeks.ask(pulling, tag);
+  }
+
   /** Nothing is known of the tag, or what it points to is not here. */
   async #miss(pulling: Pulling, tag: string): Promise<Answer> {
     const key = absenceKey(pulling, 'manifest', tag);

@@ -1,5 +1,4 @@
-import type { Records, TagMove } from '../../metadata/records.ts';
-import { standing } from '../standing.ts';
+import { standing, type Records, type TagMove } from '../../metadata/records.ts';
 import { PAGE_MAX, type Page } from './paging.ts';
 import type { HeldTags } from './held-lists.ts';
 

@@ -2,7 +2,7 @@ import type { AdminOptions } from '../../../src/admin/admin.ts';
 import type { CacheControl } from '../../../src/admin/cache.ts';
 import { createRecent } from '../../../src/admin/recent.ts';
 import type { BlobStore } from '../../../src/blobs/blob-store.ts';
-import type { Records, TagRecord } from '../../../src/metadata/records.ts';
+import type { Records, TagRecord, ReleaseRecord, TagMove } from '../../../src/metadata/records.ts';
 import { digestOf, type Digest } from '../../../src/oci/digest.ts';
 import type { Upstream } from '../../../src/upstream/upstream.ts';
 import { createFakeClock, type FakeClock } from '../../fakes/fake-clock.ts';
@@ -40,10 +40,14 @@ export interface HeldNames {
   readonly links: Set<string>;
   /** Repositories that are hosted. */
   readonly owned: Set<string>;
+  /** Of tags whatever their repository, newest first. */
+  readonly moves: Map<string, readonly TagMove[]>;
+  readonly released: Map<string, ReleaseRecord>;
 }
 
 /** Tags and links in memory, as the records have them. */
-export function recordsOf({ tags, links, owned }: HeldNames): Records {
+export function recordsOf(names: HeldNames): Records {
+  const { tags, links, owned } = names;
   const page = <T>(items: readonly T[], key: (item: T) => string, after: string | undefined, limit: number): T[] =>
     items.filter((item) => after === undefined || key(item) > after).slice(0, limit);
   return {
@@ -60,6 +64,9 @@ export function recordsOf({ tags, links, owned }: HeldNames): Records {
     repositories: (after: string | undefined, limit: number) => page([...tags.keys()].sort(), (name) => name, after, limit),
     pulls: () => ({ pulls: 3, last: 0 }),
     lastUse: () => 0,
+    tagHistory: (_: string, tag: string) => names.moves.get(tag) ?? [],
+    release: (_: string, tag: string) => names.released.get(tag),
+    putRelease: (_: string, tag: string, record: ReleaseRecord) => Promise.resolve(void names.released.set(tag, record)),
     owner: (repository: string) => (owned.has(repository) ? { by: 'push', at: 500_000 } : undefined),
     disown: (repository: string) => Promise.resolve(owned.delete(repository)),
     ping: () => Promise.resolve(),
@@ -73,12 +80,20 @@ export interface House extends AdminOptions {
 }
 
 /** Of a route that is online, and whose chain holds nothing that was pushed here. */
-export const UNHOSTED = { offline: false, hosted: false, alone: false, push: false, names: ['hub-a'] };
+export const UNHOSTED = {
+  offline: false,
+  hosted: false,
+  alone: false,
+  push: false,
+  names: ['hub-a'],
+  cooldownMs: 0,
+  asof: undefined,
+};
 
 export function house(changes: Partial<AdminOptions> = {}): House {
   const clock = createFakeClock(1_000_000);
   const held = new HeldBlobs();
-  const names: HeldNames = { tags: new Map(), links: new Set(), owned: new Set() };
+  const names: HeldNames = { tags: new Map(), links: new Set(), owned: new Set(), moves: new Map(), released: new Map() };
   return {
     version: '1.2.3',
     started: 400_000,

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import type { EvictStep } from '../../../src/admin/evict.ts';
 import type { Proof } from '../../../src/admin/prove.ts';
+import type { Digest } from '../../../src/oci/digest.ts';
 import { WELL_KNOWN_PATTERNS } from '../../../src/oci/well-known.ts';
 import { createAuthority } from '../../fakes/certificates.ts';
 import { CONFIG, scene } from './scene.ts';
 
-const LATER = ['release', 'who', 'warm', 'export'];
+const LATER = ['who', 'warm', 'export'];
 
 describe('the command line', () => {
   test('help names every command that there is, and none that is not built', async () => {
@@ -18,6 +19,7 @@ describe('the command line', () => {
       'explain',
       'ls',
       'refresh',
+      'release',
       'collect',
       'garbage-collect',
       'scrub',
@@ -48,6 +50,7 @@ describe('the command line', () => {
     'pin',
     'unpin',
     'refresh',
+    'release',
     'collect',
     'garbage-collect',
     'scrub',
@@ -235,6 +238,16 @@ describe('client', () => {
         expect([exit, err]).toEqual([1, expect.stringContaining('this server mirrors nothing')]);
       }
   });
+});
+
+test('release tells the digest that was let go', async () => {
+  const release = (image: string) =>
+    Promise.resolve({ image: `docker.io/library/${image}:latest`, digest: `sha256:${'a'.repeat(64)}` as Digest });
+  const at = await scene({ admin: { release } });
+  expect((await at.command('release', 'alpine')).out).toContain(
+    `docker.io/library/alpine:latest is released from its cooldown`,
+  );
+  expect(JSON.parse((await at.command('release', 'alpine', '--json')).out)).toEqual(await release('alpine'));
 });
 
 describe('disown', () => {

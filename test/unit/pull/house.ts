@@ -149,6 +149,7 @@ export async function createHouse(options: HouseOptions) {
     return pulls.pull({ method, target, signal, trace, ...rest });
   };
   return {
+    deps,
     clock,
     disk,
     metadata,

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { TagMove } from '../../../src/metadata/records.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
-import { standing } from '../../../src/pull/standing.ts';
+import { standing } from '../../../src/metadata/standing.ts';
 
 const NAMES = ['a', 'b', 'c', 'd'];
 const digest = (text: string) => digestOf(Buffer.from(text));

@@ -1,5 +1,5 @@
-import type { ReleaseRecord, TagMove } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
+import type { ReleaseRecord, TagMove } from './records.ts';
 
 /** What a tag counted for at a moment, by its history. Times in ms since the epoch. */
 export type Standing =
