@@ -74,9 +74,10 @@ export function shortName(digest: string | undefined): string {
   return digest === undefined ? 'nothing' : (NAMES.get(digest) ?? digest.slice(0, 19));
 }
 
-/** All manifests and blobs below an image, itself first. */
-export function closureOf(of: SimImage): readonly Digest[] {
-  return [of.manifest.digest, ...of.blobs.map(({ digest }) => digest), ...of.children.flatMap(closureOf)];
+/** All manifests and blobs below an image, itself first; below children that are gone there is nothing. */
+export function closureOf(of: SimImage, isThere: (child: SimImage) => boolean = () => true): readonly Digest[] {
+  const below = of.children.filter(isThere).flatMap((child) => closureOf(child, isThere));
+  return [of.manifest.digest, ...of.blobs.map(({ digest }) => digest), ...below];
 }
 
 export function allImages(): readonly SimImage[] {

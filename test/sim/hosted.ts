@@ -1,5 +1,5 @@
 import type { Digest } from '../../src/oci/digest.ts';
-import { closureOf, IMAGES, imageByDigest, INDEX, SIGNATURE } from './content.ts';
+import { closureOf, IMAGES, imageByDigest, INDEX, SIGNATURE, type SimImage } from './content.ts';
 import { Register, type Writing } from './register.ts';
 
 /** How long what nothing needs is kept (evict/collect.ts). */
@@ -29,7 +29,7 @@ export class Hosted {
   readonly #needed = new Map<string, number>();
   readonly #wall: () => number;
   readonly #now: () => number;
-  readonly #open = new Set<Change>();
+  readonly #open = new Map<Change, { readonly began: number; readonly writings: readonly Writing[] }>();
 
   constructor(wall: () => number, now: () => number) {
     this.#wall = wall;
@@ -115,7 +115,7 @@ export class Hosted {
   }
 
   died(): void {
-    for (const change of this.#open) change.unknown();
+    for (const change of this.#open.keys()) change.unknown();
     for (const register of this.#registers.values()) register.died();
   }
 
@@ -124,6 +124,9 @@ export class Hosted {
    * for within the grace before, may be gone.
    */
   collected(wallMax: number, deleteUntagged: boolean): void {
+    // What was written before the grace, as the clock has it since, may have been taken before its pusher was told of it.
+    for (const { began, writings } of this.#open.values())
+      if (began <= wallMax - GRACE_MS) for (const writing of writings) writing.overlapped = true;
     for (const repository of this.repositories()) {
       const kept = this.#certainlyKept(repository, deleteUntagged);
       for (const kind of ['blob', 'manifest'] as const) {
@@ -150,15 +153,13 @@ export class Hosted {
       const values = [...this.tag(repository, tag).values];
       return values.length === 1 && values[0] !== undefined ? [values[0] as Digest] : [];
     });
-    const manifests = [...IMAGES, INDEX, SIGNATURE].filter(
-      ({ manifest }) => this.known(repository, 'manifest', manifest.digest)?.is(HERE) === true,
-    );
+    const isHere = ({ manifest }: SimImage): boolean => this.known(repository, 'manifest', manifest.digest)?.is(HERE) === true;
+    const manifests = [...IMAGES, INDEX, SIGNATURE].filter(isHere);
     const untagged = deleteUntagged ? [] : manifests.map(({ manifest }) => manifest.digest);
     const kept = new Set<string>();
-    for (const root of [...roots, ...untagged]) for (const digest of closureOf(imageByDigest(root)!)) kept.add(digest);
+    for (const root of [...roots, ...untagged]) for (const digest of closureOf(imageByDigest(root)!, isHere)) kept.add(digest);
     // A signature of what is kept is kept.
-    const isSigned = this.known(repository, 'manifest', SIGNATURE.manifest.digest)?.is(HERE) === true;
-    if (isSigned && kept.has(IMAGES[0]!.manifest.digest)) for (const digest of closureOf(SIGNATURE)) kept.add(digest);
+    if (isHere(SIGNATURE) && kept.has(IMAGES[0]!.manifest.digest)) for (const digest of closureOf(SIGNATURE)) kept.add(digest);
     return kept;
   }
 
@@ -172,7 +173,7 @@ export class Hosted {
       for (const key of needed) this.#needed.set(key, Math.max(this.#needed.get(key) ?? -Infinity, at));
     };
     const change: Change = { acknowledged: () => end(true), unknown: () => end(false) };
-    this.#open.add(change);
+    this.#open.set(change, { began, writings });
     return change;
   }
 
