@@ -102,7 +102,7 @@ function offlineRoutes({ routes }: Config): OfflineRoutes {
 
 /** Of a disk or metadata that cannot be asked. */
 function whatThen(part: string, config: Config): string {
-  if (part === 'audit') return 'requests go on, and its newest records wait in memory or are lost';
+  if (part === 'audit') return 'requests go on, and its records wait in memory, or are lost beyond 4 MiB';
   return hostedRoutes(config).length === 0
     ? 'pulls pass through uncached'
     : 'mirrored pulls pass through uncached, and routes with hosted answer 503';

@@ -36,8 +36,15 @@ export function createAuditing({ system, stdout, onTrouble }: AuditingDeps): Aud
       after: (ms, callback) => clock.after(ms, callback),
       onTrouble: (error) => {
         if (opened === current) onTrouble(error);
+        if (error === undefined) tellLost();
       },
     });
+    let toldLost = 0;
+    const tellLost = (): void => {
+      const records = sink.dropped() - toldLost;
+      toldLost += records;
+      if (records > 0) sink.write(auditLine({ kind: 'lost', records }, clock.now()) ?? '');
+    };
     const opened = { file, write: sink.write, stop: () => sink.stop().then(close) };
     return opened;
   }

@@ -2,7 +2,7 @@ import type { AuthEvent, HouseEvent, RequestEvent } from './events.ts';
 import { redact } from './redact.ts';
 
 /** What the audit is told: what the rooms report, as far as somebody did something, and what commands did. */
-export type Audited = HouseEvent | CommandEvent;
+export type Audited = HouseEvent | CommandEvent | LostEvent;
 
 /** An administrator has changed who may what, or what is kept. */
 export interface CommandEvent {
@@ -12,11 +12,17 @@ export interface CommandEvent {
   readonly name: string;
 }
 
+/** So many records could not be kept: there is a gap. */
+export interface LostEvent {
+  readonly kind: 'lost';
+  readonly records: number;
+}
+
 /** One act. `null` where there is nothing to say. */
 export interface AuditRecord {
   readonly time: string;
   readonly msg: 'audit';
-  /** `pull`, `push`, `delete`, `sign-in`; `start`, `reload` (of rules or users); `token create`, `token revoke`, `pin`, `unpin`. */
+  /** `pull`, `push`, `delete`, `sign-in`; `start`, `reload` (of rules or users); `token create`, `token revoke`, `pin`, `unpin`; `lost`. */
   readonly action: string;
   /** `denied`: who asked may not; `failed`: they may, or nobody knows, and it did not come to it. */
   readonly result: 'allowed' | 'denied' | 'failed';
@@ -71,6 +77,8 @@ function actOf(event: Audited): Act | undefined {
       return { action: 'reload', result: 'allowed', reason: event.path };
     case 'command':
       return { action: event.command, result: 'allowed', subject: 'administrator', reference: event.name };
+    case 'lost':
+      return { action: 'lost', result: 'failed', reason: `${event.records} records` };
     default:
       return undefined;
   }

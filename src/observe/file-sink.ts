@@ -39,9 +39,14 @@ export function createFileSink({ append, after, onTrouble, backlogMax = BACKLOG_
 
   async function writeAll(): Promise<void> {
     try {
-      while (waiting.length > 0) await writeBatch();
-      if (troubled) onTrouble(undefined);
-      troubled = false;
+      while (waiting.length > 0) {
+        await writeBatch();
+        if (waiting.length === 0 && troubled) {
+          troubled = false;
+          // Who hears of it may have something to write.
+          onTrouble(undefined);
+        }
+      }
     } catch (error) {
       if (!troubled) onTrouble(error);
       troubled = true;

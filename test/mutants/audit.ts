@@ -72,6 +72,14 @@ export const mutants = [
     test: SINK,
   },
   {
+    name: 'a gap is not told',
+    guards: ['R63'],
+    file: 'src/compose/auditing.ts',
+    find: '        if (error === undefined) tellLost();\n',
+    replace: '        void tellLost;\n',
+    test: ['test/unit/compose/auditing.test.ts'],
+  },
+  {
     name: 'trouble is told with each line',
     guards: ['R63'],
     file: 'src/observe/file-sink.ts',

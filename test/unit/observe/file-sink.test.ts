@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { createFileSink, type FileSink } from '../../../src/observe/file-sink.ts';
+import { createFileSink, type FileSink, type FileSinkOptions } from '../../../src/observe/file-sink.ts';
 import { createFakeClock } from '../../fakes/fake-clock.ts';
 
 /** A file that takes a moment for each text, and may be made to fail. */
-function file(options: { readonly backlogMax?: number } = {}) {
+function file(options: Partial<Pick<FileSinkOptions, 'backlogMax' | 'onTrouble'>> = {}) {
   const clock = createFakeClock();
   const state = { fails: false, appends: [] as string[], troubles: [] as unknown[] };
   const sink: FileSink = createFileSink({
@@ -55,6 +55,20 @@ test('what cannot be written waits, is told once, and is written when it can be'
   expect(state.appends).toEqual(['a\nb\n']);
   expect(state.troubles).toEqual([new Error('full'), undefined]);
   expect(clock.pending()).toBe(0);
+});
+
+test('what is written on hearing that it is over is written too', async () => {
+  const { clock, state, sink } = file({
+    onTrouble: (error) => {
+      if (error === undefined) sink.write('over\n');
+    },
+  });
+  state.fails = true;
+  sink.write('a\n');
+  await clock.advance(0);
+  state.fails = false;
+  await clock.advance(5000);
+  expect(state.appends).toEqual(['a\n', 'over\n']);
 });
 
 test('so much waits, and what is beyond it is dropped and counted', async () => {
