@@ -18,6 +18,7 @@ import { settleNotifications } from './settle-notifications.ts';
 import { settleRoutes } from './settle-routes.ts';
 import { settleCredentials, settleUpstreams, type UnguardedUpstream } from './settle-upstreams.ts';
 import { settleUse } from './settle-use.ts';
+import { sharedNames } from './shared-names.ts';
 import { plainOf } from './settle-plain.ts';
 import { proxyOf } from './settle-proxy.ts';
 import type { Settling } from './settling.ts';
@@ -33,6 +34,7 @@ export async function settle(
   const plain = unguarded.mode === 'plain' ? unguarded.names.default : undefined;
   const access = settleAccess(written, plain, work);
   const settled = { ...unguarded, upstreams: guard(unguarded, access, work) };
+  work.warnings.push(...sharedNames(settled.routes, settled.upstreams, access));
   if (
     settled.mode === 'proxy' &&
     [...settled.upstreams.values()].some(({ account, use }) => account !== undefined && use === 'quota')

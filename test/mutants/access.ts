@@ -159,4 +159,12 @@ export const mutants = [
     replace: '.test(host);',
     test: SCENARIO,
   },
+  {
+    name: 'an upstream that cannot tell registries apart stands behind rules that do, and nobody is told',
+    guards: ['promise 9'],
+    file: 'src/config/shared-names.ts',
+    find: 'const hasSeveral = patterns.some(isOfAny) || ',
+    replace: 'const hasSeveral = ',
+    test: CONFIG,
+  },
 ] as const satisfies readonly Mutant[];

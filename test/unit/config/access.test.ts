@@ -170,6 +170,32 @@ describe('what the account of an upstream is for', () => {
   });
 });
 
+describe('an upstream that is asked by the repository alone', () => {
+  const warned = async (options: string, match: string, more = ''): Promise<readonly string[]> =>
+    (
+      await load(
+        `${HTPASSWD}\nupstreams: { corp: { url: "https://corp.test"${options} } }\naccess: [{ match: corp.test/secret/**, pull: [user:ann] }, { match: "**", pull: anyone }]\nroutes: [${more}{ match: ${match}, upstreams: [corp] }]`,
+        { files: FILES },
+      )
+    ).warnings;
+
+  test.each(['"**"', '"*.test/**"', '[corp.test/**, other.test/**]'])(
+    'where %s leads to it a rule for one registry is warned of: under another name it does not hold',
+    async (match) => {
+      const [warning, ...others] = await warned('', match);
+      expect(warning).toMatch(/^upstreams\.corp: several registries lead to it.* access says of corp\.test\/secret\/\*\*/);
+      expect(others).toEqual([]);
+    },
+  );
+
+  test('is not warned of where one registry leads to it, where it is told which, and where what is closed goes elsewhere', async () => {
+    expect(await warned('', 'corp.test/**')).toEqual([]);
+    expect(await warned(', ns: true', '"**"')).toEqual([]);
+    expect(await warned(', path: "{registry}"', '"**"')).toEqual([]);
+    expect(await warned('', '"**"', '{ match: corp.test/**, upstreams: [hosted] }, ')).toEqual([]);
+  });
+});
+
 test.each<[one: string, other: string, overlap: boolean]>([
   ['docker.io/**', 'docker.io/library/*', true],
   ['docker.io/library/*', 'docker.io/acme/*', false],
