@@ -81,6 +81,10 @@ export function settleAccess(written: Written, plain: string | undefined, work: 
     const match = rule.match.flatMap(spellOut);
     return { match, allow: { pull, push, delete: remove }, at: line === 0 ? (variable ?? file) : `${file}:${line}` };
   });
+  if (access === undefined && auth?.token !== undefined && written.routes !== undefined)
+    work.warnings.push(
+      'auth.token: tokens say nothing of the registry, so that without access one for acme/app is good for that name in every registry that ns or a Host may name; write rules',
+    );
   if (access === undefined && groups.size > 0)
     work.warnings.push('groups has no effect here: no rule of access could name one');
   return { rules, groups };

@@ -105,6 +105,14 @@ describe('access', () => {
     expect(await refused(yaml)).toContain(expected);
   });
 
+  test('tokens of another server without rules are warned of, where there is more than one registry', async () => {
+    const token = 'auth: { token: { realm: "https://auth.test/token", service: s, issuer: i, jwks: /jwks } }';
+    const [warning, ...others] = (await loaded(token)).warnings;
+    expect([warning?.startsWith('auth.token: tokens say nothing of the registry'), others]).toEqual([true, []]);
+    expect((await load(token, { files: FILES })).warnings).toEqual([]);
+    expect((await loaded(`${token}\naccess: [{ match: "**", pull: [signed-in] }]`)).warnings).toEqual([]);
+  });
+
   test('groups without rules are warned of', async () => {
     const { warnings } = await loaded(`${HTPASSWD}\ngroups: { dev: [user:ann] }`);
     expect(warnings).toEqual(['groups has no effect here: no rule of access could name one']);
