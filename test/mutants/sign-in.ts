@@ -154,8 +154,8 @@ export const mutants = [
     name: 'who guesses at a user locks them out where they always are',
     guards: ['S40'],
     file: 'src/auth/attempts.ts',
-    find: 'wereRight.get(pair) === true ? []',
-    replace: 'wereRight.get(pair) === false ? []',
+    find: 'const drawn = isKnown ? []',
+    replace: 'const drawn = isKnown === undefined ? []',
     test: unit('attempts'),
   },
   {
