@@ -7,7 +7,7 @@ export type Audited = HouseEvent | CommandEvent | LostEvent;
 /** An administrator has changed who may what, or what is kept. */
 export interface CommandEvent {
   readonly kind: 'command';
-  readonly command: 'token create' | 'token revoke' | 'pin' | 'unpin';
+  readonly command: 'token create' | 'token revoke' | 'pin' | 'unpin' | 'release';
   /** What it was about: the token's name, the pinned images. */
   readonly name: string;
 }
@@ -89,7 +89,7 @@ function signedIn({ way, result, user, client, requestId }: Extract<AuthEvent, {
   if (result === 'ok') return undefined;
   const who = { subject: user === undefined ? null : `user:${user}`, client, request_id: requestId };
   if (result === 'refused') return { action: 'sign-in', result: 'failed', ...who, reason: `wrong ${way}` };
-  return { action: 'sign-in', result: 'denied', ...who, reason: `${way} not looked at: too many were wrong` };
+  return { action: 'sign-in', result: 'denied', ...who, reason: `${way} not looked at: too many were wrong, or came at once` };
 }
 
 /**

@@ -56,7 +56,8 @@ const FLAGS = {
   read: constants.O_RDONLY,
   create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
   update: constants.O_RDWR,
-  append: constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT,
+  // A pipe that nobody reads would hold a thread for ever.
+  append: constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK,
 } as const;
 
 /**

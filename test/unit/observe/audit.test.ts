@@ -79,7 +79,7 @@ describe('the audit', () => {
     [
       'too many of them',
       { kind: 'sign-in', way: 'password', result: 'limited', ...asked, user: undefined },
-      'sign-in denied password not looked at: too many were wrong',
+      'sign-in denied password not looked at: too many were wrong, or came at once',
     ],
     ['a right one', { kind: 'sign-in', way: 'password', result: 'ok', ...asked, user: 'ann' }, undefined],
     ['rules that were read again', { kind: 'reloaded', config: '/etc/c.yml', restart: [] }, 'reload allowed /etc/c.yml'],
