@@ -92,6 +92,11 @@ export function withAudit(admin: Admin, note: Auditing['note']): Admin {
       note({ kind: 'command', command: 'pin', name: pinned.text });
       return pinned;
     },
+    async release(image) {
+      const released = await admin.release(image);
+      note({ kind: 'command', command: 'release', name: `${released.image} ${released.digest}` });
+      return released;
+    },
     async unpin(pattern) {
       const unpinned = await admin.unpin(pattern);
       note({ kind: 'command', command: 'unpin', name: unpinned.text });

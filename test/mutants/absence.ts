@@ -81,7 +81,7 @@ export const mutants: readonly Mutant[] = [
     name: 'offline, tags are listed by an upstream',
     guards: ['contract, offline'],
     file: 'src/pull/lists.ts',
-    find: '  if (route.policy.offline) return tagsOffline(deps, name, { n, last }, trace);\n',
+    find: '  if (route.policy.offline) return tagsOffline(deps, name, { n, last }, cooling, trace);\n',
     replace: '',
     test: [OFFLINE],
   },

@@ -839,8 +839,8 @@ export const mutants: readonly Mutant[] = [
     name: 'lists have the name that the upstream uses',
     guards: ['P85', 'P109'],
     file: 'src/pull/lists.ts',
-    find: 'json({ name: name.shown, tags }',
-    replace: 'json({ name: name.repository, tags }',
+    find: '{ name: name.shown, tags: without(tags, cooling) }',
+    replace: '{ name: name.repository, tags: without(tags, cooling) }',
     test: ['test/unit/pull/lists.test.ts'],
   },
   {
@@ -992,8 +992,8 @@ export const mutants: readonly Mutant[] = [
     name: 'no tags are null here too',
     guards: ['P91'],
     file: 'src/pull/lists.ts',
-    find: '{ name: name.shown, tags }',
-    replace: '{ name: name.shown, tags: tags.length === 0 ? null : tags }',
+    find: 'tags: without(tags, cooling) }',
+    replace: 'tags: tags.length === 0 ? null : tags }',
     test: ['test/unit/pull/lists.test.ts'],
   },
   {

@@ -11,7 +11,7 @@ import type { Image } from '../fakes/images.ts';
 import { scenario, type Stage } from './harness.ts';
 import { ALPINE, blobPath, manifestPath } from './paths.ts';
 import { basic, sending, tokenFor, writeUsers } from './people.ts';
-import { routesTo } from './settings.ts';
+import { chainTo, routesTo } from './settings.ts';
 
 const own = { settings: null };
 const DAY = 86_400_000;
@@ -109,7 +109,9 @@ describe('as of a date', () => {
       const image = upstream.image(ALPINE, '3');
       await seen(stage, '3', [[10 * DAY, image]]);
       const server = await stage.start({
-        ...routesTo(upstream),
+        ...chainTo({ hub: { url: upstream.url } }),
+        storage: { filesystem: { rootdirectory: `${stage.directory}/data` }, delete: { enabled: true } },
+        routes: [{ match: 'docker.io/**', upstreams: ['hosted', 'hub'], push: true, shadow: true }],
         auth: { htpasswd: { realm: 'acme', path: await writeUsers(stage, 'ann', 'ben') } },
         access: [{ match: `docker.io/${ALPINE}`, pull: ['user:ann', 'group:ci'], push: ['user:ann'], delete: ['user:ann'] }],
         groups: { ci: ['user:nobody'] },

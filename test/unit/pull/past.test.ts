@@ -37,6 +37,7 @@ async function createStage(policy: Partial<RoutePolicy> = {}) {
     house,
     clock,
     metadata,
+    disk,
     move: (to: ManifestBlob) => void (current = to),
     /** The same store under another policy. */
     over: (more: Partial<RoutePolicy>) =>
@@ -301,6 +302,14 @@ describe('cooldown', () => {
     expect(hub.gets().map(({ reference }) => reference)).not.toContain(two.digest);
     metadata.setDown(false);
     expect(await digestIn(house.manifest('a/b', '3'))).toBe(one.digest);
+  });
+
+  test('nor is a disk that fails: what stood before is passed through', async () => {
+    const { house, hub, disk } = await moved();
+    const mend = disk.fail({ on: 'open', when: ({ path }) => path.includes('/blobs/'), as: 'EIO' });
+    expect(await digestIn(house.manifest('a/b', '3'))).toBe(one.digest);
+    expect(hub.gets().at(-1)?.reference).toBe(one.digest);
+    mend();
   });
 
   test('as of a moment ago is no way round it', async () => {
