@@ -51,7 +51,7 @@ export interface ExplainedRoute {
 type ExplainOptions = Pick<AdminOptions, 'whoMayPull' | 'resolve' | 'routeOf' | 'records' | 'blobs' | 'clock' | 'cache'>;
 
 export async function explain(options: ExplainOptions, image: string, signal: AbortSignal, as?: string): Promise<Explanation> {
-  const { steps, registry, repository, reference } = options.resolve(image);
+  const { steps, registry, repository, reference, asof } = options.resolve(image);
   const holder = `${registry}/${repository}`;
   const route = options.routeOf({ registry, repository });
   const hosted = route?.hosted === true ? await hostedView(options, holder) : undefined;
@@ -63,7 +63,7 @@ export async function explain(options: ExplainOptions, image: string, signal: Ab
     askEach(options.clock, chain, { registry, repository, reference }, signal),
     inspectHeld(options, { repository: holder, reference, tagttlMs }),
   ]);
-  const history = await historyOf(options, holder, reference, isHosted ? undefined : route);
+  const history = await historyOf(options, holder, reference, isHosted ? undefined : route, asof);
   const tag = reference.includes(':') ? undefined : reference;
   const pins = (await options.cache.pins()).filter(({ matches }) => matches(holder, tag));
   return {

@@ -1,4 +1,4 @@
-import { MOVES_KEPT, standing, type Records } from '../metadata/records.ts';
+import { MOVES_KEPT, standing, standingNow, type Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { formatInstant } from '../oci/instant.ts';
 import type { RouteView } from './image.ts';
@@ -42,6 +42,7 @@ export async function historyOf(
   holder: string,
   reference: string,
   route: RouteView | undefined,
+  asked: number | undefined,
 ): Promise<TagHistory | undefined> {
   if (reference.includes(':')) return undefined;
   const all = await records.tagHistory(holder, reference, MOVES_KEPT);
@@ -65,12 +66,17 @@ export async function historyOf(
   };
 
   function answerOf(): HistoryAnswer | undefined {
-    if (route === undefined || (route.asof === undefined && route.cooldownMs === 0)) return undefined;
-    const found = standing(all, route.asof ?? clock.now(), route.cooldownMs, released);
+    const asof = Math.min(asked ?? Infinity, route?.asof ?? Infinity);
+    const cooldownMs = route?.cooldownMs ?? 0;
+    if (asof === Infinity && cooldownMs === 0) return undefined;
+    const found =
+      asof === Infinity
+        ? standingNow(all, clock.now(), cooldownMs, released)
+        : standing(all, asof, cooldownMs, cooldownMs === 0 ? undefined : released);
     return {
-      why: route.asof === undefined ? 'cooldown' : 'asof',
+      why: asof === Infinity ? 'cooldown' : 'asof',
       digest: found.kind === 'stood' ? found.digest : undefined,
-      until: found.kind === 'cooling' && route.asof === undefined ? formatInstant(found.until) : undefined,
+      until: found.kind === 'cooling' && asof === Infinity ? formatInstant(found.until) : undefined,
     };
   }
 }

@@ -9,6 +9,8 @@ export interface Resolution {
   readonly repository: string;
   /** A tag (`latest` where none was said) or a digest. */
   readonly reference: string;
+  /** The moment that the name asks for, ms since the epoch. */
+  readonly asof?: number;
 }
 
 /** By the same rules as a request's name. Throws AdminError or RegistryError for what can be no image. */

@@ -1,5 +1,5 @@
 import type { Digest } from '../oci/digest.ts';
-import { MOVES_KEPT, standing, type Records } from '../metadata/records.ts';
+import { MOVES_KEPT, standingNow, type Records } from '../metadata/records.ts';
 import { AdminError } from './admin-error.ts';
 import type { Resolve, RouteOf } from './image.ts';
 
@@ -36,7 +36,7 @@ export async function release({ resolve, routeOf, records, clock }: ReleaseOptio
   if (newest === undefined || newest.deleted === true)
     throw new AdminError(`nothing is known of ${holder}:${reference} yet: entrepot refresh ${image} asks for it`);
   const now = clock.now();
-  const found = standing(moves, now, route.cooldownMs, await records.release(holder, reference));
+  const found = standingNow(moves, now, route.cooldownMs, await records.release(holder, reference));
   if (found.kind === 'stood' && found.digest === newest.digest)
     throw new AdminError(`${holder}:${reference} is not cooling: it is answered with ${newest.digest}`);
   await records.putRelease(holder, reference, { digest: newest.digest, at: now });

@@ -80,7 +80,7 @@ function printHistory(history: TagHistory | undefined): string {
 
 function answerLine(answer: TagHistory['answer']): string {
   if (answer === undefined) return '';
-  const why = answer.why === 'asof' ? "by the route's date" : 'by its cooldown';
+  const why = answer.why === 'asof' ? 'as of its date' : 'by its cooldown';
   if (answer.digest !== undefined) return `answered ${why} with ${answer.digest}\n`;
   return `answered ${why} with 404${answer.until === undefined ? '' : ` until ${answer.until}`}\n`;
 }

@@ -9,6 +9,7 @@ import type { Config } from '../config/config.ts';
 import { HOSTED } from '../metadata/records.ts';
 import type { Log } from '../observe/log.ts';
 import { RegistryError } from '../oci/errors.ts';
+import { formatInstant } from '../oci/instant.ts';
 import { referenceText } from '../oci/reference.ts';
 import type { Target } from '../pull/name.ts';
 import { compilePatterns } from '../pull/route.ts';
@@ -123,10 +124,12 @@ function resolveImage(chains: Chains, image: string): Resolution {
     registry: name.registry,
     repository: name.repository,
     reference: referenceText(target.reference),
+    ...(name.asof === undefined ? {} : { asof: name.asof }),
     steps: [
       `${image} is read as ${repository}, ${reference.includes(':') ? 'digest' : 'tag'} ${reference}`,
       `its registry is ${name.registry}`,
       `its repository there is ${name.repository}`,
+      ...(name.asof === undefined ? [] : [`its tags are meant as of ${formatInstant(name.asof)}`]),
       route === undefined ? 'no route matches it' : `the first route that matches is ${route.name}`,
     ],
   };

@@ -93,6 +93,8 @@ function checkChain(route: WrittenRoute, index: number, names: readonly string[]
 function checkPush(route: WrittenRoute, index: number, work: Settling): void {
   const chain = route.upstreams ?? [];
   const path = ['routes', index];
+  if (isHostedAlone(chain) && route.cooldown !== undefined && route.cooldown > 0)
+    work.warnings.push(`routes[${index}].cooldown has no effect here: what is pushed here is nobody else's`);
   if (chain.includes(HOSTED)) {
     if (route.shadow && isHostedAlone(chain))
       work.warnings.push(`routes[${index}].shadow has no effect here: the chain has nobody whose names could be shadowed`);

@@ -35,7 +35,7 @@ import { createTable } from './table.ts';
 
 export * from './all.ts';
 export { HOSTED, isHosted } from './hosted.ts';
-export { standing, type Standing } from './standing.ts';
+export { standing, standingNow, type Standing } from './standing.ts';
 export { MOVES_KEPT } from './tag-moves.ts';
 export { untilHeld } from './until-held.ts';
 export type * from './evictions.ts';

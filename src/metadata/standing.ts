@@ -40,6 +40,16 @@ export function standing(
   return { kind: 'cooling', until: (stays.at(-1)?.from ?? at) + cooldownMs };
 }
 
+/** The same now, which is no earlier than the newest move: a clock may have gone back since (reliability.md, R34). */
+export function standingNow(
+  moves: readonly TagMove[],
+  now: number,
+  cooldownMs: number,
+  released: ReleaseRecord | undefined,
+): Standing {
+  return standing(moves, Math.max(now, moves[0]?.at ?? now), cooldownMs, released);
+}
+
 /** Since the last deletion. `moves`: oldest first. */
 function staysOf(moves: readonly TagMove[]): readonly Stay[] {
   const stays: Stay[] = [];

@@ -1,4 +1,4 @@
-import { MOVES_KEPT, standing, type Standing } from '../metadata/records.ts';
+import { MOVES_KEPT, standing, standingNow, type Standing } from '../metadata/records.ts';
 import { RegistryError } from '../oci/errors.ts';
 import { formatInstant } from '../oci/instant.ts';
 import type { Reference } from '../oci/reference.ts';
@@ -99,11 +99,10 @@ export class Meanings {
     const looked = offline ? NOT_HELD : await this.#look(pulling, tag);
     // Who says that there is no such tag, or that we may not have it, is believed at once.
     if (looked.kind === 'refused' && (looked.refusal.kind === 'absent' || looked.refusal.kind === 'denied')) return looked;
-    const now = (): number => this.#deps.clock.now();
-    let found = await this.#standing(pulling, tag, now(), cooldownMs);
+    let found = await this.#standing(pulling, tag, undefined, cooldownMs);
     if (looked.kind === 'manifest' && found.kind !== 'stood' && found.kind !== 'cooling') {
       await this.#note(pulling, tag, looked);
-      found = await this.#standing(pulling, tag, now(), cooldownMs);
+      found = await this.#standing(pulling, tag, undefined, cooldownMs);
     }
     if (found.kind === 'cooling') throw cooling(pulling, tag, found.until);
     if (found.kind !== 'stood') return looked.kind === 'refused' ? looked : NOT_HELD;
@@ -125,10 +124,12 @@ export class Meanings {
     await this.#deps.records.noteMove(holder, tag, { at: this.#deps.clock.now(), digest, upstream });
   }
 
-  async #standing({ holder }: Pulling, tag: string, at: number, cooldownMs: number): Promise<Standing> {
-    const { records } = this.#deps;
+  /** `at` undefined: now. */
+  async #standing({ holder }: Pulling, tag: string, at: number | undefined, cooldownMs: number): Promise<Standing> {
+    const { records, clock } = this.#deps;
     const released = cooldownMs === 0 ? undefined : await records.release(holder, tag);
-    return standing(await records.tagHistory(holder, tag, MOVES_KEPT), at, cooldownMs, released);
+    const moves = await records.tagHistory(holder, tag, MOVES_KEPT);
+    return at === undefined ? standingNow(moves, clock.now(), cooldownMs, released) : standing(moves, at, cooldownMs, released);
   }
 }
 

@@ -51,6 +51,14 @@ export const mutants: readonly Mutant[] = [
     test: STANDING,
   },
   {
+    name: 'a clock that goes back forgets what was seen',
+    guards: ['R34'],
+    file: standing,
+    find: 'Math.max(now, moves[0]?.at ?? now)',
+    replace: 'now',
+    test: PAST,
+  },
+  {
     name: 'trouble of the disk leads past the cooldown',
     guards: ['contract, cooldown'],
     file: 'src/pull/pull.ts',

@@ -59,6 +59,13 @@ describe('the history of a tag', () => {
     expect(text).toContain('deleted');
   });
 
+  test('a date in the image’s name says what is answered, the earlier of both', async () => {
+    const { at, now } = cooling(0, 2000 * HOUR);
+    const resolve = (image: string) => ({ ...at.resolve(image), asof: now - 50 * HOUR });
+    const { history } = await createAdmin({ ...at, resolve }).explain('alpine', NOBODY);
+    expect(history!.answer).toEqual({ why: 'asof', digest: A, until: undefined });
+  });
+
   test('a route’s date says what is answered', async () => {
     const { now } = cooling();
     const { admin } = cooling(0, now - 50 * HOUR);

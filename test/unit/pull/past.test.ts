@@ -312,6 +312,16 @@ describe('cooldown', () => {
     mend();
   });
 
+  test('a clock that goes back lets nothing through, and loses nothing', async () => {
+    const { house, clock } = await moved();
+    expect(await digestIn(house.manifest('a/b', '3'))).toBe(one.digest);
+    clock.jump(-10 * DAY);
+    expect(await digestIn(house.manifest('a/b', '3'))).toBe(one.digest);
+    expect(await codeOf(house.manifest('a/b', 'new'))).toBe('404 MANIFEST_UNKNOWN');
+    clock.jump(-DAY);
+    expect(await refusalOf(house.manifest('a/b', 'new'))).toMatchObject({ 2: { cooldown: {} } });
+  });
+
   test('as of a moment ago is no way round it', async () => {
     const { house, clock } = await moved();
     await house.manifest('a/b', '3');
