@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createAccess } from '../../../src/auth/access.ts';
 import { createAuth } from '../../../src/auth/auth.ts';
 import { createLimits, type RequestLimits } from '../../../src/http/limits.ts';
+import type { Reply } from '../../../src/pull/reply.ts';
 import { createFakeClock, type FakeClock } from '../../fakes/fake-clock.ts';
 import { startEdge, type Edge } from './edge.ts';
 
@@ -68,23 +69,18 @@ describe('a limit by address', () => {
   });
 
   test('of requests at once ends with each answer, and with a client that goes', async () => {
+    let entered = 0;
     let open = (): void => undefined;
-    const opened = new Promise<void>((resolve) => (open = resolve));
-    let entered = false;
-    const edge = await limited(
-      { address: { rate: undefined, concurrent: 1 }, subject: NONE },
-      {
-        lists: {
-          catalog: async () => {
-            entered = true;
-            await opened;
-            return { status: 200, headers: { 'content-length': '0' }, body: { kind: 'none' } };
-          },
-        },
-      },
-    );
+    const catalog = async (): Promise<Reply> => {
+      entered += 1;
+      await new Promise<void>((resolve) => (open = resolve));
+      return { status: 200, headers: { 'content-length': '0' }, body: { kind: 'none' } };
+    };
+    const edge = await limited({ address: { rate: undefined, concurrent: 1 }, subject: NONE }, { lists: { catalog } });
+    const ended = (count: number): Promise<void> => until(() => edge.records().length === count);
+
     const first = edge.get('/v2/_catalog');
-    await until(() => entered);
+    await until(() => entered === 1);
     const second = edge.get('/v2/');
     await until(() => edge.time.pending() > 0);
     await edge.time.advance(1000);
@@ -92,13 +88,20 @@ describe('a limit by address', () => {
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1']);
     open();
     expect((await first).status).toBe(200);
-    expect((await edge.get('/v2/')).status).toBe(200);
+    await ended(2);
+    const third = edge.get('/v2/');
+    await ended(3);
+    expect((await third).status).toBe(200);
 
     const socket = await edge.connect();
-    socket.write('GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n');
+    socket.write('GET /v2/_catalog HTTP/1.1\r\nHost: x\r\n\r\n');
+    await until(() => entered === 2);
     socket.destroy();
-    await edge.ended(4);
-    expect((await edge.get('/v2/')).status).toBe(200);
+    await ended(4);
+    const fourth = edge.get('/v2/');
+    await ended(5);
+    expect((await fourth).status).toBe(200);
+    open();
   });
 });
 
