@@ -16,7 +16,7 @@ import { chainTo, routesTo } from './settings.ts';
 const own = { settings: null };
 const DAY = 86_400_000;
 
-const shown = async (reply: Reply): Promise<string> => `${await reply.sha256()} ${reply.headers['cache-status']}`;
+const shown = async (reply: Reply): Promise<string> => `${await reply.sha256()} ${String(reply.headers['cache-status'])}`;
 
 async function refused(reply: Reply): Promise<readonly [string, unknown]> {
   const { errors } = await reply.json<{ errors: { code: string; detail?: unknown }[] }>();

@@ -117,7 +117,10 @@ describe('ondelete: drop', () => {
     hub.say(() => ABSENT);
     expect(await refusalOf(house.manifest('a/b', '3'))).toMatchObject({ 0: 404 });
     expect(await house.records.tag(HOLDER, '3')).toBeUndefined();
-    expect(await house.records.tagHistory(HOLDER, '3', 9)).toMatchObject([{ digest: top.digest }]);
+    expect(await house.records.tagHistory(HOLDER, '3', 9)).toMatchObject([
+      { digest: top.digest, deleted: true },
+      { digest: top.digest },
+    ]);
     const asked = hub.asked.length;
     expect(await refusalOf(house.manifest('a/b', '3'))).toMatchObject({ 0: 404 });
     expect(hub.asked).toHaveLength(asked);
