@@ -1,4 +1,5 @@
 import picomatch from 'picomatch';
+import { withNoneBehind } from '../oci/globs.ts';
 import type { Subject } from './subject.ts';
 
 export type Action = 'pull' | 'push' | 'delete';
@@ -49,7 +50,7 @@ export function createAccess({ rules, groups, signsIn }: AccessOptions): Access 
   const compiledGroups = new Map([...groups].map(([name, members]) => [name, compileSubjects(members, new Map())]));
   const compiled = rules?.map((rule) => ({
     rule,
-    matches: picomatch([...rule.match], PATTERNS),
+    matches: picomatch(withNoneBehind(rule.match), PATTERNS),
     allows: {
       pull: compileSubjects(rule.allow.pull, compiledGroups),
       push: compileSubjects(rule.allow.push, compiledGroups),

@@ -167,4 +167,12 @@ export const mutants = [
     replace: 'const hasSeveral = ',
     test: CONFIG,
   },
+  {
+    name: 'a rule for team-*/** leaves team-1 to the rules behind it',
+    guards: ['promise 9'],
+    file: 'src/oci/globs.ts',
+    find: "pattern.endsWith('*/**')",
+    replace: "pattern === ''",
+    test: ACCESS,
+  },
 ] as const satisfies readonly Mutant[];

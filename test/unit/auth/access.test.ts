@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createAccess, type AccessOptions, type Action, type SubjectPattern } from '../../../src/auth/access.ts';
 import { ANYONE, type Subject } from '../../../src/auth/subject.ts';
 import { parseSubjectPattern } from '../../../src/config/subject-pattern.ts';
+import { compilePatterns } from '../../../src/pull/route.ts';
 
 const ann: Subject = { kind: 'user', name: 'ann' };
 const ben: Subject = { kind: 'user', name: 'ben' };
@@ -23,6 +24,20 @@ function rule(match: string | string[], allow: Partial<Record<Action, string[]>>
 function accessOf(options: Partial<AccessOptions>) {
   return createAccess({ rules: undefined, groups: new Map(), signsIn: true, ...options });
 }
+
+test('`**` behind a `*` is no segment too: a rule for team-*/** closes team-1, as a route leads it', () => {
+  const rules = [rule('acme.test/team-*/**', { pull: ['user:ann'] }), rule('**', { pull: ['anyone'] })];
+  const access = accessOf({ rules });
+  const leads = compilePatterns(['acme.test/team-*/**']);
+  for (const [holder, isClosed] of [
+    ['acme.test/team-1', true],
+    ['acme.test/team-1/app', true],
+    ['acme.test/team-1/app/x', true],
+    ['acme.test/team', false],
+    ['acme.test/other', false],
+  ] as const)
+    expect([holder, access.isOpen(holder), leads(holder)]).toEqual([holder, !isClosed, isClosed]);
+});
 
 describe('without rules', () => {
   test('everybody may everything where nobody can sign in', () => {
