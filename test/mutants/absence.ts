@@ -177,7 +177,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a star matches any number of segments',
     guards: ['contract, routes'],
     file: 'src/pull/route.ts',
-    find: 'return picomatch([...patterns],',
+    find: 'return picomatch(withNoneBehind(patterns),',
     replace: "return picomatch(patterns.map((pattern) => pattern.replaceAll(/(?<!\\*)\\*(?!\\*)/g, '**')),",
     test: ['test/scenarios/routing.test.ts'],
   },
