@@ -42,8 +42,8 @@ export interface AuditRecord {
 export function auditLine(event: Audited, now: number): string | undefined {
   const act = actOf(event);
   if (act === undefined) return undefined;
-  const { action, result } = act;
-  const record: AuditRecord = { time: new Date(now).toISOString(), msg: 'audit', action, result, ...NOTHING, ...act };
+  const { action, result, ...more } = act;
+  const record: AuditRecord = { time: new Date(now).toISOString(), msg: 'audit', action, result, ...NOTHING, ...more };
   return `${JSON.stringify(redact({ ...record }))}\n`;
 }
 
