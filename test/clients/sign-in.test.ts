@@ -69,8 +69,15 @@ function withHouse(title: string, programs: readonly string[], play: (house: Hou
 /** Puts an image into the registry as ann. */
 const seed = ({ hub, registry, trust }: House): Promise<string> =>
   skopeo(
-    ...['copy', '--all', '--src-tls-verify=false', '--dest-cert-dir', trust, '--dest-creds', `ann:${PASSWORD}`],
-    ...[`docker://${new URL(hub.url).host}/library/ubuntu:latest`, `docker://${registry}/team/app:1`],
+    'copy',
+    '--all',
+    '--src-tls-verify=false',
+    '--dest-cert-dir',
+    trust,
+    '--dest-creds',
+    `ann:${PASSWORD}`,
+    `docker://${new URL(hub.url).host}/library/ubuntu:latest`,
+    `docker://${registry}/team/app:1`,
   );
 
 /** What a program that fails says. */

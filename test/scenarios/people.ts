@@ -38,7 +38,7 @@ export async function tokenFor(
   ...scopes: string[]
 ): Promise<string> {
   const query = new URLSearchParams(scopes.map((scope): [string, string] => ['scope', scope]));
-  const reply = await sending({ ...server, head: server.get }, authorization).get(`/token?${query}`);
+  const reply = await sending({ ...server, head: server.get }, authorization).get(`/token?${query.toString()}`);
   if (reply.status !== 200) throw new Error(`/token answered ${reply.status}: ${await reply.text()}`);
   return `Bearer ${(await reply.json<{ readonly token: string }>()).token}`;
 }

@@ -173,7 +173,8 @@ describe('pushed content, where steps cross', () => {
         await sweep(others, disk);
       },
       async () => {
-        if ((await others.link(B, digest('layer'))) !== undefined) expect([...disk]).toContain(digest('layer'));
+        const isLinked = (await others.link(B, digest('layer'))) !== undefined;
+        expect(!isLinked || disk.has(digest('layer'))).toBe(true);
       },
     ));
 
