@@ -127,8 +127,9 @@ export async function lastUseOf({ clock, records }: Pick<EvictDeps, 'clock' | 'r
   return noted > clock.now() + FUTURE_MS ? 0 : noted;
 }
 
+/** A use that is to come was before the clock went back: nobody can tell how long ago, and it is at least that long. */
 function isInUse(used: number, now: number): boolean {
-  return used > now - IN_USE_MS && used <= now + FUTURE_MS;
+  return used > now - IN_USE_MS && used <= now + IN_USE_MS;
 }
 
 function leastRecent(candidates: readonly Candidate[], now: number): readonly Candidate[] {

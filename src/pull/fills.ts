@@ -1,4 +1,5 @@
 import type { Digest } from '../oci/digest.ts';
+import { RegistryError } from '../oci/errors.ts';
 import { DiskTrouble } from './fill/disk-trouble.ts';
 import type { FillOrder, FillsDeps, FillStatus } from './fill/types.ts';
 import { Fill } from './fill/running-fill.ts';
@@ -17,6 +18,7 @@ export class Fills {
   readonly #deps: FillsDeps;
   readonly #running = new Map<Digest, Fill>();
   readonly #trouble: DiskTrouble;
+  #isParked = false;
 
   constructor(deps: FillsDeps) {
     this.#deps = deps;
@@ -30,13 +32,15 @@ export class Fills {
 
   /**
    * Joins the digest's fill, or starts it; `joined` says which. A fill that is ending without having finished is waited for
-   * first, since nobody can join it any more. The client counts as wanting it until it calls `leave`, or goes.
+   * first, since nobody can join it any more. The client counts as wanting it until it calls `leave`, or goes. Rejects with
+   * RegistryError once all are parked: what begins then would find its files closed.
    */
   async claim(order: FillOrder, signal: AbortSignal): Promise<Claim> {
     for (let running = this.#running.get(order.digest); running !== undefined; running = this.#running.get(order.digest)) {
       if (running.canBeJoined()) return { fill: running, joined: true, leave: running.hold(signal) };
       await running.ended;
     }
+    if (this.#isParked) throw new RegistryError('UNAVAILABLE', 'the server ends', { status: 503 });
     const fill = this.#start(order);
     return { fill, joined: false, leave: fill.hold(signal) };
   }
@@ -73,6 +77,7 @@ export class Fills {
 
   /** Stops every fill so that it can go on after a restart; resolves when what they have is durable. */
   async park(): Promise<void> {
+    this.#isParked = true;
     const fills = [...this.#running.values()];
     for (const fill of fills) fill.park();
     await Promise.all(fills.map((fill) => fill.ended));

@@ -225,6 +225,14 @@ export const mutants: readonly Mutant[] = [
     test: ['test/unit/evict/scrub.test.ts'],
   },
   {
+    name: 'what was used before the clock went back is in use until it comes round again',
+    guards: ['promise 10'],
+    file: 'src/evict/evict.ts',
+    find: 'used <= now + IN_USE_MS;',
+    replace: 'used <= now + FUTURE_MS;',
+    test: ['test/unit/evict/evict.test.ts'],
+  },
+  {
     name: 'a file that a crash left uncounted passes for just used',
     guards: ['promise 10', 'R43'],
     file: 'src/evict/reconcile.ts',

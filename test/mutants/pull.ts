@@ -3,6 +3,14 @@ import type { Mutant } from './mutant.ts';
 /** Each removes one defence of `pull/`; the tests named must then fail. */
 export const mutants: readonly Mutant[] = [
   {
+    name: 'a fill begins when all have been parked',
+    guards: ['promise 7', 'R50'],
+    file: 'src/pull/fills.ts',
+    find: '    this.#isParked = true;\n',
+    replace: '',
+    test: ['test/unit/pull/fills.test.ts'],
+  },
+  {
     name: 'the tail leaves before the digest is known',
     guards: ['promise 1', 'decision 1', 'P69', 'S11'],
     file: 'src/pull/fill/growing.ts',

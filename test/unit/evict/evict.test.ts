@@ -48,6 +48,16 @@ describe('eviction', () => {
     await mustAgree();
   });
 
+  test('a clock that goes back makes nothing in use that was used before: the limit holds', async () => {
+    await open();
+    await cacheInTurn(one, two);
+    house.records.used(HUB, { digest: one.digest, bytes: true });
+    house.clock.jump(-4 * HOUR);
+    for (const { digest } of [two, one])
+      expect((await house.evict({ bytes: 100 })).map((gone) => gone.digest)).toEqual([digest]);
+    await mustAgree();
+  });
+
   test('a link outlives its bytes, and its bytes can come again', async () => {
     await open();
     await cacheInTurn(one);

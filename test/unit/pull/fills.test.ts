@@ -41,6 +41,20 @@ describe('one fill, many readers', () => {
     await expectNoLeaks(house);
   });
 
+  test('once all are parked none begins: a client that waited for one to end is refused', async () => {
+    const hub = createScriptedPort('hub', () => ({ bytes: big.bytes, hold: { after: 300_000, until: gate().opened } }));
+    const house = await createHouse({ chain: [hub] });
+    const reading = bytesOf(await house.blob('a/b', big.digest));
+    await settle();
+    const parked = house.fills.park();
+    const late = house.blob('a/b', big.digest);
+    await expect(reading).rejects.toThrow();
+    await expect(late).rejects.toMatchObject({ status: 503 });
+    await parked;
+    expect(hub.gets()).toHaveLength(1);
+    await expectNoLeaks(house);
+  });
+
   test('[P54] the client that started it goes, and the fill goes on', async () => {
     const { opened, open } = gate();
     const hub = createScriptedPort('hub', () => ({ bytes: big.bytes, hold: { after: 300_000, until: opened } }));
