@@ -48,7 +48,7 @@ describe('one fill, many readers', () => {
     await settle();
     const parked = house.fills.park();
     const late = house.blob('a/b', big.digest);
-    await expect(reading).rejects.toThrow('could not be fetched');
+    await expect(reading).rejects.toThrow('the reader broke');
     await expect(late).rejects.toMatchObject({ status: 503 });
     await parked;
     expect(hub.gets()).toHaveLength(1);
