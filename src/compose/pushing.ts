@@ -4,7 +4,7 @@ import { purgeUploads } from '../push/purge.ts';
 import type { HouseEvent } from '../observe/events.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
-import { createAdmission } from './admission.ts';
+import { createRefuseTaken } from './free-names.ts';
 import type { Chains } from './chains.ts';
 import type { Pulling } from './pulling.ts';
 import type { Storage } from './storage.ts';
@@ -51,7 +51,7 @@ export function createPushing({ system, storage, chains, pulling, report, notify
     mayDelete: () => chains().config.storage.delete.enabled,
     uploadsMax: () => chains().config.limits.uploads,
     isServed: (repository) => isServed(chains(), repository),
-    admit: createAdmission({ records, router, askTaken: pulling.askTaken }),
+    admit: createRefuseTaken({ records, router, askTaken: pulling.askTaken }),
     adopt: ({ name, request }, needs) => pulling.adopt(name, needs, request.signal),
   });
   return {

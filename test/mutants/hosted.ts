@@ -188,7 +188,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'pushes shadow names unasked',
     guards: ['contract, hosted'],
-    file: 'src/compose/admission.ts',
+    file: 'src/compose/free-names.ts',
     find: "    if (taken === 'taken') {",
     replace: "    if (taken === 'taken' && route.name === '') {",
     test: [FRONT],
@@ -196,7 +196,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a name is taken while nobody can tell whose it is',
     guards: ['contract, hosted'],
-    file: 'src/compose/admission.ts',
+    file: 'src/compose/free-names.ts',
     find: "    if (taken === 'unknown') {",
     replace: "    if (taken === 'unknown' && route.name === '') {",
     test: [FRONT],
@@ -204,7 +204,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'every push to what is ours asks for its name again',
     guards: ['S14'],
-    file: 'src/compose/admission.ts',
+    file: 'src/compose/free-names.ts',
     find: ' || (await records.owner(holder)) !== undefined) return;',
     replace: ' || (await records.owner(holder)) === null) return;',
     test: [FRONT],

@@ -21,6 +21,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[] | Everything>
   official: ['oci', 'system', ...PORTS, 'blobs/take.ts'],
   backup: ['oci', 'system', ...PORTS, 'blobs/take.ts', 'blobs/small-file.ts'],
   auth: ['oci', 'system', 'metadata/records.ts'],
+  admission: ['oci', 'system', 'metadata/records.ts'],
   events: ['oci', 'system', 'metadata/records.ts'],
   http: ['oci', ...PULL_DOORS, 'push', 'auth'],
   // "The ports": time and the metadata store among them.

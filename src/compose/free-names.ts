@@ -3,15 +3,15 @@ import { RegistryError } from '../oci/errors.ts';
 import type { AskTaken } from '../pull/taken.ts';
 import type { Route } from '../pull/route.ts';
 
-export interface Admitted {
+export interface PushedTo {
   readonly name: { readonly registry: string; readonly repository: string; readonly shown: string };
   /** `registry/repository`. */
   readonly holder: string;
 }
 
-export interface AdmissionDeps {
+export interface FreeNamesDeps {
   readonly records: Pick<Records, 'owner'>;
-  readonly router: (name: Admitted['name']) => Route | undefined;
+  readonly router: (name: PushedTo['name']) => Route | undefined;
   readonly askTaken: AskTaken;
 }
 
@@ -20,7 +20,7 @@ export interface AdmissionDeps {
  * hosted already, one that nobody else answers, or any where the route has `shadow: true`. Throws RegistryError: 403 where the
  * name is somebody's, 503 while that cannot be told. Rejects with what the metadata says when they cannot be asked.
  */
-export function createAdmission({ records, router, askTaken }: AdmissionDeps): (asked: Admitted) => Promise<void> {
+export function createRefuseTaken({ records, router, askTaken }: FreeNamesDeps): (asked: PushedTo) => Promise<void> {
   return async ({ name, holder }) => {
     const route = router(name);
     if (route === undefined || route.alone || route.shadow || (await records.owner(holder)) !== undefined) return;

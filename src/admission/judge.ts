@@ -1,0 +1,32 @@
+import type { Digest } from '../oci/digest.ts';
+
+/** A manifest that a route with rules about content is about to answer with. */
+export interface Entering {
+  /** Canonical: `docker.io`. */
+  readonly registry: string;
+  readonly repository: string;
+  /** The tag by which it was asked for; `undefined`: by its digest. */
+  readonly tag: string | undefined;
+  readonly digest: Digest;
+  readonly mediaType: string;
+  /** Verified. */
+  readonly bytes: Uint8Array;
+}
+
+/** `reason` is a sentence that goes on from "refused: ", for whoever pulls; no secret is in it. */
+export type Judgement =
+  | { readonly kind: 'admitted'; readonly reason: string }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/**
+ * One rule about content: a scanner's word, a signature, a list. What it says is kept by digest and not asked again while its
+ * `fingerprint` is the same.
+ */
+export interface Judge {
+  /** The route key that brings it in; the `reason` label of `entrepot_denied_total`. */
+  readonly name: 'digests' | 'signed' | 'admit';
+  /** Changes with all that may change what is said; no secret. */
+  readonly fingerprint: string;
+  /** Rejects where nothing could be found out, which is no word about the content (architecture.md, "Source layout"). */
+  judge(content: Entering, signal: AbortSignal): Promise<Judgement>;
+}
