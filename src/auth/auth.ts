@@ -1,9 +1,9 @@
-import type { Access, Action, Decision } from './access.ts';
+import type { Access, Action } from './access.ts';
 import type { ChallengeKind } from './challenge.ts';
 import type { ReportAuth } from './events.ts';
 import { createIdentify, type Ways } from './identify.ts';
 import { createPermit, isFor } from './permit.ts';
-import type { Identity, Subject } from './subject.ts';
+import type { Identity } from './subject.ts';
 
 /** What a request shows of who sends it. */
 export interface Asking {
@@ -48,8 +48,6 @@ export interface Auth {
   permitList(asking: Asking, identity: Identity): void;
   /** Whether somebody may pull it, as the rules say; for lists. */
   sees(identity: Identity, holder: string): boolean;
-  /** For `check --as` and `explain --as`. */
-  explain(subject: Subject, action: Action, holder: string): Decision;
   /** `GET` and `POST /token`; `undefined` where another server issues tokens, or nobody does. */
   readonly token: TokenEndpoint | undefined;
 }
@@ -94,7 +92,6 @@ export function createAuth(options: AuthOptions): Auth {
     may: (identity, action, named) =>
       access.decide(identity.subject, action, named.holder).allowed && isFor(identity, action, named),
     sees: ({ subject }, holder) => access.decide(subject, 'pull', holder).allowed,
-    explain: (subject, action, holder) => access.decide(subject, action, holder),
     token,
   };
 }

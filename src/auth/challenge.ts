@@ -1,5 +1,6 @@
+import { formatChallenge } from '../oci/challenge.ts';
+import { formatScope, type Scope } from '../oci/scope.ts';
 import type { Asking } from './auth.ts';
-import type { Scope } from './subject.ts';
 
 /** How clients are told to sign in: the same for all of a Host, since they remember what `/v2/` said (protocol.md 2.1). */
 export type ChallengeKind =
@@ -12,35 +13,30 @@ export type ChallengeKind =
 /** Why a token will not do (RFC 6750 3.1). */
 export type TokenFault = 'invalid_token' | 'insufficient_scope';
 
-/**
- * The field `WWW-Authenticate`. Written for the strictest parser: keys in lower case, every value quoted, `realm` and `service`
- * both there, and no `=` in a realm (protocol.md 2.1). `undefined` where the client's Host is no address to send it to.
- */
+/** The field `WWW-Authenticate`; `undefined` where the client's Host is no address to send it to. */
 export function challengeField(
   challenge: ChallengeKind,
   { publicUrl }: Pick<Asking, 'publicUrl'>,
   scope?: Scope,
   fault?: TokenFault,
 ): string | undefined {
-  if (challenge.kind === 'basic') return `Basic realm="${challenge.realm}"`;
+  if (challenge.kind === 'basic') return formatChallenge({ scheme: 'Basic', realm: challenge.realm });
   const at = endpointOf(challenge, publicUrl);
   if (at === undefined) return undefined;
-  const parameters = {
-    realm: at.realm,
-    service: at.service,
-    ...(scope && { scope: scopeText(scope) }),
+  return formatChallenge({
+    scheme: 'Bearer',
+    ...at,
+    ...(scope && { scope: formatScope(scope) }),
     ...(fault && { error: fault }),
-  };
-  return `Bearer ${Object.entries(parameters)
-    .map(([key, value]) => `${key}="${value}"`)
-    .join(',')}`;
+  });
 }
 
 function endpointOf(
   challenge: Exclude<ChallengeKind, { kind: 'basic' }>,
   publicUrl: string | undefined,
 ): { readonly realm: string; readonly service: string } | undefined {
-  if (challenge.kind === 'foreign' && challenge.redirectPath === undefined) return challenge;
+  if (challenge.kind === 'foreign' && challenge.redirectPath === undefined)
+    return { realm: challenge.realm, service: challenge.service };
   const service = audienceOf(publicUrl);
   if (publicUrl === undefined || service === undefined) return undefined;
   if (challenge.kind === 'own') return { realm: `${publicUrl}${challenge.path}`, service };
@@ -50,8 +46,4 @@ function endpointOf(
 /** For whom our own tokens are: the authority by which clients reach us, `mirror.example.test:5000`. */
 export function audienceOf(publicUrl: string | undefined): string | undefined {
   return publicUrl === undefined ? undefined : new URL(publicUrl).host;
-}
-
-function scopeText({ type, name, actions }: Scope): string {
-  return `${type}:${name}:${actions.join(',')}`;
 }
