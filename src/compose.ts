@@ -120,7 +120,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       report,
       isDiskUp: () => condition.isUp('storage'),
     });
-    const { pulling, collecting, scrubbing, evicting } = rooms;
+    const { pulling, collecting, scrubbing, evicting, machineTokens } = rooms;
     onDamaged = (digest, why) => {
       report({ kind: 'quarantined', digest, why });
       scrubbing.quarantined();
@@ -156,6 +156,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     const authentication = createAuthentication({
       system,
       records: storage.records,
+      machineTokens,
       fetchJson: documents.fetch,
       report,
     });

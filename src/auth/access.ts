@@ -1,5 +1,5 @@
 import picomatch from 'picomatch';
-import { withNoneBehind } from '../oci/globs.ts';
+import { GLOB_OPTIONS, withNoneBehind } from '../oci/globs.ts';
 import type { Subject } from './subject.ts';
 
 export type Action = 'pull' | 'push' | 'delete';
@@ -50,7 +50,7 @@ export function createAccess({ rules, groups, signsIn }: AccessOptions): Access 
   const compiledGroups = new Map([...groups].map(([name, members]) => [name, compileSubjects(members, new Map())]));
   const compiled = rules?.map((rule) => ({
     rule,
-    matches: picomatch(withNoneBehind(rule.match), PATTERNS),
+    matches: picomatch(withNoneBehind(rule.match), GLOB_OPTIONS),
     allows: {
       pull: compileSubjects(rule.allow.pull, compiledGroups),
       push: compileSubjects(rule.allow.push, compiledGroups),
@@ -77,9 +77,6 @@ export function createAccess({ rules, groups, signsIn }: AccessOptions): Access 
 function isKnown({ kind }: Subject): boolean {
   return kind === 'user' || kind === 'token';
 }
-
-/** Globs as the contract has them; as `pull/route.ts` reads those of routes. */
-const PATTERNS = { dot: true, nonegate: true, noextglob: true, nobrace: true, nobracket: true };
 
 type Matches = (subject: Subject) => boolean;
 

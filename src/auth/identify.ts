@@ -14,6 +14,14 @@ export interface Ways {
   readonly foreign: ForeignTokens | undefined;
 }
 
+export const NO_WAYS: Ways = {
+  passwords: undefined,
+  machineTokens: undefined,
+  signInTokens: undefined,
+  own: undefined,
+  foreign: undefined,
+};
+
 export interface IdentifyOptions {
   /** By the field `Host`; `undefined`: nobody is asked there who they are, and what they send is not looked at. */
   readonly challengeOf: (host: string | undefined) => ChallengeKind | undefined;

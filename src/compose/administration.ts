@@ -1,6 +1,6 @@
 import { AdminError } from '../admin/admin-error.ts';
 import { isMachineTokenName } from '../auth/machine-token-text.ts';
-import { createMachineTokens } from '../auth/machine-tokens.ts';
+import type { MachineTokenKeeping } from '../auth/machine-tokens.ts';
 import { createAdmin, type Admin, type AdminOptions } from '../admin/admin.ts';
 import type { Resolution, RefreshResult } from '../admin/image.ts';
 import type { Recent } from '../admin/recent.ts';
@@ -41,6 +41,7 @@ export interface AdministrationParts {
   readonly evicting: Evicting;
   readonly history: CacheHistory;
   readonly scrubbing: Pick<Scrubbing, 'scrub'>;
+  readonly machineTokens: MachineTokenKeeping;
   readonly recent: Recent;
   /** `undefined` where no server runs. */
   readonly log: Log | undefined;
@@ -74,7 +75,7 @@ function optionsOf(parts: AdministrationParts): Omit<AdminOptions, 'started'> {
     scrub: scrubbing.scrub,
     import: createImporting({ system, storage: taken, chains, keepOut: collecting.keepOut }),
     backup: createBackup({ system, storage: taken, chains, keepOut: collecting.keepOut, version }),
-    tokens: { ...createMachineTokens({ ...system, records: taken.records.machineTokens }), isName: isMachineTokenName },
+    tokens: { ...parts.machineTokens, isName: isMachineTokenName },
     fills: () =>
       pulling.fills.running().map(({ digest, size, frontier, readers, upstream }) => ({
         digest,

@@ -4,8 +4,7 @@ import type { ChallengeKind } from '../auth/challenge.ts';
 import type { AuthEvent } from '../auth/events.ts';
 import { createHashing } from '../auth/hashing.ts';
 import { createHtpasswd, type Htpasswd, type HtpasswdEvent } from '../auth/htpasswd.ts';
-import { stands, type Ways } from '../auth/identify.ts';
-import { createMachineTokens, type MachineTokenKeeping } from '../auth/machine-tokens.ts';
+import { NO_WAYS, stands, type Ways } from '../auth/identify.ts';
 import { createOwnTokens } from '../auth/own-tokens.ts';
 import { createRefreshTokens } from '../auth/refresh-tokens.ts';
 import { createKeyRing } from '../auth/signing-keys.ts';
@@ -14,7 +13,7 @@ import type { Identity } from '../auth/subject.ts';
 import { createSignInTokens, type FetchJson } from '../auth/oidc.ts';
 import { createTokenEndpoint } from '../auth/token-endpoint.ts';
 import { readTrustedKeys } from '../auth/trusted-keys.ts';
-import type { ForeignTokens, SignInTokens } from '../auth/ways.ts';
+import type { ForeignTokens, MachineTokens, SignInTokens } from '../auth/ways.ts';
 import type { AuthConfig, Config, OidcConfig, TokenConfig } from '../config/config.ts';
 import { RegistryError } from '../oci/errors.ts';
 import type { Records } from '../metadata/records.ts';
@@ -28,6 +27,7 @@ import { nameOptions } from './names.ts';
 export interface AuthenticationParts {
   readonly system: { readonly clock: Clock; readonly disk: Disk; readonly random: Random };
   readonly records: Records;
+  readonly machineTokens: MachineTokens;
   /** Documents of the issuers of `auth.oidc`. */
   readonly fetchJson: FetchJson;
   readonly report: (event: AuthEvent | HtpasswdEvent) => void;
@@ -37,13 +37,12 @@ export interface AuthenticationParts {
 export interface Authentication {
   /** Rejects with what is wrong with the files that the configuration names; what was before stays in force then. */
   authOf(config: Config): Promise<Auth>;
-  readonly machineTokens: MachineTokenKeeping;
 }
 
-export function createAuthentication({ system, records, fetchJson, report }: AuthenticationParts): Authentication {
+export function createAuthentication(parts: AuthenticationParts): Authentication {
+  const { system, records, machineTokens, fetchJson, report } = parts;
   const { clock } = system;
   const hashing = createHashing({ clock });
-  const machineTokens = createMachineTokens({ ...system, records: records.machineTokens });
   const keys = createKeyRing({ ...system, records: records.signingKeys });
   let issuers: { readonly of: string; readonly tokens: SignInTokens | undefined } | undefined;
   let passwords: { readonly path: string; readonly users: Htpasswd } | undefined;
@@ -62,7 +61,6 @@ export function createAuthentication({ system, records, fetchJson, report }: Aut
   }
 
   return {
-    machineTokens,
     async authOf(config) {
       const access = accessOf(config);
       const { auth } = config;
@@ -98,14 +96,6 @@ export async function proveAuthFiles({ auth, access }: Config, system: Authentic
   if (auth?.htpasswd !== undefined) await createHtpasswd({ ...system, hashing, path: auth.htpasswd.path, report }).load();
   if (auth?.token !== undefined) foreignTokensOf(auth.token, access.rules !== undefined, system.clock);
 }
-
-const NO_WAYS: Ways = {
-  passwords: undefined,
-  machineTokens: undefined,
-  signInTokens: undefined,
-  own: undefined,
-  foreign: undefined,
-};
 
 /** `registry/repository`, `undefined` where that is no name. */
 function holderOf(

@@ -1,6 +1,7 @@
 import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';
 import type { Random } from '../system/random.ts';
+import { createMachineTokens, type MachineTokenKeeping } from '../auth/machine-tokens.ts';
 import type { HouseEvent } from '../observe/events.ts';
 import type { Chains } from './chains.ts';
 import { createCollecting, type Collecting } from './collecting.ts';
@@ -27,6 +28,7 @@ export interface Rooms {
   readonly collecting: Collecting;
   readonly scrubbing: Scrubbing;
   readonly evicting: Evicting;
+  readonly machineTokens: MachineTokenKeeping;
 }
 
 export function createRooms({ system, storage, served, chains, report, isDiskUp }: RoomsDeps): Rooms {
@@ -39,6 +41,7 @@ export function createRooms({ system, storage, served, chains, report, isDiskUp 
     collecting: createCollecting({ system, storage: served.collected, chains, report }),
     scrubbing: createScrubbing({ system, storage, cacheMax, pulling, onEntered, report }),
     evicting,
+    machineTokens: createMachineTokens({ ...system, records: storage.records.machineTokens }),
   };
 }
 

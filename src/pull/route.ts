@@ -1,5 +1,5 @@
 import picomatch from 'picomatch';
-import { withNoneBehind } from '../oci/globs.ts';
+import { GLOB_OPTIONS, withNoneBehind } from '../oci/globs.ts';
 import type { Pseudonym } from '../oci/via.ts';
 import type { Balance } from './balance.ts';
 import type { FreshnessPolicy } from './freshness.ts';
@@ -73,8 +73,8 @@ export function createRouter(routes: readonly RouteOptions[]): Router {
   };
 }
 
-/** Globs as the contract has them: dots are ordinary, and there is no negation, extglob or brace. */
+/** Whether a text matches one of them: globs as the contract has them ({@link GLOB_OPTIONS}). */
 export function compilePatterns(patterns: readonly string[]): (text: string) => boolean {
   if (patterns.length === 0) return () => false;
-  return picomatch(withNoneBehind(patterns), { dot: true, nonegate: true, noextglob: true, nobrace: true, nobracket: true });
+  return picomatch(withNoneBehind(patterns), GLOB_OPTIONS);
 }

@@ -3,20 +3,13 @@ import { createAccess } from '../../../src/auth/access.ts';
 import { createAuth, type Asking, type Auth, type AuthOptions } from '../../../src/auth/auth.ts';
 import type { ChallengeKind } from '../../../src/auth/challenge.ts';
 import type { AuthEvent } from '../../../src/auth/events.ts';
-import type { Ways } from '../../../src/auth/identify.ts';
+import { NO_WAYS, type Ways } from '../../../src/auth/identify.ts';
 import { ANYONE, NOBODY, type Identity } from '../../../src/auth/subject.ts';
 import { RegistryError } from '../../../src/oci/errors.ts';
 import { noSuchName } from '../../../src/oci/no-such-name.ts';
 
 const OWN: ChallengeKind = { kind: 'own', path: '/token' };
 const BASIC: ChallengeKind = { kind: 'basic', realm: 'acme' };
-const NO_WAYS: Ways = {
-  passwords: undefined,
-  machineTokens: undefined,
-  signInTokens: undefined,
-  own: undefined,
-  foreign: undefined,
-};
 const APP = { holder: 'acme.test/app', spelt: 'app' };
 
 const asking = (over: Partial<Asking> = {}): Asking => ({

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 import { createAccess } from '../../../src/auth/access.ts';
+import { NO_WAYS } from '../../../src/auth/identify.ts';
 import { createAuth } from '../../../src/auth/auth.ts';
 import { RegistryError } from '../../../src/oci/errors.ts';
 import { parseDigest } from '../../../src/oci/digest.ts';
@@ -66,7 +67,7 @@ const NO_LIMIT = { rate: undefined, concurrent: undefined };
 const openAuth = createAuth({
   access: createAccess({ rules: undefined, groups: new Map(), signsIn: false }),
   challenge: undefined,
-  ways: { passwords: undefined, machineTokens: undefined, signInTokens: undefined, own: undefined, foreign: undefined },
+  ways: NO_WAYS,
   openHosts: [],
   token: undefined,
   report: () => undefined,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createAccess } from '../../../src/auth/access.ts';
+import { NO_WAYS } from '../../../src/auth/identify.ts';
 import { createAuth } from '../../../src/auth/auth.ts';
 import { createLimits, type RequestLimits } from '../../../src/http/limits.ts';
 import type { Reply } from '../../../src/pull/reply.ts';
@@ -110,16 +111,13 @@ describe('a limit by who it is', () => {
     access: createAccess({ rules: undefined, groups: new Map(), signsIn: true }),
     challenge: { kind: 'basic', realm: 'r' },
     ways: {
+      ...NO_WAYS,
       passwords: {
         verify: async (username, password) => (password === 'right' ? { kind: 'user', name: username } : undefined),
         recognize: async () => undefined,
         stands: async () => true,
         fingerprint: () => 'f',
       },
-      machineTokens: undefined,
-      signInTokens: undefined,
-      own: undefined,
-      foreign: undefined,
     },
     openHosts: [],
     token: undefined,
