@@ -1,22 +1,6 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import type { JsonObject } from '../oci/json.ts';
-
-/**
- * With which others' tokens may be signed: `auth.token.signingalgorithms` chooses among them. Whoever could check a token with
- * a secret that is shared (`HS256`) could make one too, and `none` signs nothing.
- */
-export const ASYMMETRIC: readonly string[] = [
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-];
+import { SIGNING_ALGORITHMS } from '../oci/signing-algorithms.ts';
 
 /** A key that checks signatures. */
 export interface PublicKey {
@@ -49,7 +33,9 @@ const OF_CURVE: Readonly<Record<string, string>> = { prime256v1: 'ES256', secp38
 function algorithmsOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): readonly string[] {
   switch (asymmetricKeyType) {
     case 'rsa':
-      return (asymmetricKeyDetails?.modulusLength ?? 0) < RSA_BITS_MIN ? [] : ASYMMETRIC.filter((name) => /^[RP]S/.test(name));
+      return (asymmetricKeyDetails?.modulusLength ?? 0) < RSA_BITS_MIN
+        ? []
+        : SIGNING_ALGORITHMS.filter((name) => /^[RP]S/.test(name));
     case 'ec': {
       const name = OF_CURVE[asymmetricKeyDetails?.namedCurve ?? ''];
       return name === undefined ? [] : [name];

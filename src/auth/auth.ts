@@ -2,7 +2,7 @@ import type { Access, Action } from './access.ts';
 import type { ChallengeKind } from './challenge.ts';
 import type { ReportAuth } from './events.ts';
 import { createIdentify, type Ways } from './identify.ts';
-import { createPermit, isFor } from './permit.ts';
+import { createPermit, isWithinScope } from './permit.ts';
 import type { Identity } from './subject.ts';
 
 /** What a request shows of who sends it. */
@@ -90,7 +90,7 @@ export function createAuth(options: AuthOptions): Auth {
     identify: createIdentify({ ...options, challengeOf }),
     ...createPermit({ ...options, challengeOf }),
     may: (identity, action, named) =>
-      access.decide(identity.subject, action, named.holder).allowed && isFor(identity, action, named),
+      access.decide(identity.subject, action, named.holder).allowed && isWithinScope(identity, action, named),
     sees: ({ subject }, holder) => access.decide(subject, 'pull', holder).allowed,
     token,
   };

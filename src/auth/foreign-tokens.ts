@@ -1,8 +1,9 @@
 import { isObject, own, type JsonObject } from '../oci/json.ts';
+import { SIGNING_ALGORITHMS } from '../oci/signing-algorithms.ts';
 import type { Clock } from '../system/clock.ts';
-import { ASYMMETRIC, publicKeyIn, publicKeyOf, type PublicKey } from './asymmetric.ts';
+import { publicKeyIn, publicKeyOf, type PublicKey } from './asymmetric.ts';
 import { leafOf } from './certificate-chain.ts';
-import { claimsSignedBy, endOfUse, isFor, readAccess, readUnproven } from './jwt.ts';
+import { claimsSignedBy, endOfUse, isAddressedTo, readAccess, readUnproven } from './jwt.ts';
 import { ANYONE, type Identity } from './subject.ts';
 import type { TrustedKeys } from './trusted-keys.ts';
 import { createVerified } from './verified.ts';
@@ -12,7 +13,7 @@ export interface ForeignTokensOptions {
   readonly issuer: string;
   readonly service: string;
   readonly keys: TrustedKeys;
-  /** Of {@link ASYMMETRIC}; default: all of them. */
+  /** Of {@link SIGNING_ALGORITHMS}; default: all of them. */
   readonly algorithms?: readonly string[];
   readonly clock: Clock;
 }
@@ -28,9 +29,9 @@ const REMEMBERED_MS_MAX = 5 * 60_000;
  * that a certificate of ours has signed. Throws RangeError for an algorithm that is no such.
  */
 export function createForeignTokens(options: ForeignTokensOptions): ForeignTokens {
-  const { issuer, service, keys, algorithms = ASYMMETRIC, clock } = options;
-  const odd = algorithms.find((name) => !ASYMMETRIC.includes(name));
-  if (odd !== undefined) throw new RangeError(`${odd} is none of ${ASYMMETRIC.join(', ')}`);
+  const { issuer, service, keys, algorithms = SIGNING_ALGORITHMS, clock } = options;
+  const odd = algorithms.find((name) => !SIGNING_ALGORITHMS.includes(name));
+  if (odd !== undefined) throw new RangeError(`${odd} is none of ${SIGNING_ALGORITHMS.join(', ')}`);
   const verified = createVerified<Identity>(clock);
 
   async function prove(token: string): Promise<Identity | undefined> {
@@ -39,7 +40,7 @@ export function createForeignTokens(options: ForeignTokensOptions): ForeignToken
     if (header === undefined || signer === undefined) return undefined;
     const allowed = signer.algorithms.filter((name) => algorithms.includes(name));
     const claims = await claimsSignedBy(signer.key, allowed, token);
-    if (claims === undefined || own(claims, 'iss') !== issuer || !isFor(claims, [service])) return undefined;
+    if (claims === undefined || own(claims, 'iss') !== issuer || !isAddressedTo(claims, [service])) return undefined;
     const rules = { now: clock.now(), leeway: LEEWAY_SECONDS, grace: LEEWAY_SECONDS, needsNotBefore: false };
     const until = endOfUse(claims, rules);
     const identity = readIdentity(claims);

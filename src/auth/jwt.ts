@@ -84,7 +84,7 @@ function timeOf(claims: JsonObject, name: string): number | undefined {
 }
 
 /** RFC 7519 4.1.3: one, or a list of them. */
-export function isFor(claims: JsonObject, audiences: readonly string[]): boolean {
+export function isAddressedTo(claims: JsonObject, audiences: readonly string[]): boolean {
   const audience = own(claims, 'aud');
   const all: readonly unknown[] = Array.isArray(audience) ? audience : [audience];
   return all.every((one) => typeof one === 'string') && all.some((one) => audiences.includes(one));

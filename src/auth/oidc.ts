@@ -1,10 +1,10 @@
 import { RegistryError } from '../oci/errors.ts';
 import { isObject, own, type JsonObject } from '../oci/json.ts';
+import { SIGNING_ALGORITHMS } from '../oci/signing-algorithms.ts';
 import type { Clock } from '../system/clock.ts';
-import { ASYMMETRIC } from './asymmetric.ts';
 import { toClaims } from './claims.ts';
 import { createIssuerKeys, type IssuerKeys } from './issuer-keys.ts';
-import { claimsSignedBy, endOfUse, isFor, readUnproven, textOf } from './jwt.ts';
+import { claimsSignedBy, endOfUse, isAddressedTo, readUnproven, textOf } from './jwt.ts';
 import { parseKeySet, readKeySet, type SetKey } from './key-set.ts';
 import type { Subject } from './subject.ts';
 import { createVerified } from './verified.ts';
@@ -52,12 +52,13 @@ export function createSignInTokens({ issuers, fetchJson, clock }: SignInTokensOp
   async function prove(token: string): Promise<Subject | undefined> {
     const unproven = readUnproven(token);
     if (unproven === undefined) return undefined;
-    const issuer = of(unproven.claims).find(({ audience }) => isFor(unproven.claims, [audience]));
+    const issuer = of(unproven.claims).find(({ audience }) => isAddressedTo(unproven.claims, [audience]));
     const id = textOf(unproven.header, 'kid');
-    if (issuer === undefined || id === undefined || !ASYMMETRIC.includes(String(own(unproven.header, 'alg')))) return undefined;
+    if (issuer === undefined || id === undefined || !SIGNING_ALGORITHMS.includes(String(own(unproven.header, 'alg'))))
+      return undefined;
     const key = await keyOf(issuer, id);
     const claims = key && (await claimsSignedBy(key.key, key.algorithms, token));
-    if (claims === undefined || !of(claims).includes(issuer) || !isFor(claims, [issuer.audience])) return undefined;
+    if (claims === undefined || !of(claims).includes(issuer) || !isAddressedTo(claims, [issuer.audience])) return undefined;
     const rules = { now: clock.now(), leeway: LEEWAY_SECONDS, grace: LEEWAY_SECONDS, needsNotBefore: false };
     const until = endOfUse(claims, rules);
     const subject = textOf(claims, 'sub');

@@ -2,7 +2,7 @@ import { SignJWT } from 'jose';
 import { own, type JsonObject } from '../oci/json.ts';
 import type { Clock } from '../system/clock.ts';
 import { randomId, type Random } from '../system/random.ts';
-import { claimsSignedBy, endOfUse, isFor, readAccess, readUnproven, textOf } from './jwt.ts';
+import { claimsSignedBy, endOfUse, isAddressedTo, readAccess, readUnproven, textOf } from './jwt.ts';
 import type { KeyRing } from './signing-keys.ts';
 import { readSubject } from './subject-text.ts';
 import { subjectText } from './subject.ts';
@@ -37,7 +37,7 @@ export function createOwnTokens({ keys, clock, random, lifetimeSeconds }: OwnTok
     const id = keyIdOf(token);
     const named = id === undefined ? undefined : await keys.find(id);
     const claims = named && (await claimsSignedBy(named.key, [ALGORITHM], token));
-    if (claims === undefined || !isFor(claims, [audience]) || own(claims, 'iss') !== ISSUER) return undefined;
+    if (claims === undefined || !isAddressedTo(claims, [audience]) || own(claims, 'iss') !== ISSUER) return undefined;
     const rules = {
       now: clock.now(),
       leeway: LEEWAY_SECONDS,

@@ -25,7 +25,7 @@ export function createPermit({ access, challengeOf, report }: PermitOptions): Pi
         if (!canSignIn) throw noSuchName(named.holder);
         throw unauthorized(ASKS_WHO, challenge, asking, scopeOf(action, named));
       }
-      if (isFor(identity, action, named)) return;
+      if (isWithinScope(identity, action, named)) return;
       report(denied(asking, identity, { action, reason: 'scope' }, named));
       throw tooNarrow(challenge, asking, scopeOf(action, named));
     },
@@ -63,7 +63,7 @@ function tooNarrow(challenge: ChallengeKind | undefined, asking: Parameters<Auth
 }
 
 /** Whether what was sent as proof is for this: a password is for everything, a token for what it was asked for. */
-export function isFor({ scopes }: Identity, action: Action, { spelt }: Named): boolean {
+export function isWithinScope({ scopes }: Identity, action: Action, { spelt }: Named): boolean {
   return (
     scopes === undefined ||
     scopes.some(

@@ -30,7 +30,7 @@ export interface AccessAnswer {
 export function explainAccess(config: Config, subject: string, action: string, name: string): AccessAnswer {
   if (action !== 'pull' && action !== 'push' && action !== 'delete')
     throw new RangeError(`there is no action "${action}": expected pull, push or delete`);
-  const who = readSubject(subject);
+  const who = requireSubject(subject);
   const repository = name.replace(/@.*$/, '').replace(/:[^/:]*$/, '');
   const target = createNameParser(nameOptions(config))(`${config.http.prefix}/v2/${repository}/tags/list`, undefined);
   if (target.kind !== 'tags') throw new RangeError(`"${name}" is the name of no repository`);
@@ -52,7 +52,7 @@ export function whoMayPull(config: Config, holder: string, as: string | undefine
   const access = accessOf(config);
   if (as !== undefined) {
     try {
-      return explainDecision(access, readSubject(as), 'pull', holder);
+      return explainDecision(access, requireSubject(as), 'pull', holder);
     } catch (error) {
       throw error instanceof RangeError ? new AdminError(error.message) : error;
     }
@@ -69,7 +69,7 @@ export function whoMayPull(config: Config, holder: string, as: string | undefine
 }
 
 /** Throws RangeError where nobody is called so. */
-export function readSubject(text: string): Subject {
+function requireSubject(text: string): Subject {
   const subject = subjectNamed(text);
   if (subject !== undefined) return subject;
   throw new RangeError(

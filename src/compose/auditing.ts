@@ -73,34 +73,43 @@ export function createAuditing({ system, stdout, onTrouble }: AuditingDeps): Aud
   };
 }
 
+type Command = Extract<Audited, { readonly kind: 'command' }>['command'];
+
 /** Tells of what is done by command and changes who may what, or what is kept. */
 export function withAudit(admin: Admin, note: Auditing['note']): Admin {
+  const told =
+    <Asked, Done>(command: Command, does: (asked: Asked) => Promise<Done>, nameOf: (done: Done) => string) =>
+    async (asked: Asked): Promise<Done> => {
+      const done = await does(asked);
+      note({ kind: 'command', command, name: nameOf(done) });
+      return done;
+    };
   return {
     ...admin,
-    async createToken(request) {
-      const created = await admin.createToken(request);
-      note({ kind: 'command', command: 'token create', name: created.name });
-      return created;
-    },
-    async revokeToken(name) {
-      const revoked = await admin.revokeToken(name);
-      note({ kind: 'command', command: 'token revoke', name: revoked.name });
-      return revoked;
-    },
-    async pin(pattern) {
-      const pinned = await admin.pin(pattern);
-      note({ kind: 'command', command: 'pin', name: pinned.text });
-      return pinned;
-    },
-    async release(image) {
-      const released = await admin.release(image);
-      note({ kind: 'command', command: 'release', name: `${released.image} ${released.digest}` });
-      return released;
-    },
-    async unpin(pattern) {
-      const unpinned = await admin.unpin(pattern);
-      note({ kind: 'command', command: 'unpin', name: unpinned.text });
-      return unpinned;
-    },
+    createToken: told(
+      'token create',
+      (request) => admin.createToken(request),
+      ({ name }) => name,
+    ),
+    revokeToken: told(
+      'token revoke',
+      (name) => admin.revokeToken(name),
+      ({ name }) => name,
+    ),
+    pin: told(
+      'pin',
+      (pattern) => admin.pin(pattern),
+      ({ text }) => text,
+    ),
+    unpin: told(
+      'unpin',
+      (pattern) => admin.unpin(pattern),
+      ({ text }) => text,
+    ),
+    release: told(
+      'release',
+      (image) => admin.release(image),
+      ({ image, digest }) => `${image} ${digest}`,
+    ),
   };
 }

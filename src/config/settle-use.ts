@@ -31,30 +31,35 @@ export function settleUse(name: string, written: Use | undefined, { routes, acce
 }
 
 /** Nothing that the route matches may be pulled by anyone, as far as that is plain to see. */
-export function isGuarded({ match }: Pick<RouteConfig, 'match'>, { rules, groups }: AccessConfig): boolean {
-  if (rules === undefined) return false;
-  return match.every((pattern) => {
-    for (const rule of rules) {
-      if (!rule.match.some((one) => overlaps(one, pattern))) continue;
-      if (letsAnyone(rule, groups)) return false;
-      // The first rule that matches decides: what stands behind this one is asked of nothing here.
-      if (rule.match.some((one) => covers(one, pattern))) return true;
-    }
-    return true;
-  });
+export function isGuarded(route: Pick<RouteConfig, 'match'>, { rules, groups }: AccessConfig): boolean {
+  return rules !== undefined && decidedBy(rules, route, (rule) => !letsAnyone(rule, groups)) !== 'others';
 }
 
 /** Whoever asks may pull all that the route matches, as far as that is plain to see. */
-export function isOpen({ match }: Pick<RouteConfig, 'match'>, { rules, groups }: AccessConfig, signsIn: boolean): boolean {
+export function isOpen(route: Pick<RouteConfig, 'match'>, { rules, groups }: AccessConfig, signsIn: boolean): boolean {
   if (rules === undefined) return !signsIn;
-  return match.every((pattern) => {
+  return decidedBy(rules, route, (rule) => letsAnyone(rule, groups)) === 'these';
+}
+
+/**
+ * Whether what the route matches is decided by such rules alone, or by others too, as far as that is plain to see; `none`: by
+ * such, and some of it perhaps by no rule.
+ */
+function decidedBy(
+  rules: readonly AccessRuleConfig[],
+  { match }: Pick<RouteConfig, 'match'>,
+  isSuch: (rule: AccessRuleConfig) => boolean,
+): 'these' | 'others' | 'none' {
+  const found = match.map((pattern) => {
     for (const rule of rules) {
       if (!rule.match.some((one) => overlaps(one, pattern))) continue;
-      if (!letsAnyone(rule, groups)) return false;
-      if (rule.match.some((one) => covers(one, pattern))) return true;
+      if (!isSuch(rule)) return 'others';
+      // The first rule that matches decides: what stands behind this one is asked of nothing here.
+      if (rule.match.some((one) => covers(one, pattern))) return 'these';
     }
-    return false;
+    return 'none';
   });
+  return found.includes('others') ? 'others' : found.includes('none') ? 'none' : 'these';
 }
 
 /** By itself, or as one of a group. */

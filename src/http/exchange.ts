@@ -1,4 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import type { Asking } from '../auth/auth.ts';
 import type { Identity } from '../auth/subject.ts';
 import type { Trace } from '../pull/trace.ts';
 import type { Connection } from './connection.ts';
@@ -34,7 +35,8 @@ export interface Exchange {
   readonly startedMs: number;
   /** Headers of every answer; those of the single answer win. */
   readonly commonHeaders: OutgoingHttpHeaders;
-  /** Who asks, once that has been asked (gate.ts). */
+  /** What shows who asks, once somebody has looked, and who it is (gate.ts). */
+  asking: Asking | undefined;
   identity: Identity;
   /** The route's name, once it is known. */
   handler: string | undefined;

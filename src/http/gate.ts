@@ -40,7 +40,7 @@ export interface Gate {
 export type Guarded = Extract<Target, { readonly name: unknown }>;
 
 export function createGate({ auth, limits, addresses, publicUrl, pathPrefix }: GateOptions): Gate {
-  const asking = (exchange: Exchange): Asking => askingOf(exchange, addresses, publicUrl);
+  const asking = (exchange: Exchange): Asking => (exchange.asking ??= askingOf(exchange, addresses, publicUrl));
   const named = ({ registry, repository, base }: PushName) => ({
     holder: `${registry}/${repository}`,
     spelt: base.slice(base.indexOf('/v2/', pathPrefix.length) + 4),

@@ -169,6 +169,7 @@ function toExchange(
       ...configured,
       'x-request-id': requestId,
     },
+    asking: undefined,
     identity: NOBODY,
     handler: undefined,
     whole: false,

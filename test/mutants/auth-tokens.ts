@@ -101,7 +101,7 @@ export const mutants: readonly Mutant[] = [
     ...OWN,
     name: 'a token of ours is good for every Host',
     guards: ['S35'],
-    find: '!isFor(claims, [audience]) || ',
+    find: '!isAddressedTo(claims, [audience]) || ',
     replace: '',
   },
   {
@@ -447,7 +447,7 @@ export const mutants: readonly Mutant[] = [
     ...FOREIGN,
     name: 'a token for another service is taken',
     guards: ['S35'],
-    find: ' || !isFor(claims, [service])',
+    find: ' || !isAddressedTo(claims, [service])',
     replace: '',
   },
   {
@@ -510,8 +510,8 @@ export const mutants: readonly Mutant[] = [
     name: 'a weak key is a key',
     guards: ['S34'],
     file: 'src/auth/asymmetric.ts',
-    find: '(asymmetricKeyDetails?.modulusLength ?? 0) < RSA_BITS_MIN ? [] :',
-    replace: '',
+    find: '(asymmetricKeyDetails?.modulusLength ?? 0) < RSA_BITS_MIN',
+    replace: 'false',
     test: unit('foreign-tokens'),
   },
   {
@@ -543,7 +543,7 @@ export const mutants: readonly Mutant[] = [
     ...OIDC,
     name: 'a sign-in token for somebody else is taken',
     guards: ['S35'],
-    find: 'find(({ audience }) => isFor(unproven.claims, [audience]))',
+    find: 'find(({ audience }) => isAddressedTo(unproven.claims, [audience]))',
     replace: 'at(0)',
     test: unit('oidc'),
   },

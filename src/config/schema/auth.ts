@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SIGNING_ALGORITHMS } from '../../oci/signing-algorithms.ts';
 import { flag, form, limit, listOf, mapOf, path, pattern, subject, text } from '../forms.ts';
 
 /** What stands in the quotes of a challenge; `=` would be read as the end of a key by the strictest clients (protocol.md 2.1). */
@@ -24,10 +25,10 @@ const issue = z.strictObject({
     .describe('How long a token lasts. What it may is asked of the rules at each request, whatever its age.'),
 });
 
-const ALGORITHMS = ['EdDSA', 'RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512'] as const;
-
 const algorithm = () =>
-  form('algorithm', `one of ${ALGORITHMS.join(', ')}`, (written) => ALGORITHMS.find((name) => name === written));
+  form('algorithm', `one of ${SIGNING_ALGORITHMS.join(', ')}`, (written) =>
+    SIGNING_ALGORITHMS.find((name) => name === written),
+  );
 
 const token = z.strictObject({
   realm: form('URL', 'the URL of the token server', (written) =>
