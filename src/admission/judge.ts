@@ -19,14 +19,29 @@ export type Judgement =
   | { readonly kind: 'refused'; readonly reason: string };
 
 /**
- * One rule about content: a scanner's word, a signature, a list. What it says is kept by digest and not asked again while its
- * `fingerprint` is the same.
+ * One rule about content: a scanner's word, a signature, a list. What it says of a digest in a repository is kept and not asked again
+ * while its `fingerprint` is the same.
  */
 export interface Judge {
   /** The route key that brings it in; the `reason` label of `entrepot_denied_total`. */
   readonly name: 'digests' | 'signed' | 'admit';
   /** Changes with all that may change what is said; no secret. */
   readonly fingerprint: string;
-  /** Rejects where nothing could be found out, which is no word about the content (architecture.md, "Source layout"). */
+  /**
+   * What it says of an index. `children`: it holds for all that the index lists, as a signature does. `itself`: it is not asked about
+   * indexes, which pass so that clients can choose from them, and about each child when that is pulled.
+   */
+  readonly covers: 'children' | 'itself';
+  /** What becomes of content where nothing could be found out: refused with 503 for now, or let in for now. */
+  readonly onError: 'refuse' | 'admit';
+  /**
+   * Rejects where nothing could be found out, which is no word about the content (architecture.md, "Source layout"): with a
+   * {@link JudgeError} where clients may read why. Nothing of that is kept.
+   */
   judge(content: Entering, signal: AbortSignal): Promise<Judgement>;
+}
+
+/** Nothing could be found out. The message is a clause for whoever pulls, "it answered 500": no secret, no address. */
+export class JudgeError extends Error {
+  override readonly name = 'JudgeError';
 }
