@@ -15,6 +15,8 @@ export interface TokenEndpointOptions {
   readonly signInTokens: SignInTokens | undefined;
   readonly own: OwnTokens;
   readonly refresh: RefreshTokens;
+  /** Where it is itself: `/token`. */
+  readonly path: string;
   /** Whether everybody may pull it: a name as a scope spells it, on that Host. */
   readonly anyoneMayPull: (name: string, host: string | undefined) => boolean;
   readonly report: ReportAuth;
@@ -41,7 +43,7 @@ export function createTokenEndpoint(options: TokenEndpointOptions): TokenEndpoin
     const asked = question.method === 'POST' ? readForm(question) : readQuery(question);
     if (asked.kind === 'fault') return formFault(asked);
     const known = await whoAsks(asked, question, audience, options);
-    if (known === undefined) return refuse(question);
+    if (known === undefined) return refuse(question, options.path);
     return grant(known, asked, question, audience, options);
   };
 }
@@ -153,9 +155,9 @@ function scopeText(scopes: readonly Scope[]): string {
   return scopes.map(formatScope).join(' ');
 }
 
-function refuse({ method, publicUrl }: TokenQuestion): TokenAnswer {
+function refuse({ method, publicUrl }: TokenQuestion, path: string): TokenAnswer {
   if (method === 'POST') return formFault({ kind: 'fault', error: 'invalid_grant', message: WRONG });
-  const challenge = formatChallenge({ scheme: 'Basic', realm: `${publicUrl}/token` });
+  const challenge = formatChallenge({ scheme: 'Basic', realm: `${publicUrl}${path}` });
   throw new RegistryError('UNAUTHORIZED', WRONG, { headers: { ...NOT_KEPT, 'www-authenticate': challenge } });
 }
 

@@ -14,7 +14,8 @@ import { createSignInTokens, type FetchJson } from '../auth/oidc.ts';
 import { createTokenEndpoint } from '../auth/token-endpoint.ts';
 import { readTrustedKeys } from '../auth/trusted-keys.ts';
 import type { ForeignTokens, MachineTokens, SignInTokens } from '../auth/ways.ts';
-import type { AuthConfig, Config, OidcConfig, TokenConfig } from '../config/config.ts';
+import type { AuthConfig, OidcConfig, TokenConfig } from '../config/auth-config.ts';
+import type { Config } from '../config/config.ts';
 import { RegistryError } from '../oci/errors.ts';
 import type { Records } from '../metadata/records.ts';
 import { createNameParser } from '../pull/name.ts';
@@ -83,7 +84,9 @@ export function createAuthentication(parts: AuthenticationParts): Authentication
       };
       // Where clients are sent elsewhere for their tokens, none is given out here.
       const token: TokenEndpoint | undefined =
-        foreign === undefined ? createTokenEndpoint({ ...ways, own, refresh, anyoneMayPull, report }) : undefined;
+        foreign === undefined
+          ? createTokenEndpoint({ ...ways, own, refresh, path: tokenPath(config), anyoneMayPull, report })
+          : undefined;
       return createAuth({ access, challenge: challengeOf(auth, config), ways, openHosts, token, report });
     },
   };
@@ -160,7 +163,11 @@ function challengeOf({ htpasswd, token }: AuthConfig, { access, http }: Config):
   if (token !== undefined) return { ...token, kind: 'foreign' };
   const named = (access.rules ?? []).flatMap(({ allow }) => Object.values(allow).flat());
   if (htpasswd !== undefined && !named.some(takesToken)) return { kind: 'basic', realm: htpasswd.realm };
-  return { kind: 'own', path: `${http.prefix}/token` };
+  return { kind: 'own', path: tokenPath({ http }) };
+}
+
+function tokenPath({ http }: Pick<Config, 'http'>): string {
+  return `${http.prefix}/token`;
 }
 
 function takesToken({ kind }: SubjectPattern): boolean {

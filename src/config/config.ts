@@ -1,5 +1,5 @@
+import type { AccessConfig, AuthConfig } from './auth-config.ts';
 import type { Secret } from './secret.ts';
-import type { SubjectPattern } from './subject-pattern.ts';
 
 /**
  * The configuration as understood: file and environment merged, defaults in, secrets and certificates read, paths
@@ -188,48 +188,6 @@ export interface NamesConfig {
   readonly allow: readonly string[];
   /** In mode `proxy`: the one registry that is served; another one's name is 404. */
   readonly only: string | undefined;
-}
-
-/** Ways to say who one is. */
-export interface AuthConfig {
-  /** `path` is absolute, and read by whoever asks who somebody is. */
-  readonly htpasswd: { readonly realm: string; readonly path: string } | undefined;
-  /** Of tokens of our own, ms. */
-  readonly lifetime: number;
-  readonly token: TokenConfig | undefined;
-  readonly oidc: ReadonlyMap<string, OidcConfig>;
-}
-
-/** Another token server. At least one of `certificates` (PEM) and `jwks` (JSON) is there. */
-export interface TokenConfig {
-  readonly realm: string;
-  readonly service: string;
-  readonly issuer: string;
-  readonly certificates: string | undefined;
-  readonly jwks: string | undefined;
-  readonly algorithms: readonly string[] | undefined;
-  /** The realm is there, at the Host that was asked; `undefined`: it is `realm`. */
-  readonly redirectPath: string | undefined;
-}
-
-export interface OidcConfig {
-  readonly issuer: string;
-  readonly audience: string;
-  /** JSON; `undefined`: the issuer is asked. */
-  readonly jwks: string | undefined;
-}
-
-export interface AccessConfig {
-  /** In order; `undefined`: none are written. */
-  readonly rules: readonly AccessRuleConfig[] | undefined;
-  readonly groups: ReadonlyMap<string, readonly SubjectPattern[]>;
-}
-
-export interface AccessRuleConfig {
-  readonly match: readonly string[];
-  readonly allow: Readonly<Record<'pull' | 'push' | 'delete', readonly SubjectPattern[]>>;
-  /** `config.yml:12`. */
-  readonly at: string;
 }
 
 /** A secret that is written, or a file (absolute) that is read by whoever needs it, and again when it changes. */

@@ -1,4 +1,4 @@
-import type { AccessConfig, AccessRuleConfig, AuthConfig, OidcConfig, TokenConfig } from './config.ts';
+import type { AccessConfig, AccessRuleConfig, AuthConfig, OidcConfig, TokenConfig } from './auth-config.ts';
 import { nearest } from './nearest.ts';
 import type { Written } from './schema.ts';
 import type { Settling } from './settling.ts';

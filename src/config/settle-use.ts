@@ -1,4 +1,5 @@
-import type { AccessConfig, AccessRuleConfig, RouteConfig, UpstreamConfig } from './config.ts';
+import type { AccessConfig, AccessRuleConfig } from './auth-config.ts';
+import type { RouteConfig, UpstreamConfig } from './config.ts';
 import { covers, overlaps } from './pattern.ts';
 import type { Settling } from './settling.ts';
 

@@ -1,5 +1,5 @@
+import type { AccessConfig } from './auth-config.ts';
 import type {
-  AccessConfig,
   Config,
   HealthConfig,
   MetadataConfig,

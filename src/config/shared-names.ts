@@ -1,4 +1,5 @@
-import type { AccessConfig, RouteConfig, UpstreamConfig } from './config.ts';
+import type { AccessConfig } from './auth-config.ts';
+import type { RouteConfig, UpstreamConfig } from './config.ts';
 import { covers, overlaps } from './pattern.ts';
 
 /**

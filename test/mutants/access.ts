@@ -175,4 +175,12 @@ export const mutants = [
     replace: "pattern === ''",
     test: ACCESS,
   },
+  {
+    name: 'behind a prefix, a wrong password is sent to a token endpoint that is not there',
+    guards: ['issue 6: words that clients understand'],
+    file: 'src/compose/authentication.ts',
+    find: 'path: tokenPath(config),',
+    replace: "path: '/token',",
+    test: SCENARIO,
+  },
 ] as const satisfies readonly Mutant[];

@@ -121,6 +121,7 @@ describe('what is no token', () => {
       signInTokens: signIn,
       own: node.tokens,
       refresh: createRefreshTokens({ records: node.records.refreshTokens, clock, random, stands }),
+      path: '/token',
       anyoneMayPull: () => false,
       report: () => undefined,
     });

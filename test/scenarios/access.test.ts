@@ -333,6 +333,22 @@ describe('one port for mirror and registry', () => {
   );
 
   scenario(
+    'behind a prefix, all of them lead to the token endpoint that is there',
+    async (stage) => {
+      const http = { addr: '127.0.0.1:0', prefix: '/registry/', debug: { addr: '127.0.0.1:0' } };
+      const server = await stage.start(await settings(stage, { http }));
+      const realm = `realm="${server.url}/registry/token"`;
+      const wrong = sending(server, basic('ann', 'wrong'));
+      const challenges = [await server.get('/registry/v2/'), await wrong.get('/registry/token')];
+      expect(challenges.map(({ status, headers }) => [status, headers['www-authenticate']])).toEqual([
+        [401, `Bearer ${realm},service="${new URL(server.url).host}"`],
+        [401, `Basic ${realm}`],
+      ]);
+    },
+    own,
+  );
+
+  scenario(
     'containerd asks with ns for what only its user may pull, by a name that anyone may: its token is its user’s',
     async (stage) => {
       const access = [

@@ -63,6 +63,7 @@ describe('/token', () => {
         random: createSeededRandom(7),
         stands,
       }),
+      path: '/hub/token',
       anyoneMayPull: (name, host) => name.startsWith('library/') && host === 'mirror.example.test',
       report: (event) => events.push(event),
     };
@@ -151,7 +152,7 @@ describe('/token', () => {
     for (const query of ['', `scope=${PRIVATE}`, `scope=${PULL}&offline_token=true`, `scope=${PULL}&scope=${PRIVATE}`]) {
       const error = await refused(get(query, authorization));
       expect([error.status, error.code, error.message]).toEqual([401, 'UNAUTHORIZED', 'user and password are not known here']);
-      expect(error.headers['www-authenticate']).toBe('Basic realm="https://mirror.example.test/token"');
+      expect(error.headers['www-authenticate']).toBe('Basic realm="https://mirror.example.test/hub/token"');
     }
   });
 
