@@ -84,10 +84,10 @@ interface End {
 
 function run(tree: Tree, args: readonly string[]): Promise<End> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, {
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'leash.mjs'), ...args], {
       cwd: tree.path,
       env: environment(),
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
     });
     const said: string[] = [];

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -41,6 +43,19 @@ test('the mutant of a statement has to be found by tests that name it', () => {
   const mutant = { name: 'm', guards: ['P5', 'S00', 'P53'], file: 'f.ts', find: 'a', replace: 'b', test: ['t'] };
   expect(proofsOf(mutant).map(({ testName }) => testName)).toEqual(['\\[P5\\]', '\\[P53\\]']);
   expect(proofsOf({ ...mutant, guards: ['S00'] })).toEqual([{ ...mutant, guards: ['S00'] }]);
+});
+
+test('tests of a mutant end with whoever runs them, with all that they have started', async () => {
+  const leash = join(ROOT, 'test/mutants/leash.mjs');
+  const hangs = 'process.stdout.write(`x`); setInterval(() => undefined, 1000)';
+  const script = `data:text/javascript,import { spawn } from 'node:child_process';
+    spawn(process.execPath, ['-e', ${JSON.stringify(hangs)}], { stdio: ['ignore', 'inherit', 'inherit'] });
+    setInterval(() => undefined, 1000);`;
+  const child = spawn(process.execPath, [leash, script], { detached: true, stdio: ['pipe', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  child.stdin.destroy();
+  // Its output ends when neither of them has it any more.
+  expect(await once(child, 'close')).toEqual([null, 'SIGKILL']);
 });
 
 describe('applying a mutant', () => {
