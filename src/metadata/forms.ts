@@ -3,6 +3,7 @@ import type * as inventory from './inventory.ts';
 import type { PinRecord } from './records-pins.ts';
 import type * as records from './records.ts';
 import type { Bookmark } from './records-bookmarks.ts';
+import type { LetInRecord, VerdictRecord } from './records-verdicts.ts';
 import type { MachineTokenRecord } from './records-machine-tokens.ts';
 import type { RefreshTokenRecord } from './records-refresh-tokens.ts';
 import type { SigningKey } from './records-signing-keys.ts';
@@ -258,3 +259,16 @@ export const machineTokenForm = form<MachineTokenRecord>({
 export const machineTokenNameForm = form<{ readonly id: string }>({ id: text });
 
 export const machineTokenUseForm = form<{ readonly at: number }>({ at: time });
+
+export const verdictForm = form<VerdictRecord>({
+  judge: text,
+  fingerprint: text,
+  repository: text,
+  digest,
+  admitted: flag,
+  reason: text,
+  at: time,
+  used: time,
+});
+
+export const letInForm = form<LetInRecord>({ by: digest, at: time, until: optional(time) });

@@ -52,6 +52,9 @@ import type { Key } from './metadata-store.ts';
  *                                       machine-token-use its id              last use, to the minute
  *     signing                           keys        it                        SigningKeys: what our tokens are signed with
  *     sign-in/0123abc…                = refresh-tokens sha256, as hex         RefreshTokenRecord; the slot is its subject's, by hash
+ *     admission/3f                    = verdicts    hash sha256:…             VerdictRecord; the slot is its repository's, by hash, and so
+ *                                                                             is the id's first part: of what was asked, and where
+ *                                     = let-in      hash sha256:… sha256:…    LetInRecord: content, and the manifest that lets it in
  *     official                          data        it                        what became of an official registry's data
  *     layout                            layout      it                        which version of this table holds
  *                                       epoch       it                        which store this is (with-epoch.ts)
@@ -80,6 +83,8 @@ export const ORDERED: ReadonlySet<string> = new Set([
   'pins',
   'refresh-tokens',
   'machine-tokens',
+  'verdicts',
+  'let-in',
 ]);
 
 /** Bytes of UTF-8 that a slot, a collection or an id may have. */
@@ -97,12 +102,18 @@ export const SIGNING_SLOT = 'signing';
 export const MACHINE_TOKENS_SLOT = 'machine-tokens';
 export const OFFICIAL_SLOT = 'official';
 export const LAYOUT_SLOT = 'layout';
+/** A fixed number of them, so that all can be found without knowing of whom they are. */
+export const ADMISSION_SLOTS: readonly string[] = Array.from(
+  { length: 256 },
+  (_, at) => `admission/${at.toString(16).padStart(2, '0')}`,
+);
 export const repositorySlot = (repository: string): string => bounded(`repository/${repository}`);
 export const digestSlot = (digest: Digest): string => `digest/${digest}`;
 export const upstreamSlot = (upstream: string): string => bounded(`upstream/${upstream}`);
 export const taskSlot = (task: string): string => bounded(`task/${task}`);
 export const quotaSlot = (route: string): string => bounded(`quota/${route}`);
 export const receiverSlot = (receiver: string): string => bounded(`receiver/${receiver}`);
+export const admissionSlot = (repository: string): string => ADMISSION_SLOTS[sha256(repository).readUInt8(0)] ?? '';
 export const signInSlot = (owner: string): string => bounded(`sign-in/${owner}`);
 
 export const tagKey = (tag: string): Key => ['tags', bounded(tag)];
@@ -143,6 +154,14 @@ export const machineTokenNameKey = (name: string): Key => ['machine-token-name',
 export const machineTokenUseKey = (id: string): Key => ['machine-token-use', bounded(id)];
 export const SIGNING_KEYS_KEY: Key = ['keys', 'it'];
 export const refreshTokenKey = (hash: string): Key => ['refresh-tokens', bounded(hash)];
+export const verdictKey = (scope: string, repository: string, digest: Digest): Key => [
+  'verdicts',
+  `${scopeStart(scope, repository)}${digest}`,
+];
+export const letInKey = (scope: string, repository: string, digest: Digest, by: Digest): Key => [
+  'let-in',
+  `${letInStart(scope, repository, digest)}${by}`,
+];
 export const withheldKey = (reference: string): Key => ['withheld', bounded(reference)];
 export const OFFICIAL_KEY: Key = ['data', 'it'];
 export const LAYOUT_KEY: Key = ['layout', 'it'];
@@ -183,6 +202,15 @@ export function historyEnd(tag: string): string {
 /** The tag of a `history` id: tags are shorter than what would stand as its hash. */
 export function tagOf(id: string): string {
   return id.slice(0, -9);
+}
+
+/** Where what lets a digest in begins among the ids of `let-in`, as {@link historyStart}. */
+export function letInStart(scope: string, repository: string, digest: Digest): string {
+  return `${scopeStart(scope, repository)}${digest} `;
+}
+
+function scopeStart(scope: string, repository: string): string {
+  return `${sha256(`${scope}\n${repository}`).toString('hex').slice(0, 32)} `;
 }
 
 /** Where a subject's referrers begin among the ids of `referrers`, as {@link historyStart}. */

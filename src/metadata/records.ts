@@ -31,6 +31,7 @@ import { createSigningKeys, type SigningKeys } from './records-signing-keys.ts';
 import { createTags } from './records-tags.ts';
 import { createUploads } from './records-uploads.ts';
 import { createUses, type ImageOf } from './records-uses.ts';
+import { createVerdicts, type Verdicts } from './records-verdicts.ts';
 import { createTable } from './table.ts';
 
 export * from './all.ts';
@@ -171,6 +172,9 @@ export interface Records extends HostedRecords, Evictions, Pins {
   /** Tokens that were made by command, for machines. */
   readonly machineTokens: MachineTokenRecords;
 
+  /** What was said of content that asked to be let in, and what was. */
+  readonly verdicts: Verdicts;
+
   /** Events that receivers of notifications are still to be told. */
   readonly outbox: Outbox;
 
@@ -184,6 +188,7 @@ export type { MachineTokenRecord, MachineTokenRecords } from './records-machine-
 export type { PinRecord, Pins } from './records-pins.ts';
 export type { RefreshTokenRecord, RefreshTokens } from './records-refresh-tokens.ts';
 export type { SigningKey, SigningKeys } from './records-signing-keys.ts';
+export type { LetIn, LetInRecord, VerdictRecord, Verdicts } from './records-verdicts.ts';
 export type { Outbox, OutboxEntry, Waiting } from './records-outbox.ts';
 
 export interface TagRecord {
@@ -325,6 +330,7 @@ export function createRecords(store: MetadataStore, options: RecordsOptions): Re
     signingKeys: createSigningKeys(table),
     refreshTokens: createRefreshTokens(table),
     machineTokens: createMachineTokenRecords(table),
+    verdicts: createVerdicts(table),
     outbox: createOutbox(table, clock),
     ...uses,
     writeUses: write,

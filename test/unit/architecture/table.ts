@@ -49,7 +49,7 @@ export const OWNERS: Readonly<Record<string, readonly string[]>> = {
   lmdb: ['metadata/lmdb.ts'],
   // One driver in three files.
   ioredis: ['metadata/redis.ts', 'metadata/redis-options.ts', 'metadata/redis-policy.ts'],
-  'lru-cache': ['pull', 'push', 'evict', 'auth'],
+  'lru-cache': ['pull', 'push', 'evict', 'auth', 'admission'],
   picomatch: ['pull/route.ts', 'auth'],
   jose: ['auth'],
   '@node-rs/bcrypt': ['auth'],
