@@ -93,7 +93,7 @@ class HeldReader implements Reader {
     if (troubleOf(cause) === 'storage') source.report({ kind: 'bypass', reason: 'storage', error: cause });
     const whole = this.#from === 0 && this.#to === size;
     const back = whole ? await this.#heldBack(cause) : undefined;
-    const beyond = await openThrough(source, this.#position, whole ? undefined : this.#to, back, this.#signal);
+    const beyond = await openThrough(source, this.#position, this.#to, back, this.#signal);
     if (this.#closed) beyond.close();
     this.#beyond = beyond;
   }
@@ -102,7 +102,7 @@ class HeldReader implements Reader {
   async #heldBack(cause: unknown): Promise<HeldBack> {
     const hash = startDigest(this.#source.digest);
     if (this.#position > 0 && !(await feed(hash, this.#file, this.#position))) throw cause;
-    return { held: new Uint8Array(0), hash };
+    return { from: this.#position, held: new Uint8Array(0), hash };
   }
 }
 

@@ -1,22 +1,24 @@
 import { startDigest } from '../oci/digest.ts';
 import { etagOf, type Content, type Reader } from './content.ts';
 import type { HeldBack } from './fill/growing-reader.ts';
+import { waitsForDigest } from './fill/growing.ts';
+import { SpanReader } from './span-reader.ts';
 import { ThroughReader, type ThroughSource } from './through-reader.ts';
 
 /** Content that nobody keeps: each reader has an upstream transfer of its own. */
 export function throughContent(source: ThroughSource): Content {
-  const fresh = (): HeldBack => ({ held: new Uint8Array(0), hash: startDigest(source.digest) });
   return {
     digest: source.digest,
     size: source.size,
     etag: etagOf(source.digest),
-    open: (from, to, signal) => openThrough(source, from, to, from === 0 ? fresh() : undefined, signal),
+    open: (from, to, signal) => openThrough(source, from, to, undefined, signal),
   };
 }
 
 /**
- * Reads `from` up to `to` straight from the chain. With `back`, and `to` at the end of the blob, the tail is held back until
- * the digest matches; a part of a blob cannot be verified by anybody. Rejects with RegistryError where no upstream supplies.
+ * Reads `from` up to `to` straight from the chain. Where that is of what nobody gets before the digest matches, by whatever
+ * way (promise 1), all of the blob is fetched: from what stands in `back` on, else from its first byte. Rejects with
+ * RegistryError where no upstream supplies.
  */
 export async function openThrough(
   source: ThroughSource,
@@ -25,8 +27,20 @@ export async function openThrough(
   back: HeldBack | undefined,
   signal: AbortSignal,
 ): Promise<Reader> {
-  const whole = to === undefined || to === source.size;
-  const reader = new ThroughReader(source, from, to, whole ? back : undefined, signal);
+  if (!waitsForDigest(source.size, to)) return connected(new ThroughReader(source, from, to, undefined, signal));
+  const start = back ?? { from: 0, held: new Uint8Array(0), hash: startDigest(source.digest) };
+  const whole = await connected(new ThroughReader(source, start.from, undefined, start, signal));
+  const span = new SpanReader(whole, from - start.from, (to ?? Infinity) - from);
+  try {
+    await span.ready();
+    return span;
+  } catch (error) {
+    span.close();
+    throw error;
+  }
+}
+
+async function connected(reader: ThroughReader): Promise<ThroughReader> {
   try {
     await reader.connect();
     return reader;

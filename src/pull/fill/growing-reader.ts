@@ -2,11 +2,12 @@ import type { Hash } from 'node:crypto';
 import type { Part } from '../../blobs/blob-store.ts';
 import { RegistryError } from '../../oci/errors.ts';
 import type { Reader } from '../content.ts';
-import type { Growing } from './growing.ts';
+import { waitsForDigest, type Growing } from './growing.ts';
 import { readFully } from '../../system/read-fully.ts';
 
-/** What a reader of the whole goes on with: bytes that it may not have yet, and the hash of all up to and with them. */
+/** What a reader goes on with: bytes that it may not have yet, where they begin, and the hash of all up to and with them. */
 export interface HeldBack {
+  readonly from: number;
   readonly held: Uint8Array;
   readonly hash: Hash;
 }
@@ -109,22 +110,34 @@ export class GrowingReader implements Reader {
     this.#part = part;
   }
 
-  /** A reader of the whole takes along what it may not have yet, so that the end can be verified. */
+  /** Takes along what it may not have yet, where what it wants is verified before it ends. */
   async #goBeyond(): Promise<void> {
     this.#followGeneration();
     const { size, hash } = this.#growing;
-    const whole = this.#from === 0 && (this.#to === undefined || this.#to === size);
-    const back = whole && hash !== undefined ? { held: await this.#heldBack(), hash: hash.copy() } : undefined;
+    const back = hash !== undefined && waitsForDigest(size, this.#to) ? await this.#back(hash.copy()) : undefined;
     const beyond = await this.#goOn(this.#position, this.#to, back);
     if (this.#closed) beyond.close();
     this.#beyond = beyond;
   }
 
-  /** From the frontier to what was written: no more than the tail, or a small blob. */
-  async #heldBack(): Promise<Uint8Array> {
-    const held = new Uint8Array(this.#growing.written - this.#position);
+  /**
+   * From the frontier to what was written: no more than the tail, or a small blob. `undefined` where that cannot be read and
+   * all may begin anew: who has the first bytes of the whole would have those of another body than what is verified.
+   */
+  async #back(hash: Hash): Promise<HeldBack | undefined> {
+    const from = Math.min(this.#position, this.#growing.written);
+    try {
+      return { from, held: await this.#readHeld(from), hash };
+    } catch (error) {
+      if (this.#from === 0 && this.#position > 0) throw error;
+      return undefined;
+    }
+  }
+
+  async #readHeld(from: number): Promise<Uint8Array> {
+    const held = new Uint8Array(this.#growing.written - from);
     this.#holdPart();
-    const count = this.#part === undefined ? 0 : await readFully(this.#part, held, this.#position);
+    const count = this.#part === undefined ? 0 : await readFully(this.#part, held, from);
     if (count < held.byteLength) throw new Error(`the part of ${this.#growing.digest} is shorter than what was written`);
     return held;
   }

@@ -102,6 +102,11 @@ export class Growing {
   }
 }
 
+/** Whether what ends at `to` (the end, where `undefined`) has bytes of a small blob or of the tail, which are verified first. */
+export function waitsForDigest(size: number | undefined, to: number | undefined): boolean {
+  return size === undefined || size <= SMALL_BYTES || to === undefined || to > size - TAIL_BYTES;
+}
+
 /** Up to where unverified bytes may be read; nowhere in a blob of up to `verifiedFirstBytes`. */
 function safeFrontier(written: number, size: number | undefined, verifiedFirstBytes: number): number {
   if (size !== undefined && size <= verifiedFirstBytes) return 0;
