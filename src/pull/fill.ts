@@ -45,6 +45,10 @@ export async function fillBlob(
     const first = await firstOf(deps, pulling, claim);
     if (first.kind === 'content') {
       await fill.sized(false, pulling.signal, SIZE_WAIT_MS);
+      if (await endedUnsized(fill, pulling)) {
+        leave();
+        return fillThrough(deps, pulling, digest, expectedSize);
+      }
       if (!joined || failures > 0 || fill.canBeJoined()) return joinFill(deps, pulling, claim, first);
       // It was found wrong while this client came: once, that is no reason to fail here too.
       failures += 1;
@@ -116,7 +120,7 @@ async function joinFill(
       }
       linkWhenHeld(deps, pulling, fill, proof);
     }
-    const ahead = pulling.range === undefined ? undefined : await aheadOf(fill, pulling, pulling.range);
+    const ahead = pulling.range === undefined ? undefined : aheadOf(fill, pulling.range);
     if (ahead !== undefined) {
       return { kind: 'content', content: reading(ahead, leave), source: { outcome: 'bypass', why: 'partial' }, leave };
     }
@@ -139,8 +143,17 @@ function linkWhenHeld(deps: PullDeps, { holder }: Pulling, fill: Fill, { upstrea
   deps.unowned.track(link()).catch((error: unknown) => deps.report({ kind: 'bypass', reason: 'metadata', error }));
 }
 
-async function aheadOf(fill: Fill, { signal }: Pulling, range: string): Promise<Content | undefined> {
+/**
+ * A range is wanted of what ended before anybody knew its size, as when the disk failed it: whoever brings the whole then
+ * brings this too.
+ */
+async function endedUnsized(fill: Fill, { range, signal }: Pulling): Promise<boolean> {
+  if (range === undefined) return false;
   await fill.sized(true, signal, SIZE_WAIT_MS);
+  return fill.size === undefined && !fill.canBeJoined();
+}
+
+function aheadOf(fill: Fill, range: string): Content | undefined {
   const { size } = fill;
   if (size === undefined) {
     throw new RegistryError('UNAVAILABLE', `the size of ${fill.digest} is not known yet, so that no range of it can be sent`, {
