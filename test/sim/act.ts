@@ -73,6 +73,7 @@ export async function act(world: World, doing: Doing): Promise<void> {
     case 'jump':
       return world.jump(doing.ms);
     case 'reload':
+      if (world.settings.offline) world.offlineUntil = world.now;
       world.settings = doing.settings;
       world.settingsSince = world.now;
       world.eventful = true;

@@ -65,6 +65,8 @@ export class World {
   keepableSince = 0;
   settings: Settings;
   settingsSince = -Infinity;
+  /** When a reload last ended that quay.io is served from what is held. */
+  offlineUntil = -Infinity;
   /** When the wall clock last jumped, and when an upstream last lied. */
   jumpedAt = -Infinity;
   liedAt = -Infinity;

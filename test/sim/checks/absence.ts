@@ -11,10 +11,15 @@ export const absence: Check = {
     const { wish, status } = answer;
     if (status !== 404) return undefined;
     if (wish.repository.startsWith('own.io/') || wish.repository.startsWith('mixed.io/')) return undefined;
-    if (world.settings.offline && wish.repository.startsWith('quay.io/')) return undefined;
+    if (wish.repository.startsWith('quay.io/') && wasOffline(world, answer)) return undefined;
     return wasSaid(world, answer) ? undefined : `${answerText(answer)}, though nobody said that it is absent`;
   },
 };
+
+/** When it was asked for: a reload is for those who come after it. */
+function wasOffline({ settings, offlineUntil }: World, { startedAt }: Answer): boolean {
+  return settings.offline || startedAt <= offlineUntil;
+}
 
 function wasSaid({ network, settingsSince }: World, { wish, startedAt }: Answer): boolean {
   const repository = wish.repository.slice(wish.repository.indexOf('/') + 1);

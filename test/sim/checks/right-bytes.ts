@@ -7,6 +7,8 @@ import type { World } from '../world.ts';
 
 /** What is verified before its first byte leaves, where its size is known (pull/fill/growing.ts). */
 const SMALL_BYTES = 256 * 1024;
+/** What nobody gets of any other blob before it is verified. */
+const TAIL_BYTES = 64 * 1024;
 
 /** Verified or broken, never wrong: to clients, and on disk. */
 export const rightBytes: Check = {
@@ -40,6 +42,15 @@ function rotsUnder({ rotten }: World, { startedAt, endedAt, wish }: Answer): boo
   return at !== undefined && at >= startedAt && at <= endedAt;
 }
 
+/**
+ * What a liar sent of a large blob, before its digest could be known: a range of it may be wrong and complete, but for the tail
+ * (architecture.md, promise 1). Of what is held nobody is in doubt.
+ */
+function isAheadOfDigest({ liedAt }: World, { status, outcome, headers }: Answer, { length }: Buffer): boolean {
+  const to = Number(/^bytes \d+-(\d+)\//.exec(headers['content-range'] ?? '')?.[1]) + 1;
+  return status === 206 && outcome !== 'hit' && liedAt > -Infinity && length > SMALL_BYTES && to <= length - TAIL_BYTES;
+}
+
 function judge(world: World, answer: Answer): Faults {
   const { wish, status, end, headers, bytes } = answer;
   if (status !== 200 && status !== 206) return undefined;
@@ -55,7 +66,7 @@ function judge(world: World, answer: Answer): Faults {
   if (end === 'whole' && length !== undefined && Number(length) !== wanted.length)
     return `${answerText(answer)} has the length ${length}`;
   if (wish.method === 'HEAD') return undefined;
-  if (rotsUnder(world, answer)) return undefined;
+  if (rotsUnder(world, answer) || isAheadOfDigest(world, answer, whole)) return undefined;
   if (end === 'whole' && !wanted.equals(bytes)) return `${answerText(answer)} is complete and wrong`;
   const isVerified = length !== undefined && whole.length <= SMALL_BYTES;
   if (isVerified && !wanted.subarray(0, bytes.length).equals(bytes))
