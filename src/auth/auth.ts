@@ -1,8 +1,10 @@
+import type { RegistryError } from '../oci/errors.ts';
+import { noSuchName } from '../oci/no-such-name.ts';
 import type { Access, Action } from './access.ts';
 import type { ChallengeKind } from './challenge.ts';
 import type { ReportAuth } from './events.ts';
 import { createIdentify, type Ways } from './identify.ts';
-import { createPermit, isWithinScope } from './permit.ts';
+import { createPermit, whoFor, isWithinScope } from './permit.ts';
 import type { Identity } from './subject.ts';
 
 /** What a request shows of who sends it. */
@@ -18,6 +20,8 @@ export interface Asking {
   readonly requestId: string;
   /** The common name of the certificate that the client has proved to have, one of `http.tls.clientcas`. */
   readonly certificate: string | undefined;
+  /** Whether credentials that nobody knows here are passed on, for what is asked for: it is shown by them (`passthrough`). */
+  readonly passesOn: () => boolean;
 }
 
 /** What is asked for: by the name that decides, and as the client spelt it, which is what tokens are issued for. */
@@ -26,6 +30,8 @@ export interface Named {
   readonly holder: string;
   /** Of the path: `library/ubuntu` in `/v2/library/ubuntu/manifests/latest`. */
   readonly spelt: string;
+  /** `?ns=`, where it decided what `spelt` means. */
+  readonly ns?: string | undefined;
   /** The tag or digest, for whoever reads of a refusal; it decides nothing. */
   readonly reference?: string | undefined;
 }
@@ -42,6 +48,8 @@ export interface Auth {
    * said who they are, or the token is for something else. Before any look-up.
    */
   permit(asking: Asking, identity: Identity, action: Action, named: Named): void;
+  /** 401 with the Host's challenge, for what an upstream shows to those whom it knows; 404 where nobody is asked who they are. */
+  askWho(asking: Asking, named: Named, message: string): RegistryError;
   /** As {@link permit}, for what stands beside a name: yes or no. */
   may(identity: Identity, action: Action, named: Named): boolean;
   /** 401 where a token is not for what lists all repositories. What stands in such a list, {@link sees} says. */
@@ -53,7 +61,7 @@ export interface Auth {
 }
 
 /** One question to the token endpoint (distribution, "Token Authentication Specification" and its OAuth2 form). */
-export interface TokenQuestion extends Asking {
+export interface TokenQuestion extends Omit<Asking, 'passesOn'> {
   /** Of the URL for a GET, of the form for a POST. */
   readonly parameters: URLSearchParams;
   readonly method: 'GET' | 'POST';
@@ -78,6 +86,9 @@ export interface AuthOptions {
   readonly report: ReportAuth;
 }
 
+/** What clients are told where there is no `auth`, and a repository is shown by credentials of its upstream. */
+const ELSEWHERE: ChallengeKind = { kind: 'basic', realm: 'upstream' };
+
 export function createAuth(options: AuthOptions): Auth {
   const { access, token } = options;
   const open = new Set(options.openHosts);
@@ -89,6 +100,11 @@ export function createAuth(options: AuthOptions): Auth {
   return {
     identify: createIdentify({ ...options, challengeOf }),
     ...createPermit({ ...options, challengeOf }),
+    // Where nobody signs in here, they still do so elsewhere.
+    askWho: (asking, named, message) =>
+      isOpenHost(asking.host)
+        ? noSuchName(named.holder)
+        : whoFor(challengeOf(asking.host) ?? ELSEWHERE, asking, named, message),
     may: (identity, action, named) =>
       access.decide(identity.subject, action, named.holder).allowed && isWithinScope(identity, action, named),
     sees: ({ subject }, holder) => access.decide(subject, 'pull', holder).allowed,

@@ -2,7 +2,7 @@ import { RegistryError } from '../oci/errors.ts';
 import type { Asking } from './auth.ts';
 import { audienceOf, challengeField, type ChallengeKind, type TokenFault } from './challenge.ts';
 import type { AskedBy, ReportAuth, SignInEvent } from './events.ts';
-import { NOBODY, type Identity, type Scope, type Subject } from './subject.ts';
+import { NOBODY, type Identity, type PassedOn, type Scope, type Subject } from './subject.ts';
 import type { ForeignTokens, MachineTokens, OwnTokens, Passwords, SignInTokens } from './ways.ts';
 
 /** The ways that there are here. */
@@ -36,7 +36,7 @@ export function createIdentify(options: IdentifyOptions): (asking: Asking) => Pr
   const { challengeOf, ways, report } = options;
   return async (asking) => {
     const challenge = challengeOf(asking.host);
-    if (challenge === undefined) return byCertificate(asking, report) ?? NOBODY;
+    if (challenge === undefined) return { ...(byCertificate(asking, report) ?? NOBODY), ...passedOn(asking) };
     if (asking.authorization === undefined) {
       const certified = byCertificate(asking, report);
       if (certified !== undefined) return certified;
@@ -44,6 +44,9 @@ export function createIdentify(options: IdentifyOptions): (asking: Asking) => Pr
     }
     const credentials = parseCredentials(asking.authorization);
     if (credentials === undefined) throw unauthorized('the Authorization of the request cannot be read', challenge, asking);
+    const passed = passedOn(asking);
+    if (passed.credentials !== undefined)
+      return (await recognized(passed.credentials, asking, ways, report)) ?? { ...NOBODY, ...passed };
     const found = await (credentials.kind === 'basic'
       ? byPassword(credentials, asking, ways, report)
       : byToken(credentials.token, asking, ways, report));
@@ -53,6 +56,38 @@ export function createIdentify(options: IdentifyOptions): (asking: Asking) => Pr
       ? 'the token has expired, was revoked, or is for another registry'
       : 'user and password are not known here';
     throw unauthorized(message, challenge, asking, undefined, isToken ? 'invalid_token' : undefined);
+  };
+}
+
+/** Credentials that an upstream may know: what they are worth is not ours to say. */
+function passedOn({ authorization, passesOn }: Asking): Pick<Identity, 'credentials'> {
+  const credentials = authorization === undefined ? undefined : parseCredentials(authorization);
+  if (credentials?.kind !== 'basic' || !passesOn()) return {};
+  const { username, password } = credentials;
+  return { credentials: { username, password } };
+}
+
+/** Somebody of ours all the same. Who is not is no guesser, and who cannot be asked now stands in nobody's way. */
+async function recognized(
+  { username, password }: PassedOn,
+  asking: Asking,
+  ways: Ways,
+  report: ReportAuth,
+): Promise<Identity | undefined> {
+  const subject = await subjectOf(username, password, asking, recognizing(ways), onlyKnown(report)).catch(() => undefined);
+  return subject && { subject, scopes: undefined };
+}
+
+/** Passwords that may be meant for another registry. */
+export function recognizing<T extends Pick<Ways, 'passwords'>>(ways: T): T {
+  const { passwords } = ways;
+  return { ...ways, passwords: passwords && { ...passwords, verify: passwords.recognize } };
+}
+
+/** That they are not known here is no failure, and nothing to tell of. */
+export function onlyKnown(report: ReportAuth): ReportAuth {
+  return (event) => {
+    if (event.kind !== 'sign-in' || event.result === 'ok') report(event);
   };
 }
 

@@ -3,6 +3,7 @@ import { own, type JsonObject } from '../oci/json.ts';
 import type { Clock } from '../system/clock.ts';
 import { randomId, type Random } from '../system/random.ts';
 import { claimsSignedBy, endOfUse, isAddressedTo, readAccess, readUnproven, textOf } from './jwt.ts';
+import { seal, unseal } from './sealed.ts';
 import type { KeyRing } from './signing-keys.ts';
 import { readSubject } from './subject-text.ts';
 import { subjectText } from './subject.ts';
@@ -37,7 +38,8 @@ export function createOwnTokens({ keys, clock, random, lifetimeSeconds }: OwnTok
     const id = keyIdOf(token);
     const named = id === undefined ? undefined : await keys.find(id);
     const claims = named && (await claimsSignedBy(named.key, [ALGORITHM], token));
-    if (claims === undefined || !isAddressedTo(claims, [audience]) || own(claims, 'iss') !== ISSUER) return undefined;
+    if (named === undefined || claims === undefined || !isAddressedTo(claims, [audience]) || own(claims, 'iss') !== ISSUER)
+      return undefined;
     const rules = {
       now: clock.now(),
       leeway: LEEWAY_SECONDS,
@@ -46,8 +48,11 @@ export function createOwnTokens({ keys, clock, random, lifetimeSeconds }: OwnTok
       needsNotBefore: true,
     };
     const until = endOfUse(claims, rules);
-    const proven = readProven(claims);
-    if (until === undefined || proven === undefined) return undefined;
+    const signed = readProven(claims);
+    if (until === undefined || signed === undefined) return undefined;
+    const sealed = own(claims, 'sealed');
+    const credentials = sealed === undefined ? undefined : await unseal(sealed, named.key);
+    const proven = credentials === undefined ? signed : { ...signed, identity: { ...signed.identity, credentials } };
     verified.put(token, { proven, audience }, until);
     return proven;
   }
@@ -62,7 +67,7 @@ export function createOwnTokens({ keys, clock, random, lifetimeSeconds }: OwnTok
       if (known === undefined) return prove(token, audience);
       return known.audience === audience ? known.proven : undefined;
     },
-    async issue({ subject, fingerprint, scopes, audience }) {
+    async issue({ subject, fingerprint, scopes, audience, credentials }) {
       const { id, key } = await keys.current();
       const now = Math.floor(clock.now() / 1000);
       const claims = {
@@ -76,6 +81,7 @@ export function createOwnTokens({ keys, clock, random, lifetimeSeconds }: OwnTok
         access: scopes,
         subject,
         ...(fingerprint === undefined ? {} : { fingerprint }),
+        ...(credentials === undefined ? {} : { sealed: await seal(credentials, key) }),
       };
       const token = await new SignJWT(claims).setProtectedHeader({ alg: ALGORITHM, typ: 'JWT', kid: id }).sign(key);
       return { token, expiresIn: lifetimeSeconds, issuedAt: now * 1000 };

@@ -56,6 +56,15 @@ function scopeOf(action: Action, { spelt }: Named): Scope {
   return { type: 'repository', name: spelt, actions: action === 'push' ? ['pull', 'push'] : [action] };
 }
 
+/** 401 for a pull, with the way to do better. */
+export function whoFor(challenge: ChallengeKind, asking: Asking, named: Named, message: string): RegistryError {
+  const { ns } = named;
+  // The scope that a client asks for cannot say that.
+  const isSpoken = challenge.kind === 'own' && ns !== undefined;
+  const said = isSpoken ? { ...challenge, path: `${challenge.path}?ns=${encodeURIComponent(ns)}` } : challenge;
+  return unauthorized(message, said, asking, scopeOf('pull', named));
+}
+
 function tooNarrow(challenge: ChallengeKind | undefined, asking: Parameters<Auth['permit']>[0], scope: Scope): RegistryError {
   const message = 'the token was issued for something else';
   if (challenge === undefined) return new RegistryError('UNAUTHORIZED', message);

@@ -37,6 +37,16 @@ export function subjectText(subject: Subject): string {
 export interface Identity {
   readonly subject: Subject;
   readonly scopes: readonly Scope[] | undefined;
+  /** To be passed on, where what is asked for is shown by them: nobody's that we know. */
+  readonly credentials?: PassedOn | undefined;
+}
+
+/** A user and a password that another registry may know. */
+export interface PassedOn {
+  readonly username: string;
+  readonly password: string;
+  /** The registries for which a token with them was asked for; `undefined`: they came with the request itself. */
+  readonly registries?: readonly string[] | undefined;
 }
 
 export const NOBODY: Identity = { subject: ANYONE, scopes: undefined };

@@ -4,10 +4,17 @@ import { formatScope, type Scope } from '../oci/scope.ts';
 import type { TokenAnswer, TokenEndpoint, TokenQuestion } from './auth.ts';
 import { audienceOf } from './challenge.ts';
 import type { ReportAuth } from './events.ts';
-import { subjectOf } from './identify.ts';
-import { ANYONE, type Subject } from './subject.ts';
+import { onlyKnown, recognizing, subjectOf } from './identify.ts';
+import { ANYONE, type PassedOn, type Subject } from './subject.ts';
 import { readForm, readQuery, type Asked, type FormFault, type TokenCredentials } from './token-question.ts';
 import type { MachineTokens, OwnTokens, Passwords, RefreshTokens, SignInTokens } from './ways.ts';
+
+/** A repository as a scope spells it, on that Host, and under the `ns` that its challenge came with. */
+export interface ScopeName {
+  readonly name: string;
+  readonly host: string | undefined;
+  readonly ns: string | undefined;
+}
 
 export interface TokenEndpointOptions {
   readonly passwords: Passwords | undefined;
@@ -17,8 +24,10 @@ export interface TokenEndpointOptions {
   readonly refresh: RefreshTokens;
   /** Where it is itself: `/token`. */
   readonly path: string;
-  /** Whether everybody may pull it: a name as a scope spells it, on that Host. */
-  readonly anyoneMayPull: (name: string, host: string | undefined) => boolean;
+  /** Whether everybody may pull it. */
+  readonly anyoneMayPull: (name: ScopeName) => boolean;
+  /** The registry for which credentials that nobody knows here are passed on for it (`passthrough`); `undefined`: none. */
+  readonly passesOn: (name: ScopeName) => string | undefined;
   readonly report: ReportAuth;
 }
 
@@ -26,6 +35,7 @@ export interface TokenEndpointOptions {
 interface Known {
   readonly subject: Subject;
   readonly fingerprint: string | undefined;
+  readonly credentials?: PassedOn | undefined;
 }
 
 const NOBODY_KNOWN: Known = { subject: ANYONE, fingerprint: undefined };
@@ -60,28 +70,40 @@ async function whoAsks(
   if (!isForAnyone(asked, question, options)) return prove(credentials, question, audience, options);
   // dockerd sends its login to Docker Hub with every question: that counts apart, and is no fault. But who is known is not nobody,
   // since a scope does not say all of what is asked for: under `ns` or another Host its name may be what only they may have.
-  const { report } = options;
-  const onlyKnown: ReportAuth = (event) => {
-    if (event.kind !== 'sign-in' || event.result === 'ok') report(event);
-  };
-  const { passwords } = options;
-  const recognized = passwords && { ...passwords, verify: passwords.recognize };
-  const quiet = { ...options, passwords: recognized, report: onlyKnown };
   // Nor does who cannot be asked now stand in the way of what anyone may have.
+  const quiet = { ...recognizing(options), report: onlyKnown(options.report) };
   const known = await prove(credentials, question, audience, quiet).catch(() => undefined);
-  return known ?? NOBODY_KNOWN;
+  return known ?? { ...NOBODY_KNOWN, ...passedOn(credentials, asked, question, options) };
+}
+
+/** What an upstream may know goes with the token, to be shown to it. */
+function passedOn(
+  credentials: TokenCredentials,
+  { scopes: { scopes } }: Asked,
+  question: TokenQuestion,
+  { passesOn }: TokenEndpointOptions,
+): Pick<Known, 'credentials'> {
+  if (credentials.kind !== 'password') return {};
+  const registries = scopes.flatMap(({ name }) => passesOn(nameIn(question, name)) ?? []);
+  if (registries.length === 0) return {};
+  const { username, password } = credentials;
+  return { credentials: { username, password, registries: [...new Set(registries)] } };
 }
 
 /** Whether all that is asked for is what anyone may have. Who signs in asks for no scope, or for a refresh token. */
-function isForAnyone({ scopes: { scopes, unread }, isOffline }: Asked, { host }: TokenQuestion, options: TokenEndpointOptions) {
+function isForAnyone({ scopes: { scopes, unread }, isOffline }: Asked, question: TokenQuestion, options: TokenEndpointOptions) {
   if (isOffline || unread > 0 || scopes.length === 0) return false;
   return scopes.every(
     ({ type, name, actions }) =>
       type === 'repository' &&
       actions.length > 0 &&
       actions.every((action) => action === 'pull') &&
-      options.anyoneMayPull(name, host),
+      options.anyoneMayPull(nameIn(question, name)),
   );
+}
+
+function nameIn({ host, parameters }: TokenQuestion, name: string): ScopeName {
+  return { name, host, ns: parameters.get('ns') ?? undefined };
 }
 
 async function prove(

@@ -1,4 +1,4 @@
-import type { Identity, Scope, Subject } from './subject.ts';
+import type { Identity, PassedOn, Scope, Subject } from './subject.ts';
 
 /**
  * The ways in which somebody can say who they are; `identify.ts` asks them, `compose/` says which there are. In all of them
@@ -56,6 +56,8 @@ export interface OwnTokens {
     readonly fingerprint: string | undefined;
     readonly scopes: readonly Scope[];
     readonly audience: string;
+    /** Sealed, so that nobody who finds the token can read them. */
+    readonly credentials?: PassedOn | undefined;
   }): Promise<IssuedToken>;
 }
 

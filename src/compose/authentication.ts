@@ -11,14 +11,15 @@ import { createKeyRing } from '../auth/signing-keys.ts';
 import { createForeignTokens } from '../auth/foreign-tokens.ts';
 import type { Identity } from '../auth/subject.ts';
 import { createSignInTokens, type FetchJson } from '../auth/oidc.ts';
-import { createTokenEndpoint } from '../auth/token-endpoint.ts';
+import { createTokenEndpoint, type ScopeName } from '../auth/token-endpoint.ts';
 import { readTrustedKeys } from '../auth/trusted-keys.ts';
 import type { ForeignTokens, MachineTokens, SignInTokens } from '../auth/ways.ts';
 import type { AuthConfig, OidcConfig, TokenConfig } from '../config/auth-config.ts';
 import type { Config } from '../config/config.ts';
 import { RegistryError } from '../oci/errors.ts';
 import type { Records } from '../metadata/records.ts';
-import { createNameParser } from '../pull/name.ts';
+import { createNameParser, type Name } from '../pull/name.ts';
+import { passesOn } from './passes-on.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';
 import type { Random } from '../system/random.ts';
@@ -78,14 +79,28 @@ export function createAuthentication(parts: AuthenticationParts): Authentication
       const foreign = auth.token && foreignTokensOf(auth.token, access.hasRules, clock);
       const ways: Ways = { passwords: users, machineTokens, signInTokens, own, foreign };
       const parseName = createNameParser(nameOptions(config));
-      const anyoneMayPull = (name: string, host: string | undefined): boolean => {
-        const holder = holderOf(parseName, `${config.http.prefix}/v2/${name}/tags/list`, host);
-        return holder !== undefined && access.isOpen(holder);
+      const named = (spelt: ScopeName): RepositoryName | undefined => nameOf(parseName, config.http.prefix, spelt);
+      const anyoneMayPull = (spelt: ScopeName): boolean => {
+        const name = named(spelt);
+        return name !== undefined && access.isOpen(`${name.registry}/${name.repository}`);
+      };
+      const passes = passesOn(config);
+      const registryPassedTo = (spelt: ScopeName): string | undefined => {
+        const name = named(spelt);
+        return name !== undefined && passes(`${name.registry}/${name.repository}`) ? name.registry : undefined;
       };
       // Where clients are sent elsewhere for their tokens, none is given out here.
       const token: TokenEndpoint | undefined =
         foreign === undefined
-          ? createTokenEndpoint({ ...ways, own, refresh, path: tokenPath(config), anyoneMayPull, report })
+          ? createTokenEndpoint({
+              ...ways,
+              own,
+              refresh,
+              path: tokenPath(config),
+              anyoneMayPull,
+              passesOn: registryPassedTo,
+              report,
+            })
           : undefined;
       return createAuth({ access, challenge: challengeOf(auth, config), ways, openHosts, token, report });
     },
@@ -100,15 +115,18 @@ export async function proveAuthFiles({ auth, access }: Config, system: Authentic
   if (auth?.token !== undefined) foreignTokensOf(auth.token, access.rules !== undefined, system.clock);
 }
 
-/** `registry/repository`, `undefined` where that is no name. */
-function holderOf(
+type RepositoryName = Pick<Name, 'registry' | 'repository'>;
+
+/** `undefined` where that is no name. */
+function nameOf(
   parseName: ReturnType<typeof createNameParser>,
-  target: string,
-  host: string | undefined,
-): string | undefined {
+  prefix: string,
+  { name, host, ns }: ScopeName,
+): RepositoryName | undefined {
+  const query = ns === undefined ? '' : `?ns=${encodeURIComponent(ns)}`;
   try {
-    const parsed = parseName(target, host);
-    return parsed.kind === 'tags' ? `${parsed.name.registry}/${parsed.name.repository}` : undefined;
+    const parsed = parseName(`${prefix}/v2/${name}/tags/list${query}`, host);
+    return parsed.kind === 'tags' ? parsed.name : undefined;
   } catch (error) {
     if (error instanceof RegistryError) return undefined;
     throw error;

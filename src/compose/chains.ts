@@ -57,6 +57,7 @@ function toRoute(route: RouteConfig, upstreams: UpstreamSet, { access, auth }: C
     shadow,
     quota: policy.quota,
     order: upstreams.balanceOf(route),
+    passthrough: upstreams.passingOf(route),
     policy: {
       tagTtlMs: policy.tagttl,
       staleMs: policy.stale,
@@ -73,7 +74,7 @@ function toRoute(route: RouteConfig, upstreams: UpstreamSet, { access, auth }: C
       platforms: policy.platforms,
       asof: policy.asof,
       cooldownMs: policy.cooldown,
-      open: isOpen(route, access, auth !== undefined),
+      open: !route.passthrough && isOpen(route, access, auth !== undefined),
     },
   };
 }

@@ -28,6 +28,7 @@ import { unlinkSocket } from '../system/unlink-socket.ts';
 import type { Chains } from './chains.ts';
 import { healthChecks } from './checks.ts';
 import type { Condition } from './condition.ts';
+import { passesOn } from './passes-on.ts';
 import { openListenerTls } from './listener-tls.ts';
 import type { Pulling } from './pulling.ts';
 import type { Push } from '../push/push.ts';
@@ -197,6 +198,7 @@ function mainApp(
 ): Fetch {
   return createApp({
     pseudonym,
+    passesOn: passesOn(config),
     send,
     report,
     addresses,

@@ -1,3 +1,4 @@
+import { createAttempts } from '../auth/attempts.ts';
 import { createUnrecordedFills } from '../pull/fill/unrecorded.ts';
 import { createLeases } from '../pull/fill/lease.ts';
 import { Blame } from '../pull/fill/sources.ts';
@@ -5,6 +6,7 @@ import { Fills } from '../pull/fills.ts';
 import { Absences } from '../pull/absences.ts';
 import type { Adopt } from '../pull/adopt.ts';
 import { createLists, type Lists } from '../pull/lists.ts';
+import { Passthrough } from '../pull/passthrough.ts';
 import { Prover } from '../pull/prove.ts';
 import { createPull, type Pull, type PullRequest } from '../pull/pull.ts';
 import type { Refill } from '../pull/refill.ts';
@@ -89,12 +91,13 @@ export function createPulling(
     prover: new Prover(clock, unowned),
     absences,
     unowned,
+    passthrough: new Passthrough({ clock, random, records, unowned, attempts: createAttempts(clock) }),
     router: (name: { readonly registry: string; readonly repository: string }) => chains().router(name),
   };
   const { pull, refresh, manifest, adopt, refill, prefetch, watch } = createPull(deps);
   const lists = createLists({
     ...deps,
-    fallbackTag: (name, tag, trace) => tagBytes(manifest, name, tag, trace),
+    fallbackTag: (name, tag, asker) => tagBytes(manifest, name, tag, asker),
   });
   const sweeping = sweepParts({
     clock,

@@ -3,6 +3,7 @@ import { Secret } from '../config/secret.ts';
 import { registryEndpoint } from '../oci/well-known.ts';
 import type { Pseudonym } from '../oci/via.ts';
 import { createBalance, type Balance } from '../pull/balance.ts';
+import type { Passing } from '../pull/route.ts';
 import { createLimits, type Limits } from '../pull/limits.ts';
 import type { Records } from '../metadata/records.ts';
 import { createUpstream, type RegistryUpstream, type UpstreamDeps } from '../upstream/client.ts';
@@ -21,6 +22,8 @@ export interface UpstreamSet {
   reserveOf(upstream: string): number;
   /** Whom a route asks: its upstreams by its balance, then those that may be asked again without credentials. */
   balanceOf(route: RouteConfig): Balance;
+  /** Whom to ask with clients' own credentials, where the route passes them on. */
+  passingOf(route: RouteConfig): Passing | undefined;
   statuses(): readonly UpstreamStatus[];
   /** Closes those that `next` does not go on using, once their requests have ended. */
   retire(next: UpstreamSet): void;
@@ -71,6 +74,7 @@ export function createUpstreamSet(config: Config, deps: UpstreamSetDeps, previou
     limitsOf: (route) => createLimits(chainOf(route, byName), route.policy.ratelimit.reserve),
     reserveOf: (upstream) => reserveOf(config, byName.has(upstream) ? upstream : 'origin'),
     balanceOf: (route) => balanceOf(route, config, byName),
+    passingOf: (route) => passingOf(route, byName),
     statuses: () =>
       [...byName.values()].flatMap((upstream) => ('statuses' in upstream ? upstream.statuses() : [upstream.status()])),
     retire(next) {
@@ -116,6 +120,18 @@ function balanceOf(route: RouteConfig, config: Config, byName: UpstreamSet['byNa
   const again = chain.map((upstream) => upstream.withoutCredentials()).filter((upstream) => upstream !== undefined);
   const weights = new Map([...config.upstreams.values()].map(({ name, weight }) => [name, weight]));
   return createBalance(chain, again, { kind: route.policy.balance, replicas: route.policy.replicas, weights });
+}
+
+function passingOf(route: RouteConfig, byName: UpstreamSet['byName']): Passing | undefined {
+  const [upstream] = chainOf(route, byName);
+  if (!route.passthrough || upstream === undefined) return undefined;
+  return {
+    as(client) {
+      const chain = [upstream.as(client)];
+      return () => chain;
+    },
+    proofMs: route.policy.authttl,
+  };
 }
 
 /**

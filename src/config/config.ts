@@ -269,6 +269,8 @@ export interface RouteConfig {
   readonly push: boolean;
   /** They may push under a name that the rest of the chain answers. */
   readonly shadow: boolean;
+  /** Its only upstream shows each client what that client may read, by the client's own credentials. */
+  readonly passthrough: boolean;
   readonly policy: RoutePolicyConfig;
   /** `config.yml:12`, for `check` and `explain`. */
   readonly at: string;

@@ -28,6 +28,7 @@ export function plainOf(written: Written, work: Settling): { readonly registry: 
       deny: false,
       push: true,
       shadow: false,
+      passthrough: false,
       policy: policyOf({}, written.defaults),
       at: 'plain registry',
     },

@@ -40,6 +40,7 @@ export async function proxyOf(written: Written, work: Settling): Promise<ProxyMo
       deny: false,
       push: false,
       shadow: false,
+      passthrough: false,
       policy: policyOf({ maxage: proxy.ttl }, written.defaults),
       at: at.line === 0 ? (at.variable ?? at.file) : `${at.file}:${at.line}`,
     },

@@ -38,6 +38,7 @@ export function settleRoutes(
       deny: route.deny,
       push: route.push ?? isHostedAlone(route.upstreams ?? []),
       shadow: route.shadow,
+      passthrough: route.passthrough,
       policy,
       at: at.line === 0 ? (at.variable ?? at.file) : `${at.file}:${at.line}`,
     };

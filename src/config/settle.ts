@@ -15,6 +15,7 @@ import { settleCache } from './settle-cache.ts';
 import { settleHttp } from './settle-http.ts';
 import { settleLimits } from './settle-limits.ts';
 import { settleNotifications } from './settle-notifications.ts';
+import { checkPassthrough } from './settle-passthrough.ts';
 import { settleRoutes } from './settle-routes.ts';
 import { settleCredentials, settleUpstreams, type UnguardedUpstream } from './settle-upstreams.ts';
 import { settleUse } from './settle-use.ts';
@@ -35,6 +36,8 @@ export async function settle(
   const access = settleAccess(written, plain, work);
   const settled = { ...unguarded, upstreams: guard(unguarded, access, work) };
   work.warnings.push(...sharedNames(settled.routes, settled.upstreams, access));
+  const auth = await settleAuth(written.auth, work);
+  checkPassthrough({ ...settled, auth, access }, work);
   if (
     settled.mode === 'proxy' &&
     [...settled.upstreams.values()].some(({ account, use }) => account !== undefined && use === 'quota')
@@ -63,7 +66,7 @@ export async function settle(
     health: settleHealth(written.health, work),
     notifications: await settleNotifications(written.notifications, work),
     validation: settleValidation(written.validation, work),
-    auth: await settleAuth(written.auth, work),
+    auth,
     access,
     limits: settleLimits(written.limits, work),
     audit: { file: settleAuditFile(written.audit.file, work) },

@@ -2,7 +2,7 @@ import type { Action } from '../auth/access.ts';
 import type { Auth } from '../auth/auth.ts';
 import { RegistryError } from '../oci/errors.ts';
 import { parseVia, type Pseudonym } from '../oci/via.ts';
-import type { Lists, ShowName } from '../pull/lists.ts';
+import type { Asker, Lists, ShowName } from '../pull/lists.ts';
 import type { NameParser, Target } from '../pull/name.ts';
 import type { Pull } from '../pull/pull.ts';
 import type { Push, PushMethod, PushName, PushRequest, PushTarget } from '../push/push.ts';
@@ -78,6 +78,8 @@ export interface AppOptions {
   /** Who are you, may you. */
   readonly auth: Auth;
   readonly limits: Limits;
+  /** Whether clients' own credentials decide who may read `registry/repository` (`passthrough`). */
+  readonly passesOn: (holder: string) => boolean;
   /** `http.prefix` without its last slash: `/registry`; empty for none. */
   readonly pathPrefix: string;
   /** `http.host`. */
@@ -136,18 +138,28 @@ function createAnswers(options: House): Readonly<Record<Exclude<RouteName, 'uplo
   const shown = (exchange: Exchange): ShowName => gate.shown(exchange, options.showName(hostOf(exchange)));
   const named = <K extends Target['kind']>(kind: K, answer: NamedAnswer<K>): Guarded => {
     return (exchange, access) => {
-      const target = confirm(options, exchange, kind, access);
-      if (MAY_ASK.has(kind)) exchange.trace.via = viaOf(exchange, options);
-      return answer(exchange, target);
+      return answer(exchange, confirm(options, exchange, kind, access));
     };
   };
+  /** What an upstream may be asked for; the others are answered from here alone. */
+  const read = <K extends Readable>(kind: K, answer: NamedAnswer<K>): Guarded =>
+    named(kind, async (exchange, target) => {
+      exchange.trace.via = viaOf(exchange, options);
+      try {
+        return await answer(exchange, target);
+      } catch (error) {
+        throw gate.refusal(exchange, target, error);
+      }
+    });
   return {
     base: named('base', () => jsonReply(200, {})),
-    manifest: named('manifest', (exchange, target) => pull(toPullRequest(exchange, target))),
-    blob: named('blob', (exchange, target) => pull(toPullRequest(exchange, target))),
-    tags: named('tags', ({ target, trace, signal }, { name }) => lists.tags(name, queryOf(target), trace, signal)),
-    referrers: named('referrers', ({ target, trace, signal }, { name, digest }) =>
-      lists.referrers(name, digest, queryOf(target), trace, signal),
+    manifest: read('manifest', (exchange, target) => pull(toPullRequest(exchange, target, options))),
+    blob: read('blob', (exchange, target) => pull(toPullRequest(exchange, target, options))),
+    tags: read('tags', (exchange, target) =>
+      lists.tags(target.name, queryOf(exchange.target), askerOf(exchange, target, gate)),
+    ),
+    referrers: read('referrers', (exchange, target) =>
+      lists.referrers(target.name, target.digest, queryOf(exchange.target), askerOf(exchange, target, gate)),
     ),
     catalog: named('catalog', (exchange, { base }) => lists.catalog(queryOf(exchange.target), shown(exchange), base)),
     // `docker search` asks whether this is a registry of the first version that can search (protocol.md 3.2).
@@ -171,6 +183,8 @@ function createWrites(options: House): Readonly<Record<(typeof WRITABLE)[number]
       options.push(toPushRequest(exchange, confirm(options, exchange, kind, access), options));
   return { manifest: write('manifest'), blob: write('blob'), upload: write('upload') };
 }
+
+type Readable = 'manifest' | 'blob' | 'tags' | 'referrers';
 
 type NamedAnswer<K extends Target['kind']> = (
   exchange: Exchange,
@@ -204,9 +218,6 @@ function isAction(access: Access): access is Action {
   return access === 'pull' || access === 'push' || access === 'delete';
 }
 
-/** What an upstream may be asked for; the others are answered from here alone. */
-const MAY_ASK: ReadonlySet<Target['kind']> = new Set(['manifest', 'blob', 'tags', 'referrers']);
-
 /** Throws 508 (RFC 5842 7.2) where the request has come through here before. */
 function viaOf({ incoming }: Exchange, { pseudonym }: AppOptions): readonly Pseudonym[] {
   const via = parseVia(incoming.headers.via);
@@ -221,7 +232,12 @@ function hostOf(exchange: Exchange): string | undefined {
 
 type PullTarget = Extract<Target, { kind: 'manifest' | 'blob' }>;
 
-function toPullRequest(exchange: Exchange, target: PullTarget): Parameters<Pull>[0] {
+/** Who wants a list. */
+function askerOf(exchange: Exchange, target: Extract<Target, { kind: Readable }>, gate: Gate): Asker {
+  return { client: gate.clientOf(exchange, target), trace: exchange.trace };
+}
+
+function toPullRequest(exchange: Exchange, target: PullTarget, { gate }: House): Parameters<Pull>[0] {
   const { range, 'if-range': ifRange, 'if-none-match': ifNoneMatch } = exchange.incoming.headers;
   return {
     method: exchange.method === 'HEAD' ? 'HEAD' : 'GET',
@@ -229,6 +245,7 @@ function toPullRequest(exchange: Exchange, target: PullTarget): Parameters<Pull>
     ...(range === undefined ? {} : { range }),
     ...(typeof ifRange === 'string' ? { ifRange } : {}),
     ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
+    client: gate.clientOf(exchange, target),
     signal: exchange.signal,
     trace: exchange.trace,
   };

@@ -179,7 +179,7 @@ function toExchange(
 }
 
 function toRecord(exchange: Exchange, { clock, addresses }: HandlerOptions): Parameters<Report>[0] {
-  const { trace, method, path, bytes, firstByteMs, client, clientKind, userAgent, identity, incoming, outgoing } = exchange;
+  const { trace, method, path, bytes, firstByteMs, client, clientKind, userAgent, incoming, outgoing } = exchange;
   return {
     kind: 'request',
     trace,
@@ -192,12 +192,18 @@ function toRecord(exchange: Exchange, { clock, addresses }: HandlerOptions): Par
     ms: clock.monotonic() - exchange.startedMs,
     client,
     clientKind,
-    user: identity.subject.kind === 'anyone' ? undefined : subjectText(identity.subject),
+    user: userOf(exchange),
     userAgent,
     host: incoming.headers.host,
     publicAddress: () => publicAddress(incoming, undefined, addresses),
     aborted: !exchange.whole,
   };
+}
+
+/** Who asked, as it is told: ours by who they are, an upstream's once it took their credentials; another name may be a password. */
+function userOf({ identity: { subject }, trace: { reader } }: Exchange): string | undefined {
+  if (subject.kind !== 'anyone') return subjectText(subject);
+  return reader === undefined ? undefined : `upstream:${reader}`;
 }
 
 const FRAMING = new Set(['content-length', 'transfer-encoding', 'connection', 'keep-alive', 'upgrade', 'trailer', 'te']);

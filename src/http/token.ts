@@ -4,7 +4,7 @@ import { readBody } from '../push/body.ts';
 import type { Reply } from '../pull/reply.ts';
 import type { ClientAddresses } from './client-address.ts';
 import { queryOf, type Exchange } from './exchange.ts';
-import { askingOf } from './gate.ts';
+import { senderOf } from './gate.ts';
 import { jsonReply, noEndpoint } from './routes.ts';
 
 /** Of a form with a name, a password that may be a token, and a few scopes. */
@@ -23,7 +23,7 @@ export async function tokenReply(exchange: Exchange, { endpoint, addresses, publ
   const isForm = exchange.method === 'POST';
   const parameters = isForm ? await readForm(exchange) : queryOf(exchange.target);
   const { status, body, headers } = await endpoint({
-    ...askingOf(exchange, addresses, publicUrl),
+    ...senderOf(exchange, addresses, publicUrl),
     parameters,
     method: isForm ? 'POST' : 'GET',
   });

@@ -5,6 +5,7 @@ import type { Absences } from './absences.ts';
 import type { ReportPull } from './events.ts';
 import type { Blame } from './fill/sources.ts';
 import type { Fills } from './fills.ts';
+import type { Passthrough } from './passthrough.ts';
 import type { Prover } from './prove.ts';
 import type { Route, Router } from './route.ts';
 import type { Store } from './store.ts';
@@ -23,6 +24,7 @@ export interface PullDeps {
   readonly blame: Blame;
   readonly prover: Prover;
   readonly absences: Absences;
+  readonly passthrough: Pick<Passthrough, 'enter'>;
   readonly unowned: Unowned;
   readonly report: ReportPull;
   /** Asked at each request, so that a reload takes effect with the next one. */

@@ -56,9 +56,10 @@ export async function fillBlob(
     leave();
     if (first.kind === 'waited-for') return first.refusal;
     if (first.kind === 'bypass') return fillThrough(deps, pulling, digest, expectedSize);
-    const isOurs = !joined || (fill.holder === holder && first.kind === 'refused' && !isLooped(first.refusal));
+    const isSaidToAll = pulling.route.asker === undefined && fill.holder === holder;
+    const isOurs = !joined || (isSaidToAll && first.kind === 'refused' && !isLooped(first.refusal));
     if (first.kind === 'refused' && isOurs) return first.refusal;
-    // Another repository's upstreams refused it to that one, or to who came through them; ours have not been asked yet.
+    // It was refused to another repository, another client, or who came through others: ours have not been asked yet.
     await fill.ended;
   }
 }

@@ -16,6 +16,7 @@ import { heldTags } from './lists/held-lists.ts';
 import { linkTo, readPage, type Page } from './lists/paging.ts';
 import { referrersList, type FallbackTag } from './lists/referrers.ts';
 import { OFFLINE, readable } from './offline.ts';
+import type { Client, Entrance, Passthrough } from './passthrough.ts';
 import type { Refusal } from './refusal.ts';
 import { refusalError, refusedOutcome } from './refusal-error.ts';
 import type { Reply } from './reply.ts';
@@ -23,10 +24,16 @@ import type { Route, Router } from './route.ts';
 import type { Trace } from './trace.ts';
 import { carrying } from './via.ts';
 
-/** What can be listed. Each throws RegistryError for refusals; the signal is the client's. */
+/** Who wants a list; `client` as far as an upstream may be told. */
+export interface Asker {
+  readonly client?: Client | undefined;
+  readonly trace: Trace;
+}
+
+/** What can be listed. Each throws RegistryError for refusals. */
 export interface Lists {
-  tags(name: Name, query: URLSearchParams, trace: Trace, signal: AbortSignal): Promise<Reply>;
-  referrers(name: Name, digest: Digest, query: URLSearchParams, trace: Trace, signal: AbortSignal): Promise<Reply>;
+  tags(name: Name, query: URLSearchParams, asker: Asker): Promise<Reply>;
+  referrers(name: Name, digest: Digest, query: URLSearchParams, asker: Asker): Promise<Reply>;
   /** Repositories of which something is held, as this Host can pull them; `base` is the path that was asked, for the link. */
   catalog(query: URLSearchParams, show: ShowName, base: string): Promise<Reply>;
   /** What `docker search` asks of a registry: names held that contain `q`. */
@@ -40,15 +47,16 @@ export interface ListsDeps extends ListingDeps {
   readonly records: Records;
   readonly router: Router;
   readonly fallbackTag: FallbackTag;
+  readonly passthrough: Pick<Passthrough, 'enter'>;
 }
 
 export function createLists(deps: ListsDeps): Lists {
   const listings = new Listings(deps);
   return {
-    tags: (name, query, trace) => tagList(deps, listings, name, readPage(query), trace),
-    async referrers(name, digest, query, trace) {
-      const route = routeOf(deps, name, trace, digest);
-      const ask = { name, route, digest, query, trace };
+    tags: (name, query, asker) => tagList(deps, listings, name, readPage(query), asker),
+    async referrers(name, digest, query, asker) {
+      const route = await enter(deps, name, asker, { kind: 'referrers', reference: digest });
+      const ask = { name, route, digest, query, ...asker };
       return withNamespace((await referrersHosted(deps, ask)) ?? (await referrersList(deps, listings, ask)), name);
     },
     catalog: (query, show, base) => catalog(deps, query, show, base),
@@ -57,8 +65,9 @@ export function createLists(deps: ListsDeps): Lists {
 }
 
 /** OCI distribution-spec, "Listing Tags". */
-async function tagList(deps: ListsDeps, listings: Listings, name: Name, { n, last }: Page, trace: Trace): Promise<Reply> {
-  const route = routeOf(deps, name, trace, undefined);
+async function tagList(deps: ListsDeps, listings: Listings, name: Name, { n, last }: Page, asker: Asker): Promise<Reply> {
+  const { trace } = asker;
+  const route = await enter(deps, name, asker, { kind: 'tags', reference: '' });
   const asof = earlier(name.asof, route.policy.asof);
   if (asof !== undefined) return tagsThen(deps, route, name, { n, last }, asof, trace);
   const hosted = await tagsHosted(deps, { name, route, trace }, { n, last });
@@ -180,6 +189,14 @@ function tagsAfter(tags: readonly string[], last: string): string[] {
   if (at >= 0) return tags.slice(at + 1);
   const isSorted = tags.every((tag, index) => index === 0 || (tags[index - 1] ?? '') <= tag);
   return isSorted ? tags.filter((tag) => tag > last) : [...tags];
+}
+
+/** Through the door of its route, where that has one. */
+async function enter(deps: ListsDeps, name: Name, asker: Asker, what: Pick<Entrance, 'kind' | 'reference'>): Promise<Route> {
+  const route = routeOf(deps, name, asker.trace, what.reference === '' ? undefined : what.reference);
+  if (route.passthrough === undefined) return route;
+  const { registry, repository } = name;
+  return deps.passthrough.enter({ route, registry, repository, client: undefined, ...asker, ...what });
 }
 
 function routeOf(deps: ListsDeps, name: Name, trace: Trace, reference: string | undefined): Route {

@@ -9,6 +9,7 @@ import { fetchManifest, type FetchedManifest } from './fetch-manifest.ts';
 import { lookupManifest, type ManifestLink } from './lookup.ts';
 import { linkProven } from './prove.ts';
 import type { Refusal, Tried } from './refusal.ts';
+import { keyOf } from './route.ts';
 import { troubleOf } from './trouble.ts';
 import { within } from './within.ts';
 
@@ -180,5 +181,5 @@ export async function moveTag(
 
 /** A digest that is no manifest may well be a blob: containerd asks for both (protocol.md, statement 84). */
 export function absenceKey({ route, holder }: Pulling, kind: 'manifest' | 'blob', reference: string): string {
-  return `${route.name} ${kind} ${holder} ${reference}`;
+  return `${keyOf(route)} ${kind} ${holder} ${reference}`;
 }

@@ -4,7 +4,7 @@ import type { Clock } from '../system/clock.ts';
 import { askChain, CHAIN_DEADLINE_MS } from './chain.ts';
 import { Collapse } from './collapse.ts';
 import type { Refusal, Tried } from './refusal.ts';
-import type { Route } from './route.ts';
+import { keyOf, type Route } from './route.ts';
 import { noteTried, type Trace } from './trace.ts';
 import type { Unowned } from './unowned.ts';
 
@@ -45,7 +45,7 @@ export class Prover {
   }
 
   async prove(ask: ProofAsk): Promise<Proof | Refusal> {
-    const key = `${ask.route.name} ${ask.kind} ${ask.registry}/${ask.repository}@${ask.digest}`;
+    const key = `${keyOf(ask.route)} ${ask.kind} ${ask.registry}/${ask.repository}@${ask.digest}`;
     const { value } = await this.#collapse.ask(key, (signal) => this.#ask(ask, signal), ask.route.via);
     if (value.kind === 'proven') noteTried(ask.trace, value.tried, value.upstream);
     return value;

@@ -13,6 +13,7 @@ import type { BypassReason } from './events.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import { fetchAndKeep, manifestByDigest, type ManifestAnswer, type ManifestRefusal, type Manifests } from './manifest.ts';
 import type { Target } from './name.ts';
+import type { Client } from './passthrough.ts';
 import { Prefetch } from './prefetch.ts';
 import { refusalError, refusedOutcome } from './refusal-error.ts';
 import { blobHosted, manifestHosted, refuseRefresh } from './hosted.ts';
@@ -26,6 +27,8 @@ import { troubleOf } from './trouble.ts';
 import { carrying } from './via.ts';
 import { within } from './within.ts';
 
+export type { Client };
+
 export type PullTarget = Extract<Target, { kind: 'manifest' | 'blob' }>;
 
 type ManifestTarget = Extract<Target, { kind: 'manifest' }>;
@@ -36,6 +39,8 @@ export interface PullRequest {
   readonly range?: string | undefined;
   readonly ifRange?: string | undefined;
   readonly ifNoneMatch?: string | undefined;
+  /** Who asks, as far as an upstream may be told; `undefined`: nobody in particular. */
+  readonly client?: Client | undefined;
   /** The client has gone. */
   readonly signal: AbortSignal;
   readonly trace: Trace;
@@ -104,7 +109,7 @@ export function createPull(deps: PullDeps): Pulls {
     refill: createRefill(deps, byDigest),
     async pull(request) {
       const { target } = request;
-      const pulling = startPulling(deps, request);
+      const pulling = await enter(deps, request);
       prefetch.giveWay(target.kind === 'blob' ? target.digest : undefined);
       if (target.kind === 'manifest') {
         const answer = await getManifest(pulling, target);
@@ -125,7 +130,7 @@ export function createPull(deps: PullDeps): Pulls {
     },
     async manifest(request) {
       if (request.target.kind !== 'manifest') throw new RegistryError('MANIFEST_UNKNOWN', 'only a manifest is asked for here');
-      return getManifest(startPulling(deps, request), request.target);
+      return getManifest(await enter(deps, request), request.target);
     },
     async watch(request) {
       const { target } = request;
@@ -177,6 +182,15 @@ function startPulling(deps: PullDeps, { method, target, range, ifRange, ifNoneMa
     signal,
     trace,
   };
+}
+
+/** Through the door of its route, where that has one. */
+async function enter(deps: PullDeps, request: PullRequest): Promise<Pulling> {
+  const pulling = startPulling(deps, request);
+  if (pulling.route.passthrough === undefined) return pulling;
+  const { target, client } = request;
+  const reference = target.kind === 'blob' ? target.digest : referenceText(target.reference);
+  return { ...pulling, route: await deps.passthrough.enter({ ...pulling, kind: target.kind, reference, client }) };
 }
 
 /** Whatever several questions in a row may take: clients give up at 30 s. What was asked goes on for those who come later. */

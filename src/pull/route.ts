@@ -1,6 +1,7 @@
 import picomatch from 'picomatch';
 import { GLOB_OPTIONS, withNoneBehind } from '../oci/globs.ts';
 import type { Pseudonym } from '../oci/via.ts';
+import type { ClientCredentials } from '../upstream/upstream.ts';
 import type { Balance } from './balance.ts';
 import type { FreshnessPolicy } from './freshness.ts';
 import type { Limits } from './limits.ts';
@@ -25,8 +26,25 @@ export interface Route {
   /** Whom to ask for something of a registry, in order; never what was pushed here. */
   readonly order: Balance;
   readonly policy: RoutePolicy;
+  /** Who reads is decided by its upstream, by each client's own credentials; see passthrough.ts. */
+  readonly passthrough?: Passing | undefined;
+  /** As whom it is asked, where that is one client: what the chain says is nobody else's. */
+  readonly asker?: string;
   /** The mirrors through which the question came; none where it is a client's, or our own. */
   readonly via?: readonly Pseudonym[];
+}
+
+/** How credentials are passed on. */
+export interface Passing {
+  /** Whom to ask with a client's own credentials. */
+  readonly as: (client: ClientCredentials) => Balance;
+  /** How long an upstream's word about somebody is believed (`authttl`), ms. */
+  readonly proofMs: number;
+}
+
+/** Tells what was asked or answered on one route, or as one of its clients, from all else. */
+export function keyOf({ name, asker }: Pick<Route, 'name' | 'asker'>): string {
+  return asker === undefined ? name : `${name} as ${asker}`;
 }
 
 export interface RoutePolicy extends FreshnessPolicy {

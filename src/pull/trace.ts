@@ -14,6 +14,8 @@ export interface Trace {
   /** The route's `name`. */
   route: string | undefined;
   outcome: Outcome | undefined;
+  /** The user whose credentials an upstream took, where it was asked with a client's own. */
+  reader: string | undefined;
   /** The one that answered. */
   upstream: string | undefined;
   /** Those that were asked in vain, in order. */
@@ -38,6 +40,7 @@ export function newTrace(requestId: string): Trace {
     type: undefined,
     route: undefined,
     outcome: undefined,
+    reader: undefined,
     upstream: undefined,
     tried: [],
     size: undefined,

@@ -1,9 +1,10 @@
 import { repositoryAt } from './address.ts';
+import { createAsClient } from './as-client.ts';
 import { askAs } from './ask-as.ts';
 import { budgetOf, createFaces, leftOf } from './face.ts';
 import { addressOf, DEFAULTS, paysOnly, type UpstreamDeps, type UpstreamOptions } from './options.ts';
 import { createShared } from './shared.ts';
-import type { Upstream } from './upstream.ts';
+import type { ClientCredentials, Upstream } from './upstream.ts';
 import { createProcessMemory, memoryOf, withQuota } from './with-quota.ts';
 
 export type { UpstreamDeps, UpstreamOptions } from './options.ts';
@@ -16,6 +17,8 @@ export interface RegistryUpstream extends Upstream {
    * upstream itself. `undefined` where there are no credentials, or they unlock (`use: all`).
    */
   withoutCredentials(): Upstream | undefined;
+  /** The same upstream asked with a client's own credentials (`passthrough`). `denied`: it refuses them. */
+  as(client: ClientCredentials): Upstream;
 }
 
 /** Opens nothing until it is asked. */
@@ -30,6 +33,7 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
   const { signIn } = account;
   const signed = askAs(account, options, shared);
   const anonymous = askAs(address, options, shared);
+  const asClient = createAsClient(options, shared);
   const upstream: Upstream = {
     name,
     ask: paysOnly(options) ? withQuota({ signed, anonymous, clock, memory, proofMs }) : signed,
@@ -62,7 +66,11 @@ export function createUpstream(options: UpstreamOptions, deps: UpstreamDeps): Re
         ? await anonymous(request, signal)
         : { kind: 'absent' },
   };
-  return { ...upstream, withoutCredentials: () => (paysOnly(options) ? fallback : undefined) };
+  return {
+    ...upstream,
+    withoutCredentials: () => (paysOnly(options) ? fallback : undefined),
+    as: (client) => ({ ...upstream, ask: asClient(client) }),
+  };
 }
 
 function shownUrl(url: URL): string {

@@ -1,7 +1,7 @@
 import { registryEndpoint } from '../oci/well-known.ts';
 import { createUpstream, type RegistryUpstream, type UpstreamDeps, type UpstreamOptions } from './client.ts';
 import type { CredentialsProvider } from './credentials.ts';
-import type { Upstream, UpstreamStatus } from './upstream.ts';
+import type { ClientCredentials, Upstream, UpstreamStatus } from './upstream.ts';
 
 export interface OriginOptions extends Omit<
   UpstreamOptions,
@@ -21,6 +21,8 @@ export interface Origin extends Upstream {
   at(registry: string): RegistryUpstream;
   /** See {@link RegistryUpstream.withoutCredentials}. */
   withoutCredentials(): Upstream | undefined;
+  /** See {@link RegistryUpstream.as}. */
+  as(client: ClientCredentials): Upstream;
   /** Of each registry that was asked lately. */
   statuses(): readonly UpstreamStatus[];
 }
@@ -61,6 +63,7 @@ export function createOrigin(options: OriginOptions, deps: UpstreamDeps): Origin
     ...origin,
     at,
     withoutCredentials: () => (options.use === 'all' ? undefined : fallback),
+    as: (client) => ({ ...origin, ask: (request, signal) => at(request.registry).as(client).ask(request, signal) }),
     statuses: () => [...open.values()].map((upstream) => upstream.status()),
   };
 }

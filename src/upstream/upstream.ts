@@ -20,6 +20,12 @@ export interface Upstream {
   close(): Promise<void>;
 }
 
+/** A client's own: passed on to the one upstream that they are for, and kept nowhere. */
+export interface ClientCredentials {
+  readonly username: string;
+  readonly password: string;
+}
+
 export interface UpstreamRequest {
   readonly kind: 'manifest' | 'blob' | 'tags' | 'referrers';
   readonly method: 'GET' | 'HEAD';
@@ -43,7 +49,7 @@ export type UpstreamAnswer =
    * `unknownName`: the upstream's error code was NAME_UNKNOWN, so that it is the repository that is not there.
    */
   | { readonly kind: 'absent'; readonly hint?: string; readonly unknownName?: boolean }
-  /** Credentials with `use: all` were understood and refused this repository. */
+  /** Credentials with `use: all` were understood and refused this repository; or a client's own were refused altogether. */
   | { readonly kind: 'denied' }
   /** 429 of the registry or of its token endpoint. */
   | { readonly kind: 'limited'; readonly retryAfterSeconds: number | undefined };

@@ -10,6 +10,8 @@ export interface BearerOptions {
   /** Credentials that the token endpoint takes; without them it takes none. */
   readonly username?: string;
   readonly password?: string;
+  /** Further users, and the private repositories that each may pull. */
+  readonly users?: Readonly<Record<string, { readonly password: string; readonly repositories: readonly string[] }>>;
   /** Tokens without credentials; default true. */
   readonly anonymous?: boolean;
   /** Only with credentials are these given out: repositories. */
@@ -75,7 +77,10 @@ export function createScriptedAuth(initial: AuthOptions | undefined): ScriptedAu
       }
       const scopes = asked.getAll('scope').flatMap((scope) => scope.split(' '));
       const closed = options.privateRepositories ?? [];
-      const granted = scopes.filter((scope) => who === 'known' || !closed.includes(scope.split(':')[1] ?? ''));
+      const granted = scopes.filter((scope) => {
+        const repository = scope.split(':')[1] ?? '';
+        return who === 'known' || !closed.includes(repository) || (typeof who === 'object' && who.includes(repository));
+      });
       const lifeSeconds = options.lifeSeconds ?? 300;
       const token = createHash('sha256').update(`token ${++count}`).digest('hex');
       tokens.set(token, { scopes: granted, until: Date.now() + lifeSeconds * 1000 });
@@ -84,7 +89,10 @@ export function createScriptedAuth(initial: AuthOptions | undefined): ScriptedAu
   };
 }
 
-function identify(options: BearerOptions, request: RecordedRequest, asked: URLSearchParams): 'known' | 'anonymous' | 'refused' {
+/** A list: the private repositories of one of `users`. */
+type Who = 'known' | 'anonymous' | 'refused' | readonly string[];
+
+function identify(options: BearerOptions, request: RecordedRequest, asked: URLSearchParams): Who {
   const { authorization } = request.headers;
   const shown = authorization !== undefined || asked.has('password');
   if (shown && options.refuseCredentials !== undefined) return 'refused';
@@ -92,7 +100,11 @@ function identify(options: BearerOptions, request: RecordedRequest, asked: URLSe
   const right =
     authorization === basic(options) ||
     (asked.has('password') && asked.get('username') === options.username && asked.get('password') === options.password);
-  return right ? 'known' : 'refused';
+  if (right) return 'known';
+  const users = Object.entries(options.users ?? {});
+  return (
+    users.find(([username, { password }]) => authorization === basic({ username, password }))?.[1].repositories ?? 'refused'
+  );
 }
 
 function basic(options: { readonly username?: string; readonly password?: string }): string {

@@ -123,6 +123,7 @@ describe('what is no token', () => {
       refresh: createRefreshTokens({ records: node.records.refreshTokens, clock, random, stands }),
       path: '/token',
       anyoneMayPull: () => false,
+      passesOn: () => undefined,
       report: () => undefined,
     });
     const word = fc.oneof(piece, fc.constantFrom('password', 'refresh_token', 'true', 'offline', 'repository:a:pull'));

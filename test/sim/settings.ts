@@ -88,6 +88,7 @@ export function layChains(config: Config, byName: ReadonlyMap<string, Upstream>)
     byName: new Map(),
     limitsOf: (route) => createLimits(chainOf(route), 0),
     reserveOf: () => 0,
+    passingOf: () => undefined,
     balanceOf: (route) => createBalance(chainOf(route), [], { kind: route.policy.balance, replicas: route.policy.replicas }),
     statuses: () => [],
     retire: () => undefined,

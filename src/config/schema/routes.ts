@@ -122,6 +122,11 @@ const route = z.strictObject({
   shadow: flag()
     .prefault('false')
     .describe('Takes pushes also under names that the rest of the chain answers, which are then answered from here alone.'),
+  passthrough: flag()
+    .prefault('false')
+    .describe(
+      "Shows each repository only to whom its upstream shows it: a client's own user and password go there and nowhere else, and what it says is believed for `authttl`. Needs a chain of one upstream, and rules under access that let `anyone` pull.",
+    ),
   ...z.strictObject(policy).partial().shape,
 });
 

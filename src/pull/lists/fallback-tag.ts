@@ -1,6 +1,7 @@
 import type { Source } from '../cache-status.ts';
 import type { ManifestAnswer, ManifestRefusal } from '../manifest.ts';
 import type { Name } from '../name.ts';
+import type { Client } from '../passthrough.ts';
 import type { PullRequest } from '../pull.ts';
 import type { Refusal } from '../refusal.ts';
 import { newTrace, noteTried, type Trace } from '../trace.ts';
@@ -13,13 +14,14 @@ export async function tagBytes(
   manifest: GetManifest,
   name: Name,
   tag: string,
-  trace: Trace,
+  { client, trace }: { readonly client?: Client | undefined; readonly trace: Trace },
 ): Promise<{ readonly bytes: Uint8Array; readonly source: Source } | Refusal> {
   // The request is for a list: that a manifest was read on the way is not what its record and its metrics are about.
   const inner = newTrace(trace.requestId);
   const answer = await manifest({
     method: 'GET',
     target: { kind: 'manifest', name, reference: { kind: 'tag', tag } },
+    client,
     signal: new AbortController().signal,
     trace: inner,
   });

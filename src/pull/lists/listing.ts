@@ -9,7 +9,7 @@ import type { ReportPull } from '../events.ts';
 import { judge, mayBeStale, ttlSeconds } from '../freshness.ts';
 import { OFFLINE, readable } from '../offline.ts';
 import type { Refusal, Tried } from '../refusal.ts';
-import type { Route } from '../route.ts';
+import { keyOf, type Route } from '../route.ts';
 import { noteTried, type Trace } from '../trace.ts';
 import type { Unowned } from '../unowned.ts';
 import { within } from '../within.ts';
@@ -70,7 +70,7 @@ export class Listings {
     if (record !== undefined && freshness === 'fresh')
       return listed(record, { outcome: 'hit', ttlSeconds: ttlSeconds(record, route.policy, now) }, []);
     if (record !== undefined && freshness === 'backoff') return this.#stale(ask, record, []);
-    const absence = this.#deps.absences.get(`${route.name} ${holder} ${key}`);
+    const absence = this.#deps.absences.get(`${keyOf(route)} ${holder} ${key}`);
     if (absence !== undefined && record !== undefined && isKept(route, absence)) return this.#stale(ask, record, [], GONE);
     if (absence !== undefined) return { ...absence, remembered: true };
     return this.#ask(ask, holder, record);
@@ -78,7 +78,7 @@ export class Listings {
 
   async #ask(ask: ListAsk, holder: string, record: ListingRecord | undefined): Promise<Listed | Refusal> {
     const { route, key, trace } = ask;
-    const asked = this.#asks.ask(`${route.name} ${holder} ${key}`, (signal) => this.#fetch(ask, holder, signal), route.via);
+    const asked = this.#asks.ask(`${keyOf(route)} ${holder} ${key}`, (signal) => this.#fetch(ask, holder, signal), route.via);
     const stale = record !== undefined && mayBeStale(record, route.policy, this.#deps.clock.now());
     const answer = stale ? await within(this.#deps.clock, asked, STALE_WAIT_MS) : await asked;
     const value = answer?.value ?? ({ kind: 'unreachable', timeout: true, tried: [] } as const);
@@ -119,7 +119,7 @@ export class Listings {
       async (answer, upstream) => ({ text: await readText(answer, upstream.name), answer }),
     );
     if (result.kind === 'absent')
-      this.#deps.absences.remember(`${route.name} ${holder} ${key}`, result, route.policy.negativeTtlMs);
+      this.#deps.absences.remember(`${keyOf(route)} ${holder} ${key}`, result, route.policy.negativeTtlMs);
     if (result.kind !== 'found') return result;
     const { text, answer } = result.value;
     const record: ListingRecord = {

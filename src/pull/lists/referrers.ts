@@ -5,6 +5,7 @@ import { missStatus, type Source } from '../cache-status.ts';
 import { heldReferrers } from './held-lists.ts';
 import type { ListAsk, Listings } from './listing.ts';
 import type { Name } from '../name.ts';
+import type { Client } from '../passthrough.ts';
 import { linkTo } from './paging.ts';
 import type { Refusal } from '../refusal.ts';
 import { refusalError, refusedOutcome } from '../refusal-error.ts';
@@ -18,6 +19,7 @@ export interface ReferrersAsk {
   readonly route: Route;
   readonly digest: Digest;
   readonly query: URLSearchParams;
+  readonly client?: Client | undefined;
   readonly trace: Trace;
 }
 
@@ -25,7 +27,7 @@ export interface ReferrersAsk {
 export type FallbackTag = (
   name: Name,
   tag: string,
-  trace: Trace,
+  asker: { readonly client?: Client | undefined; readonly trace: Trace },
 ) => Promise<{ readonly bytes: Uint8Array; readonly source: Source } | Refusal>;
 
 /**
@@ -72,7 +74,7 @@ async function held(
 ): Promise<Reply> {
   const { name, digest, trace } = ask;
   const whole = await listings.get(listAsk(ask, {}));
-  const tagged = await deps.fallbackTag(name, referrersTag(digest), trace);
+  const tagged = await deps.fallbackTag(name, referrersTag(digest), ask);
   const { bytes, source, filtered } = heldReferrers(
     whole.kind === 'listed' ? whole : undefined,
     'bytes' in tagged ? tagged.bytes : undefined,
@@ -84,10 +86,11 @@ async function held(
 
 async function fallback(
   deps: { readonly fallbackTag: FallbackTag },
-  { name, digest, trace }: ReferrersAsk,
+  ask: ReferrersAsk,
   artifactType: string | undefined,
 ): Promise<Reply> {
-  const tagged = await deps.fallbackTag(name, referrersTag(digest), trace);
+  const { name, digest, trace } = ask;
+  const tagged = await deps.fallbackTag(name, referrersTag(digest), ask);
   if ('kind' in tagged && tagged.kind !== 'absent') {
     trace.outcome = refusedOutcome(tagged);
     const { registry, repository } = name;

@@ -19,6 +19,7 @@ const asking = (over: Partial<Asking> = {}): Asking => ({
   client: '192.0.2.1',
   certificate: undefined,
   requestId: 'r1',
+  passesOn: () => false,
   ...over,
 });
 

@@ -64,7 +64,8 @@ describe('/token', () => {
         stands,
       }),
       path: '/hub/token',
-      anyoneMayPull: (name, host) => name.startsWith('library/') && host === 'mirror.example.test',
+      anyoneMayPull: ({ name, host }) => name.startsWith('library/') && host === 'mirror.example.test',
+      passesOn: ({ name, ns }) => (name.startsWith('library/passed') ? (ns ?? 'docker.io') : undefined),
       report: (event) => events.push(event),
     };
     endpoint = createTokenEndpoint(options);

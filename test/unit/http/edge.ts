@@ -106,6 +106,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
     push: refusingPush,
     lists: { ...refusingLists, ...options.lists },
     showName: () => (holder) => holder,
+    passesOn: () => false,
     readiness: () => ({ ready: true, degraded: [] }),
     pathPrefix: '',
     publicUrl: undefined,

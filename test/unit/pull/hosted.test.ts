@@ -44,9 +44,9 @@ async function pushed(route: typeof MIXED, script?: PortScript) {
 const nameOf = ({ parse }: House, path = own) =>
   (parse(`${path}/tags/list`, undefined) as Extract<Target, { kind: 'tags' }>).name;
 const list = async (house: House, query = '', path = own): Promise<Reply> =>
-  house.lists.tags(nameOf(house, path), new URLSearchParams(query), newTrace('1'), new AbortController().signal);
+  house.lists.tags(nameOf(house, path), new URLSearchParams(query), { trace: newTrace('1') });
 const referrers = (house: House, digest: typeof ours.top.digest, query = ''): Promise<Reply> =>
-  house.lists.referrers(nameOf(house), digest, new URLSearchParams(query), newTrace('1'), new AbortController().signal);
+  house.lists.referrers(nameOf(house), digest, new URLSearchParams(query), { trace: newTrace('1') });
 const jsonOf = async (reply: Reply): Promise<unknown> => JSON.parse((await bytesOf(reply)).toString());
 
 const refusalOf = (asked: Promise<unknown>): Promise<unknown> =>

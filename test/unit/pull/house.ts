@@ -14,6 +14,8 @@ import { tagBytes } from '../../../src/pull/lists/fallback-tag.ts';
 import { createLists } from '../../../src/pull/lists.ts';
 import { createLimits } from '../../../src/pull/limits.ts';
 import { createNameParser } from '../../../src/pull/name.ts';
+import { createAttempts } from '../../../src/auth/attempts.ts';
+import { Passthrough } from '../../../src/pull/passthrough.ts';
 import { Prover } from '../../../src/pull/prove.ts';
 import { createUnrecordedFills } from '../../../src/pull/fill/unrecorded.ts';
 import { createPull, type PullTarget } from '../../../src/pull/pull.ts';
@@ -119,6 +121,7 @@ export async function createHouse(options: HouseOptions) {
     prover: new Prover(clock, unowned),
     absences: new Absences(clock),
     unowned,
+    passthrough: new Passthrough({ clock, random, records, unowned, attempts: createAttempts(clock) }),
     router: createRouter([
       { name: 'denied', match: ['docker.io/evil/**'], deny: true, ...CLOSED, order: () => [], policy },
       {
@@ -134,7 +137,7 @@ export async function createHouse(options: HouseOptions) {
   };
   const pulls = createPull(deps);
   const askTaken = createAskTaken(deps);
-  const lists = createLists({ ...deps, fallbackTag: (name, tag, trace) => tagBytes(pulls.manifest, name, tag, trace) });
+  const lists = createLists({ ...deps, fallbackTag: (name, tag, asker) => tagBytes(pulls.manifest, name, tag, asker) });
   const parse = createNameParser({
     default: 'docker.io',
     self: [],

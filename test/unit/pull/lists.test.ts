@@ -18,7 +18,7 @@ function json(value: unknown): Said {
 
 async function tags(house: House, path: string, query = '', trace = newTrace('1')): Promise<Reply & { json: unknown }> {
   const { name } = house.parse(`/v2/${path}/tags/list?${query}`, undefined) as { name: Name };
-  const reply = await house.lists.tags(name, new URLSearchParams(query), trace, new AbortController().signal);
+  const reply = await house.lists.tags(name, new URLSearchParams(query), { trace });
   return { ...reply, json: jsonOf(reply) };
 }
 
@@ -189,7 +189,7 @@ describe('referrers', () => {
 
   async function referrers(house: House, query = '', trace = newTrace('1')): Promise<Reply> {
     const { name } = house.parse(`/v2/a/b/tags/list?${query}`, undefined) as { name: Name };
-    return house.lists.referrers(name, subject, new URLSearchParams(query), trace, new AbortController().signal);
+    return house.lists.referrers(name, subject, new URLSearchParams(query), { trace });
   }
 
   test('[P94] the upstream’s own list, its filter and its link, which stays here', async () => {

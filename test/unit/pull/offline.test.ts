@@ -49,15 +49,14 @@ describe('offline', () => {
     const { house, metadata, never } = await offline();
     metadata.setDown(true);
     const { name } = house.parse('/v2/a/b/tags/list', undefined) as Extract<ReturnType<typeof house.parse>, { name: unknown }>;
-    const signal = new AbortController().signal;
     const query = new URLSearchParams();
     const asked = [
       () => house.manifest('a/b', '3'),
       () => house.manifest('a/b', '3', { method: 'HEAD' }),
       () => house.manifest('a/b', top.digest),
       () => house.blob('a/b', config.digest),
-      () => house.lists.tags(name, query, newTrace('1'), signal),
-      () => house.lists.referrers(name, top.digest, query, newTrace('1'), signal),
+      () => house.lists.tags(name, query, { trace: newTrace('1') }),
+      () => house.lists.referrers(name, top.digest, query, { trace: newTrace('1') }),
     ];
     for (const ask of asked) expect(await refusalOf(ask())).toEqual([503, 'UNAVAILABLE', { offline: true }]);
     expect(house.events).toContainEqual(expect.objectContaining({ kind: 'bypass', reason: 'metadata' }));

@@ -66,7 +66,7 @@ async function tagsOf(house: House, path: string): Promise<unknown> {
   const target = house.parse(path, undefined);
   if (target.kind !== 'tags') throw new Error(target.kind);
   const query = new URLSearchParams(path.split('?')[1] ?? '');
-  const reply = await house.lists.tags(target.name, query, newTrace('1'), new AbortController().signal);
+  const reply = await house.lists.tags(target.name, query, { trace: newTrace('1') });
   if (reply.body.kind !== 'bytes') throw new Error(reply.body.kind);
   return JSON.parse(Buffer.from(reply.body.bytes).toString());
 }

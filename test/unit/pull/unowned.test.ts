@@ -44,9 +44,7 @@ describe('what goes on when its client has gone', () => {
     if (target.kind !== 'tags') throw new Error('no list is asked for');
     const trace = newTrace('1');
     const asked =
-      kind === 'taken'
-        ? house.askTaken(target.name)
-        : house.lists.tags(target.name, new URLSearchParams(), trace, new AbortController().signal);
+      kind === 'taken' ? house.askTaken(target.name) : house.lists.tags(target.name, new URLSearchParams(), { trace });
     const ended = asked.catch((error: unknown) => error);
     await settle();
     expect(hub.asked).toHaveLength(1);
