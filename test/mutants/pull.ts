@@ -1278,6 +1278,14 @@ export const mutants: readonly Mutant[] = [
     test: ['test/unit/pull/through.test.ts'],
   },
   {
+    name: 'who reads what was spoilt holds all of it when its disk fails',
+    guards: ['promise 7'],
+    file: 'src/pull/fill/growing-reader.ts',
+    find: ' && this.#growing.written - from > SMALL_BYTES)',
+    replace: ' && this.#growing.written < 0)',
+    test: ['test/unit/pull/through.test.ts'],
+  },
+  {
     name: 'the first bytes of one body are gone on with by the rest of another',
     guards: ['promise 1'],
     file: 'src/pull/fill/growing-reader.ts',

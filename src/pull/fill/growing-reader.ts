@@ -2,7 +2,7 @@ import type { Hash } from 'node:crypto';
 import type { Part } from '../../blobs/blob-store.ts';
 import { RegistryError } from '../../oci/errors.ts';
 import type { Reader } from '../content.ts';
-import { waitsForDigest, type Growing } from './growing.ts';
+import { SMALL_BYTES, waitsForDigest, type Growing } from './growing.ts';
 import { readFully } from '../../system/read-fully.ts';
 
 /** What a reader goes on with: bytes that it may not have yet, where they begin, and the hash of all up to and with them. */
@@ -121,11 +121,13 @@ export class GrowingReader implements Reader {
   }
 
   /**
-   * From the frontier to what was written: no more than the tail, or a small blob. `undefined` where that cannot be read and
-   * all may begin anew: who has the first bytes of the whole would have those of another body than what is verified.
+   * From the frontier to what was written: no more than the tail, or a small blob. `undefined` where all begins anew: it cannot
+   * be read, or is more than memory is for. Who has the first bytes of the whole would have those of another body then.
    */
   async #back(hash: Hash): Promise<HeldBack | undefined> {
     const from = Math.min(this.#position, this.#growing.written);
+    // All of what was spoilt once is held back, up to 32 MiB.
+    if (this.#position === this.#from && this.#growing.written - from > SMALL_BYTES) return undefined;
     try {
       return { from, held: await this.#readHeld(from), hash };
     } catch (error) {

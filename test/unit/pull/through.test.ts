@@ -144,6 +144,24 @@ test('[promise 1] who has the first bytes of one body is cut where its disk fail
   reader.close();
 });
 
+test('[promise 7] what was spoilt once and loses its disk begins anew: no reader holds more than a small blob', async () => {
+  const spoilt = randomBlob(2_000_000, 4);
+  const { opened, open } = gate();
+  const liar = createScriptedPort('liar', () => ({ bytes: flipped(spoilt.bytes, 5) }));
+  const hold = { after: 500_000, until: opened };
+  const hub = createScriptedPort('hub', (_, at) => ({ bytes: spoilt.bytes, ...(at === 0 ? { hold } : {}) }));
+  const house = await createHouse({ chain: [liar, hub] });
+  expect((await drain(await house.blob('a/b', spoilt.digest))).broken).toBeDefined();
+  const whole = house.blob('a/b', spoilt.digest).then(bytesOf);
+  const rest = house.blob('a/b', spoilt.digest, { range: 'bytes=1000-' }).then(bytesOf);
+  await settle();
+  house.disk.fail({ on: 'write', as: 'EIO' });
+  open();
+  expect((await whole).equals(spoilt.bytes)).toBe(true);
+  expect((await rest).equals(spoilt.bytes.subarray(1000))).toBe(true);
+  expect(rangesOf(hub)).toEqual([undefined, undefined, undefined]);
+});
+
 test('[promise 5] a range of a length that nobody had said when the disk failed is answered all the same', async () => {
   const hub = createScriptedPort('hub', (_, at) => ({ bytes: small.bytes, ...(at < 2 ? { size: null } : {}) }));
   const house = await createHouse({ chain: [hub] });
