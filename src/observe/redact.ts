@@ -56,6 +56,13 @@ export function messageOf(error: unknown): string {
 /** One of `entrepot token create`: its id is no secret, and says which is to be revoked. */
 const MACHINE_TOKEN = /(entrepot_[0-9a-f]{16}_)[A-Za-z0-9_-]+/g;
 
+/**
+ * Of a URL, from its `://` on; the scheme before it need not be looked at. Each begins where the last one ended, so that a text of
+ * nothing but schemes is still read once (reliability.md, S27).
+ */
+const USERINFO = /:\/\/[^\s/?#"'<>]*@/g;
+const FROM_AUTHORITY = /:\/\/[^\s"'<>]*/g;
+
 /** A text without the secrets that texts carry by accident. */
 export function redactText(text: string): string {
   const short = text.length > TEXT_LENGTH_MAX ? `${text.slice(0, TEXT_LENGTH_MAX)}…` : text;
@@ -63,7 +70,7 @@ export function redactText(text: string): string {
   if (!/:\/\/|\bbasic |\bbearer |entrepot_/i.test(short)) return short;
   return short
     .replaceAll(MACHINE_TOKEN, `$1${HIDDEN}`)
-    .replaceAll(/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/?#"'<>]*@/gi, `$1${HIDDEN}@`)
-    .replaceAll(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s?"'<>]*)\?[^\s"'<>]*/gi, '$1')
+    .replaceAll(USERINFO, `://${HIDDEN}@`)
+    .replaceAll(FROM_AUTHORITY, (found) => found.split('?', 1)[0] ?? '')
     .replaceAll(/\b(basic|bearer) +[a-z0-9._~+/=-]{6,}/gi, `$1 ${HIDDEN}`);
 }

@@ -22,13 +22,12 @@ function parseRecord(line: string): Record<string, unknown> | undefined {
 }
 
 function showMessage(message: unknown): string {
-  return typeof message === 'string' && isPlain(message.replaceAll(' ', '')) ? message : JSON.stringify(message ?? '');
+  return typeof message === 'string' && isPlain(message.replaceAll(' ', '')) ? message : asJson(message ?? '');
 }
 
 /** Text with blanks, quotes or control characters is shown as JSON, so that a record stays one line and stays readable. */
 function showValue(value: unknown): string {
-  if (typeof value !== 'string') return JSON.stringify(value) ?? '';
-  return isPlain(value) ? value : escapeControls(JSON.stringify(value));
+  return typeof value === 'string' && isPlain(value) ? value : asJson(value);
 }
 
 function isPlain(text: string): boolean {
@@ -36,8 +35,8 @@ function isPlain(text: string): boolean {
 }
 
 /** JSON lets DEL and the C1 controls stand, which some terminals obey. */
-function escapeControls(text: string): string {
-  return text.replaceAll(/[\u007f-\u009f\u2028\u2029]/g, (character) => {
+function asJson(value: unknown): string {
+  return (JSON.stringify(value) ?? '').replaceAll(/[\u007f-\u009f\u2028\u2029]/g, (character) => {
     return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   });
 }

@@ -53,6 +53,12 @@ describe('log', () => {
       /^\d{4}-\S+Z warn {2}upstream down upstream=hub error="no \\"route\\"\\nto host\\u009b2J" ms=12\n$/,
     );
   });
+
+  test('[S47] nor within what is listed in it', () => {
+    const { log, lines } = recordingLog({ formatter: 'text' });
+    log.info('request', { tried: [{ upstream: 'hub', error: 'no\u009b2J\u007f' }] });
+    expect(lines[0]).toMatch(/ request tried=\[\{"upstream":"hub","error":"no\\u009b2J\\u007f"\}\]\n$/);
+  });
 });
 
 describe('line sink', () => {
