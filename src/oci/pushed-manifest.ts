@@ -1,6 +1,7 @@
 import { isObject, own, readJsonObject, type JsonObject } from './json.ts';
 import { duplicateKey } from './json-scan.ts';
 import { readManifest, type Manifest, type ManifestFault } from './manifest.ts';
+import { manifestTypeOf } from './manifest-type.ts';
 import { isManifestType, isSchema1Type, mediaTypeOf } from './media-types.ts';
 
 /** Keys that clients read, of manifests and of descriptors. Go reads them in any case (reliability.md, S12). */
@@ -38,7 +39,12 @@ export function readPushedManifest(bytes: Uint8Array, contentType: string | unde
   const key = duplicateKey(bytes);
   if (key !== undefined) return fault(`it has ${JSON.stringify(key)} twice`);
   const json = readJsonObject(bytes);
-  return (json.kind === 'object' ? misspelling(json.value) : undefined) ?? manifest;
+  if (json.kind === 'fault') return json;
+  // One that only its header tells of would be another thing under another header (S12).
+  const alone = manifestTypeOf(json.value, undefined);
+  if (alone.kind === 'type' && !isManifestType(alone.mediaType))
+    return fault('it does not say what it is, and has nothing by which that could be told');
+  return misspelling(json.value) ?? manifest;
 }
 
 function misspelling(document: JsonObject): ManifestFault | undefined {

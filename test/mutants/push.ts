@@ -177,6 +177,15 @@ export const mutants = [
     test: ['test/scenarios/push-manifests.test.ts'],
   },
   {
+    name: 'a manifest is whatever its header says, where it says nothing itself',
+    guards: ['S12'],
+    file: 'src/oci/pushed-manifest.ts',
+    find: "if (alone.kind === 'type' && !isManifestType(alone.mediaType))",
+    replace: "if (alone.kind === 'fault')",
+    test: ['test/scenarios/push-manifests.test.ts'],
+    testName: 'CVE-2021-41190',
+  },
+  {
     name: 'a manifest may spell its keys in any case',
     guards: ['S12'],
     file: 'src/oci/pushed-manifest.ts',

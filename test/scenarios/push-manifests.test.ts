@@ -207,7 +207,7 @@ describe('a manifest is refused', () => {
   );
 
   scenario(
-    '[S12] when clients could read it differently, or it is none',
+    '[S12] [CVE-2021-41190] when clients could read it differently, or it is none',
     async (stage) => {
       const server = await start(stage);
       await pushImage(server, APP, '1', image);
@@ -219,6 +219,8 @@ describe('a manifest is refused', () => {
       const cases: readonly (readonly [what: string, body: string | Buffer, type: string | undefined])[] = [
         ['no JSON', '{', MEDIA_TYPE.ociManifest],
         ['nothing', '', MEDIA_TYPE.ociManifest],
+        ['an image by its header alone', '{"schemaVersion":2}', MEDIA_TYPE.ociManifest],
+        ['an index by its header alone', '{"schemaVersion":2,"manifests":null}', MEDIA_TYPE.ociIndex],
         ['a list', '[]', MEDIA_TYPE.ociManifest],
         ['too deep', deep, MEDIA_TYPE.ociManifest],
         ['an index and an image', both, MEDIA_TYPE.ociManifest],
