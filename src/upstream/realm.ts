@@ -34,7 +34,8 @@ function isListed(url: URL, hosts: readonly string[]): boolean {
 
 function sameDomain(left: string, right: string): boolean {
   const [a, b] = [normalHost(left), normalHost(right)];
-  if ([a, b].some((host) => ipaddr.isValid(host) || isLoopbackName(host))) return false;
+  // A name with an empty label is nobody's, though the list of suffixes overlooks it.
+  if ([a, b].some((host) => ipaddr.isValid(host) || isLoopbackName(host) || host.split('.').includes(''))) return false;
   const domain = getDomain(a, { allowPrivateDomains: true });
   return domain !== null && domain === getDomain(b, { allowPrivateDomains: true });
 }

@@ -43,6 +43,14 @@ export const mutants = [
     test: unit('realm'),
   },
   {
+    name: 'a realm may have a host with an empty label',
+    guards: ['promise 8', 'S01'],
+    file: 'src/upstream/realm.ts',
+    find: " || host.split('.').includes('')",
+    replace: '',
+    test: unit('realm'),
+  },
+  {
     name: 'an https upstream may name an http realm',
     guards: ['promise 8', 'S01'],
     file: 'src/upstream/realm.ts',

@@ -13,6 +13,7 @@ describe('[S01] where credentials may go', () => {
     ['GitLab, whose realm is its parent', 'https://gitlab.com/jwt/auth', new URL('https://registry.gitlab.com'), 'credentials'],
     ['a name that only looks like it', 'https://hub.docker.io.evil.test/token', HUB, 'anonymous'],
     ['a suffix without its dot', 'https://evildocker.io/token', HUB, 'anonymous'],
+    ['a name with an empty label at its end', 'https://docker.io../token', HUB, 'anonymous'],
     ['a user name before the host', 'https://auth.docker.io@evil.test/token', HUB, 'refused'],
     ['http for https', 'http://auth.docker.io/token', HUB, 'refused'],
     ['another port of the same host', 'https://registry-1.docker.io:8443/token', HUB, 'credentials'],
