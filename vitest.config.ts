@@ -37,7 +37,7 @@ export default defineConfig({
         test: {
           ...everywhere,
           name: 'rooms',
-          include: ['test/{unit,conformance,properties,statements,sim}/**/*.test.ts'],
+          include: ['test/{unit,conformance,properties,statements,sim,fuzz}/**/*.test.ts'],
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
