@@ -34,6 +34,8 @@ export interface Judge {
   readonly covers: 'children' | 'itself';
   /** What becomes of content where nothing could be found out: refused with 503 for now, or let in for now. */
   readonly onError: 'refuse' | 'admit';
+  /** After so long it is asked about what it refused once more; `undefined`: never, but for a new `fingerprint`. */
+  readonly refusesForMs?: number;
   /**
    * Rejects where nothing could be found out, which is no word about the content (architecture.md, "Source layout"): with a
    * {@link JudgeError} where clients may read why. Nothing of that is kept.

@@ -42,6 +42,27 @@ export function duplicateKey(bytes: Uint8Array): string | undefined {
   return undefined;
 }
 
+/** Whether any object of sound JSON has a key twice, however deep and however written. One pass over the bytes. */
+export function repeatsKey(bytes: Uint8Array): boolean {
+  const open: (Set<string> | undefined)[] = [];
+  let expectsKey = false;
+  for (let at = 0; at < bytes.length; at = next(bytes, at)) {
+    const byte = bytes[at];
+    const change = step(byte);
+    if (change > 0) open.push(byte === OPEN_BRACE ? new Set() : undefined);
+    else if (change < 0) open.pop();
+    const keys = open.at(-1);
+    if (change > 0 || byte === COMMA) expectsKey = keys !== undefined;
+    else if (byte === QUOTE && expectsKey && keys !== undefined) {
+      const key = JSON.parse(new TextDecoder().decode(bytes.subarray(at, next(bytes, at)))) as string;
+      if (keys.has(key)) return true;
+      keys.add(key);
+      expectsKey = false;
+    }
+  }
+  return false;
+}
+
 /** What a byte outside of strings adds to the depth. */
 function step(byte: number | undefined): number {
   if (byte === OPEN_BRACE || byte === OPEN_BRACKET) return 1;

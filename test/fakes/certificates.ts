@@ -1,4 +1,5 @@
 import { generateKeyPairSync, sign, type KeyObject } from 'node:crypto';
+import { basicConstraints, ECDSA_SHA256, identifier, integer, sequence, tagged, time, toName, toPem } from './der.ts';
 
 /** PEM texts. */
 export interface Pair {
@@ -80,57 +81,10 @@ function certificate(subject: Subject, issuer: Signing): Buffer {
   return sequence(body, ECDSA_SHA256, tagged(0x03, Buffer.of(0), sign('sha256', body, issuer.key)));
 }
 
-function tagged(tag: number, ...parts: readonly Buffer[]): Buffer {
-  const content = Buffer.concat(parts);
-  const { length } = content;
-  const head = length < 128 ? [tag, length] : length < 256 ? [tag, 0x81, length] : [tag, 0x82, length >> 8, length & 0xff];
-  return Buffer.concat([Buffer.from(head), content]);
-}
-
-function sequence(...parts: readonly Buffer[]): Buffer {
-  return tagged(0x30, ...parts);
-}
-
-function integer(value: number): Buffer {
-  const digits = value.toString(16);
-  const hex = digits.padStart(digits.length + (digits.length % 2), '0');
-  // The first bit is the sign.
-  return tagged(0x02, Buffer.from(/^[89a-f]/.test(hex) ? `00${hex}` : hex, 'hex'));
-}
-
-function identifier(hex: string): Buffer {
-  return tagged(0x06, Buffer.from(hex, 'hex'));
-}
-
-function toName(names: readonly string[]): Buffer {
-  const parts = names.map((name) => tagged(0x31, sequence(identifier('550403'), tagged(0x0c, Buffer.from(name)))));
-  return sequence(...parts);
-}
-
-/** GeneralizedTime, whatever the year. */
-function time(when: Date): Buffer {
-  return tagged(0x18, Buffer.from(`${when.toISOString().replaceAll(/[-:T]|\.\d+Z$/g, '')}Z`));
-}
-
-const ECDSA_SHA256 = sequence(identifier('2a8648ce3d040302'));
-
-function basicConstraints(pathLength: number | undefined): Buffer {
-  const limit = pathLength === undefined ? [] : [integer(pathLength)];
-  return sequence(
-    identifier('551d13'),
-    tagged(0x01, Buffer.of(0xff)),
-    tagged(0x04, sequence(tagged(0x01, Buffer.of(0xff)), ...limit)),
-  );
-}
-
 const SUBJECT_NAMES = sequence(
   identifier('551d11'),
   tagged(0x04, sequence(tagged(0x82, Buffer.from('localhost')), tagged(0x87, Buffer.of(127, 0, 0, 1)))),
 );
-
-function toPem(der: Buffer): string {
-  return `-----BEGIN CERTIFICATE-----\n${der.toString('base64').replaceAll(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`;
-}
 
 function toText(key: KeyObject): string {
   return key.export({ type: 'pkcs8', format: 'pem' }).toString();
