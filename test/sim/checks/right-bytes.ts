@@ -44,7 +44,7 @@ function rotsUnder({ rotten }: World, { startedAt, endedAt, wish }: Answer): boo
 
 /**
  * What a liar sent of a large blob, before its digest could be known: a range of it may be wrong and complete, but for the tail
- * (architecture.md, promise 1). Of what is held nobody is in doubt.
+ * (architecture.md, promise 1), and so may be the length that it is said to be a range of. Of what is held nobody is in doubt.
  */
 function isAheadOfDigest({ liedAt }: World, { status, outcome, headers }: Answer, { length }: Buffer): boolean {
   const to = Number(/^bytes \d+-(\d+)\//.exec(headers['content-range'] ?? '')?.[1]) + 1;
@@ -61,12 +61,14 @@ function judge(world: World, answer: Answer): Faults {
   if (whole === undefined) return `${answerText(answer)} is nothing that anybody has`;
   const length = headers['content-length'];
   const wanted = status === 206 ? sliceOf(whole, headers['content-range']) : whole;
+  const isAhead = isAheadOfDigest(world, answer, whole);
   // A length that an upstream made up is cut before its end.
-  if (wanted === undefined) return end === 'whole' ? `${answerText(answer)} says ${headers['content-range']}` : undefined;
+  if (wanted === undefined)
+    return end === 'whole' && !isAhead ? `${answerText(answer)} says ${headers['content-range']}` : undefined;
   if (end === 'whole' && length !== undefined && Number(length) !== wanted.length)
     return `${answerText(answer)} has the length ${length}`;
   if (wish.method === 'HEAD') return undefined;
-  if (rotsUnder(world, answer) || isAheadOfDigest(world, answer, whole)) return undefined;
+  if (rotsUnder(world, answer) || isAhead) return undefined;
   if (end === 'whole' && !wanted.equals(bytes)) return `${answerText(answer)} is complete and wrong`;
   const isVerified = length !== undefined && whole.length <= SMALL_BYTES;
   if (isVerified && !wanted.subarray(0, bytes.length).equals(bytes))
