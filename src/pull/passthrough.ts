@@ -135,14 +135,10 @@ export class Passthrough {
     const prove = async (signal: AbortSignal): Promise<Word> => {
       const word = own === undefined ? await this.#prove(entrance, signal) : await this.#tried(entrance, own, signal);
       if (word.kind === 'trouble') return word;
-      if (word.kind === 'public') await this.#notePublic(holder);
-      else
-        this.#words.set(key, {
-          word,
-          until:
-            this.#deps.clock.monotonic() +
-            (word.kind === 'readable' ? (route.passthrough?.proofMs ?? 0) : route.policy.negativeTtlMs),
-        });
+      if (word.kind === 'public') await this.#note(holder, String(this.#deps.clock.now()));
+      else this.#believe(key, word, word.kind === 'readable' ? route.passthrough?.proofMs : route.policy.negativeTtlMs);
+      if (own === undefined && word.kind === 'unreadable' && (await this.#publicSince(holder)) !== undefined)
+        await this.#note(holder, CLOSED);
       return word;
     };
     const { value } = await this.#asks.ask(key, prove, trace.via);
@@ -212,6 +208,10 @@ export class Passthrough {
     return carrying({ ...route, asker: own, order: (registry, wanted) => order(registry, wanted).map(doubting) }, via);
   }
 
+  #believe(key: string, word: Word, forMs = 0): void {
+    this.#words.set(key, { word, until: this.#deps.clock.monotonic() + forMs });
+  }
+
   #recall(key: string): Word | undefined {
     const known = this.#words.get(key);
     return known !== undefined && this.#deps.clock.monotonic() < known.until ? known.word : undefined;
@@ -227,10 +227,9 @@ export class Passthrough {
     }
   }
 
-  async #notePublic(holder: string): Promise<void> {
-    const now = this.#deps.clock.now();
+  async #note(holder: string, value: string): Promise<void> {
     try {
-      await this.#deps.records.remember(MEMORY, `public ${holder}`, { value: String(now), until: now + KEPT_MS });
+      await this.#deps.records.remember(MEMORY, `public ${holder}`, { value, until: this.#deps.clock.now() + KEPT_MS });
     } catch {
       // The next one asks again.
     }
@@ -245,6 +244,8 @@ export class Passthrough {
 
 /** Under which name the metadata remember which repositories anybody may read. */
 const MEMORY = 'passthrough';
+/** Of one that is not any more. */
+const CLOSED = 'closed';
 /** How long it is told of, for when nobody can be asked. */
 const KEPT_MS = 365 * 24 * 3_600_000;
 

@@ -18,6 +18,7 @@ import type { Mutant } from './mutant.ts';
 import { mutants as observe } from './observe.ts';
 import { mutants as oci } from './oci.ts';
 import { mutants as official } from './official.ts';
+import { mutants as passthrough } from './passthrough.ts';
 import { mutants as past } from './past.ts';
 import { mutants as prefetch } from './prefetch.ts';
 import { mutants as pull } from './pull.ts';
@@ -47,6 +48,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   config,
   observe,
   absence,
+  passthrough,
   past,
   prefetch,
   hosted,

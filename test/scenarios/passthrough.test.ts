@@ -90,6 +90,24 @@ describe('a private image in a shared cache', () => {
   );
 
   scenario(
+    'proves each repository for itself, though the bytes are the same and its own is open to all',
+    async ({ server, upstream }) => {
+      const image = upstream.image('library/open', 'latest');
+      upstream.image('acme/app', 'latest');
+      expect(await pullWhole(server, 'library/open', 'latest', image)).toEqual([]);
+      await server.settled();
+      const ann = sending(server, ANN);
+      expect((await ann.get('/v2/acme/app/manifests/latest')).status).toBe(200);
+      const before = upstream.requests.length;
+      const { digest } = image.layers[0]!;
+      expect((await ann.get(`/v2/acme/app/blobs/${digest}`)).status).toBe(200);
+      expect(upstream.requests.slice(before).map(({ method, kind }) => `${method} ${kind}`)).toEqual(['HEAD blob']);
+      expect((await server.get(`/v2/acme/app/blobs/${digest}`)).status).toBe(401);
+    },
+    options,
+  );
+
+  scenario(
     'without auth /v2/ is 200, and whoever may not is asked who they are, in the same words for every name',
     async ({ server, upstream }) => {
       upstream.image('acme/app', 'latest');

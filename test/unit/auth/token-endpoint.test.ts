@@ -132,6 +132,33 @@ describe('/token', () => {
     expect(events.map((event) => event.kind === 'sign-in' && event.result)).toEqual(['ok', 'ok']);
   });
 
+  describe('credentials that only an upstream knows', () => {
+    const PASSED = 'repository:library/passed:pull';
+
+    test('go with the token, sealed, for the registry of the scope', async () => {
+      const { body } = await get(`scope=${PASSED}`, basic('hub', 'hubspassword'));
+      expect(await proven({ status: 200, headers: {}, body })).toEqual({
+        subject: { kind: 'anyone' },
+        scopes: [{ type: 'repository', name: 'library/passed', actions: ['pull'] }],
+        credentials: { username: 'hub', password: 'hubspassword', registries: ['docker.io'] },
+      });
+      const [, claims = ''] = String(body['token']).split('.');
+      expect(Buffer.from(claims, 'base64url').toString()).not.toContain('hubspassword');
+      const named = await proven(await get(`scope=${PASSED}&ns=other.test`, basic('hub', 'hubspassword')));
+      expect(named?.credentials?.registries).toEqual(['other.test']);
+      expect(events).toEqual([]);
+    });
+
+    test('go with no token for what passes none on, for more than a pull, or of somebody who is known', async () => {
+      expect((await proven(await get(`scope=${PULL}`, basic('hub', 'hubspassword'))))?.credentials).toBeUndefined();
+      await refused(get(`scope=${PASSED},push`, basic('hub', 'hubspassword')));
+      await refused(get('', basic('hub', 'hubspassword')));
+      const known = await proven(await get(`scope=${PASSED}`, basic('ann', 'right')));
+      expect([known?.subject, known?.credentials]).toEqual([{ kind: 'user', name: 'ann' }, undefined]);
+      expect((await proven(await get(`scope=${PASSED}`)))?.credentials).toBeUndefined();
+    });
+  });
+
   test('a machine token may come as a bearer token; a password may not', async () => {
     expect((await proven(await get(`scope=${PRIVATE}`, 'Bearer machine-ci')))?.subject).toMatchObject({ kind: 'token' });
     await refused(get(`scope=${PRIVATE}`, 'Bearer right'));
