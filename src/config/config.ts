@@ -319,6 +319,17 @@ export interface RoutePolicyConfig {
   readonly asof?: number | undefined;
   /** How long a digest has to have stood under its tag, ms; 0: for no time. */
   readonly cooldown: number;
+  /** Whose signature content has to carry; `undefined`: nobody's. */
+  readonly signed?: SignedConfig | undefined;
+}
+
+/** Texts of the files that are named; one key or identity at least. */
+export interface SignedConfig {
+  /** Public keys, PEM. */
+  readonly keys: readonly string[];
+  readonly identities: readonly { readonly issuer: string; readonly subject: string }[];
+  /** `trusted_root.json`; there where there are identities. */
+  readonly trustedRoot: string | undefined;
 }
 
 export interface LogConfig {

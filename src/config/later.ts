@@ -6,7 +6,7 @@ const isMoreThanOne = (value: Tree): boolean => value.kind === 'scalar' && /^(?:
 const policy = 'is not built yet: leave it out';
 
 /** Keys of a route, and of `defaults`, that later versions bring. */
-const routeKeys: readonly Omit<Row, 'verdict'>[] = ['admit', 'signed', 'digests'].map((key) => ({
+const routeKeys: readonly Omit<Row, 'verdict'>[] = ['admit', 'digests'].map((key) => ({
   key,
   why: policy,
 }));

@@ -18,6 +18,7 @@ import { settleNotifications } from './settle-notifications.ts';
 import { checkPassthrough } from './settle-passthrough.ts';
 import { settleRoutes } from './settle-routes.ts';
 import { settleCredentials, settleUpstreams, type UnguardedUpstream } from './settle-upstreams.ts';
+import { withSigned } from './settle-signed.ts';
 import { settleUse } from './settle-use.ts';
 import { sharedNames } from './shared-names.ts';
 import { plainOf } from './settle-plain.ts';
@@ -34,7 +35,8 @@ export async function settle(
   const unguarded = await settleChains(withOffline(written), work);
   const plain = unguarded.mode === 'plain' ? unguarded.names.default : undefined;
   const access = settleAccess(written, plain, work);
-  const settled = { ...unguarded, upstreams: guard(unguarded, access, work) };
+  const routes = await withSigned(unguarded.routes, written, work);
+  const settled = { ...unguarded, routes, upstreams: guard(unguarded, access, work) };
   work.warnings.push(...sharedNames(settled.routes, settled.upstreams, access));
   const auth = await settleAuth(written.auth, work);
   checkPassthrough({ ...settled, auth, access }, work);

@@ -16,6 +16,7 @@ import {
   text,
   word,
 } from '../forms.ts';
+import { signed } from './signed.ts';
 
 const retentionLine = z.strictObject({
   match: listOf(tagPattern()).describe('Patterns of tags.'),
@@ -78,6 +79,7 @@ const policy = {
   cooldown: duration().describe(
     'How long a tag has to have pointed to something before it is answered with: until then with what stood so long before it, or with 404. Counted from when this server saw it first; 0 for no time.',
   ),
+  signed,
 };
 
 export const defaults = z.strictObject({
@@ -102,6 +104,7 @@ export const defaults = z.strictObject({
   platforms: policy.platforms.prefault([]),
   asof: policy.asof.optional(),
   cooldown: policy.cooldown.prefault('0'),
+  signed: policy.signed.optional(),
 });
 
 const label = () =>

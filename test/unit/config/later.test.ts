@@ -8,7 +8,7 @@ const LATER: readonly (readonly [yaml: string, place: string])[] = [
   [`http: { tls: { letsencrypt: { hosts: [a.test] } } }\n${ROUTES}`, 'config.yml:1:16: http.tls.letsencrypt'],
   [`storage: { s3: { bucket: b } }\n${ROUTES}`, 'config.yml:1:12: storage.s3'],
   [`storage: inmemory\n${ROUTES}`, 'config.yml:1:10: storage.inmemory'],
-  ...['admit: x', 'signed: x', 'digests: x'].flatMap((written) => {
+  ...['admit: x', 'digests: x'].flatMap((written) => {
     const key = written.split(':')[0] ?? '';
     return [
       [`routes: [{ match: "a.test/**", upstreams: [origin], ${written} }]`, `config.yml:1:53: routes[0].${key}`] as const,
