@@ -107,7 +107,7 @@ export const mutants = [
     name: 'lists show what may not be pulled',
     guards: ['promise 9'],
     file: 'src/http/gate.ts',
-    find: '(auth.sees(exchange.identity, holder) ? show(holder) : undefined)',
+    find: 'auth.sees(exchange.identity, holder) && !passesOn(holder) ? show(holder) : undefined',
     replace: 'show(holder)',
     test: SCENARIO,
   },

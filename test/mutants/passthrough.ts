@@ -166,6 +166,14 @@ export const mutants = [
     testName: 'by a mount',
   },
   {
+    name: 'what one client is refused is refused to those who wait with it',
+    guards: ['promise 2'],
+    file: 'src/pull/fill.ts',
+    find: 'pulling.route.asker === undefined && fill.holder === holder',
+    replace: 'fill.holder === holder',
+    test: ['test/unit/pull/fills.test.ts'],
+  },
+  {
     name: 'a list does not pass the door',
     guards: ['S36'],
     file: 'src/pull/lists.ts',

@@ -141,6 +141,24 @@ describe('one fill, many readers', () => {
     expect(await first).toMatchObject({ status: 404 });
     expect(sha256(await bytesOf(await second))).toBe(big.digest);
   });
+
+  test('what the credentials of one client were refused is asked again with those of another', async () => {
+    const { opened, open } = gate();
+    let asked = 0;
+    const hub = createScriptedPort('hub', async () => {
+      asked += 1;
+      if (asked > 1) return { bytes: big.bytes };
+      await opened;
+      return ABSENT;
+    });
+    const house = await createHouse({ chain: [hub], route: { asker: 'one of them' } });
+    const first = house.blob('a/b', big.digest).catch((error: unknown) => error);
+    const second = house.blob('a/b', big.digest);
+    await settle();
+    open();
+    expect(await first).toMatchObject({ status: 404 });
+    expect(sha256(await bytesOf(await second))).toBe(big.digest);
+  });
 });
 
 describe('verified or broken, never wrong', () => {

@@ -35,7 +35,7 @@ export interface HouseOptions {
   readonly chain: readonly Upstream[];
   readonly policy?: Partial<RoutePolicy>;
   /** What is hosted, and how it may be pushed; default: nothing. */
-  readonly route?: Partial<Pick<Route, 'hosted' | 'alone' | 'push' | 'shadow'>>;
+  readonly route?: Partial<Pick<Route, 'hosted' | 'alone' | 'push' | 'shadow' | 'asker'>>;
   /** Pulls of the rate limit that are kept for what is not held. */
   readonly reserve?: number;
   readonly disk?: MemoryDisk;
