@@ -46,6 +46,7 @@ export interface List {
 /** More than any sane file has; what aliases stand for counts each time (so that a few lines cannot become gigabytes). */
 const NODES_MAX = 50_000;
 const DEPTH_MAX = 32;
+const TOO_DEEP = `expected at most ${DEPTH_MAX} levels`;
 export const FILE_BYTES_MAX = 1_048_576;
 
 /**
@@ -57,6 +58,8 @@ export function parseTree(text: string, source: string | Place): Tree {
   if (Buffer.byteLength(text) > FILE_BYTES_MAX) throw faultOf(start, 'expected a file of at most 1 MiB');
   const lines = new LineCounter();
   const place: Placer = typeof source === 'string' ? (offset) => placeOf(offset, lines, source) : () => source;
+  const deep = tooDeepAt(text);
+  if (deep !== undefined) throw faultOf(typeof source === 'string' ? { ...start, line: deep } : source, TOO_DEEP);
   const document = parseYaml(text, lines, start);
   const complaints = [...document.errors, ...document.warnings];
   if (complaints.length > 0) {
@@ -72,6 +75,24 @@ type Placer = (offset: number) => Place;
 function faultOf(at: Place, expected: string): ConfigError {
   return new ConfigError([faultAt(at, [], expected)]);
 }
+
+/**
+ * The line at which a text goes deeper than anybody writes; roughly, since brackets in texts and comments count too. The parser
+ * recurses, and V8 ends the whole process, reload or not, where a regular expression has to be compiled at the end of the stack.
+ */
+function tooDeepAt(text: string): number | undefined {
+  let [open, line] = [0, 1];
+  for (const written of text.split('\n')) {
+    for (const mark of written.replaceAll(NO_BRACKETS, '')) open = Math.max(0, open + (mark === '[' || mark === '{' ? 1 : -1));
+    if (open > MARKS_MAX || DEEP_BLOCK.test(written)) return line;
+    line += 1;
+  }
+  return undefined;
+}
+
+const MARKS_MAX = 250;
+const NO_BRACKETS = /[^[\]{}]+/g;
+const DEEP_BLOCK = /^[ \t?:-]{500}/;
 
 function parseYaml(text: string, lines: LineCounter, start: Place): Document.Parsed {
   try {
@@ -111,7 +132,7 @@ class Reader {
   read(node: YamlNode | null, depth: number, at: Place = this.#placeOf(node)): Tree {
     this.#nodes += 1;
     if (this.#nodes > NODES_MAX) throw faultOf(at, `expected at most ${NODES_MAX} values, aliases followed`);
-    if (depth > DEPTH_MAX) throw faultOf(at, `expected at most ${DEPTH_MAX} levels`);
+    if (depth > DEPTH_MAX) throw faultOf(at, TOO_DEEP);
     if (isAlias(node)) return this.read(this.#resolve(node, at), depth + 1, at);
     if (isMap(node)) return { kind: 'section', at, entries: this.#entries(node, depth) };
     if (isSeq(node)) return { kind: 'list', at, items: node.items.map((item) => this.read(item as YamlNode, depth + 1)) };

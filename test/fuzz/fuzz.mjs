@@ -12,5 +12,5 @@ const args = ['-p', 'test/fuzz/tsconfig.json', '--outDir', directory];
 const built = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', ...args], { cwd: root, stdio: 'inherit' });
 if (built.status !== 0) process.exit(1);
 const { main } = await import(pathToFileURL(join(directory, 'test/fuzz/fuzz.js')).href);
-const worker = pathToFileURL(join(directory, 'test/fuzz/worker.js'));
+const worker = join(directory, 'test/fuzz/worker.js');
 process.exitCode = await main(process.argv.slice(2), { worker, corpus: join(root, 'test/fuzz/corpus') });

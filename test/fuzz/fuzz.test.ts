@@ -1,13 +1,15 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createSeededRandom } from '../fakes/seeded-random.ts';
 import { drawFrom } from '../faults/mutated-requests.ts';
 import { addToCorpus, readCorpus } from './corpus.ts';
 import { fuzz, type Run } from './fuzz.ts';
+import { inHand } from './in-hand.ts';
 import type { Parser } from './parser.ts';
 import { allParsers } from './parsers.ts';
 import { createTarget, shrink, type Finding } from './round.ts';
-import { inHand, sharedFor } from './shared.ts';
 
 const CORPUS = join(import.meta.dirname, 'corpus');
 /** `npm run fuzz -- --minutes 60` is the whole run; this shows that nobody has broken one of them. */
@@ -31,6 +33,9 @@ describe('a smoke of the fuzzer', async () => {
 });
 
 describe('the fuzzer', () => {
+  let directory: string;
+  beforeAll(() => void (directory = mkdtempSync(join(tmpdir(), 'entrepot-fuzz-'))));
+  afterAll(() => rmSync(directory, { recursive: true }));
   const parser: Parser = { name: 'test', covers: [], words: ['x'], longest: 100, read: (input) => input.slice(0, 1) };
   const draw = drawFrom(createSeededRandom(1));
 
@@ -61,32 +66,37 @@ describe('the fuzzer', () => {
     expect([...inputs].every((input) => /^[\0-\u00ff]*$/.test(input))).toBe(true);
   });
 
-  test('keeps what failed', async () => {
-    const { mkdtempSync, rmSync } = await import('node:fs');
-    const directory = mkdtempSync('/tmp/fuzz-');
+  test('keeps what failed', () => {
     addToCorpus(directory, 'test', 'a\n\u00ff"');
     addToCorpus(directory, 'test', 'b');
     addToCorpus(directory, 'test', 'b');
     expect(readCorpus(directory, 'test')).toEqual(['a\n\u00ff"', 'b']);
-    rmSync(directory, { recursive: true });
   });
 
-  test('what is in hand can be read by another thread', () => {
-    const memory = sharedFor(10);
-    inHand(memory).put(3, 'a\u00ffb');
-    expect(inHand(memory).get()).toEqual({ parser: 3, input: 'a\u00ffb' });
-    inHand(memory).rest();
-    expect([inHand(memory).get(), inHand(memory).count()]).toEqual([undefined, 2]);
+  test('what is in hand can be read by whoever else has the file', () => {
+    const [ours, theirs] = [inHand(join(directory, 'a')), inHand(join(directory, 'a'))];
+    expect([theirs.get(), theirs.count()]).toEqual([undefined, 0]);
+    ours.put(3, 'a\u00ffb');
+    expect([theirs.get(), theirs.count()]).toEqual([{ parser: 3, input: 'a\u00ffb' }, 1]);
+    ours.rest();
+    expect([theirs.get(), theirs.count()]).toEqual([undefined, 2]);
+    ours.close();
+    theirs.close();
   });
 
-  /** A worker that does one thing and says nothing: its input `abc` is in the hand of the second parser. */
+  /** A worker that does one thing: it can `put` the input `abc` into the hand of the second parser, and tell of a `round`. */
   const run = (code: string): Run => {
-    const head = `import { workerData, parentPort } from 'node:worker_threads';
-      const head = new Int32Array(workerData.shared, 0, 4);
-      const put = () => { head[1] = 2; head[2] = Buffer.from(workerData.shared, 16).write('abc'); Atomics.add(head, 0, 1); };
-      const round = (heapBytes) => parentPort.postMessage({ kind: 'round', tallies: [], heapBytes, rssBytes: 0 });`;
-    const worker = new URL(`data:text/javascript,${encodeURIComponent(head + code)}`);
-    return { worker, corpus: CORPUS, seed: 1, names: ['range', 'link'], turnMs: 1, ms: 800, hangMs: 300 };
+    const worker = join(directory, 'worker.mjs');
+    writeFileSync(
+      worker,
+      `import { openSync, writeSync } from 'node:fs';
+      const round = (heapBytes) => process.send({ kind: 'round', tallies: [], heapBytes, rssBytes: 0 });
+      process.once('message', ({ hand }) => {
+        const put = () => writeSync(openSync(hand, 'r+'), Buffer.from('010000000200000003000000616263', 'hex'), 0, 15, 0);
+        ${code}
+      });`,
+    );
+    return { worker, corpus: CORPUS, seed: 1, names: ['range', 'link'], turnMs: 1, ms: 1500, hangMs: 300 };
   };
 
   test.each([
@@ -94,7 +104,7 @@ describe('the fuzzer', () => {
     [
       'ends its process',
       `put(); throw new RangeError('full');`,
-      { parser: 'link', input: 'abc', what: 'ends the process: full' },
+      { parser: 'link', input: 'abc', what: 'ends the process: 1 RangeError: full' },
     ],
     [
       'holds more and more',

@@ -1,15 +1,18 @@
+import { fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Worker } from 'node:worker_threads';
 import { addToCorpus, toLine } from './corpus.ts';
+import { inHand } from './in-hand.ts';
 import { parsersCalled } from './parsers.ts';
 import type { Finding, Tally } from './round.ts';
-import { inHand, sharedFor } from './shared.ts';
 import type { Order, Told } from './worker.ts';
 
 /** Where things are. */
 export interface Places {
   /** The compiled worker. */
-  readonly worker: string | URL;
+  readonly worker: string;
   readonly corpus: string;
 }
 
@@ -102,39 +105,54 @@ export async function fuzz(run: Run, found: (finding: Finding) => void): Promise
   return { findings, tallies, seconds: (performance.now() - started) / 1000, heldMib, rssMib };
 }
 
+/** The line in which Node, or V8, says why. */
+const WHY = /^(?:FATAL ERROR|\w*Error): .*/m;
+
 /** One worker's life. Resolves when its time is over, when it hangs, or when it has died. */
 async function live(
   run: Run,
-  parsers: readonly { readonly name: string; readonly longest: number }[],
+  parsers: readonly { readonly name: string }[],
   ms: number,
   hear: (told: Told) => void,
 ): Promise<void> {
-  const shared = sharedFor(Math.max(...parsers.map(({ longest }) => longest)));
-  const hand = inHand(shared);
-  const order: Order = { seed: run.seed, names: run.names, corpus: run.corpus, shared, turnMs: run.turnMs };
-  const worker = new Worker(run.worker, { workerData: order, resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX } });
+  const directory = mkdtempSync(join(tmpdir(), 'entrepot-fuzz-'));
+  const hand = inHand(join(directory, 'hand'));
+  const worker = fork(run.worker, {
+    execArgv: [`--max-old-space-size=${HEAP_MIB_MAX}`],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
+  const { seed, names, corpus, turnMs } = run;
+  worker.send({ seed, names, corpus, turnMs, hand: join(directory, 'hand') } satisfies Order);
+  let said = '';
+  worker.stderr?.on('data', (bytes: Buffer) => (said = `${said}${bytes.toString()}`.slice(0, 2000)));
   const blame = (what: string): void => {
     const { parser, input } = hand.get() ?? { parser: -1, input: '' };
     hear({ kind: 'finding', finding: { parser: parsers[parser]?.name ?? 'all', input, what } });
   };
+  let isOver = false;
   await new Promise<void>((resolve) => {
     let [seen, since] = [hand.count(), performance.now()];
-    const over = setTimeout(resolve, ms);
+    const end = (): void => {
+      isOver = true;
+      worker.kill('SIGKILL');
+    };
+    const over = setTimeout(end, ms);
     const watch = setInterval(() => {
       if (hand.count() !== seen || hand.get() === undefined) [seen, since] = [hand.count(), performance.now()];
-      if (performance.now() - since < run.hangMs) return;
+      if (isOver || performance.now() - since < run.hangMs) return;
       blame(`hangs: ${run.hangMs / 1000} s for one input`);
-      resolve();
+      end();
     }, run.hangMs / 10);
-    worker.on('message', hear);
-    worker.on('error', (error) => blame(`ends the process: ${error instanceof Error ? error.message : String(error)}`));
-    worker.on('exit', () => {
+    worker.on('message', (told) => hear(told as Told));
+    worker.on('close', (code, signal) => {
       clearTimeout(over);
       clearInterval(watch);
+      if (!isOver) blame(`ends the process: ${signal ?? code} ${WHY.exec(said)?.[0] ?? said}`);
       resolve();
     });
   });
-  await worker.terminate();
+  hand.close();
+  rmSync(directory, { recursive: true });
 }
 
 function sum(one: Tally | undefined, other: Tally): Tally {

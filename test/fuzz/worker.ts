@@ -1,19 +1,19 @@
 import { setFlagsFromString, getHeapStatistics } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { parentPort, workerData } from 'node:worker_threads';
 import { createSeededRandom } from '../fakes/seeded-random.ts';
 import { drawFrom } from '../faults/mutated-requests.ts';
 import { readCorpus } from './corpus.ts';
+import { inHand } from './in-hand.ts';
 import { parsersCalled } from './parsers.ts';
 import { createTarget, shrink, type Finding, type Tally } from './round.ts';
-import { inHand } from './shared.ts';
 
 /** What a worker is told. */
 export interface Order {
   readonly seed: number;
   readonly names: readonly string[];
   readonly corpus: string;
-  readonly shared: SharedArrayBuffer;
+  /** The file in which it says what it has in hand. */
+  readonly hand: string;
   /** Each parser's, in each round. */
   readonly turnMs: number;
 }
@@ -28,11 +28,11 @@ const collectGarbage = ((): (() => void) => {
   return runInNewContext('gc') as () => void;
 })();
 
-if (parentPort !== null) await work(workerData as Order, (told) => parentPort?.postMessage(told));
+if (process.send !== undefined) process.once('message', (order: Order) => void work(order, (told) => process.send?.(told)));
 
-async function work({ seed, names, corpus, shared, turnMs }: Order, tell: (told: Told) => void): Promise<never> {
+async function work({ seed, names, corpus, hand: handFile, turnMs }: Order, tell: (told: Told) => void): Promise<never> {
   const draw = drawFrom(createSeededRandom(seed));
-  const hand = inHand(shared);
+  const hand = inHand(handFile);
   const targets = (await parsersCalled(names)).map((parser) => createTarget(parser, readCorpus(corpus, parser.name)));
   const told = new Set<string>();
   const tellOnce = async (at: number, finding: Finding | undefined): Promise<void> => {

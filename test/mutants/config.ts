@@ -1,6 +1,15 @@
 /** Each removes one defence of `config/`; the tests named must then fail. */
 export const mutants = [
   {
+    name: 'YAML of any depth comes before its parser',
+    guards: ['S22'],
+    file: 'src/config/tree.ts',
+    find: 'if (open > MARKS_MAX || DEEP_BLOCK.test(written)) return line;',
+    replace: 'if (open > MARKS_MAX * 1e6) return line;',
+    test: ['test/unit/config/faults.test.ts'],
+    testName: 'brackets beyond any depth',
+  },
+  {
     name: 'unknown keys are passed over',
     guards: ['issue 2: a wrong file is refused'],
     file: 'src/config/schema/http.ts',

@@ -315,6 +315,11 @@ describe('limits', () => {
 
   test('brackets beyond any depth', async () => {
     expect(await refusal('['.repeat(200_000))).toMatch(/^config\.yml:/);
+    // The parser would come to the end of its stack, and there V8 may end the process.
+    for (const deep of ['[', '{a: ', '- ', '? - ', '"a": [', '[[]'])
+      expect(await refusal(`a: 1\n${deep.repeat(3000)}`)).toBe('config.yml:2:1: expected at most 32 levels');
+    const wide = `x-a: [${'"[", {a: []}, '.repeat(100)}]\n# ${'['.repeat(40)}\nx-b: ${'-'.repeat(600)}\n`;
+    expect(await refusal(`${wide}nowhere: 1`)).toMatch(/^config\.yml:4:1: nowhere/);
   });
 
   test('a file of more than a mebibyte', async () => {
