@@ -1,4 +1,4 @@
-import type { LetIn } from '../metadata/records.ts';
+import type { LetIn, VerdictRecord } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { readManifest, type Manifest } from '../oci/manifest.ts';
 import { isIndexType } from '../oci/media-types.ts';
@@ -74,12 +74,18 @@ async function hear(deps: DecideDeps, judge: Judge, repository: string, content:
   const known = await ledger.verdict(scope, repository, digest);
   if (known?.admitted !== true && (await isCovered(deps, scope, repository, digest)))
     return { kind: 'admitted', reason: 'an index that lists it is let in' };
-  if (known !== undefined) {
+  if (known !== undefined && !isOver(judge, known, clock.now())) {
     if (clock.now() - known.used > RENEW_MS) await ledger.note(scope, { ...known, used: clock.now() });
     return { kind: known.admitted ? 'admitted' : 'refused', reason: known.reason };
   }
   if (judge.covers === 'itself' && isIndexType(mediaType)) return { kind: 'admitted', reason: 'it is an index' };
   return ask(deps, judge, repository, content);
+}
+
+/** What a judge refused for a while alone. */
+function isOver({ refusesForMs }: Judge, { admitted, at }: VerdictRecord, now: number): boolean {
+  const age = now - at;
+  return !admitted && refusesForMs !== undefined && (age < 0 || age >= refusesForMs);
 }
 
 async function isCovered({ ledger, clock }: DecideDeps, scope: string, repository: string, digest: Digest): Promise<boolean> {
