@@ -222,6 +222,29 @@ describe('[S36] nobody else gets a byte of it, or a word', () => {
   );
 
   scenario(
+    'nor who could, once the upstream takes it back and authttl has passed: though it is held, and though it is being asked for',
+    async ({ server, upstream }) => {
+      const image = upstream.image('acme/app', 'latest');
+      const ann = sending(server, ANN);
+      expect(await pullWhole(ann, 'acme/app', 'latest', image)).toEqual([]);
+      await server.settled();
+      const statuses = async (): Promise<number[]> => {
+        const answers = Object.values(ways('acme/app', image)).slice(0, 11);
+        return Promise.all(answers.map(async (ask) => (await ask(ann)).status));
+      };
+      upstream.auth.set({ ...WHO, users: { ...WHO.users, ann: { password: 'annspassword', repositories: [] } } });
+      upstream.auth.expireTokens();
+      expect(new Set(await statuses())).toEqual(new Set([404]));
+      upstream.auth.set({ ...WHO, users: { ann: { password: 'another', repositories: ['acme/app'] } } });
+      expect(new Set(await statuses())).toEqual(new Set([401]));
+    },
+    {
+      ...options,
+      settings: (upstream: Pick<ScriptedUpstream, 'url'>) => passing(upstream, { authttl: '0s', negativettl: '0s' }),
+    },
+  );
+
+  scenario(
     'by a mount, by the lists, by search',
     async ({ server, upstream }) => {
       const image = upstream.image('acme/app', 'latest', { label: 'private' });
