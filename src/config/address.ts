@@ -1,5 +1,6 @@
 import { isIP, isIPv4 } from 'node:net';
 import type { Address } from './config.ts';
+import { parseUrl } from '../oci/url.ts';
 
 /** Host names and IPv4 addresses as one may listen on or dial. */
 const HOST = /^[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?)*$/i;
@@ -39,7 +40,6 @@ export function parseHost(text: string): { readonly host: string; readonly port:
 
 /** http or https, without user, query or fragment; a slash at the end is dropped. `undefined` for anything else. */
 export function parseWebUrl(text: string): string | undefined {
-  if (!/^https?:\/\/[^/?#@\s\\]+(?:\/[^?#@\s\\]*)?$/i.test(text) || !URL.canParse(text)) return undefined;
-  const url = new URL(text);
-  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+  const url = /^https?:\/\/[^/?#@\s\\]+(?:\/[^?#@\s\\]*)?$/i.test(text) ? parseUrl(text) : undefined;
+  return url && `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }

@@ -1,5 +1,5 @@
 import type { AccessConfig, AuthConfig } from './auth-config.ts';
-import type { RouteConfig, UpstreamConfig } from './config.ts';
+import type { HttpConfig, RouteConfig, UpstreamConfig } from './config.ts';
 import { isGuarded } from './settle-use.ts';
 import type { Settling } from './settling.ts';
 
@@ -8,10 +8,15 @@ interface Around {
   readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
   readonly auth: AuthConfig | undefined;
   readonly access: AccessConfig;
+  readonly http: Pick<HttpConfig, 'addr' | 'host' | 'tls'>;
 }
 
 /** Faults where clients' credentials would go to more than one place, or something else would open what they are for. */
-export function checkPassthrough({ routes, upstreams, auth, access }: Around, work: Settling): void {
+export function checkPassthrough({ routes, upstreams, auth, access, http }: Around, work: Settling): void {
+  if (routes.some(({ passthrough }) => passthrough) && isInTheClear(http))
+    work.warnings.push(
+      "passthrough: clients' passwords cross the network in the clear: configure http.tls, or put TLS in front and name it in http.host",
+    );
   for (const [index, route] of routes.entries()) {
     if (!route.passthrough) continue;
     const path = ['routes', index, 'passthrough'];
@@ -34,4 +39,9 @@ export function checkPassthrough({ routes, upstreams, auth, access }: Around, wo
     if (auth !== undefined && (access.rules === undefined || isGuarded(route, access)))
       work.fault(path, 'expected a rule under access that lets anyone pull here: the upstream alone says who may');
   }
+}
+
+function isInTheClear({ addr, host, tls }: Around['http']): boolean {
+  const isHere = /^(?:localhost|127\..*|::1)$/.test(addr.host ?? '');
+  return tls === undefined && !isHere && host?.startsWith('https:') !== true;
 }

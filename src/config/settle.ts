@@ -39,7 +39,8 @@ export async function settle(
   const settled = { ...unguarded, routes, upstreams: guard(unguarded, access, work) };
   work.warnings.push(...sharedNames(settled.routes, settled.upstreams, access));
   const auth = await settleAuth(written.auth, work);
-  checkPassthrough({ ...settled, auth, access }, work);
+  const http = await settleHttp(written.http, work);
+  checkPassthrough({ ...settled, auth, access, http }, work);
   if (
     settled.mode === 'proxy' &&
     [...settled.upstreams.values()].some(({ account, use }) => account !== undefined && use === 'quota')
@@ -48,7 +49,7 @@ export async function settle(
   return {
     file,
     directory: work.directory,
-    http: await settleHttp(written.http, work),
+    http,
     storage: {
       rootdirectory: work.absolute(written.storage.filesystem.rootdirectory),
       delete: written.storage.delete,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { SIGNING_ALGORITHMS } from '../../oci/signing-algorithms.ts';
 import { flag, form, limit, listOf, mapOf, path, pattern, subject, text } from '../forms.ts';
+import { parseUrl } from '../../oci/url.ts';
 
 /** What stands in the quotes of a challenge; `=` would be read as the end of a key by the strictest clients (protocol.md 2.1). */
 const quotable = (what: string) =>
@@ -32,7 +33,7 @@ const algorithm = () =>
 
 const token = z.strictObject({
   realm: form('URL', 'the URL of the token server', (written) =>
-    /^https?:\/\/[^\s"\\=]+$/.test(written) && URL.canParse(written) ? written : undefined,
+    /^https?:\/\/[^\s"\\=]+$/.test(written) && parseUrl(written) !== undefined ? written : undefined,
   ).describe('Where clients get their tokens.'),
   service: quotable('a name').describe('The audience that tokens have to name.'),
   issuer: text().describe('The issuer that tokens have to name.'),
@@ -55,7 +56,7 @@ const issuerName = z
 
 const oidc = z.strictObject({
   issuer: form('URL', 'the URL of an issuer, as it stands in its tokens', (written) =>
-    /^https?:\/\/[^\s?#]+$/.test(written) && URL.canParse(written) ? written : undefined,
+    /^https?:\/\/[^\s?#]+$/.test(written) && parseUrl(written) !== undefined ? written : undefined,
   ).describe('Whose tokens are taken: the claim `iss`, and where its keys are found (`/.well-known/openid-configuration`).'),
   audience: text().describe('The audience that its tokens have to name.'),
   jwks: path().optional().describe('Its keys, as a JWK set, where it cannot be asked for them.'),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { count, flag, form, limit, listOf, mapOf, path, secret, target } from '../forms.ts';
 import { Secret } from '../secret.ts';
 import { headerName } from './http.ts';
+import { parseUrl } from '../../oci/url.ts';
 
 const interval = () => limit().prefault('10s').describe('How often it is checked.');
 const threshold = () => count(1, 1_000_000).prefault('1').describe('Failures in a row before it counts.');
@@ -22,7 +23,7 @@ const file = z.strictObject({
 /** May hold a password or a token, and is then not shown. */
 export const hiddenUrl = () =>
   form('hidden URL', 'a URL that begins with http:// or https://', (written) =>
-    /^https?:\/\/[^/@\s]+/.test(written) && URL.canParse(written) ? new Secret(written) : undefined,
+    /^https?:\/\/[^/@\s]+/.test(written) && parseUrl(written) !== undefined ? new Secret(written) : undefined,
   );
 
 const web = z.strictObject({

@@ -3,6 +3,7 @@ import { bandwidth, count, flag, form, host, limit, listOf, mapOf, path, rate, w
 import { Secret } from '../secret.ts';
 import { accountKeys } from './account.ts';
 import { headerName, headerValue } from './http.ts';
+import { parseUrl } from '../../oci/url.ts';
 
 /** A metric label, and a name in chains. */
 const upstreamName = z
@@ -22,7 +23,7 @@ const wayOut = () =>
     'none, or the URL of a forward proxy such as http://proxy.example.test:3128',
     (written): 'none' | Secret | undefined => {
       if (written === 'none') return 'none';
-      return /^https?:\/\/[^/?#\s]+\/?$/.test(written) && URL.canParse(written) ? new Secret(written) : undefined;
+      return /^https?:\/\/[^/?#\s]+\/?$/.test(written) && parseUrl(written) !== undefined ? new Secret(written) : undefined;
     },
   );
 

@@ -52,6 +52,16 @@ describe('passthrough', () => {
     expect(message).toContain(expected);
   });
 
+  test.each([
+    ['', true],
+    ['http: { addr: "127.0.0.1:5000" }\n', false],
+    ['http: { host: "https://mirror.test" }\n', false],
+    ['http: { host: "http://mirror.test" }\n', true],
+  ])('%swarns of passwords in the clear: %s', async (http, warns) => {
+    const { warnings } = await load(`${http}${route()}`);
+    expect(warnings.some((warning) => warning.includes('cross the network in the clear'))).toBe(warns);
+  });
+
   test('stands at a route alone', async () => {
     expect(await refusal(`defaults: { passthrough: true }\n${route()}`)).toContain('defaults.passthrough: is not a key here');
   });
