@@ -5,12 +5,23 @@ import { credentials } from './parsers/credentials.ts';
 import { documents } from './parsers/documents.ts';
 import { fields } from './parsers/fields.ts';
 import { names } from './parsers/names.ts';
+import { signatures } from './parsers/signatures.ts';
 import { texts } from './parsers/texts.ts';
 import { tokenParsers } from './parsers/tokens.ts';
 
 /** Every parser that sees what a stranger wrote. */
 export async function allParsers(): Promise<readonly Parser[]> {
-  return [...names, ...fields, ...documents, ...answers, ...credentials, ...(await tokenParsers()), ...configuration, ...texts];
+  return [
+    ...names,
+    ...fields,
+    ...documents,
+    ...answers,
+    ...credentials,
+    ...(await tokenParsers()),
+    ...configuration,
+    ...signatures,
+    ...texts,
+  ];
 }
 
 /** Those of these names; all of them where none is named. Throws for a name that none has. */
