@@ -3,6 +3,7 @@ import { createCalls } from './admin/calls.ts';
 import { createRecent } from './admin/recent.ts';
 import { proveUpstream, type Proof } from './admin/prove.ts';
 import type { OpenStore, RestoreStore, RunningServer, StartOptions } from './commands/context.ts';
+import { createAdmitting, ownAddress } from './compose/admission.ts';
 import { createChains, type Chains } from './compose/chains.ts';
 import { createAuditing, withAudit } from './compose/auditing.ts';
 import { createAuthentication } from './compose/authentication.ts';
@@ -20,11 +21,12 @@ import { mirrorPseudonym } from './compose/pseudonym.ts';
 import { openStorage, type StorageDeps } from './compose/storage.ts';
 import { storedAmounts } from './compose/stored.ts';
 import { recordedMemory } from './compose/upstreams.ts';
-import type { Config } from './config/config.ts';
+import type { Config, RouteConfig } from './config/config.ts';
 import { HostedStock } from './evict/hosted-stock.ts';
 import { HOSTED } from './metadata/records.ts';
 import { needsRestart, withFixed } from './config/reload.ts';
 import { createMetrics } from './observe/metrics.ts';
+import { Unowned } from './pull/unowned.ts';
 import { createReporter, type Report } from './observe/report.ts';
 import { createFetchJson } from './upstream/fetch-json.ts';
 import { createBudgets } from './upstream/budget.ts';
@@ -98,6 +100,16 @@ export async function startServer(config: Config, options: StartOptions): Promis
     auditing.apply(config);
 
     const pseudonym = await mirrorPseudonym(storage.records, system.random);
+    const unowned = new Unowned(clock);
+    let listening = '';
+    const admitting = createAdmitting({
+      system,
+      records: storage.records,
+      unowned,
+      pulling: () => rooms.pulling,
+      address: () => ownAddress(current.config, listening),
+      report,
+    });
     // What a reload replaces; everything below asks for the current one at each request.
     const chainDeps = {
       ...system,
@@ -107,6 +119,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       budgets: createBudgets(clock),
       env: process.env,
       version,
+      admissionOf: (route: RouteConfig) => admitting.of(route),
     };
     let current = createChains(config, chainDeps);
     chains = current;
@@ -119,6 +132,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       chains: () => current,
       report,
       isDiskUp: () => condition.isUp('storage'),
+      unowned,
     });
     const { pulling, collecting, scrubbing, evicting, machineTokens } = rooms;
     onDamaged = (digest, why) => {
@@ -177,6 +191,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       onSocketTaken: () =>
         log.warn('socket taken', { why: 'another server on this directory answers there: commands reach that one' }),
     });
+    listening = edge.addresses['main'] ?? '';
     metrics.attach({
       storage: () => storedAmounts(storage, hosted),
       cacheMaxBytes: () => current.config.cache.maxBytes,
@@ -202,6 +217,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       { start: () => scrubbing.start(), quiet: () => void scrubbing.stop(), stop: () => scrubbing.stop() },
       { start: () => evicting.evictor.start(), stop: () => evicting.evictor.stop() },
       { start: () => hosted.start(), stop: () => hosted.stop() },
+      { start: () => admitting.start(), quiet: () => admitting.stop() },
       { stop: () => notifications.stop() },
       { stop: () => auditing.stop() },
       { stop: () => documents.close() },
@@ -268,15 +284,25 @@ const UNHEARD = {
 export const openStore: OpenStore = async (config, version) => {
   const storage = await openStorage(config, { ...system, version, ...UNHEARD, limits: () => config.cache });
   const report = (): void => undefined;
+  const unowned = new Unowned(system.clock);
+  const admitting = createAdmitting({
+    system,
+    records: storage.records,
+    unowned,
+    pulling: () => rooms.pulling,
+    address: () => ownAddress(config, ''),
+    report,
+  });
   const chains = createChains(config, {
     ...system,
     report,
     memoryOf: recordedMemory(storage.records),
     env: process.env,
     version,
+    admissionOf: (route) => admitting.of(route),
   });
   const served = await serveOfficial(config, { system, storage, report });
-  const rooms = createRooms({ system, storage, served, chains: () => chains, report });
+  const rooms = createRooms({ system, storage, served, chains: () => chains, report, unowned });
   const recent = createRecent(system.clock);
   const condition = new Condition({
     clock: system.clock,

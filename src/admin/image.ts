@@ -40,6 +40,26 @@ export interface RouteView {
   readonly cooldownMs: number;
   /** Tags are answered as they stood then, ms since the epoch. */
   readonly asof: number | undefined;
+  /** Its rules about content, where it has any. */
+  readonly admission?: ContentRules | undefined;
+}
+
+/** What judges say of content. `repository` with its registry. */
+export interface ContentRules {
+  /** Of each, in the order in which they are asked. */
+  verdicts(repository: string, digest: Digest): Promise<readonly JudgeView[]>;
+  /** Forgets what was said of all the digests of an image. Yields how many verdicts went. */
+  forget(repository: string, image: ReadonlySet<Digest>): Promise<number>;
+}
+
+export interface JudgeView {
+  /** `digests`, `signed`, `admit`. */
+  readonly judge: string;
+  /** `undefined`: it was not asked. */
+  readonly admitted: boolean | undefined;
+  readonly reason: string;
+  /** When it said so, ms since the epoch. */
+  readonly at: number | undefined;
 }
 
 /** What came of asking upstream for a tag. */

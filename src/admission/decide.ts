@@ -79,7 +79,9 @@ async function hear(deps: DecideDeps, judge: Judge, repository: string, content:
     return { kind: known.admitted ? 'admitted' : 'refused', reason: known.reason };
   }
   if (judge.covers === 'itself' && isIndexType(mediaType)) return { kind: 'admitted', reason: 'it is an index' };
-  return ask(deps, judge, repository, content);
+  const said = await ask(deps, judge, repository, content);
+  // What was refused stays so until somebody says otherwise.
+  return said.kind === 'failed' && known !== undefined ? { kind: 'refused', reason: known.reason } : said;
 }
 
 /** What a judge refused for a while alone. */

@@ -5,7 +5,7 @@ const REASON_MAX = 300;
 export function cleanReason(text: string): string {
   // Control characters, what steers the direction of writing, and what is no character at all.
   const line = text.replaceAll(/[\p{C}\p{Z}]+/gu, ' ').trim();
-  const letters = [...line];
+  const letters = Array.from(line);
   if (letters.length <= REASON_MAX) return line === '' ? 'no reason was given' : line;
   return `${letters.slice(0, REASON_MAX - 1).join('')}…`;
 }

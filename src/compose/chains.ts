@@ -5,6 +5,8 @@ import type { ShowName } from '../pull/lists.ts';
 import { compilePatterns, createRouter, type RouteOptions, type Router } from '../pull/route.ts';
 import { HOSTED } from '../metadata/records.ts';
 import type { RouteView } from '../admin/image.ts';
+import type { Admission } from '../admission/admission.ts';
+import { isJudged } from './admission.ts';
 import { nameOptions } from './names.ts';
 import { createUpstreamSet, type UpstreamSet, type UpstreamSetDeps } from './upstreams.ts';
 
@@ -20,17 +22,33 @@ export interface Chains {
   readonly upstreamNames: ReadonlySet<string>;
 }
 
-export function createChains(config: Config, deps: UpstreamSetDeps, previous?: Chains): Chains {
-  return chainsOver(config, createUpstreamSet(config, deps, previous?.upstreams));
+export interface ChainsDeps extends UpstreamSetDeps {
+  /** Default: throws for a route that has rules about content, since nobody is there to judge it. */
+  readonly admissionOf?: AdmissionOf;
+}
+
+/** The rules of a route about content. */
+export type AdmissionOf = (route: RouteConfig) => Admission | undefined;
+
+const nobodyJudges: AdmissionOf = (route) => {
+  if (isJudged(route)) throw new Error(`nobody is there to judge what the route ${route.name} serves`);
+  return undefined;
+};
+
+export function createChains(config: Config, deps: ChainsDeps, previous?: Chains): Chains {
+  return chainsOver(config, createUpstreamSet(config, deps, previous?.upstreams), deps.admissionOf);
 }
 
 /** The same over upstreams that are there already, whatever stands behind them. */
-export function chainsOver(config: Config, upstreams: UpstreamSet): Chains {
+export function chainsOver(config: Config, upstreams: UpstreamSet, admissionOf: AdmissionOf = nobodyJudges): Chains {
   const names = nameOptions(config);
-  const routes = config.routes.map((route) => ({ route, options: toRoute(route, upstreams, config) }));
-  const views = routes.map(({ route, options }) => ({
+  const routes = config.routes.map((route) => {
+    const admission = admissionOf(route);
+    return { route, admission, options: toRoute(route, upstreams, config, admission) };
+  });
+  const views = routes.map(({ route, admission, options }) => ({
     matches: compilePatterns(route.match),
-    view: toView(route, options, upstreams),
+    view: { ...toView(route, options, upstreams), admission },
   }));
   return {
     config,
@@ -44,7 +62,12 @@ export function chainsOver(config: Config, upstreams: UpstreamSet): Chains {
   };
 }
 
-function toRoute(route: RouteConfig, upstreams: UpstreamSet, { access, auth }: Config): RouteOptions {
+function toRoute(
+  route: RouteConfig,
+  upstreams: UpstreamSet,
+  { access, auth }: Config,
+  admission: Admission | undefined,
+): RouteOptions {
   const { name, match, deny, push, shadow, policy } = route;
   const hosted = route.upstreams.includes(HOSTED);
   return {
@@ -74,6 +97,7 @@ function toRoute(route: RouteConfig, upstreams: UpstreamSet, { access, auth }: C
       platforms: policy.platforms,
       asof: policy.asof,
       cooldownMs: policy.cooldown,
+      admission,
       open: !route.passthrough && isOpen(route, access, auth !== undefined),
     },
   };

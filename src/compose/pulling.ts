@@ -63,6 +63,7 @@ export function createPulling(
   chains: () => Chains,
   report: (event: PullEvent) => void,
   isDiskUp: () => boolean = () => true,
+  unowned: Unowned = new Unowned(system.clock),
 ): Pulling {
   const { clock, random } = system;
   const { cached: blobs, records } = storage;
@@ -78,7 +79,6 @@ export function createPulling(
   });
   const unrecordedFills = createUnrecordedFills(filling);
   const absences = new Absences(clock);
-  const unowned = new Unowned(clock);
   const deps = {
     clock,
     blobs,

@@ -2,6 +2,8 @@ import type { Notify } from '../push/events.ts';
 import { createPush, type Push } from '../push/push.ts';
 import { purgeUploads } from '../push/purge.ts';
 import type { HouseEvent } from '../observe/events.ts';
+import type { Digest } from '../oci/digest.ts';
+import { RegistryError } from '../oci/errors.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import { createRefuseTaken } from './free-names.ts';
@@ -51,6 +53,7 @@ export function createPushing({ system, storage, chains, pulling, report, notify
     mayDelete: () => chains().config.storage.delete.enabled,
     uploadsMax: () => chains().config.limits.uploads,
     isServed: (repository) => isServed(chains(), repository),
+    isLetIn: (repository, digest) => isLetIn(chains(), repository, digest),
     admit: createRefuseTaken({ records, router, askTaken: pulling.askTaken }),
     adopt: ({ name, request }, needs) => pulling.adopt(name, needs, request.signal),
   });
@@ -75,7 +78,24 @@ export function createPushing({ system, storage, chains, pulling, report, notify
 }
 
 function isServed({ router }: Chains, holder: string): boolean {
-  const slash = holder.indexOf('/');
-  const route = router({ registry: holder.slice(0, slash), repository: holder.slice(slash + 1) });
+  const route = router(nameOf(holder));
   return route !== undefined && !route.deny;
+}
+
+/** Where that cannot be told the client brings the bytes itself. */
+async function isLetIn({ router }: Chains, holder: string, digest: Digest): Promise<boolean> {
+  const name = nameOf(holder);
+  const admission = router(name)?.policy.admission;
+  if (admission === undefined) return true;
+  try {
+    return (await admission.blob({ ...name, digest })) === undefined;
+  } catch (error) {
+    if (error instanceof RegistryError) return false;
+    throw error;
+  }
+}
+
+function nameOf(holder: string): { readonly registry: string; readonly repository: string } {
+  const slash = holder.indexOf('/');
+  return { registry: holder.slice(0, slash), repository: holder.slice(slash + 1) };
 }

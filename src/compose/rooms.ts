@@ -3,6 +3,7 @@ import type { Disk } from '../system/disk.ts';
 import type { Random } from '../system/random.ts';
 import { createMachineTokens, type MachineTokenKeeping } from '../auth/machine-tokens.ts';
 import type { HouseEvent } from '../observe/events.ts';
+import type { Unowned } from '../pull/unowned.ts';
 import type { Chains } from './chains.ts';
 import { createCollecting, type Collecting } from './collecting.ts';
 import { createEvicting, type Evicting } from './evicting.ts';
@@ -20,6 +21,8 @@ export interface RoomsDeps {
   readonly report: (event: HouseEvent) => void;
   /** Where nobody looks after the disk it counts as up. */
   readonly isDiskUp?: () => boolean;
+  /** What goes on for nobody's request; default: pulls' alone. */
+  readonly unowned?: Unowned;
 }
 
 /** What a server has, and a command that looks into the store of one that does not run. */
@@ -31,8 +34,8 @@ export interface Rooms {
   readonly machineTokens: MachineTokenKeeping;
 }
 
-export function createRooms({ system, storage, served, chains, report, isDiskUp }: RoomsDeps): Rooms {
-  const pulling = createPulling(system, served.storage, chains, report, isDiskUp);
+export function createRooms({ system, storage, served, chains, report, isDiskUp, unowned }: RoomsDeps): Rooms {
+  const pulling = createPulling(system, served.storage, chains, report, isDiskUp, unowned);
   const cacheMax = (): number | undefined => chains().config.cache.maxBytes;
   const evicting = createEvicting({ system, storage, chains, report });
   const onEntered = (): void => void evicting.evictor.makeRoom(0);

@@ -1,3 +1,4 @@
+import type { Digest } from '../oci/digest.ts';
 import type { AccessConfig, AuthConfig } from './auth-config.ts';
 import type { Secret } from './secret.ts';
 
@@ -321,6 +322,8 @@ export interface RoutePolicyConfig {
   readonly cooldown: number;
   /** Whose signature content has to carry; `undefined`: nobody's. */
   readonly signed?: SignedConfig | undefined;
+  readonly digests?: DigestsConfig | undefined;
+  readonly admit?: AdmitConfig | undefined;
 }
 
 /** Texts of the files that are named; one key or identity at least. */
@@ -330,6 +333,21 @@ export interface SignedConfig {
   readonly identities: readonly { readonly issuer: string; readonly subject: string }[];
   /** `trusted_root.json`; there where there are identities. */
   readonly trustedRoot: string | undefined;
+}
+
+/** What may be served, by digest. */
+export interface DigestsConfig {
+  /** Only these manifests, and what they name; never empty. `undefined`: all but what is denied. */
+  readonly allow?: readonly Digest[] | undefined;
+  readonly deny: readonly Digest[];
+}
+
+/** Who is asked what may be served. */
+export interface AdmitConfig {
+  readonly url: Secret;
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly onerror: 'allow' | 'deny';
 }
 
 export interface LogConfig {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseDigest } from '../oci/digest.ts';
 import { parseInstant } from '../oci/instant.ts';
 import { parseRegistry } from '../oci/registry.ts';
 import { isNetwork, parseAddress, parseHost, parseTarget, parseWebUrl } from './address.ts';
@@ -187,6 +188,9 @@ export const subject = () =>
     parseSubjectPattern,
     guessSubject,
   );
+
+/** Of content, as registries name it. */
+export const digest = () => form('digest', 'a digest such as sha256: and 64 hexadecimal digits', parseDigest);
 
 export const network = () =>
   form('network', 'an address or a block such as 10.0.0.0/8', (written) => (isNetwork(written) ? written : undefined));

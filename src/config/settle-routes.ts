@@ -26,6 +26,7 @@ export function settleRoutes(
     checkChain(route, index, names, policy.offline, work);
     checkPush(route, index, work);
     checkRetention(route.retention ?? [], ['routes', index, 'retention'], work);
+    checkContent(route, index, work);
     if (policy.prefetch === 'none' && (route.platforms ?? []).length > 0)
       work.warnings.push(`routes[${index}].platforms has no effect here: nothing is filled in the background without prefetch`);
     if (route.hedge === true && (route.upstreams ?? []).filter((name) => name !== HOSTED).length < 2)
@@ -72,6 +73,8 @@ export function policyOf(route: Partial<WrittenRoute>, defaults: Written['defaul
     platforms: route.platforms ?? defaults.platforms,
     asof: route.asof ?? defaults.asof,
     cooldown: route.cooldown ?? defaults.cooldown,
+    digests: route.digests ?? defaults.digests,
+    admit: route.admit ?? defaults.admit,
   };
 }
 
@@ -116,6 +119,16 @@ function checkRetention(lines: readonly RetentionConfig[], path: readonly (strin
     if ([keep, unpulled, newest].filter((rule) => rule !== undefined).length !== 1)
       work.fault([...path, index], 'expected one of keep: forever, unpulled: 14d and newest: 50');
   }
+}
+
+/** What would surprise in what is said of content. */
+function checkContent({ digests, admit, passthrough }: WrittenRoute, index: number, work: Settling): void {
+  for (const digest of new Set(digests?.allow?.filter((one) => digests.deny.includes(one))))
+    work.warnings.push(`routes[${index}].digests allows and denies ${digest}: it is denied`);
+  if (passthrough === true && admit !== undefined)
+    work.warnings.push(
+      `routes[${index}].admit asks about what only clients can read (passthrough): whoever is asked sees the manifest, and cannot pull it`,
+    );
 }
 
 function isHostedAlone(chain: readonly string[]): boolean {

@@ -32,6 +32,7 @@ const PUBLIC = new Set([
   'platform',
   'rate',
   'instant',
+  'digest',
   'bandwidth',
   'size',
   'percentage',

@@ -127,6 +127,8 @@ function actionOf({ handler, method, status }: RequestEvent): string | undefined
 
 function outcomeOf({ status, aborted, trace }: RequestEvent): Pick<AuditRecord, 'result' | 'reason'> {
   if (status < 400) return { result: 'allowed', reason: aborted ? 'broken off' : null };
+  const { notLetIn } = trace;
+  if (notLetIn !== undefined) return { result: 'denied', reason: `${notLetIn.judge}: ${notLetIn.reason}` };
   const reason = `status ${status}`;
   if (trace.outcome === 'denied' || status === 401 || status === 403) return { result: 'denied', reason };
   return { result: 'failed', reason };

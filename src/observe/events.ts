@@ -13,6 +13,7 @@ export type HouseEvent =
   | ScrubReport
   | OfficialEvent
   | AuthEvent
+  | AdmissionEvent
   | ServerEvent;
 
 /** The shape of `http/events.ts`. */
@@ -88,6 +89,7 @@ export interface RequestTrace {
   }[];
   readonly size: number | undefined;
   readonly ageSeconds: number | undefined;
+  readonly notLetIn?: { readonly judge: string; readonly reason: string } | undefined;
 }
 
 export type Outcome = 'hit' | 'miss' | 'collapsed' | 'revalidated' | 'stale' | 'negative' | 'bypass' | 'denied' | 'error';
@@ -299,3 +301,17 @@ export type AuthEvent =
     }
   | { readonly kind: 'htpasswd-read'; readonly path: string; readonly users: number; readonly warnings: readonly string[] }
   | { readonly kind: 'htpasswd-wrong'; readonly path: string; readonly faults: readonly string[] };
+
+/** The shape of `admission/events.ts`. `judge`: a route key, of a fixed list; `fingerprint` tells two of one name apart. */
+export type AdmissionEvent = { readonly judge: string; readonly fingerprint: string } & (
+  | {
+      readonly kind: 'judged';
+      readonly repository: string;
+      readonly digest: string;
+      readonly admitted: boolean;
+      readonly reason: string;
+    }
+  | { readonly kind: 'judge-failed'; readonly error: unknown }
+  | { readonly kind: 'judge-answers' }
+  | { readonly kind: 'let-in-anyway'; readonly repository: string; readonly digest: string }
+);

@@ -70,7 +70,8 @@ function countOfficial(metrics: Metrics, event: RequestEvent, type: string, hit:
   metrics.count('registry_proxy_pushed_bytes_total', { type }, event.bytes);
 }
 
-/** A route with `deny` asks nobody; else an upstream understood our credentials and refused. */
+/** A rule about content; a route with `deny` asks nobody; else an upstream understood our credentials and refused. */
 function deniedBy(event: RequestEvent): string {
+  if (event.trace.notLetIn !== undefined) return event.trace.notLetIn.judge;
   return event.trace.upstream === undefined && event.trace.tried.length === 0 ? 'route' : 'upstream';
 }

@@ -2,6 +2,7 @@ import type { HouseEvent, RequestEvent } from './events.ts';
 import { createLabels, type KnownNames } from './labels.ts';
 import type { Log } from './log.ts';
 import type { Metrics } from './metrics.ts';
+import { reportAdmission } from './report-admission.ts';
 import { reportAuth } from './report-auth.ts';
 import { reportCollect } from './report-collect.ts';
 import { reportEviction } from './report-eviction.ts';
@@ -42,6 +43,7 @@ export function createReporter(options: ReporterOptions): Report {
   const scrub = reportScrub(log, metrics);
   const official = reportOfficial(log);
   const auth = reportAuth(log, metrics);
+  const admission = reportAdmission(log, metrics, states);
   const server = reportServer(log, metrics, states);
   const request = reportRequest({ log, metrics, labels, accesslog: options.accesslog });
   return (event) => {
@@ -66,6 +68,11 @@ export function createReporter(options: ReporterOptions): Report {
       case 'htpasswd-read':
       case 'htpasswd-wrong':
         return auth(event);
+      case 'judged':
+      case 'judge-answers':
+      case 'judge-failed':
+      case 'let-in-anyway':
+        return admission(event);
       case 'collected':
         return collect(event);
       case 'evicted':

@@ -60,6 +60,9 @@ export const AS_OF_STATUS = 'entrepot; detail=asof';
 /** All that the tag points to is too new. */
 export const COOLDOWN_STATUS = 'entrepot; detail=cooldown';
 
+/** A rule of its route about content refuses it. */
+export const NOT_LET_IN_STATUS = 'entrepot; detail=refused';
+
 /** Not pushed here, and nobody else may answer. */
 export const HOSTED_STATUS = 'entrepot; detail=hosted';
 

@@ -20,6 +20,8 @@ export interface Name {
   readonly base: string;
   /** Its tags are asked for as of this moment, ms since the epoch. */
   readonly asof?: number;
+  /** Under which somebody asks who is asked whether this may be let in (`admission/questions.ts`). */
+  readonly nonce?: string;
 }
 
 export type Target =
@@ -67,7 +69,9 @@ export function createNameParser(options: NameOptions): NameParser {
   const resolve = options.plain === undefined ? createResolver(options) : plainResolver(options.plain, options.pathPrefix);
   return (target, host) => {
     // A plain registry's names are its paths as they stand.
-    const { prefix, endpoint, query, asof } = splitTarget(target, options.pathPrefix, options.plain === undefined);
+    const { prefix, endpoint, query, asof, nonce } = splitTarget(target, options.pathPrefix, options.plain === undefined);
+    if (nonce !== undefined && 'path' in endpoint)
+      return toTarget(endpoint, askedAbout(endpoint.path, nonce, options.pathPrefix));
     if (options.plain !== undefined && prefix !== '') throw unknownEndpoint();
     if (endpoint.kind === 'base') return { kind: 'base' };
     if (endpoint.kind === 'catalog' && asof !== undefined) throw unknownEndpoint();
@@ -85,6 +89,15 @@ function asOf(name: Name, { at, text, where }: AsOf, pathPrefix: string): Name {
   if (where === 'before') return { ...name, asof: at, base: `${pathPrefix}/asof/${text}${path}` };
   const base = `${pathPrefix}${path.replace('/v2/', `/v2/asof/${text}/`)}`;
   return { ...name, asof: at, base, shown: `asof/${text}/${name.shown}` };
+}
+
+/** Written out by us, whatever the Host stands for; a port with an underscore, since programs take no colon there. */
+function askedAbout(path: string, nonce: string, pathPrefix: string): Name {
+  const slash = path.indexOf('/');
+  const shown = `admission/${nonce}/${path}`;
+  const registry = path.slice(0, slash).replace(/_(\d+)$/, ':$1');
+  const repository = checkRepository(path.slice(slash + 1));
+  return { registry, repository, shown, ns: undefined, base: `${pathPrefix}/v2/${shown}`, nonce };
 }
 
 function toTarget(endpoint: Exclude<Endpoint, { kind: 'base' | 'catalog' }>, name: Name): Target {

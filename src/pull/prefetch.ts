@@ -1,5 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import { readManifest, type Manifest } from '../oci/manifest.ts';
+import { noSuchName } from '../oci/no-such-name.ts';
 import { sleep } from '../system/clock.ts';
 import type { Upstream } from '../upstream/upstream.ts';
 import type { Balance } from './balance.ts';
@@ -24,6 +25,9 @@ const SEEN_MAX = 10_000;
 
 /** An upstream that has so much of its concurrency in use is left alone: clients come first. */
 const BUSY_MAX = 0.5;
+
+/** How long one place of those that fill ahead waits for a judge's word about a child. */
+const ADMISSION_MS = 20_000;
 
 /** Clients that come at once have all taken their slots by then. */
 const RECHECK_MS = 20;
@@ -136,6 +140,7 @@ export class Prefetch {
     const manifest = job.kind === 'served' ? await this.#read(job.pulling, job.link) : await this.#child(job);
     if (manifest === undefined) return;
     const { pulling } = job;
+    if (job.kind === 'child' && !(await this.#isLetIn(pulling, job.digest, manifest.mediaType))) return;
     const { platforms } = pulling.route.policy;
     for (const { digest, size, foreign } of manifest.blobs) if (!foreign) this.#add({ kind: 'blob', pulling, digest, size });
     if (job.kind === 'child') return;
@@ -150,6 +155,21 @@ export class Prefetch {
     return manifest.kind === 'manifest' ? manifest : undefined;
   }
 
+  /** Of a child that nobody has asked for yet somebody may have to be asked; whoever is asked fetches it then. */
+  async #isLetIn(pulling: Pulling, digest: Digest, mediaType: string): Promise<boolean> {
+    const { registry, repository, route, signal } = pulling;
+    const { admission } = route.policy;
+    if (admission === undefined) return true;
+    const read = async (): Promise<Uint8Array> => {
+      const link = await lookupManifest(this.#deps, pulling.holder, digest);
+      const held = await readHeld(this.#deps, pulling, digest, link);
+      if (held?.bytes === undefined) throw noSuchName(pulling.holder);
+      return held.bytes;
+    };
+    const asked = { registry, repository, tag: undefined, digest, mediaType, read, waitMs: ADMISSION_MS };
+    return (await admission.manifest(asked, signal)) === undefined;
+  }
+
   async #child({ pulling, digest }: Extract<Job, { kind: 'child' }>): Promise<Manifest | undefined> {
     const link = await lookupManifest(this.#deps, pulling.holder, digest);
     const held = await this.#read(pulling, link);
@@ -162,7 +182,8 @@ export class Prefetch {
 
   async #fill({ pulling, digest, size }: Extract<Job, { kind: 'blob' }>): Promise<void> {
     const { fills, absences } = this.#deps;
-    const { registry, route } = pulling;
+    const { registry, repository, route } = pulling;
+    if ((await route.policy.admission?.blob({ registry, repository, digest })) !== undefined) return;
     const { kind } = await lookupBlob(this.#deps, pulling, digest);
     // Bytes that another repository brought are here; the client's request proves them with a HEAD.
     if (kind !== 'missing' || fills.isRunning(digest) || absences.get(absenceKey(pulling, 'blob', digest)) !== undefined)

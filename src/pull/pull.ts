@@ -3,6 +3,7 @@ import { RegistryError } from '../oci/errors.ts';
 import { noSuchName } from '../oci/no-such-name.ts';
 import { referenceText, type Reference } from '../oci/reference.ts';
 import { UpstreamError } from '../upstream/upstream.ts';
+import { admittingOf, refuseDenied, type Admitting } from './admitting.ts';
 import { createAdopt, type Adopt } from './adopt.ts';
 import { createRefill, type Refill } from './refill.ts';
 import { blobAnswer, blobUncached, blobUnrecorded, type BlobAnswer } from './blob.ts';
@@ -22,7 +23,7 @@ import { earlier, Meanings } from './meaning.ts';
 import type { Reply } from './reply.ts';
 import { respondBlob, respondManifest } from './respond.ts';
 import { Tags } from './tag.ts';
-import { noteTried, type Trace } from './trace.ts';
+import { newTrace, noteTried, type Trace } from './trace.ts';
 import { troubleOf } from './trouble.ts';
 import { carrying } from './via.ts';
 import { within } from './within.ts';
@@ -41,6 +42,8 @@ export interface PullRequest {
   readonly ifNoneMatch?: string | undefined;
   /** Who asks, as far as an upstream may be told; `undefined`: nobody in particular. */
   readonly client?: Client | undefined;
+  /** Nobody's: what a judge reads to find out what may be let in. */
+  readonly unjudged?: true;
   /** The client has gone. */
   readonly signal: AbortSignal;
   readonly trace: Trace;
@@ -102,6 +105,24 @@ export function createPull(deps: PullDeps): Pulls {
     if (answer.kind === 'manifest') noteTried(pulling.trace, answer.tried ?? [], upstreamOf(answer.source));
     return answer;
   };
+  const admit = (
+    admitting: Admitting | undefined,
+    pulling: Pulling,
+    target: ManifestTarget,
+    { bytes, ...answer }: ManifestAnswer,
+  ): Promise<void> | undefined => {
+    const { digest } = answer;
+    // A HEAD brings no bytes, and a judge wants to see them.
+    const read = async (): Promise<Uint8Array> => {
+      const whole = { ...pulling, method: 'GET', trace: newTrace(pulling.trace.requestId) } as const;
+      const found = await getManifest(whole, { ...target, reference: { kind: 'digest', digest } });
+      if (found.kind === 'refused') throw toError(found, whole, target);
+      if (found.bytes === undefined) throw new Error('a GET of a manifest brought no bytes');
+      return found.bytes;
+    };
+    const tag = target.reference.kind === 'tag' ? target.reference.tag : undefined;
+    return admitting?.manifest({ ...answer, bytes }, tag, bytes === undefined ? read : () => Promise.resolve(bytes));
+  };
 
   return {
     prefetch,
@@ -110,13 +131,17 @@ export function createPull(deps: PullDeps): Pulls {
     async pull(request) {
       const { target } = request;
       const pulling = await enter(deps, request);
+      const admitting = request.unjudged === true ? undefined : admittingOf(deps, pulling, target);
       prefetch.giveWay(target.kind === 'blob' ? target.digest : undefined);
       if (target.kind === 'manifest') {
         const answer = await getManifest(pulling, target);
+        if (answer.kind === 'manifest') await admit(admitting, pulling, target, answer);
         const reply = finishManifest(deps, request, pulling, answer);
-        if (answer.kind === 'manifest' && reply.status === 200) prefetch.served(pulling, answer);
+        const isClients = request.unjudged !== true && target.name.nonce === undefined;
+        if (isClients && answer.kind === 'manifest' && reply.status === 200) prefetch.served(pulling, answer);
         return reply;
       }
+      await admitting?.blob(target.digest);
       const answer = await inTime(
         deps,
         pulling,
@@ -130,7 +155,10 @@ export function createPull(deps: PullDeps): Pulls {
     },
     async manifest(request) {
       if (request.target.kind !== 'manifest') throw new RegistryError('MANIFEST_UNKNOWN', 'only a manifest is asked for here');
-      return getManifest(await enter(deps, request), request.target);
+      const pulling = await enter(deps, request);
+      const answer = await getManifest(pulling, request.target);
+      if (answer.kind === 'manifest') refuseDenied(pulling, answer.digest);
+      return answer;
     },
     async watch(request) {
       const { target } = request;

@@ -2,6 +2,7 @@ import picomatch from 'picomatch';
 import { GLOB_OPTIONS, withNoneBehind } from '../oci/globs.ts';
 import type { Pseudonym } from '../oci/via.ts';
 import type { ClientCredentials } from '../upstream/upstream.ts';
+import type { Admission } from './admission.ts';
 import type { Balance } from './balance.ts';
 import type { FreshnessPolicy } from './freshness.ts';
 import type { Limits } from './limits.ts';
@@ -70,6 +71,8 @@ export interface RoutePolicy extends FreshnessPolicy {
   readonly asof: number | undefined;
   /** A digest has to have stood under its tag for so long, ms, before it is answered with; 0: for no time. */
   readonly cooldownMs: number;
+  /** May what it would answer with be served; `undefined`: all of it. */
+  readonly admission: Admission | undefined;
   /** Anyone may pull here: what is obtained without credentials is then public (architecture.md, decision 8). */
   readonly open: boolean;
 }

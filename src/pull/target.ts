@@ -10,6 +10,8 @@ export interface SplitTarget {
   readonly query: string;
   /** The moment as of which tags are asked for. */
   readonly asof: AsOf | undefined;
+  /** Under which name somebody asks who is asked whether this may be let in; the path is then the whole name, with its registry. */
+  readonly nonce?: string;
 }
 
 /** `/asof/2026-11-01/v2/…` says it `before` the registry's paths, `/v2/asof/2026-11-01/…` `within` them. */
@@ -47,6 +49,8 @@ export function splitTarget(target: string, pathPrefix: string, within = true): 
   if (!path.startsWith(`${pathPrefix}/`)) throw unknownEndpoint();
   const before = splitBefore(path.slice(pathPrefix.length));
   const { prefix, rest } = splitPrefix(before.rest);
+  const asked = before.asof === undefined && prefix === '' ? splitNonce(rest) : undefined;
+  if (asked !== undefined) return { prefix, query: '', asof: undefined, ...asked };
   const inside = before.asof === undefined && within ? splitWithin(rest) : { asof: before.asof, rest };
   const query = question < 0 ? '' : target.slice(question + 1);
   return { prefix, endpoint: endpointOf(inside.rest), query, asof: inside.asof };
@@ -74,6 +78,18 @@ function splitWithin(path: string): Dated {
   const at = parseInstant(text);
   if (at === undefined) throw noInstant(text);
   return { asof: { at, text, where: 'within' }, rest };
+}
+
+/**
+ * `/v2/admission/<nonce>/docker.io/library/alpine/…`: no repository is called by 32 hexadecimal digits of chance. Only what is asked
+ * about can be had so, by its digest.
+ */
+function splitNonce(rest: string): { readonly nonce: string; readonly endpoint: Endpoint } | undefined {
+  const [, nonce, path] = /^admission\/([0-9a-f]{32})\/([^/]+\/.+)$/.exec(rest) ?? [];
+  if (nonce === undefined || path === undefined || isBare(path)) return undefined;
+  const endpoint = endpointOf(path);
+  if (endpoint.kind !== 'manifest' && endpoint.kind !== 'blob') throw unknownEndpoint();
+  return { nonce, endpoint };
 }
 
 /** An endpoint without a name before it: what stood there is the name. */

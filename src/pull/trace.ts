@@ -1,4 +1,5 @@
 import type { Pseudonym } from '../oci/via.ts';
+import type { NotLetIn } from './admission.ts';
 
 /** What one request turned out to be: filled in by the steps as they learn it, read once at its end for log and metrics. */
 export interface Trace {
@@ -24,6 +25,8 @@ export interface Trace {
   size: number | undefined;
   /** Seconds since a tag was last found true upstream. */
   ageSeconds: number | undefined;
+  /** Of content that is not let in: which rule of its route refuses it, and why. */
+  notLetIn: NotLetIn | undefined;
 }
 
 /** The label of `entrepot_requests_total`: hit, stale and revalidated are hits; miss, collapsed and bypass are misses. */
@@ -45,6 +48,7 @@ export function newTrace(requestId: string): Trace {
     tried: [],
     size: undefined,
     ageSeconds: undefined,
+    notLetIn: undefined,
   };
 }
 

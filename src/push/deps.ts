@@ -1,6 +1,7 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
 import type { Records } from '../metadata/records.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
 import type { Notify, ReportPush } from './events.ts';
@@ -30,6 +31,8 @@ export interface PushDeps {
   readonly uploadsMax: () => number | undefined;
   /** Whether a route leads to a repository, `docker.io/library/ubuntu`, and does not deny it. */
   readonly isServed: (holder: string) => boolean;
+  /** Whether a pull from there would be answered with the blob, as far as the rules of its route about content go. */
+  readonly isLetIn: (holder: string, digest: Digest) => Promise<boolean>;
   /**
    * Asked before an upload begins and before a manifest is taken. Throws RegistryError where the push is refused: the name
    * is an upstream's (`shadow`).

@@ -49,7 +49,7 @@ interface Source {
 }
 
 async function sourceOf(
-  { records, blobs, isServed }: PushDeps,
+  { records, blobs, isServed, isLetIn }: PushDeps,
   { holder, request }: Pushing,
   digest: Digest,
   from: string | undefined,
@@ -58,6 +58,8 @@ async function sourceOf(
     if (!isServed(repository)) continue;
     const link = await records.link(repository, digest);
     if (link === undefined || (link.kind !== 'blob' && repository !== holder)) continue;
+    // What a pull from there would be refused is not taken out of it either.
+    if (repository !== holder && !(await isLetIn(repository, digest))) continue;
     const hosted = isHosted(link);
     if (await isHeld(blobs, digest, link.size))
       return { repository, shown: from ?? repository, size: link.size, linked: repository === holder && hosted };

@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import {
   count,
+  digest,
   duration,
   durationOrForever,
   flag,
   form,
   instant,
+  limit,
   listOf,
   maxage,
   pattern,
@@ -17,12 +19,34 @@ import {
   word,
 } from '../forms.ts';
 import { signed } from './signed.ts';
+import { hiddenUrl } from './health.ts';
 
 const retentionLine = z.strictObject({
   match: listOf(tagPattern()).describe('Patterns of tags.'),
   keep: word('forever').optional().describe('`forever`: these tags stay.'),
   unpulled: duration().optional().describe('Tags go that were neither pulled nor pushed for so long.'),
   newest: count(1, 1_000_000).optional().describe('Tags go but for so many, by when they were pushed last.'),
+});
+
+const digests = z.strictObject({
+  allow: listOf(digest())
+    .refine((list) => list.length > 0, { error: 'expected at least one digest: an empty list would let nothing in' })
+    .meta({ form: 'list' })
+    .optional()
+    .describe('Only these manifests are served, and what they name: children of an index, and layers.'),
+  deny: listOf(digest()).prefault([]).describe('These manifests and blobs are never served, whoever lists them.'),
+});
+
+const admit = z.strictObject({
+  url: hiddenUrl().describe(
+    'A scanner or policy server: asked once, by POST of JSON, about each manifest that is no index, before it is served; no redirect is followed. Hidden when shown.',
+  ),
+  timeout: limit(1000)
+    .prefault('2m')
+    .describe('How long its answer may take. Clients are told to try again after 20 s, and find what was said meanwhile.'),
+  onerror: word('allow', 'deny')
+    .prefault('deny')
+    .describe('What becomes of content while it gives no answer: 503, or let in until it can be asked again.'),
 });
 
 const policy = {
@@ -80,6 +104,8 @@ const policy = {
     'How long a tag has to have pointed to something before it is answered with: until then with what stood so long before it, or with 404. Counted from when this server saw it first; 0 for no time.',
   ),
   signed,
+  digests: digests.describe('Lists of what may be served, by digest.'),
+  admit: admit.describe('Somebody is asked what may be served.'),
 };
 
 export const defaults = z.strictObject({
@@ -105,6 +131,8 @@ export const defaults = z.strictObject({
   asof: policy.asof.optional(),
   cooldown: policy.cooldown.prefault('0'),
   signed: policy.signed.optional(),
+  digests: policy.digests.optional(),
+  admit: policy.admit.optional(),
 });
 
 const label = () =>

@@ -8,13 +8,6 @@ const LATER: readonly (readonly [yaml: string, place: string])[] = [
   [`http: { tls: { letsencrypt: { hosts: [a.test] } } }\n${ROUTES}`, 'config.yml:1:16: http.tls.letsencrypt'],
   [`storage: { s3: { bucket: b } }\n${ROUTES}`, 'config.yml:1:12: storage.s3'],
   [`storage: inmemory\n${ROUTES}`, 'config.yml:1:10: storage.inmemory'],
-  ...['admit: x', 'digests: x'].flatMap((written) => {
-    const key = written.split(':')[0] ?? '';
-    return [
-      [`routes: [{ match: "a.test/**", upstreams: [origin], ${written} }]`, `config.yml:1:53: routes[0].${key}`] as const,
-      [`defaults: { ${written} }\n${ROUTES}`, `config.yml:1:13: defaults.${key}`] as const,
-    ];
-  }),
 ];
 
 describe('what later versions bring is an error that says so', () => {

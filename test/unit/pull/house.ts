@@ -74,6 +74,7 @@ const POLICY: Omit<RoutePolicy, 'limits'> = {
   platforms: [],
   asof: undefined,
   cooldownMs: 0,
+  admission: undefined,
   open: true,
 };
 

@@ -81,6 +81,7 @@ export async function createHouse(options: HouseOptions = {}): Promise<House> {
     mayDelete: () => true,
     uploadsMax: () => undefined,
     isServed: () => true,
+    isLetIn: () => Promise.resolve(true),
     admit: () => Promise.resolve(),
     adopt: () => Promise.resolve(),
     ...options,

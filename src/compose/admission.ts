@@ -1,0 +1,103 @@
+import { hostname } from 'node:os';
+import { createAdmissions, type Admission } from '../admission/admission.ts';
+import { createAdmit } from '../admission/admit.ts';
+import { createAging } from '../admission/aging.ts';
+import { createDigests } from '../admission/digests.ts';
+import type { AdmissionEvent } from '../admission/events.ts';
+import { fingerprintOf } from '../admission/fingerprint.ts';
+import type { Judge } from '../admission/judge.ts';
+import { Ledger } from '../admission/ledger.ts';
+import { Questions } from '../admission/questions.ts';
+import { createSigned } from '../admission/signed.ts';
+import type { AdmitConfig, Config, RouteConfig } from '../config/config.ts';
+import type { Records } from '../metadata/records.ts';
+import type { Unowned } from '../pull/unowned.ts';
+import type { Clock } from '../system/clock.ts';
+import type { Random } from '../system/random.ts';
+import { askScanner } from './asking.ts';
+import type { Pulling } from './pulling.ts';
+import { createSignatureStore } from './signature-store.ts';
+
+export interface AdmittingParts {
+  readonly system: { readonly clock: Clock; readonly random: Random };
+  readonly records: Pick<Records, 'verdicts'>;
+  /** Questions go on when whoever wanted the answer has gone. */
+  readonly unowned: Unowned;
+  /** What judges read. */
+  readonly pulling: () => Pick<Pulling, 'pull' | 'lists'>;
+  /** Where whoever is asked reaches this server. */
+  readonly address: () => string;
+  readonly report: (event: AdmissionEvent) => void;
+}
+
+/** What may be served, as one configuration after the other says: what was said, and what is being asked, carries over. */
+export interface Admitting {
+  /** `undefined`: the route serves all that it has. */
+  of(route: RouteConfig): Admission | undefined;
+  start(): void;
+  stop(): void;
+}
+
+export function createAdmitting(parts: AdmittingParts): Admitting {
+  const { system, records, unowned, report } = parts;
+  const questions = new Questions(system.random);
+  const admissions = createAdmissions({
+    clock: system.clock,
+    ledger: new Ledger({ verdicts: records.verdicts }),
+    questions,
+    report,
+    signal: unowned.signal,
+    track: (work) => unowned.track(work),
+  });
+  let isNeeded = false;
+  const aging = createAging({ ...system, records, isNeeded: () => isNeeded });
+  return {
+    of(route) {
+      if (!isJudged(route)) return undefined;
+      isNeeded = true;
+      return admissions.of({ deny: route.policy.digests?.deny ?? [], judges: judgesOf(route, parts, questions) });
+    },
+    start: () => aging.start(),
+    stop: () => aging.stop(),
+  };
+}
+
+/** By which whoever is asked reaches this server: `http.host`, else the listener itself, by this machine's name where it is everybody's. */
+export function ownAddress({ http }: Pick<Config, 'http'>, listening: string): string {
+  if (http.host !== undefined) return `${http.host.replace(/\/+$/, '')}${http.prefix}`;
+  const host = listening.replace(/^(?:0\.0\.0\.0|\[::\]):/, `${hostname()}:`);
+  return `${http.tls === undefined ? 'http' : 'https'}://${host}${http.prefix}`;
+}
+
+export function isJudged({ policy: { digests, signed, admit } }: Pick<RouteConfig, 'policy'>): boolean {
+  const hasLists = digests?.allow !== undefined || (digests?.deny.length ?? 0) > 0;
+  return hasLists || signed !== undefined || admit !== undefined;
+}
+
+/** In the order in which they are asked: who costs least first. */
+function judgesOf({ policy }: RouteConfig, parts: AdmittingParts, questions: Questions): readonly Judge[] {
+  const judges: Judge[] = [];
+  if (policy.digests?.allow !== undefined) judges.push(createDigests(policy.digests.allow));
+  if (policy.signed !== undefined) judges.push(createSigned({ ...policy.signed, store: createSignatureStore(parts.pulling) }));
+  if (policy.admit !== undefined) judges.push(admitOf(policy.admit, parts, questions));
+  return judges;
+}
+
+function admitOf({ url, timeout, onerror }: AdmitConfig, parts: AdmittingParts, questions: Questions): Judge {
+  const where = url.reveal();
+  return createAdmit({
+    fingerprint: fingerprintOf('admit', withoutUser(where)),
+    onError: onerror === 'allow' ? 'admit' : 'refuse',
+    timeoutMs: timeout,
+    send: (body, signal) => askScanner(where, body, signal),
+    clock: parts.system.clock,
+    questions,
+    address: parts.address,
+  });
+}
+
+/** Who is asked for what: another password is no other scanner. */
+function withoutUser(address: string): string {
+  const { origin, pathname, search } = new URL(address);
+  return `${origin}${pathname}${search}`;
+}
