@@ -5,6 +5,7 @@ import type { Subject } from '../auth/subject.ts';
 import type { Config } from '../config/config.ts';
 import { createNameParser } from '../pull/name.ts';
 import { nameOptions } from './names.ts';
+import { passesOn } from './passes-on.ts';
 
 /** Who may what, as the configuration says. */
 export function accessOf({ access, auth }: Pick<Config, 'access' | 'auth'>): Access {
@@ -43,8 +44,13 @@ export function explainAccess(config: Config, subject: string, action: string, n
     repository: holder,
     allowed,
     at: rule?.at,
-    why: explainDecision(access, who, action, holder),
+    why: `${explainDecision(access, who, action, holder)}${allowed && action === 'pull' ? ifShown(config, holder) : ''}`,
   };
+}
+
+/** Where the upstream has the last word. */
+function ifShown(config: Config, holder: string): string {
+  return passesOn(config)(holder) ? ', if its upstream shows it to the credentials that come with the request' : '';
 }
 
 /** Who may pull a repository, in a line; with `as`, whether that one may. Throws AdminError where nobody is called so. */
@@ -52,7 +58,9 @@ export function whoMayPull(config: Config, holder: string, as: string | undefine
   const access = accessOf(config);
   if (as !== undefined) {
     try {
-      return explainDecision(access, requireSubject(as), 'pull', holder);
+      const who = requireSubject(as);
+      const { allowed } = access.decide(who, 'pull', holder);
+      return `${explainDecision(access, who, 'pull', holder)}${allowed ? ifShown(config, holder) : ''}`;
     } catch (error) {
       throw error instanceof RangeError ? new AdminError(error.message) : error;
     }
@@ -61,11 +69,11 @@ export function whoMayPull(config: Config, holder: string, as: string | undefine
   if (rule === undefined) {
     if (access.hasRules) return 'nobody: no rule of access matches';
     return config.auth === undefined
-      ? 'everybody: no auth is configured'
+      ? `everybody${ifShown(config, holder)}: no auth is configured`
       : 'everybody who is signed in: no access is configured';
   }
   const listed = rule.allow.pull.map(patternText).join(', ');
-  return `${listed === '' ? 'nobody' : listed} (${rule.at})`;
+  return `${listed === '' ? 'nobody' : `${listed}${ifShown(config, holder)}`} (${rule.at})`;
 }
 
 /** Throws RangeError where nobody is called so. */

@@ -245,6 +245,19 @@ describe('[S36] nobody else gets a byte of it, or a word', () => {
   );
 
   scenario(
+    'check and explain say who has the last word',
+    async ({ directory }) => {
+      const run = async (...args: string[]): Promise<string> =>
+        (await command(`${directory}/data`, [...args, '--config', 'config.yml'])).out;
+      const said = 'if its upstream shows it to the credentials that come with the request';
+      expect(await run('check', '--as', 'anyone', 'pull', 'acme/app')).toContain(said);
+      expect(await run('explain', 'acme/app:1')).toContain(said);
+      expect(await run('check', '--as', 'anyone', 'pull', 'registry.acme.test/app')).not.toContain(said);
+    },
+    withPushes,
+  );
+
+  scenario(
     'by a mount, by the lists, by search',
     async ({ server, upstream }) => {
       const image = upstream.image('acme/app', 'latest', { label: 'private' });
