@@ -9,6 +9,7 @@ import { parseKeySet, readKeySet, type SetKey } from './key-set.ts';
 import type { Subject } from './subject.ts';
 import { createVerified } from './verified.ts';
 import type { SignInTokens } from './ways.ts';
+import { parseUrl } from '../oci/url.ts';
 
 /** One of `auth.oidc`. */
 export interface Issuer {
@@ -99,7 +100,7 @@ async function fetchKeySet({ issuer }: Issuer, fetchJson: FetchJson, signal: Abo
   const discovery = await fetchJson(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, signal);
   if (!isObject(discovery) || own(discovery, 'issuer') !== issuer) throw new Error('it names another issuer than itself');
   const keysAt = textOf(discovery, 'jwks_uri');
-  if (keysAt === undefined || !URL.canParse(keysAt) || new URL(keysAt).origin !== new URL(issuer).origin)
+  if (keysAt === undefined || parseUrl(keysAt)?.origin !== new URL(issuer).origin)
     throw new Error('its jwks_uri is not at its own host; name a file of its keys under jwks');
   return fetchJson(keysAt, signal);
 }

@@ -15,6 +15,7 @@ import { helperSource } from '../upstream/credentials/docker-credential.ts';
 import { keptCredentials, type Source } from '../upstream/credentials/kept.ts';
 import { writtenCredentials, type SecretText as SecretNow } from '../upstream/credentials/written.ts';
 import type { Credentials } from '../upstream/credentials.ts';
+import { parseUrl } from '../oci/url.ts';
 
 export interface AccountDeps {
   readonly clock: Clock;
@@ -98,5 +99,5 @@ function azureIdentity(account: AcrAccount, deps: AccountDeps): AzureIdentity {
 
 function authorityOf(account: AcrAccount, { env }: AccountDeps): URL {
   const written = account.authority ?? env['AZURE_AUTHORITY_HOST'] ?? '';
-  return new URL(URL.canParse(written) ? written : 'https://login.microsoftonline.com');
+  return parseUrl(written) ?? new URL('https://login.microsoftonline.com');
 }

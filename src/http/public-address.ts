@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import type { ClientAddresses } from './client-address.ts';
+import { parseUrl } from '../oci/url.ts';
 
 /**
  * The address by which clients reach us, for texts that show it: `http.host` where it is configured, else what the client
@@ -22,7 +23,7 @@ export function publicAddress(
 
 /** In shape, and one that an address can have: not port 99999, nor 999.999.999.999. */
 function isAuthority(host: string): boolean {
-  return /^(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(host) && URL.canParse(`http://${host}`);
+  return /^(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(host) && parseUrl(`http://${host}`) !== undefined;
 }
 
 function schemeOf(incoming: IncomingMessage): 'http' | 'https' {

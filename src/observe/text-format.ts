@@ -14,7 +14,8 @@ export function formatText(line: string): string {
 
 function parseRecord(line: string): Record<string, unknown> | undefined {
   try {
-    return JSON.parse(line) as Record<string, unknown>;
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
   } catch {
     // Not a record: a line that something else wrote is passed on as it stands.
     return undefined;

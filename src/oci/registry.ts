@@ -1,3 +1,5 @@
+import { parseUrl } from './url.ts';
+
 /** The whole of `host:port`. Longer than any name in the DNS. */
 const LENGTH_MAX = 255;
 
@@ -36,6 +38,5 @@ function isName(host: string): boolean {
 
 /** As a URL has it: IPv6 in its shortest form; `undefined` where it is no host. */
 function canonicalHost(host: string): string | undefined {
-  const url = `https://${host}/`;
-  return URL.canParse(url) ? new URL(url).hostname : undefined;
+  return parseUrl(`https://${host}/`)?.hostname;
 }

@@ -2,6 +2,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { RegistryError } from '../oci/errors.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import { firstUnfit } from '../system/match-within.ts';
+import { parseUrl } from '../oci/url.ts';
 
 /** The official registry's `validation`, and `blobs`. */
 export interface ManifestRules {
@@ -55,5 +56,5 @@ export function checkUrls({ children, blobs }: Manifest, { urls }: ManifestRules
 }
 
 function isWeb(url: string): boolean {
-  return /^https?:\/\//.test(url) && !url.includes('#') && URL.canParse(url);
+  return /^https?:\/\//.test(url) && !url.includes('#') && parseUrl(url) !== undefined;
 }

@@ -4,6 +4,7 @@ import { mediaTypeOf } from '../oci/media-types.ts';
 import type { ResponseBody } from './body.ts';
 import type { TransportResponse } from './transport.ts';
 import { UpstreamError, type UpstreamFound, type UpstreamRequest } from './upstream.ts';
+import { parseUrl } from '../oci/url.ts';
 
 /** A 200 or 206 that was taken: all of {@link UpstreamFound} but the body, which the client wraps. */
 export interface Taken extends Omit<UpstreamFound, 'body' | 'anonymous'> {
@@ -76,7 +77,7 @@ function nextPage(
   if (request.kind !== 'tags' && request.kind !== 'referrers') return undefined;
   const target = nextLink(response.header('link'));
   if (target === undefined) return undefined;
-  const url = URL.canParse(target, response.url.href) ? new URL(target, response.url) : undefined;
+  const url = parseUrl(target, response.url);
   if (url === undefined || url.hostname !== response.url.hostname || url.pathname !== response.url.pathname) {
     throw fault(upstream, response, 'status', 'links the next page of a list somewhere else');
   }

@@ -6,6 +6,7 @@ import { createGuard, isLoopbackName, normalHost, type Resolve } from './guard.t
 import { proxyFor, type ProxyEnvironment } from './proxy.ts';
 import { createResolve } from './resolve.ts';
 import { createTransport, type Transport, type TransportResponse } from './transport.ts';
+import { parseUrl } from '../oci/url.ts';
 
 /** Documents of a server that the configuration names: whose keys sign its tokens. */
 export interface FetchJson {
@@ -72,7 +73,7 @@ async function get(transport: Transport, text: string, userAgent: string, signal
 }
 
 function secureUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const url = parseUrl(text);
   const isSecure = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname));
   if (url === undefined || !isSecure) throw new Error(`${hostOf(text)} is not asked: its address is not https`);
   return url;
@@ -87,7 +88,7 @@ function isLoopback(hostname: string): boolean {
 function redirectOf({ status, url, header }: TransportResponse): URL | undefined {
   const location = header('location');
   if (status < 300 || status > 399 || location === undefined) return undefined;
-  return URL.canParse(location, url.href) ? new URL(location, url) : undefined;
+  return parseUrl(location, url);
 }
 
 async function readAnswer(response: TransportResponse): Promise<unknown> {
@@ -105,5 +106,5 @@ async function readAnswer(response: TransportResponse): Promise<unknown> {
 
 /** Without what else may stand in it. */
 function hostOf(url: string): string {
-  return URL.canParse(url) ? new URL(url).host : 'the server';
+  return parseUrl(url)?.host ?? 'the server';
 }

@@ -2,6 +2,7 @@ import ipaddr from 'ipaddr.js';
 import { getDomain } from 'tldts';
 
 import { isLoopbackName, normalHost } from './guard.ts';
+import { parseUrl } from '../oci/url.ts';
 
 /**
  * What may be sent to the realm of a challenge, which is whatever the upstream chose to write there (S01):
@@ -16,7 +17,7 @@ export type RealmVerdict = { readonly kind: 'credentials' | 'anonymous' } | { re
  * `localhost` have no domain: they must be the same.
  */
 export function judgeRealm(realm: string, upstream: URL, tokenHosts: readonly string[]): RealmVerdict {
-  const url = URL.canParse(realm) ? new URL(realm) : undefined;
+  const url = parseUrl(realm);
   if (url === undefined || !/^https?:$/.test(url.protocol))
     return { kind: 'refused', why: 'its token realm is no http address' };
   if (url.username !== '' || url.password !== '') return { kind: 'refused', why: 'its token realm carries a user name' };

@@ -1,6 +1,7 @@
 import type { ExchangeKind } from './events.ts';
 import type { Transport, TransportResponse } from './transport.ts';
 import { UpstreamError } from './upstream.ts';
+import { parseUrl } from '../oci/url.ts';
 
 /** One request that may be led elsewhere. */
 export interface Journey {
@@ -58,9 +59,8 @@ function isRedirect(status: number): boolean {
 
 function targetOf(upstream: string, from: URL, response: TransportResponse): URL {
   const location = response.header('location');
-  if (location === undefined || !URL.canParse(location, from.href))
-    throw fault(upstream, response, `answered ${response.status} without a usable Location`);
-  const target = new URL(location, from);
+  const target = location === undefined ? undefined : parseUrl(location, from);
+  if (target === undefined) throw fault(upstream, response, `answered ${response.status} without a usable Location`);
   target.hash = '';
   if (!/^https?:$/.test(target.protocol)) throw fault(upstream, response, `redirects to ${target.protocol}`);
   if (from.protocol === 'https:' && target.protocol === 'http:')

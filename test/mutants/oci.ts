@@ -4,6 +4,15 @@ const properties = 'test/properties/oci.test.ts';
 
 export const mutants = [
   {
+    name: 'an address is one where Node says that it could parse it',
+    guards: ['S21'],
+    file: 'src/oci/url.ts',
+    find: '  try {\n    return new URL(text, base);\n  } catch {\n    return undefined; // That is the answer.\n  }',
+    replace: '  return URL.canParse(text, base?.href) ? new URL(text, base) : undefined;',
+    test: ['test/unit/oci/url.test.ts'],
+    testName: 'however often it comes',
+  },
+  {
     name: 'a digest may hold anything behind its algorithm',
     guards: ['promise 1', 'S20', 'P10', 'P11'],
     file: 'src/oci/digest.ts',

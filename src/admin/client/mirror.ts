@@ -1,4 +1,5 @@
 import { ClientConfigurationError, type ClientOptions } from './configuration.ts';
+import { parseUrl as readUrl } from '../../oci/url.ts';
 
 /** The mirror's address, taken apart for the spellings that clients want. */
 export interface Mirror {
@@ -34,7 +35,7 @@ export function readMirror(options: ClientOptions): Mirror {
 }
 
 function parseUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const url = readUrl(text);
   if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     throw new ClientConfigurationError(
       `"${text}" is no address of a mirror: write it as https://mirror.example.test or http://HOST:PORT`,

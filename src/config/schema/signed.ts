@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { form, listOf, path, text } from '../forms.ts';
+import { parseUrl } from '../../oci/url.ts';
 
 const identity = z.strictObject({
   issuer: form('URL', 'the URL of an issuer, as it stands in certificates', (written) =>
-    /^https?:\/\/[^\s?#]+$/.test(written) && URL.canParse(written) ? written : undefined,
+    /^https?:\/\/[^\s?#]+$/.test(written) && parseUrl(written) !== undefined ? written : undefined,
   ).describe(
     'Who vouches for whoever signs, as certificates have it: `https://token.actions.githubusercontent.com`, `https://accounts.google.com`.',
   ),

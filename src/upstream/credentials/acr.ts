@@ -4,6 +4,7 @@ import { askForJson, formRequest, wantText, type EndpointDeps } from './endpoint
 import type { FileText } from './file-text.ts';
 import type { Source } from './kept.ts';
 import type { SecretText } from './written.ts';
+import { parseUrl } from '../../oci/url.ts';
 
 /** As whom we sign in to Microsoft Entra ID, which knows Azure's registries. */
 export type AzureIdentity =
@@ -62,8 +63,8 @@ async function entraToken({ identity, authority }: AcrOptions, deps: EndpointDep
 async function managedToken(client: string | undefined, deps: EndpointDeps, signal: AbortSignal): Promise<string> {
   // Azure's own libraries find it elsewhere by the same variable.
   const base = deps.env['AZURE_POD_IDENTITY_AUTHORITY_HOST'] ?? 'http://169.254.169.254';
-  if (!URL.canParse(base)) throw new CredentialsUnavailable('AZURE_POD_IDENTITY_AUTHORITY_HOST is no address');
-  const url = new URL('/metadata/identity/oauth2/token?api-version=2018-02-01', base);
+  const url = parseUrl(`${base.replace(/\/+$/, '')}/metadata/identity/oauth2/token?api-version=2018-02-01`);
+  if (url === undefined) throw new CredentialsUnavailable('AZURE_POD_IDENTITY_AUTHORITY_HOST is no address');
   url.searchParams.set('resource', RESOURCE);
   if (client !== undefined) url.searchParams.set('client_id', client);
   const answer = await askForJson({ method: 'GET', url, headers: { metadata: 'true' }, near: true }, deps, signal);

@@ -4,6 +4,7 @@ import { CredentialsUnavailable } from '../credentials.ts';
 import { askForJson, formRequest, lifetimeMs, wantText, type EndpointDeps } from './endpoint.ts';
 import type { FileText } from './file-text.ts';
 import type { Grant, Source } from './kept.ts';
+import { parseUrl } from '../../oci/url.ts';
 
 export interface GcpOptions {
   /** A service account's key, JSON; without it the metadata server is asked, as which the machine or the pod runs. */
@@ -72,8 +73,9 @@ export function serviceAccountOf(text: string): ServiceAccount | string {
   const uri = textAt('token_uri') ?? 'https://oauth2.googleapis.com/token';
   if (textAt('type') !== 'service_account' || email === undefined || privateKey === undefined || !/^https?:/.test(uri))
     return 'the key file holds no service account (type, client_email, private_key)';
-  if (!URL.canParse(uri)) return 'the key file holds no address of tokens (token_uri)';
-  return { email, privateKey, keyId: textAt('private_key_id'), tokenUri: new URL(uri) };
+  const tokenUri = parseUrl(uri);
+  if (tokenUri === undefined) return 'the key file holds no address of tokens (token_uri)';
+  return { email, privateKey, keyId: textAt('private_key_id'), tokenUri };
 }
 
 function assertion({ email, privateKey, keyId, tokenUri }: ServiceAccount, nowMs: number): string {

@@ -1,5 +1,6 @@
 import { chooseChallenge, formatChallenge, parseChallenges } from '../../../src/oci/challenge.ts';
 import { formatNextLink, nextLink } from '../../../src/oci/link.ts';
+import { parseUrl } from '../../../src/oci/url.ts';
 import { lengthOf, take, totalOf } from '../../../src/upstream/answer.ts';
 import { isPublicAddress, normalHost } from '../../../src/upstream/guard.ts';
 import { isOddAbsence, isReferrersPath } from '../../../src/upstream/oddities.ts';
@@ -46,7 +47,7 @@ function responseOf(status: number, fields: readonly (readonly [string, string])
 /** Lines of `WWW-Authenticate`. */
 const challenge: Parser = {
   name: 'challenge',
-  covers: ['parseChallenges', 'chooseChallenge', 'formatChallenge', 'judgeRealm'],
+  covers: ['parseChallenges', 'chooseChallenge', 'formatChallenge', 'judgeRealm', 'parseUrl'],
   words: [
     'Bearer ',
     'Basic ',
@@ -265,7 +266,7 @@ const noProxy: Parser = {
   read(input) {
     const [without = '', host = ''] = input.split('\n', 2);
     const text = `https://${host}/`;
-    const target = URL.canParse(text) ? new URL(text) : HOME;
+    const target = parseUrl(text) ?? HOME;
     const proxy = proxyFor('environment', { HTTPS_PROXY: 'http://proxy.test:3128', NO_PROXY: without }, target);
     return proxy === undefined ? 'direct' : 'proxy';
   },
