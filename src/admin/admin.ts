@@ -44,7 +44,7 @@ export interface Admin {
   unpin(pattern: string): Promise<PinView>;
   /** Asks upstream now what a tag points to, whatever its age. Throws AdminError for a digest, which never changes. */
   refresh(image: string): Promise<RefreshedTag>;
-  /** Ends the cooldown of what a tag was last seen to point to. Throws AdminError where nothing cools. */
+  /** Ends the cooldown of what a tag was last seen to point to, and forgets what judges said. Throws AdminError where there is neither. */
   release(image: string): Promise<Released>;
   /** Gives a hosted repository back to its chain, with all that was pushed. Throws AdminError where that cannot be. */
   disown(repository: string): Promise<Disowned>;

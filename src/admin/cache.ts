@@ -14,6 +14,8 @@ export interface CacheControl {
   readonly readPin: (text: string) => Pick<NamedPin, 'matches'> | { readonly fault: string };
   /** Bytes that are held of an image: its manifests, configs and layers. */
   readonly imageBytes: (repository: string, root: Digest) => Promise<number>;
+  /** Everything that an image names, held or not, as far as its manifests are held; itself included. */
+  readonly imageDigests: (repository: string, root: Digest) => Promise<ReadonlySet<Digest>>;
   /** Since its last use, after which what the repository alone holds goes; `undefined`: never for its age. */
   readonly maxAgeMs: (repository: string) => number | undefined;
   readonly state: () => Promise<CacheState>;

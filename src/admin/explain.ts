@@ -1,8 +1,10 @@
 import { HOSTED } from '../metadata/records.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { AdminOptions } from './admin.ts';
 import { askEach, type AnswerView } from './ask.ts';
 import { inspectHeld, type HeldImage } from './held.ts';
 import { historyOf, type TagHistory } from './history.ts';
+import type { RouteView } from './image.ts';
 import type { PinView } from './pins.ts';
 
 /** All that is known of one image's name. */
@@ -21,12 +23,25 @@ export interface Explanation {
   readonly held: HeldImage;
   /** What was seen of the tag; `undefined` for a digest. */
   readonly history: TagHistory | undefined;
+  /** What judges said of it, and of the manifests that it lists; empty where none are asked. */
+  readonly verdicts: readonly VerdictView[];
   /** Which pins keep it. */
   readonly pinned: readonly PinView[];
   /** Since its last use, after which it goes; `undefined`: never for its age, or it is hosted. */
   readonly maxAgeMs: number | undefined;
   /** Who may pull it, or whether the one may who was asked about. */
   readonly access: string;
+}
+
+export interface VerdictView {
+  readonly digest: Digest;
+  /** `digests`, `signed`, `admit`. */
+  readonly judge: string;
+  /** `undefined`: it was not asked. */
+  readonly admitted: boolean | undefined;
+  readonly reason: string;
+  /** ISO 8601. */
+  readonly at: string | undefined;
 }
 
 export interface HostedView {
@@ -84,6 +99,7 @@ export async function explain(options: ExplainOptions, image: string, signal: Ab
     answers,
     held,
     history,
+    verdicts: await verdictsOf(route, holder, held),
     pinned: pins.map(({ text, by }) => ({ text, by })),
     maxAgeMs: isHosted || route?.offline === true || pins.length > 0 ? undefined : options.cache.maxAgeMs(holder),
     access:
@@ -93,6 +109,17 @@ export async function explain(options: ExplainOptions, image: string, signal: Ab
           ? 'nobody: the route denies it'
           : options.whoMayPull(holder, as),
   };
+}
+
+async function verdictsOf(route: RouteView | undefined, holder: string, held: HeldImage): Promise<readonly VerdictView[]> {
+  const digests = new Set([held.digest, ...held.platforms.map(({ digest }) => digest)]);
+  const views: VerdictView[] = [];
+  for (const digest of digests) {
+    if (digest === undefined) continue;
+    for (const { at, ...view } of (await route?.admission?.verdicts(holder, digest)) ?? [])
+      views.push({ digest, ...view, at: at === undefined ? undefined : new Date(at).toISOString() });
+  }
+  return views;
 }
 
 async function hostedView({ records }: ExplainOptions, holder: string): Promise<HostedView> {

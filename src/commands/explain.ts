@@ -16,6 +16,7 @@ export function printExplanation(explained: Explanation): string {
     explained.answers.length === 0 ? '' : printAnswers(explained),
     printHeld(explained.held),
     printHistory(explained.history),
+    printVerdicts(explained),
     explained.maxAgeMs === undefined ? '' : `goes when it was not used for ${formatDuration(explained.maxAgeMs)}\n`,
     explained.pinned.map(({ text, by }) => `pinned by ${text}, by ${by}: it is never evicted\n`).join(''),
     `may pull: ${explained.access}\n`,
@@ -76,6 +77,17 @@ function printHistory(history: TagHistory | undefined): string {
   const rest = more === 0 ? '' : `and ${more} moves before, since ${since}\n`;
   const letGo = released === undefined ? '' : `released by hand at ${released.at}: ${released.digest}\n`;
   return `${printTable([['THE TAG MOVED', 'TO', ''], ...rows])}${rest}${letGo}${answerLine(answer)}`;
+}
+
+function printVerdicts({ verdicts }: Explanation): string {
+  if (verdicts.length === 0) return '';
+  const rows = verdicts.map(({ judge, admitted, digest, reason, at }) => [
+    judge,
+    admitted === undefined ? 'nothing yet' : admitted ? 'let in' : 'refused',
+    digest,
+    `${reason}${at === undefined ? '' : `, ${at}`}`,
+  ]);
+  return printTable([['JUDGE', 'SAYS', 'OF', ''], ...rows]);
 }
 
 function answerLine(answer: TagHistory['answer']): string {

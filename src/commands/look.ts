@@ -64,8 +64,13 @@ export async function refresh(context: CommandContext, image: string, flags: Loo
 export async function release(context: CommandContext, image: string, flags: LookFlags): Promise<ExitCode> {
   const place = await readPlace(context, flags.config);
   const found = await withAdmin(context, place, (admin) => admin.release(image));
-  const line = `${found.image} is released from its cooldown: it is answered with ${found.digest} from now on\n`;
-  context.terminal.out(flags.json === true ? printJson(found, 2) : line);
+  const cooled =
+    found.digest === undefined
+      ? ''
+      : `${found.image} is released from its cooldown: it is answered with ${found.digest} from now on\n`;
+  const said =
+    found.forgotten === 0 ? '' : `${found.image}: ${found.forgotten} verdicts are forgotten, and judges are asked anew\n`;
+  context.terminal.out(flags.json === true ? printJson(found, 2) : `${cooled}${said}`);
   return 0;
 }
 

@@ -112,7 +112,7 @@ function addLooking(program: Command, context: CommandContext, finish: Finish): 
   looking(program, 'refresh', 'ask upstream now what a tag points to')
     .argument('<image>')
     .action((image: string, flags: LookFlags) => finish(refresh(context, image, flags)));
-  looking(program, 'release', 'end the cooldown of what a tag points to now')
+  looking(program, 'release', 'end the cooldown of what a tag points to now, and ask anew whether it may be let in')
     .argument('<image>')
     .action((image: string, flags: LookFlags) => finish(release(context, image, flags)));
   looking(program, 'disown', 'drop what was pushed to a repository and give its name back to its chain')

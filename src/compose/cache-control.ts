@@ -6,6 +6,7 @@ import { imageOf } from '../evict/image.ts';
 import { countedBytes, excessOf } from '../evict/limits.ts';
 import { nextToGo } from '../evict/next-to-go.ts';
 import { compilePin } from '../evict/pins.ts';
+import { needsOf } from '../evict/read-manifest.ts';
 import { Reuse } from '../evict/reuse.ts';
 import type { Records } from '../metadata/records.ts';
 import type { HouseEvent, RequestEvent } from '../observe/events.ts';
@@ -55,6 +56,15 @@ export function createCacheControl({ storage, records, evicting, chains, history
         if (blob?.state === 'held') bytes += blob.size;
       }
       return bytes;
+    },
+    async imageDigests(repository, root) {
+      const image = new Set(await imageOf({ blobs: files, records: storage.records }, repository, root));
+      for (const digest of [...image]) {
+        const link = await storage.records.link(repository, digest);
+        const needs = link?.kind === 'manifest' ? await needsOf(files, digest, link) : undefined;
+        for (const need of needs ?? []) image.add(need);
+      }
+      return image;
     },
     maxAgeMs: (repository) => ruleOf(repository).maxAgeMs,
     async state(): Promise<CacheState> {

@@ -169,6 +169,7 @@ export function roomy(changes: Partial<CacheControl> = {}): CacheControl {
     pins: () => Promise.resolve([]),
     readPin: () => ({ matches: () => false }),
     imageBytes: () => Promise.resolve(7),
+    imageDigests: (_, root) => Promise.resolve(new Set([root])),
     maxAgeMs: () => undefined,
     state: () =>
       Promise.resolve({

@@ -76,7 +76,11 @@ describe('the history of a tag', () => {
 describe('release', () => {
   test('lets go what the tag was last seen to point to, once', async () => {
     const { at, admin, now } = cooling();
-    expect(await admin.release('alpine')).toEqual({ image: 'docker.io/library/alpine:latest', digest: B });
+    expect(await admin.release('alpine')).toEqual({
+      image: 'docker.io/library/alpine:latest',
+      digest: B,
+      forgotten: 0,
+    });
     expect(at.names.released.get('latest')).toEqual({ digest: B, at: now });
     const text = printExplanation(await admin.explain('alpine', NOBODY));
     expect(text).toContain('released by hand at');
@@ -89,5 +93,59 @@ describe('release', () => {
     await expect(cooling().admin.release(`alpine@${A}`)).rejects.toThrow(/name a tag/);
     await expect(cooling().admin.release('alpine:other')).rejects.toThrow(/nothing is known/);
     await expect(createAdmin(house({ routeOf: () => undefined })).release('alpine')).rejects.toThrow(/no route matches/);
+  });
+});
+
+describe('what judges said', () => {
+  /** A route whose judges said something of A, and let in B's children. */
+  function judged(cooldownMs = 0) {
+    const { at, now } = cooling(cooldownMs);
+    const forgotten: string[] = [];
+    const admission = {
+      verdicts: (_: string, digest: Digest) =>
+        Promise.resolve([
+          { judge: 'signed', admitted: true, reason: 'it is signed', at: now },
+          ...(digest === A ? [{ judge: 'admit', admitted: false, reason: 'CVE', at: undefined }] : []),
+        ]),
+      forget: (repository: string, image: ReadonlySet<Digest>) => {
+        forgotten.push(...[...image].map((digest) => `${repository}@${digest}`));
+        return Promise.resolve(image.has(A) ? 2 : 0);
+      },
+    };
+    const route = { ...at.routeOf({ registry: 'docker.io', repository: 'library/alpine' })!, admission };
+    return { at, forgotten, admin: createAdmin({ ...at, routeOf: () => route }) };
+  }
+
+  test('is forgotten for a digest, and for all that a tag stands for', async () => {
+    const { at, admin, forgotten } = judged();
+    expect(await admin.release(`alpine@${A}`)).toEqual({ image: `docker.io/library/alpine@${A}`, forgotten: 2 });
+    at.names.tags.set(
+      'docker.io/library/alpine',
+      new Map([['latest', { digest: A, mediaType: 'm', size: 1, checked: 1, upstream: 'hub' }]]),
+    );
+    expect(await admin.release('alpine')).toEqual({ image: 'docker.io/library/alpine:latest', forgotten: 2 });
+    expect(forgotten.slice(1)).toEqual([`docker.io/library/alpine@${A}`, `docker.io/library/alpine@${B}`]);
+    await expect(admin.release(`alpine@${B}`)).rejects.toThrow(/nothing is kept of what was said of its content/);
+  });
+
+  test('goes with a cooldown', async () => {
+    const { at, admin } = judged(72 * HOUR);
+    at.names.tags.set(
+      'docker.io/library/alpine',
+      new Map([['latest', { digest: A, mediaType: 'm', size: 1, checked: 1, upstream: 'hub' }]]),
+    );
+    expect(await admin.release('alpine')).toEqual({ image: 'docker.io/library/alpine:latest', digest: B, forgotten: 2 });
+  });
+
+  test('is explained, judge by judge', async () => {
+    const { admin } = judged();
+    const explained = await admin.explain(`alpine@${A}`, NOBODY);
+    expect(explained.verdicts).toEqual([
+      { digest: A, judge: 'signed', admitted: true, reason: 'it is signed', at: expect.any(String) as string },
+      { digest: A, judge: 'admit', admitted: false, reason: 'CVE', at: undefined },
+    ]);
+    const text = printExplanation(explained);
+    expect(text).toMatch(new RegExp(`signed +let in +${A} +it is signed, \\d{4}-`));
+    expect(text).toMatch(new RegExp(`admit +refused +${A} +CVE\\n`));
   });
 });

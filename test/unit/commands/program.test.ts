@@ -242,12 +242,21 @@ describe('client', () => {
 
 test('release tells the digest that was let go', async () => {
   const release = (image: string) =>
-    Promise.resolve({ image: `docker.io/library/${image}:latest`, digest: `sha256:${'a'.repeat(64)}` as Digest });
+    Promise.resolve({ image: `docker.io/library/${image}:latest`, digest: `sha256:${'a'.repeat(64)}` as Digest, forgotten: 0 });
   const at = await scene({ admin: { release } });
   expect((await at.command('release', 'alpine')).out).toContain(
     `docker.io/library/alpine:latest is released from its cooldown`,
   );
+  expect((await at.command('release', 'alpine')).out).not.toContain('verdicts');
   expect(JSON.parse((await at.command('release', 'alpine', '--json')).out)).toEqual(await release('alpine'));
+});
+
+test('release tells how many verdicts were forgotten', async () => {
+  const release = (image: string) => Promise.resolve({ image: `docker.io/library/${image}:latest`, forgotten: 2 });
+  const at = await scene({ admin: { release } });
+  expect((await at.command('release', 'alpine')).out).toBe(
+    'docker.io/library/alpine:latest: 2 verdicts are forgotten, and judges are asked anew\n',
+  );
 });
 
 describe('disown', () => {
