@@ -12,8 +12,11 @@ export function readCorpus(directory: string, parser: string): readonly string[]
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as string);
 }
 
+/** What is too long to be looked at by anybody is only told. */
+const KEPT_LENGTH_MAX = 8192;
+
 export function addToCorpus(directory: string, parser: string, input: string): void {
-  if (readCorpus(directory, parser).includes(input)) return;
+  if (input.length > KEPT_LENGTH_MAX || readCorpus(directory, parser).includes(input)) return;
   appendFileSync(join(directory, `${parser}.txt`), `${toLine(input)}\n`);
 }
 

@@ -113,7 +113,8 @@ const link: Parser = {
   longest: LONGEST,
   read(input) {
     const target = nextLink(input);
-    const own = formatNextLink(target ?? input);
+    // No target of a request, and no query of ours, is longer.
+    const own = formatNextLink(target ?? input.slice(0, 4096));
     demand(/^<[!-;=?-~]*>; rel="next"$/.test(own), 'our own fits into a header');
     demand(nextLink(own) !== undefined || own.length > 16_384, 'and is read as a link');
     if (target === undefined) return 'none';
