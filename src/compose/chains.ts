@@ -62,12 +62,8 @@ export function chainsOver(config: Config, upstreams: UpstreamSet, admissionOf: 
   };
 }
 
-function toRoute(
-  route: RouteConfig,
-  upstreams: UpstreamSet,
-  { access, auth }: Config,
-  admission: Admission | undefined,
-): RouteOptions {
+function toRoute(route: RouteConfig, upstreams: UpstreamSet, config: Config, admission: Admission | undefined): RouteOptions {
+  const { access, auth } = config;
   const { name, match, deny, push, shadow, policy } = route;
   const hosted = route.upstreams.includes(HOSTED);
   return {
@@ -99,8 +95,19 @@ function toRoute(
       cooldownMs: policy.cooldown,
       admission,
       open: !route.passthrough && isOpen(route, access, auth !== undefined),
+      unlocks: (upstream) => route.upstreams.some((name) => unlocks(config, name, upstream)),
     },
   };
+}
+
+/** Whether the member of a chain called `name` is the one that goes by `upstream`, and what it sends opens doors. */
+function unlocks({ upstreams, originUse, credentials }: Config, name: string, upstream: string): boolean {
+  // Origin goes by the host that it asks.
+  if (name === 'origin') return !upstreams.has(upstream) && originUse === 'all' && credentials.length > 0;
+  const found = name === upstream ? upstreams.get(name) : undefined;
+  if (found === undefined) return false;
+  const { account, use, headers, tls } = found;
+  return (account !== undefined && use === 'all') || headers.size > 0 || tls?.certificate !== undefined;
 }
 
 /** The chain as it is written, empty where nobody is asked: without those that are only asked again when they refuse our credentials. */

@@ -11,7 +11,7 @@ import type { Random } from '../system/random.ts';
 import { asRefusal } from './backing-up.ts';
 import type { Chains } from './chains.ts';
 import type { Collecting } from './collecting.ts';
-import { officialNames } from './official.ts';
+import { neededAt, officialNames } from './official.ts';
 import type { Storage } from './storage.ts';
 
 export interface ImportingDeps {
@@ -70,9 +70,10 @@ function namesFor({ config, routeOf }: Chains, { registry, hosted }: ImportReque
   }
   if (registry === undefined)
     throw new AdminError('say whose repositories they are: --as docker.io for a mirror of it, or --as NAME --hosted');
-  if (hosted) return { registry, upstream: HOSTED };
+  if (hosted) return { registry, upstream: HOSTED, needed: 'nothing' };
   const chain = routeOf({ registry, repository: 'any/image' })?.names.find((name) => name !== HOSTED);
-  return { registry, upstream: chain ?? registry };
+  const upstream = chain ?? registry;
+  return { registry, upstream, needed: neededAt(config, upstream) };
 }
 
 function whyNot({ config, routeOf }: Chains, holder: string, hosted: boolean): string | undefined {

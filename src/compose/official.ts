@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import { HOSTED, type Records } from '../metadata/records.ts';
+import { HOSTED, type Needed, type Records } from '../metadata/records.ts';
 import { isOfficialDirectory, openOfficialDirectory } from '../official/directory.ts';
 import type { ReportOfficial } from '../official/events.ts';
 import { withFallback } from '../official/fallback.ts';
@@ -60,9 +60,16 @@ async function wasImported(records: Records): Promise<boolean> {
 /** Whose that registry's repositories are under a configuration of its own; `undefined`: it is not such a one. */
 export function officialNames(config: Config): OfficialNames | undefined {
   const [route] = config.routes;
-  if (config.mode === 'plain') return { registry: config.names.default, upstream: HOSTED };
+  if (config.mode === 'plain') return { registry: config.names.default, upstream: HOSTED, needed: 'nothing' };
   if (config.mode !== 'proxy' || route === undefined) return undefined;
-  return { registry: config.names.default, upstream: route.upstreams[0] ?? config.names.default };
+  const upstream = route.upstreams[0] ?? config.names.default;
+  return { registry: config.names.default, upstream, needed: neededAt(config, upstream) };
+}
+
+/** What is taken over counts as that registry's account's, where we have one for the same upstream. */
+export function neededAt({ upstreams, credentials }: Config, upstream: string): Needed {
+  const hasAccount = upstream === 'origin' ? credentials.length > 0 : upstreams.get(upstream)?.account !== undefined;
+  return hasAccount ? 'account' : 'nothing';
 }
 
 /** A disk that cannot be asked now has more to say than that nothing is there. */

@@ -1,3 +1,4 @@
+import { linkShows } from '../pull/granting.ts';
 import type { Notify } from '../push/events.ts';
 import { createPush, type Push } from '../push/push.ts';
 import { purgeUploads } from '../push/purge.ts';
@@ -54,6 +55,12 @@ export function createPushing({ system, storage, chains, pulling, report, notify
     uploadsMax: () => chains().config.limits.uploads,
     isServed: (repository) => isServed(chains(), repository),
     isLetIn: (repository, digest) => isLetIn(chains(), repository, digest),
+    async stillShows(repository, digest, link) {
+      const route = router(nameOf(repository));
+      // Nobody asks an upstream about who mounts.
+      const byRules = route && { policy: route.policy, passthrough: undefined };
+      return byRules !== undefined && linkShows({ ...system, records, report }, byRules, repository, digest, link);
+    },
     admit: createRefuseTaken({ records, router, askTaken: pulling.askTaken }),
     adopt: ({ name, request }, needs) => pulling.adopt(name, needs, request.signal),
   });

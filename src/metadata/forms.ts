@@ -61,6 +61,9 @@ function parseObject(bytes: Uint8Array): Readonly<Record<string, unknown>> | und
   }
 }
 
+/** What it took to obtain it; {@link records.Needed}. */
+const needed = optional(oneOf('nothing', 'account', 'client'));
+
 export const tagForm = form<records.TagRecord>({
   digest,
   mediaType: text,
@@ -69,6 +72,7 @@ export const tagForm = form<records.TagRecord>({
   failed: optional(time),
   gone: optional(time),
   upstream: text,
+  needed,
 });
 
 export const moveForm = form<records.TagMove>({ at: time, digest, upstream: text, deleted: optional(flag) });
@@ -81,6 +85,7 @@ export const linkForm = form<records.LinkRecord>({
   mediaType: optional(text),
   by: oneOf('upstream', 'public', 'push', 'mount', 'import'),
   upstream: optional(text),
+  needed,
   subject: optional(digest),
   at: time,
 });
@@ -139,6 +144,7 @@ export const listingForm = form<records.ListingRecord & { readonly key: string }
   checked: time,
   failed: optional(time),
   upstream: text,
+  needed,
 });
 
 export const useForm = form<{ readonly at: number; readonly bytes?: number }>({ at: time, bytes: optional(time) });

@@ -191,6 +191,12 @@ export type { SigningKey, SigningKeys } from './records-signing-keys.ts';
 export type { LetIn, LetInRecord, VerdictRecord, Verdicts } from './records-verdicts.ts';
 export type { Outbox, OutboxEntry, Waiting } from './records-outbox.ts';
 
+/**
+ * What it took to obtain something from an upstream: `nothing`, if anybody could have had it there; our account; or a client's own
+ * credentials. `undefined` in a record: not noted, as by older versions.
+ */
+export type Needed = 'nothing' | 'account' | 'client';
+
 export interface TagRecord {
   readonly digest: Digest;
   readonly mediaType: string;
@@ -203,6 +209,7 @@ export interface TagRecord {
   readonly gone?: number;
   /** The upstream that said it; {@link HOSTED}: it was pushed. */
   readonly upstream: string;
+  readonly needed?: Needed;
 }
 
 export interface TagMove {
@@ -226,6 +233,8 @@ export interface LinkRecord {
   /** How it came: an upstream's 2xx under this repository, or implied by a public manifest (decision 8). */
   readonly by: 'upstream' | 'public' | 'push' | 'mount' | 'import';
   readonly upstream?: string;
+  /** Where it came from an upstream. */
+  readonly needed?: Needed;
   /** Of a pushed manifest that is a referrer. */
   readonly subject?: Digest;
   readonly at: number;
@@ -273,6 +282,7 @@ export interface ListingRecord {
   readonly checked: number;
   readonly failed?: number;
   readonly upstream: string;
+  readonly needed?: Needed;
 }
 
 export interface PullCount {

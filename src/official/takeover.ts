@@ -1,6 +1,6 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
 import type { Take } from '../blobs/take.ts';
-import { HOSTED, type LinkRecord, type Records } from '../metadata/records.ts';
+import { HOSTED, type LinkRecord, type Needed, type Records } from '../metadata/records.ts';
 import { algorithmOf, digestOf, type Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
 import { readManifest, type Manifest } from '../oci/manifest.ts';
@@ -24,6 +24,8 @@ export interface OfficialNames {
   readonly registry: string;
   /** The upstream that is said to have sent it; {@link HOSTED}: it counts as pushed here. */
   readonly upstream: string;
+  /** What it took that registry to get it there: where it has an account, nobody knows for what. */
+  readonly needed: Needed;
 }
 
 /**
@@ -96,7 +98,8 @@ async function takeBlob(deps: TakeoverDeps, place: Place, digest: Digest): Promi
   const bytes = await takeBytes(deps, digest);
   if (bytes.kind !== 'taken') return notThere(bytes);
   const link = { kind: 'blob', size: bytes.bytes, at: clock.now() } as const;
-  if (!isHosted(deps)) await records.putLink(place.holder, digest, { ...link, by: 'upstream', upstream: deps.names.upstream });
+  const { upstream, needed } = deps.names;
+  if (!isHosted(deps)) await records.putLink(place.holder, digest, { ...link, by: 'upstream', upstream, needed });
   else if (!(await records.putHostedLink(place.holder, digest, { ...link, by: 'import' }))) throw beingDeleted(digest);
   if (!(await wasDeleted(deps, place, digest))) return bytes;
   await records.dropLink(place.holder, digest);
@@ -137,7 +140,7 @@ async function takeTag(deps: TakeoverDeps, place: Place, tag: string): Promise<F
   if (link === undefined) return fate.kind === 'taken' ? GONE : fate;
   const record = { digest, mediaType: link.mediaType, size: link.size, checked: Math.min(found.at, clock.now()) };
   if (isHosted(deps)) await point(deps, place, tag, link, record);
-  else await records.putTag(place.holder, tag, { ...record, upstream: deps.names.upstream });
+  else await records.putTag(place.holder, tag, { ...record, upstream: deps.names.upstream, needed: deps.names.needed });
   if (!(await wasDeleted(deps, place, tag))) return fate;
   if (isHosted(deps)) await records.dropHostedTag(place.holder, tag, { ...record, upstream: HOSTED });
   else await records.dropTag(place.holder, tag);
@@ -283,8 +286,15 @@ async function cache(
 ): Promise<void> {
   const { mediaType } = manifest;
   await records.putDescribed(holder, describedBy(manifest));
-  const { upstream } = names;
-  await records.putLink(holder, digest, { kind: 'manifest', size, mediaType, by: 'upstream', upstream, at: clock.now() });
+  await records.putLink(holder, digest, {
+    kind: 'manifest',
+    size,
+    mediaType,
+    by: 'upstream',
+    upstream: names.upstream,
+    needed: names.needed,
+    at: clock.now(),
+  });
 }
 
 function describedBy({ children, blobs }: Manifest) {

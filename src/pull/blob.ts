@@ -84,7 +84,7 @@ function passing(filled: Filled): BlobAnswer {
 async function showUnlinked(deps: PullDeps, pulling: Pulling, digest: Digest, size: number): Promise<BlobAnswer> {
   const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
   if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };
-  await linkProven(deps.records, pulling.holder, digest, { kind: 'blob', size }, proof.upstream, deps.clock.now());
+  await linkProven(deps, pulling, digest, { kind: 'blob', size }, proof);
   return held(deps, pulling, digest, size);
 }
 

@@ -7,6 +7,7 @@ import type { PullDeps, Pulling } from './deps.ts';
 import type { Claim } from './fills.ts';
 import type { FillOrder, FirstAnswer } from './fill/types.ts';
 import { linkProven, type Proof } from './prove.ts';
+import { deciderOf } from './granting.ts';
 import { loopRefusal, type Refusal } from './refusal.ts';
 import type { Fill } from './fill/running-fill.ts';
 import { throughContent } from './through.ts';
@@ -79,7 +80,8 @@ export function fillOrder(
     parallel: route.policy.parallel,
     expectedSize,
     holder,
-    open: route.policy.open,
+    decider: deciderOf(route),
+    asker: route.asker,
   };
 }
 
@@ -111,7 +113,9 @@ async function joinFill(
 ): Promise<Filled> {
   const { fill, joined, leave } = claim;
   try {
-    if (first.proven === pulling.holder) {
+    // One that began while others decided who may read may carry what these here may not have.
+    const isAsGood = fill.decider === 'nobody' || fill.decider === deciderOf(pulling.route);
+    if (first.proven === pulling.holder && isAsGood) {
       noteTried(pulling.trace, first.tried, joined ? undefined : first.upstream);
     } else {
       const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest: fill.digest });
@@ -135,11 +139,11 @@ async function joinFill(
 }
 
 /** Only what turned out right is linked, with the size that it turned out to have. */
-function linkWhenHeld(deps: PullDeps, { holder }: Pulling, fill: Fill, { upstream }: Proof): void {
+function linkWhenHeld(deps: PullDeps, pulling: Pulling, fill: Fill, proof: Proof): void {
   const link = async (): Promise<void> => {
     const size = await fill.ended;
     if (size === undefined) return;
-    await linkProven(deps.records, holder, fill.digest, { kind: 'blob', size }, upstream, deps.clock.now());
+    await linkProven(deps, pulling, fill.digest, { kind: 'blob', size }, proof);
   };
   deps.unowned.track(link()).catch((error: unknown) => deps.report({ kind: 'bypass', reason: 'metadata', error }));
 }

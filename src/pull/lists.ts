@@ -73,14 +73,14 @@ async function tagList(deps: ListsDeps, listings: Listings, name: Name, { n, las
   const hosted = await tagsHosted(deps, { name, route, trace }, { n, last });
   if (hosted !== undefined) return withNamespace(hosted, name);
   const cooling = await coolingNow(deps, route, name);
-  if (route.policy.offline) return tagsOffline(deps, name, { n, last }, cooling, trace);
+  if (route.policy.offline) return tagsOffline(deps, route, name, { n, last }, cooling, trace);
   // n=0 asks for nothing but whether the repository is there; no upstream is trusted to know that.
   const query = { ...(n === undefined ? {} : { n: String(Math.max(1, n)) }), ...(last === undefined ? {} : { last }) };
   const { registry, repository } = name;
   const request = { kind: 'tags', method: 'GET', registry, repository, reference: '', query } as const;
   const result = await listings.get({ route, request, key: `tags ${new URLSearchParams(query).toString()}`, trace });
   if (result.kind === 'unreachable' && result.looped !== true && route.policy.staleMs > 0) {
-    const held = await tagsHeldInstead(deps, name, { n, last }, cooling, trace);
+    const held = await tagsHeldInstead(deps, route, name, { n, last }, cooling, trace);
     if (held !== undefined) return held;
   }
   if (result.kind !== 'listed') throw refused(result, { kind: 'tags', registry, repository, reference: '' }, trace);
@@ -96,7 +96,7 @@ async function tagsThen(deps: ListsDeps, route: Route, name: Name, page: Page, a
   const holder = `${registry}/${repository}`;
   const found = await readable(deps.report, async () => {
     const isOurs = route.hosted && (await answersHere(deps, { route, holder }));
-    return tagsAsOf(deps.records, holder, { at, cooldownMs: isOurs ? 0 : route.policy.cooldownMs }, page);
+    return tagsAsOf(deps.records, route, holder, { at, cooldownMs: isOurs ? 0 : route.policy.cooldownMs }, page);
   });
   if (found === undefined || at > deps.clock.now()) {
     trace.outcome = 'negative';
@@ -135,13 +135,14 @@ const HELD_ALONE = 'stale: no upstream could be asked, and only tags that are he
 /** The chain fails, and its list was never asked for: what can be pulled all the same. `undefined` where nothing can. */
 async function tagsHeldInstead(
   deps: ListsDeps,
+  route: Route,
   name: Name,
   page: Page,
   cooling: ReadonlySet<string>,
   trace: Trace,
 ): Promise<Reply | undefined> {
   const holder = `${name.registry}/${name.repository}`;
-  const found = await heldTags(deps.records, holder, page).catch(() => undefined); // Then the chain's answer stands.
+  const found = await heldTags(deps.records, route, holder, page).catch(() => undefined); // Then the chain's answer stands.
   if (found === undefined || (found.tags.length === 0 && page.last === undefined && page.n !== 0)) return undefined;
   const source = { outcome: 'stale', ttlSeconds: 0, why: HELD_ALONE } as const;
   trace.outcome = source.outcome;
@@ -152,13 +153,14 @@ async function tagsHeldInstead(
 /** Nobody is asked: the tags that are held. */
 async function tagsOffline(
   deps: ListsDeps,
+  route: Route,
   name: Name,
   page: Page,
   cooling: ReadonlySet<string>,
   trace: Trace,
 ): Promise<Reply> {
   const { registry, repository } = name;
-  const found = await readable(deps.report, () => heldTags(deps.records, `${registry}/${repository}`, page));
+  const found = await readable(deps.report, () => heldTags(deps.records, route, `${registry}/${repository}`, page));
   if (found === undefined) {
     trace.outcome = refusedOutcome(OFFLINE);
     throw refusalError(OFFLINE, { kind: 'tags', registry, repository, reference: '' }, OFFLINE_STATUS);

@@ -4,8 +4,9 @@ import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import type { ReportPull } from './events.ts';
 import { judge, mayBeStale, type Freshness } from './freshness.ts';
-import type { Route, RoutePolicy } from './route.ts';
-import { troubleOf, unlessTrouble } from './trouble.ts';
+import { linkShows, note, shows, type Terms } from './granting.ts';
+import type { Route } from './route.ts';
+import { unlessTrouble } from './trouble.ts';
 
 export interface LookupDeps {
   readonly blobs: BlobStore;
@@ -30,12 +31,13 @@ export type BlobLookup =
  */
 export async function lookupBlob(
   deps: LookupDeps,
-  { holder: repository, route }: { readonly holder: string; readonly route: Pick<Route, 'hosted'> },
+  { holder: repository, route }: { readonly holder: string; readonly route: Terms & Pick<Route, 'hosted'> },
   digest: Digest,
 ): Promise<BlobLookup> {
   const readLink = async (): Promise<LinkRecord | undefined> => deps.records.link(repository, digest);
   const link = route.hosted ? await unlessTrouble(deps.report, readLink) : await readLink();
-  if (link !== undefined) {
+  const grants = link !== undefined && (await linkShows(deps, route, repository, digest, link));
+  if (grants) {
     const look = (): Promise<boolean> => isHeld(deps, digest, link.size);
     const pushed = route.hosted && isHosted(link);
     const isHere = pushed ? await unlessTrouble(deps.report, look) : await look();
@@ -45,7 +47,7 @@ export async function lookupBlob(
   const described = await deps.records.described(repository, digest);
   const blob = await deps.records.blob(digest);
   if (blob === undefined || blob.state !== 'held' || !(await isHeld(deps, digest, blob.size))) {
-    return { kind: 'missing', expectedSize: described?.size };
+    return { kind: 'missing', expectedSize: link?.size ?? described?.size };
   }
   // Public on both sides: the manifest that names it and the bytes themselves (decision 8).
   if (described?.public !== true || !blob.public) return { kind: 'unlinked', size: blob.size };
@@ -53,18 +55,13 @@ export async function lookupBlob(
   return { kind: 'held', size: blob.size };
 }
 
-/** Only saves the next one from finding it out again: what cannot be noted is served all the same (promise 5). */
 async function notePublic(
-  { records, clock, report }: LookupDeps,
+  deps: LookupDeps,
   repository: string,
   digest: Digest,
   link: Pick<LinkRecord, 'kind' | 'size' | 'mediaType'>,
 ): Promise<void> {
-  try {
-    await records.putLink(repository, digest, { ...link, by: 'public', at: clock.now() });
-  } catch (error) {
-    report({ kind: 'bypass', reason: troubleOf(error), error });
-  }
+  await note(deps, repository, digest, { ...link, by: 'public', at: deps.clock.now() });
 }
 
 /** A file that vanished or was cut short is a miss, and heals by being fetched again (reliability.md, R23). */
@@ -86,9 +83,13 @@ export interface ManifestLink {
 }
 
 /** What grants the manifest under this repository; a blob's link does not. */
-export async function lookupManifest(deps: LookupDeps, repository: string, digest: Digest): Promise<ManifestLink | undefined> {
+export async function lookupManifest(
+  deps: LookupDeps,
+  { holder: repository, route }: { readonly holder: string; readonly route: Terms },
+  digest: Digest,
+): Promise<ManifestLink | undefined> {
   const link = await deps.records.link(repository, digest);
-  if (link !== undefined)
+  if (link !== undefined && (await linkShows(deps, route, repository, digest, link)))
     return link.kind === 'manifest' && link.mediaType !== undefined
       ? { digest, mediaType: link.mediaType, size: link.size }
       : undefined;
@@ -110,13 +111,14 @@ export interface TagLookup {
 
 export async function lookupTag(
   deps: LookupDeps,
-  repository: string,
+  { holder, route }: { readonly holder: string; readonly route: Terms },
   tag: string,
-  policy: RoutePolicy,
 ): Promise<TagLookup | undefined> {
-  const record = await deps.records.tag(repository, tag);
+  const { policy } = route;
+  const record = await deps.records.tag(holder, tag);
   // A tag that was pushed is no upstream's word: who asks the chain does not ask for it.
   if (record === undefined || record.upstream === HOSTED) return undefined;
+  if (!(await shows(deps, route, record.digest, record))) return undefined;
   const now = deps.clock.now();
   // An upstream that said "gone" was asked: for the ttl that is an answer like any other.
   const asked = { ...record, checked: Math.max(record.checked, record.gone ?? 0) };

@@ -1,3 +1,4 @@
+import type { TagRecord } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { readManifest } from '../oci/manifest.ts';
 import type { Reference } from '../oci/reference.ts';
@@ -6,6 +7,7 @@ import { CHAIN_DEADLINE_MS, type ChainResult } from './chain.ts';
 import type { Collapse } from './collapse.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import { fetchManifest, type FetchedManifest } from './fetch-manifest.ts';
+import { neededFor } from './granting.ts';
 import { lookupManifest, type ManifestLink } from './lookup.ts';
 import { linkProven } from './prove.ts';
 import type { Refusal, Tried } from './refusal.ts';
@@ -46,7 +48,7 @@ export async function manifestByDigest(
   pulling: Pulling,
   digest: Digest,
 ): Promise<ManifestAnswer | ManifestRefusal> {
-  const held = await readHeld(deps, pulling, digest, await lookupManifest(deps, pulling.holder, digest));
+  const held = await readHeld(deps, pulling, digest, await lookupManifest(deps, pulling, digest));
   if (held !== undefined) return { ...held, source: { outcome: 'hit' } };
   const key = absenceKey(pulling, 'manifest', digest);
   const absence = deps.absences.get(key);
@@ -86,19 +88,9 @@ async function showUnlinked(
   const manifest = readManifest(bytes, proof.mediaType);
   if (manifest.kind !== 'manifest') return undefined;
   const { mediaType } = manifest;
-  await linkProven(
-    deps.records,
-    pulling.holder,
-    digest,
-    { kind: 'manifest', size: bytes.byteLength, mediaType },
-    proof.upstream,
-    deps.clock.now(),
-  );
-  await deps.store.describe(manifest, {
-    repository: pulling.holder,
-    upstream: proof.upstream,
-    public: proof.anonymous && pulling.route.policy.open,
-  });
+  await linkProven(deps, pulling, digest, { kind: 'manifest', size: bytes.byteLength, mediaType }, proof);
+  const isPublic = proof.anonymous && pulling.route.policy.open;
+  await deps.store.describe(manifest, { repository: pulling.holder, public: isPublic });
   return { kind: 'manifest', digest, mediaType, size: bytes.byteLength, bytes, source: { outcome: 'hit' } };
 }
 
@@ -154,9 +146,12 @@ async function keep(
   const { manifest, bytes, digest, anonymous } = found.value;
   const upstream = found.upstream.name;
   try {
-    await deps.store.keep(manifest, bytes, digest, { repository: holder, upstream, public: anonymous && route.policy.open });
+    const needed = neededFor(route, anonymous);
+    const isPublic = anonymous && route.policy.open;
+    await deps.store.keep(manifest, bytes, digest, { repository: holder, upstream, public: isPublic, needed });
     if (reference.kind === 'tag') {
-      await moveTag(deps, holder, reference.tag, { digest, mediaType: manifest.mediaType, size: bytes.byteLength, upstream });
+      const { mediaType } = manifest;
+      await moveTag(deps, holder, reference.tag, { digest, mediaType, size: bytes.byteLength, upstream, needed });
     }
     return true;
   } catch (error) {
@@ -172,7 +167,7 @@ export async function moveTag(
   deps: PullDeps,
   holder: string,
   tag: string,
-  now: { readonly digest: Digest; readonly mediaType: string; readonly size: number; readonly upstream: string },
+  now: Pick<TagRecord, 'digest' | 'mediaType' | 'size' | 'upstream' | 'needed'>,
 ): Promise<void> {
   const before = await deps.records.putTag(holder, tag, { ...now, checked: deps.clock.now() });
   if (before === undefined || before === now.digest) return;

@@ -6,6 +6,7 @@ import type { BlobAnswer } from './blob.ts';
 import { OFFLINE_STATUS } from './cache-status.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import type { ReportPull } from './events.ts';
+import { shows } from './granting.ts';
 import { heldContent } from './held.ts';
 import { lookupBlob, lookupManifest, type ManifestLink } from './lookup.ts';
 import { readHeld, type ManifestAnswer, type ManifestRefusal } from './manifest.ts';
@@ -31,17 +32,19 @@ export async function manifestOffline(
     const link =
       reference.kind === 'tag'
         ? await tagLink(deps, pulling, reference.tag)
-        : await lookupManifest(deps, pulling.holder, reference.digest);
+        : await lookupManifest(deps, pulling, reference.digest);
     const held = link === undefined ? undefined : await readHeld(deps, pulling, link.digest, link);
     return held === undefined ? NOT_HELD : { ...held, source: { outcome: 'hit' } };
   });
 }
 
-async function tagLink({ records, clock }: PullDeps, pulling: Pulling, tag: string): Promise<ManifestLink | undefined> {
+async function tagLink(deps: PullDeps, pulling: Pulling, tag: string): Promise<ManifestLink | undefined> {
+  const { records, clock } = deps;
   const record = await records.tag(pulling.holder, tag);
   // What was pushed is answered before (hosted.ts), where the chain still holds it.
-  if (record?.upstream === HOSTED) return undefined;
-  if (record !== undefined) pulling.trace.ageSeconds = Math.round(ageMs(record, clock.now()) / 1000);
+  if (record === undefined || record.upstream === HOSTED) return undefined;
+  if (!(await shows(deps, pulling.route, record.digest, record))) return undefined;
+  pulling.trace.ageSeconds = Math.round(ageMs(record, clock.now()) / 1000);
   return record;
 }
 

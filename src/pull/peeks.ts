@@ -1,7 +1,9 @@
+import type { Needed } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { askChain, CHAIN_DEADLINE_MS } from './chain.ts';
 import { Collapse } from './collapse.ts';
 import type { PullDeps, Pulling } from './deps.ts';
+import { grants, neededFor } from './granting.ts';
 import { absenceKey } from './manifest.ts';
 import { recentOnes } from './recent.ts';
 import type { Refusal, Tried } from './refusal.ts';
@@ -16,6 +18,7 @@ export interface Peek {
   readonly mediaType: string | undefined;
   readonly size: number | undefined;
   readonly upstream: string;
+  readonly needed: Needed;
   readonly tried: readonly Tried[];
 }
 
@@ -40,7 +43,8 @@ export class Peeks {
   async ask(pulling: Pulling, tag: string): Promise<Peek | Refusal> {
     const key = absenceKey(pulling, 'manifest', tag);
     const remembered = this.#at(key);
-    if (remembered !== undefined) return remembered.peek;
+    // The route may be another one by now, under the same name.
+    if (remembered !== undefined && grants(pulling.route, remembered.peek) === true) return remembered.peek;
     return (await this.#asking.ask(key, (signal) => this.#askChain(pulling, tag, signal), pulling.route.via)).value;
   }
 
@@ -71,8 +75,9 @@ export class Peeks {
       return answer;
     });
     if (result.kind !== 'found') return result;
-    const { digest, mediaType, size } = result.value;
-    return { kind: 'found', digest, mediaType, size, upstream: result.upstream.name, tried: result.tried };
+    const { digest, mediaType, size, anonymous } = result.value;
+    const needed = neededFor(route, anonymous);
+    return { kind: 'found', digest, mediaType, size, upstream: result.upstream.name, needed, tried: result.tried };
   }
 
   #at(key: string): Remembered | undefined {

@@ -161,7 +161,7 @@ export class Prefetch {
     const { admission } = route.policy;
     if (admission === undefined) return true;
     const read = async (): Promise<Uint8Array> => {
-      const link = await lookupManifest(this.#deps, pulling.holder, digest);
+      const link = await lookupManifest(this.#deps, pulling, digest);
       const held = await readHeld(this.#deps, pulling, digest, link);
       if (held?.bytes === undefined) throw noSuchName(pulling.holder);
       return held.bytes;
@@ -171,7 +171,7 @@ export class Prefetch {
   }
 
   async #child({ pulling, digest }: Extract<Job, { kind: 'child' }>): Promise<Manifest | undefined> {
-    const link = await lookupManifest(this.#deps, pulling.holder, digest);
+    const link = await lookupManifest(this.#deps, pulling, digest);
     const held = await this.#read(pulling, link);
     if (held !== undefined) return held;
     const chain = pulling.route.order(pulling.registry, 'content');

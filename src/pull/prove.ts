@@ -3,6 +3,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import { askChain, CHAIN_DEADLINE_MS } from './chain.ts';
 import { Collapse } from './collapse.ts';
+import { neededFor } from './granting.ts';
 import type { Refusal, Tried } from './refusal.ts';
 import { keyOf, type Route } from './route.ts';
 import { noteTried, type Trace } from './trace.ts';
@@ -80,12 +81,17 @@ export class Prover {
 
 /** Records what was proven, so that it need not be asked again. */
 export function linkProven(
-  records: Records,
-  holder: string,
+  { records, clock }: { readonly records: Records; readonly clock: Clock },
+  { holder, route }: { readonly holder: string; readonly route: Route },
   digest: Digest,
   link: { readonly kind: 'manifest' | 'blob'; readonly size: number; readonly mediaType?: string },
-  upstream: string,
-  now: number,
+  { upstream, anonymous }: Proof,
 ): Promise<void> {
-  return records.putLink(holder, digest, { ...link, by: 'upstream', upstream, at: now });
+  return records.putLink(holder, digest, {
+    ...link,
+    by: 'upstream',
+    upstream,
+    needed: neededFor(route, anonymous),
+    at: clock.now(),
+  });
 }

@@ -43,9 +43,10 @@ export interface Passing {
   readonly proofMs: number;
 }
 
-/** Tells what was asked or answered on one route, or as one of its clients, from all else. */
-export function keyOf({ name, asker }: Pick<Route, 'name' | 'asker'>): string {
-  return asker === undefined ? name : `${name} as ${asker}`;
+/** Tells what was asked or answered on one route, or as one of its clients, from all else: also from before anyone could pull there. */
+export function keyOf({ name, asker, policy }: Pick<Route, 'name' | 'asker' | 'policy'>): string {
+  const key = policy.open ? `${name} to anyone` : name;
+  return asker === undefined ? key : `${key} as ${asker}`;
 }
 
 export interface RoutePolicy extends FreshnessPolicy {
@@ -75,6 +76,8 @@ export interface RoutePolicy extends FreshnessPolicy {
   readonly admission: Admission | undefined;
   /** Anyone may pull here: what is obtained without credentials is then public (architecture.md, decision 8). */
   readonly open: boolean;
+  /** Whether our account at that upstream, by its name, unlocks for whoever may pull here (`use: all`); left out: none does. */
+  readonly unlocks?: (upstream: string) => boolean;
 }
 
 export interface RouteOptions extends Omit<Route, 'policy'> {

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { publishBytes, type BlobStore, type Part } from '../blobs/blob-store.ts';
-import { untilHeld, type LinkRecord, type Records } from '../metadata/records.ts';
+import { untilHeld, type LinkRecord, type Needed, type Records } from '../metadata/records.ts';
 import { digestOf, algorithmOf, type Digest } from '../oci/digest.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import type { Clock } from '../system/clock.ts';
@@ -24,6 +24,7 @@ export interface Provenance {
   readonly upstream: string;
   /** No credential was used, and the route is one that anyone may pull. */
   readonly public: boolean;
+  readonly needed: Needed;
 }
 
 /** Bytes of manifests that are kept at hand, by digest; more than this many are read from disk again. */
@@ -70,13 +71,14 @@ export class Store {
     const before = await records.blob(digest);
     await records.putBlob(digest, { size, public: provenance.public || before?.public === true, state: 'held', at });
     await this.describe(manifest, provenance);
-    const { repository, upstream } = provenance;
+    const { repository, upstream, needed } = provenance;
     await records.putLink(repository, digest, {
       kind: 'manifest',
       size,
       mediaType: manifest.mediaType,
       by: 'upstream',
       upstream,
+      needed,
       at,
     });
     this.#recent.set(digest, bytes);
@@ -84,7 +86,7 @@ export class Store {
   }
 
   /** What the manifest says of its children: sizes to hold upstreams to, and which blobs a public image needs. */
-  async describe(manifest: Manifest, provenance: Provenance): Promise<void> {
+  async describe(manifest: Manifest, provenance: Pick<Provenance, 'repository' | 'public'>): Promise<void> {
     const children = [...manifest.children, ...manifest.blobs].map(({ digest, size, mediaType }) => ({
       digest,
       record: { size, mediaType, public: provenance.public },
@@ -105,6 +107,7 @@ export class Store {
       size,
       by: 'upstream',
       upstream: provenance.upstream,
+      needed: provenance.needed,
       at,
     });
     await records.dropPart(digest);

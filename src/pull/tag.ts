@@ -44,7 +44,7 @@ export class Tags {
   }
 
   async pull(pulling: Pulling, tag: string): Promise<Answer> {
-    const found = await lookupTag(this.#deps, pulling.holder, tag, pulling.route.policy);
+    const found = await lookupTag(this.#deps, pulling, tag);
     if (found === undefined) return this.#miss(pulling, tag);
     const { record, freshness, stale } = found;
     pulling.trace.ageSeconds = Math.round(ageMs(record, this.#deps.clock.now()) / 1000);
@@ -116,11 +116,11 @@ export class Tags {
   async #revalidate(pulling: Pulling, tag: string, record: TagRecord): Promise<Answer> {
     const head = await this.#peeks.ask(pulling, tag);
     if (head.kind !== 'found') return { kind: 'refused', refusal: head };
-    const { digest, upstream, tried } = head;
+    const { digest, upstream, needed, tried } = head;
     const source: Source = { outcome: 'revalidated', upstream };
     if (digest === record.digest) {
       const { mediaType, size } = record;
-      await this.#tryMove(pulling.holder, tag, { digest, mediaType, size, upstream });
+      await this.#tryMove(pulling.holder, tag, { digest, mediaType, size, upstream, needed });
       const held = await this.#held(pulling, record);
       if (held !== undefined) return { ...held, source, tried };
     }
@@ -132,12 +132,12 @@ export class Tags {
   }
 
   /** The tag points elsewhere now: to what is here already, or to what has to be fetched. */
-  async #fetchMoved(pulling: Pulling, tag: string, { digest, upstream }: Peek): Promise<Answer> {
-    const link = digest === undefined ? undefined : await lookupManifest(this.#deps, pulling.holder, digest);
+  async #fetchMoved(pulling: Pulling, tag: string, { digest, upstream, needed }: Peek): Promise<Answer> {
+    const link = digest === undefined ? undefined : await lookupManifest(this.#deps, pulling, digest);
     const held = link === undefined ? undefined : await readHeld(this.#deps, pulling, link.digest, link);
     if (held === undefined) return this.#fetch(pulling, tag);
     const { mediaType, size } = held;
-    await this.#tryMove(pulling.holder, tag, { digest: held.digest, mediaType, size, upstream });
+    await this.#tryMove(pulling.holder, tag, { digest: held.digest, mediaType, size, upstream, needed });
     return { ...held, source: { outcome: 'revalidated', upstream } };
   }
 
@@ -200,7 +200,7 @@ export class Tags {
   async #tryMove(
     holder: string,
     tag: string,
-    now: Pick<TagRecord, 'digest' | 'mediaType' | 'size' | 'upstream'>,
+    now: Pick<TagRecord, 'digest' | 'mediaType' | 'size' | 'upstream' | 'needed'>,
   ): Promise<void> {
     try {
       await moveTag(this.#deps, holder, tag, now);

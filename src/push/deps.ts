@@ -1,5 +1,5 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
-import type { Records } from '../metadata/records.ts';
+import type { LinkRecord, Records } from '../metadata/records.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
@@ -33,6 +33,8 @@ export interface PushDeps {
   readonly isServed: (holder: string) => boolean;
   /** Whether a pull from there would be answered with the blob, as far as the rules of its route about content go. */
   readonly isLetIn: (holder: string, digest: Digest) => Promise<boolean>;
+  /** Whether its link, which came from an upstream, still lets who may pull there read the digest. */
+  readonly stillShows: (holder: string, digest: Digest, link: LinkRecord) => Promise<boolean>;
   /**
    * Asked before an upload begins and before a manifest is taken. Throws RegistryError where the push is refused: the name
    * is an upstream's (`shadow`).

@@ -49,7 +49,7 @@ interface Source {
 }
 
 async function sourceOf(
-  { records, blobs, isServed, isLetIn }: PushDeps,
+  { records, blobs, isServed, isLetIn, stillShows }: PushDeps,
   { holder, request }: Pushing,
   digest: Digest,
   from: string | undefined,
@@ -61,6 +61,7 @@ async function sourceOf(
     // What a pull from there would be refused is not taken out of it either.
     if (repository !== holder && !(await isLetIn(repository, digest))) continue;
     const hosted = isHosted(link);
+    if (!hosted && !(await stillShows(repository, digest, link))) continue;
     if (await isHeld(blobs, digest, link.size))
       return { repository, shown: from ?? repository, size: link.size, linked: repository === holder && hosted };
   }

@@ -117,7 +117,7 @@ export const mutants: readonly Mutant[] = [
     name: 'offline, a tag that was pushed is served by a chain without hosted',
     guards: ['decision 11'],
     file: 'src/pull/offline.ts',
-    find: '  if (record?.upstream === HOSTED) return undefined;\n',
+    find: ' || record.upstream === HOSTED',
     replace: '',
     test: [UNIT],
   },

@@ -9,6 +9,7 @@ import { mutants as credentials } from './credentials.ts';
 import { mutants as events } from './events.ts';
 import { mutants as evict } from './evict.ts';
 import { mutants as eviction } from './eviction.ts';
+import { mutants as granting } from './granting.ts';
 import { mutants as health } from './health.ts';
 import { mutants as hosted } from './hosted.ts';
 import { mutants as http } from './http.ts';
@@ -44,6 +45,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   'auth-tokens': authTokens,
   'sign-in': signIn,
   pull,
+  granting,
   push,
   config,
   observe,

@@ -422,8 +422,8 @@ export const mutants: readonly Mutant[] = [
     name: 'a closed route makes things public',
     guards: ['decision 8'],
     file: 'src/pull/manifest.ts',
-    find: 'public: anonymous && route.policy.open',
-    replace: 'public: anonymous',
+    find: 'const isPublic = anonymous && route.policy.open;',
+    replace: 'const isPublic = anonymous;',
     test: ['test/unit/pull/links.test.ts'],
   },
   {

@@ -3,6 +3,7 @@ import { sleep } from '../../system/clock.ts';
 import { UpstreamError } from '../../upstream/upstream.ts';
 import type { Content, Reader } from '../content.ts';
 import type { FillOutcome } from '../events.ts';
+import { neededFor, type Decider } from '../granting.ts';
 import { followFill } from './follow.ts';
 import type { LeadEnd } from './job.ts';
 import { Lead, LEASE_LOST } from './lead.ts';
@@ -27,6 +28,8 @@ export class Fill {
   readonly digest: Digest;
   /** With its registry: for whom the chain is asked. */
   readonly holder: string;
+  /** Who decided as it began who may read. */
+  readonly decider: Decider;
   /** Resolves once: what a client may be told. Never rejects. */
   readonly first: Promise<FirstAnswer>;
   /** Resolves when it is over: the size of what is held now, `undefined` where nothing is. */
@@ -47,6 +50,7 @@ export class Fill {
   constructor(deps: FillsDeps, order: FillOrder, tell: FillTells) {
     this.digest = order.digest;
     this.holder = order.holder;
+    this.decider = order.decider;
     this.#deps = deps;
     this.#order = order;
     this.#growing = new Growing(order.digest, order.expectedSize);
@@ -193,7 +197,11 @@ export class Fill {
 
   /** The readers have everything already; failing to keep it costs only the next pull. */
   async #keep(end: Extract<LeadEnd, { kind: 'done' }>): Promise<'done' | 'bypass'> {
-    const provenance = { repository: this.holder, upstream: end.upstream, public: this.#order.open && end.anonymous };
+    const { upstream, anonymous } = end;
+    const { asker } = this.#order;
+    const isPublic = this.decider === 'nobody' && anonymous;
+    const needed = neededFor({ asker }, anonymous);
+    const provenance = { repository: this.holder, upstream, public: isPublic, needed };
     try {
       await this.#deps.keep(end, this.digest, this.#growing.written, provenance);
       return 'done';

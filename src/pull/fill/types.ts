@@ -1,6 +1,7 @@
 import type { Digest } from '../../oci/digest.ts';
 import type { FillDeps, FillJob, LeadEnd } from './job.ts';
 import type { Leases } from './lease.ts';
+import type { Decider } from '../granting.ts';
 import type { Refusal, Tried } from '../refusal.ts';
 import type { Provenance } from '../store.ts';
 
@@ -21,8 +22,10 @@ export interface FillsDeps extends FillDeps {
 export interface FillOrder extends FillJob {
   /** The repository with its registry. */
   readonly holder: string;
-  /** Anyone may pull on this route: what comes without credentials is public. */
-  readonly open: boolean;
+  /** Where nobody does, what comes without credentials is public. */
+  readonly decider: Decider;
+  /** As `Route.asker`. */
+  readonly asker: string | undefined;
 }
 
 /**

@@ -2,6 +2,7 @@ import type { Records } from '../../metadata/records.ts';
 import { emptyIndex, filterReferrers } from '../../oci/referrers.ts';
 import type { Source } from '../cache-status.ts';
 import { PAGE_MAX, type Page } from './paging.ts';
+import { shows, type Terms } from '../granting.ts';
 import type { Listed } from './listing.ts';
 
 /** What an offline route lists: what is held. */
@@ -11,13 +12,23 @@ export interface HeldTags {
   readonly next: { readonly n: string; readonly last: string } | undefined;
 }
 
-/** The tags that are held, a page of them; `undefined` where nothing of the repository is. */
-export async function heldTags(records: Records, holder: string, { n, last }: Page): Promise<HeldTags | undefined> {
+/**
+ * The tags that are held and may be shown on that route, of a page of them; `undefined` where nothing of the repository is. A page
+ * may be shorter than it was asked for.
+ */
+export async function heldTags(
+  records: Records,
+  route: Terms,
+  holder: string,
+  { n, last }: Page,
+): Promise<HeldTags | undefined> {
   const limit = n ?? PAGE_MAX;
   const found = limit === 0 ? [] : await records.tags(holder, last, limit + 1);
   if (found.length === 0 && !(await isKnown(records, holder))) return undefined;
-  const tags = found.slice(0, limit).map(({ tag }) => tag);
-  const next = found.length > limit ? { n: String(limit), last: tags.at(-1) ?? '' } : undefined;
+  const page = found.slice(0, limit);
+  const shown = await Promise.all(page.map(({ record }) => shows({ records }, route, record.digest, record)));
+  const tags = page.filter((_, at) => shown[at]).map(({ tag }) => tag);
+  const next = found.length > limit ? { n: String(limit), last: page.at(-1)?.tag ?? '' } : undefined;
   return { tags, next };
 }
 

@@ -8,6 +8,7 @@ import { Collapse } from '../collapse.ts';
 import type { ReportPull } from '../events.ts';
 import { judge, mayBeStale, ttlSeconds } from '../freshness.ts';
 import { OFFLINE, readable } from '../offline.ts';
+import { grants, neededFor } from '../granting.ts';
 import type { Refusal, Tried } from '../refusal.ts';
 import { keyOf, type Route } from '../route.ts';
 import { noteTried, type Trace } from '../trace.ts';
@@ -63,8 +64,8 @@ export class Listings {
   async get(ask: ListAsk): Promise<Listed | Refusal | Remembered> {
     const { route, request, key } = ask;
     const holder = `${request.registry}/${request.repository}`;
-    if (route.policy.offline) return this.#held(holder, key);
-    const record = await this.#record(holder, key);
+    if (route.policy.offline) return this.#held(route, holder, key);
+    const record = await this.#record(route, holder, key);
     const now = this.#deps.clock.now();
     const freshness = record === undefined ? 'expired' : judge(record, route.policy, false, now);
     if (record !== undefined && freshness === 'fresh')
@@ -90,8 +91,8 @@ export class Listings {
   }
 
   /** What an offline route has of it, whatever its age. */
-  async #held(holder: string, key: string): Promise<Listed | Refusal> {
-    const record = await readable(this.#deps.report, async () => this.#deps.records.listing(holder, key));
+  async #held(route: Route, holder: string, key: string): Promise<Listed | Refusal> {
+    const record = await readable(this.#deps.report, () => this.#shown(route, holder, key));
     return record === undefined ? OFFLINE : listed(record, { outcome: 'hit' }, []);
   }
 
@@ -130,14 +131,21 @@ export class Listings {
       },
       checked: this.#deps.clock.now(),
       upstream: result.upstream.name,
+      needed: neededFor(route, answer.anonymous),
     };
     const stored = await this.#keep(holder, key, record);
     return listed(record, { outcome: 'miss', upstream: record.upstream, stored }, result.tried);
   }
 
-  async #record(holder: string, key: string): Promise<ListingRecord | undefined> {
+  /** What was told to our account is not told to everybody. */
+  async #shown(route: Route, holder: string, key: string): Promise<ListingRecord | undefined> {
+    const record = await this.#deps.records.listing(holder, key);
+    return record !== undefined && grants(route, record) === true ? record : undefined;
+  }
+
+  async #record(route: Route, holder: string, key: string): Promise<ListingRecord | undefined> {
     try {
-      return await this.#deps.records.listing(holder, key);
+      return await this.#shown(route, holder, key);
     } catch (error) {
       this.#deps.report({ kind: 'bypass', reason: 'metadata', error });
       return undefined;

@@ -1,4 +1,5 @@
-import { standing, type Records, type TagMove } from '../../metadata/records.ts';
+import { HOSTED, standing, type Records, type TagMove } from '../../metadata/records.ts';
+import { shows, type Terms } from '../granting.ts';
 import { PAGE_MAX, type Page } from './paging.ts';
 import type { HeldTags } from './held-lists.ts';
 
@@ -9,11 +10,17 @@ export interface Then {
 }
 
 /** The tags that stood for something then, by their history, a page of them; `undefined` where there were none at all. */
-export async function tagsAsOf(records: Records, holder: string, then: Then, { n, last }: Page): Promise<HeldTags | undefined> {
+export async function tagsAsOf(
+  records: Records,
+  route: Terms,
+  holder: string,
+  then: Then,
+  { n, last }: Page,
+): Promise<HeldTags | undefined> {
   const limit = n ?? PAGE_MAX;
   const tags: string[] = [];
   for await (const { tag, moves } of byTag(records, holder, last)) {
-    if (!(await stood(records, holder, tag, moves, then))) continue;
+    if (!(await stood(records, holder, tag, moves, then)) || !(await isShown(records, route, holder, tag))) continue;
     if (tags.length === limit) return { tags, next: { n: String(limit), last: tags.at(-1) ?? '' } };
     tags.push(tag);
   }
@@ -26,6 +33,12 @@ export async function coolingTags(records: Records, holder: string, then: Then):
   for await (const { tag, moves } of byTag(records, holder, undefined))
     if (moves[0]?.deleted !== true && !(await stood(records, holder, tag, moves, then))) cooling.add(tag);
   return cooling;
+}
+
+/** As far as it is still known where the tag came from: its history does not say. */
+async function isShown(records: Records, route: Terms, holder: string, tag: string): Promise<boolean> {
+  const record = route.policy.open ? await records.tag(holder, tag) : undefined;
+  return record === undefined || record.upstream === HOSTED || shows({ records }, route, record.digest, record);
 }
 
 async function stood(records: Records, holder: string, tag: string, moves: readonly TagMove[], then: Then): Promise<boolean> {

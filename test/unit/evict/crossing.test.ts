@@ -105,7 +105,7 @@ describe('[R28] while it is collected', () => {
 });
 
 const MIRRORED = 'docker.io/library/x';
-const provenance = { repository: MIRRORED, upstream: 'hub', public: true };
+const provenance = { repository: MIRRORED, upstream: 'hub', public: true, needed: 'nothing' } as const;
 
 /** What a fill does at its end. */
 async function fill({ blobs, records, clock }: House): Promise<void> {

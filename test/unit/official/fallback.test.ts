@@ -59,7 +59,7 @@ function served(upstream = HOSTED): Records {
     }) as Disk[K];
   const disk = { ...nodeDisk, isFile: looking('isFile'), open: looking('open'), list: looking('list'), stat: looking('stat') };
   const directory = openOfficialDirectory(disk, data.root);
-  const names = { registry: 'local', upstream };
+  const names = { registry: 'local', upstream, needed: 'nothing' } as const;
   const takeover = createTakeover({
     clock,
     blobs,

@@ -52,7 +52,7 @@ async function run(dryRun = false): Promise<ImportStep[]> {
     list: (path: string) => failing(path, () => nodeDisk.list(path)),
   };
   const directory = openOfficialDirectory(disk, data.root);
-  const names = { registry: 'local', upstream: HOSTED };
+  const names = { registry: 'local', upstream: HOSTED, needed: 'nothing' } as const;
   const take = createTake({ disk, blobs, random: systemRandom });
   const takeover = createTakeover({ clock, blobs, records, directory, take, names });
   const steps: ImportStep[] = [];

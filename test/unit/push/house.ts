@@ -82,6 +82,7 @@ export async function createHouse(options: HouseOptions = {}): Promise<House> {
     uploadsMax: () => undefined,
     isServed: () => true,
     isLetIn: () => Promise.resolve(true),
+    stillShows: async () => true,
     admit: () => Promise.resolve(),
     adopt: () => Promise.resolve(),
     ...options,
