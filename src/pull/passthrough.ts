@@ -42,6 +42,10 @@ export class Passthrough {
         throw refusalError(word.refusal, refusedOf(entrance), missStatus(word.refusal.tried.at(-1)?.upstream));
       default:
         trace.outcome = 'denied';
+        trace.notLetIn = {
+          judge: 'passthrough',
+          reason: word.kind === 'wrong' ? 'wrong user or password' : 'not shown to them',
+        };
         if (client !== undefined && word.kind === 'unreadable') throw noSuchName(`${registry}/${repository}`);
         throw new RegistryError(
           'UNAUTHORIZED',

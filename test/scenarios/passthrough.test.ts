@@ -245,6 +245,27 @@ describe('[S36] nobody else gets a byte of it, or a word', () => {
   );
 
   scenario(
+    'who was not shown it is in the audit, and counted',
+    async ({ server, upstream }) => {
+      upstream.image('acme/app', 'latest');
+      for (const who of [undefined, BEN, WRONG])
+        await (await sending(server, who).get('/v2/acme/app/manifests/latest')).bytes();
+      await (await sending(server, ANN).get('/v2/acme/app/manifests/latest')).bytes();
+      const audited = server.records.filter(({ msg }) => msg === 'audit').filter(({ action }) => action === 'pull');
+      const about = { repository: 'docker.io/acme/app', reference: 'latest' };
+      expect(audited.map(({ subject, result, reason }) => [subject, result, reason])).toEqual([
+        ['anyone', 'denied', 'passthrough: not shown to them'],
+        ['anyone', 'denied', 'passthrough: not shown to them'],
+        ['anyone', 'denied', 'passthrough: wrong user or password'],
+        ['upstream:ann', 'allowed', null],
+      ]);
+      expect(audited.every((record) => record['repository'] === about.repository)).toBe(true);
+      expect((await server.metrics()).sum('entrepot_denied_total', { action: 'pull', reason: 'passthrough' })).toBe(3);
+    },
+    { ...options, settings: (upstream: Pick<ScriptedUpstream, 'url'>) => ({ ...passing(upstream), audit: { file: '-' } }) },
+  );
+
+  scenario(
     'check and explain say who has the last word',
     async ({ directory }) => {
       const run = async (...args: string[]): Promise<string> =>
