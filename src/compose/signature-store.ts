@@ -1,7 +1,11 @@
 import type { Place, SignatureStore } from '../admission/cosign/store.ts';
 import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
+import { nextLink } from '../oci/link.ts';
+import { OCI_INDEX } from '../oci/media-types.ts';
 import { parseReference } from '../oci/reference.ts';
+import { readReferrers } from '../oci/referrers.ts';
+import { parseUrl } from '../oci/url.ts';
 import type { Content } from '../pull/content.ts';
 import type { Name } from '../pull/name.ts';
 import type { Reply } from '../pull/reply.ts';
@@ -27,8 +31,14 @@ export function createSignatureStore(pulling: () => Pick<Pulling, 'pull' | 'list
         return body.kind === 'content' ? readWhole(body.content, bytesMax, signal) : undefined;
       }),
     async referrers(place, digest) {
-      const reply = await pulling().lists.referrers(nameOf(place), digest, new URLSearchParams(), { trace: newTrace('') });
-      return bytesOf(reply, digest);
+      const manifests: unknown[] = [];
+      let query: URLSearchParams | undefined = new URLSearchParams();
+      for (let page = 0; page < PAGES_MAX && query !== undefined; page++) {
+        const reply: Reply = await pulling().lists.referrers(nameOf(place), digest, query, { trace: newTrace('') });
+        manifests.push(...(readReferrers(bytesOf(reply, digest)) ?? []));
+        query = queryOf(reply.headers['link']);
+      }
+      return Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }));
     },
   };
 }
@@ -37,14 +47,33 @@ function nameOf({ registry, repository }: Place): Name {
   return { registry, repository, shown: repository, ns: undefined, base: '' };
 }
 
-/** What a client would be told is not there, is not; everything else could not be found out. */
+/** Of a list of referrers: more than anybody has signatures. */
+const PAGES_MAX = 10;
+
+/** Our own links are relative to nothing in particular here. */
+const HERE = new URL('http://here');
+
+/** Of the next page. */
+function queryOf(link: string | undefined): URLSearchParams | undefined {
+  const next = nextLink(link);
+  return next === undefined ? undefined : parseUrl(next, HERE)?.searchParams;
+}
+
+/**
+ * What a client would be told is not there, is not; everything else could not be found out. Where a route is offline nobody was asked:
+ * what is not held may be there all the same.
+ */
 async function unlessAbsent<T>(get: () => Promise<T | undefined>): Promise<T | undefined> {
   try {
     return await get();
   } catch (error) {
-    if (error instanceof RegistryError && error.status === 404) return undefined;
+    if (error instanceof RegistryError && error.status === 404 && !isOffline(error)) return undefined;
     throw error;
   }
+}
+
+function isOffline({ detail }: RegistryError): boolean {
+  return typeof detail === 'object' && detail !== null && 'offline' in detail;
 }
 
 function bytesOf({ body }: Reply, digest: Digest): Uint8Array {

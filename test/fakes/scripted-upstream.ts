@@ -53,6 +53,8 @@ export interface ScriptedUpstream {
   remove(repository: string, reference: string): void;
   /** An artifact manifest that refers to `subject`. */
   referrer(repository: string, subject: ManifestBlob, artifactType: string): ManifestBlob;
+  /** Lists a manifest that is there already among those that refer to `subject`. */
+  refer(repository: string, subject: ManifestBlob, manifest: ManifestBlob, artifactType: string): void;
   /** Its `/token` gives out the other's tokens from now on: a realm on a host of its own. */
   tokensOf(other: ScriptedUpstream): void;
   lists(options: ListOptions): void;
@@ -226,6 +228,9 @@ export async function createScriptedUpstream(options: ScriptedUpstreamOptions = 
     },
     tag: (repository, tag, digest) => content.tag(repository, tag, digest),
     remove: (repository, reference) => content.remove(repository, reference),
+    refer(repository, subject, manifest, artifactType) {
+      content.addReferrer(repository, subject.digest, { ...descriptorOf(manifest, manifest.mediaType), artifactType });
+    },
     referrer(repository, subject, artifactType) {
       const config = blobOf(Buffer.from('{}'));
       const manifest = manifestBlob(MEDIA_TYPE.ociManifest, {

@@ -30,7 +30,10 @@ function shapeOf(read: ReadClaim): string {
   return `${Math.min(signs.length, 2)} ${message === 'manifest'} ${certified !== undefined}`;
 }
 
-const READERS = { payload: readSimpleSigning, attestation: readAttestation, bundle: readBundle } as const;
+const READERS = new Map([
+  ['payload', readSimpleSigning],
+  ['attestation', readAttestation],
+]);
 
 /** What it is called to be, its annotations as JSON, and its bytes, each on a line. */
 const signatureLayer: Parser = {
@@ -61,7 +64,7 @@ const signatureLayer: Parser = {
     const annotations = new Map(
       Object.entries(json).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
     );
-    const reader = READERS[kind as keyof typeof READERS] ?? readBundle;
+    const reader = READERS.get(kind) ?? readBundle;
     return shapeOf(reader(bytesOf(rest.join('\n')), annotations));
   },
 };
@@ -103,8 +106,8 @@ const sigstoreBundle: Parser = {
     ...['\u2014 (a|a)+! ', '"0"', '"-1"', 'AAAA', 'MIIB', '"application/vnd.dev.sigstore.bundle+json;version=0.1"'],
   ],
   longest: 256 * 1024,
-  // Signatures are looked at, a few of them.
-  msMax: 300,
+  // A few signatures are looked at.
+  msMax: 1500,
   async read(input) {
     const read: unknown = readSignedObject(Buffer.from(utf8Of(input)));
     if (!isObject(read)) return 'no JSON';
