@@ -48,7 +48,7 @@ export interface Admission {
   opens(nonce: string, wanted: Wanted): boolean;
   /** Of each judge, in order. `repository` with its registry. */
   verdicts(repository: string, digest: Digest): Promise<readonly JudgeView[]>;
-  /** Forgets what was said of an image, of all its digests, so that it is asked anew. Yields how many verdicts went. */
+  /** Forgets what was said of an image, of all its digests, so that it is asked anew. Yields of how much. */
   forget(repository: string, image: ReadonlySet<Digest>): Promise<number>;
 }
 
@@ -138,11 +138,15 @@ class RouteAdmission implements Admission {
     const { ledger } = this.#deps;
     let forgotten = 0;
     for (const digest of image) {
+      const wasLetIn = (await ledger.self(this.#bench.scope, repository, digest)) !== undefined;
+      let verdicts = 0;
       await ledger.forgetLetIn(this.#bench.scope, repository, digest, image);
       for (const judge of this.#bench.judges) {
         await ledger.forgetLetIn(scopeOf(judge), repository, digest, image);
-        if (await ledger.forgetVerdict(scopeOf(judge), repository, digest)) forgotten += 1;
+        if (await ledger.forgetVerdict(scopeOf(judge), repository, digest)) verdicts += 1;
       }
+      // What was let in for now has none.
+      forgotten += Math.max(verdicts, wasLetIn ? 1 : 0);
     }
     return forgotten;
   }
