@@ -46,7 +46,7 @@ export function createLimits(clock: EdgeClock, limits: () => RequestLimits): Lim
   };
 }
 
-/** Whom what is asked for counts to: `user:ann`; an address (`address:192.0.2.1`), where nobody has said who they are. */
+/** Whom what is asked for counts to: `user:ann`; an address (`address:192.0.2.1`), where nobody has said who they are. Nobody else is called so. */
 export function accountOf({ identity: { subject }, client }: Exchange): string {
   if (subject.kind === 'anyone') return `address:${addressGroup(client)}`;
   const text = subjectText(subject);

@@ -1,5 +1,6 @@
 import type { Records, UploadRecord } from '../metadata/records.ts';
 import { RegistryError } from '../oci/errors.ts';
+import { isTheirs } from './begun-by.ts';
 import type { Clock, Timer } from '../system/clock.ts';
 import { randomId, type Random } from '../system/random.ts';
 
@@ -26,13 +27,13 @@ export type Claimed =
   | { readonly kind: 'busy' };
 
 /**
- * Takes the right to write to an upload, of which one request has it at a time among all processes that share the store
+ * Takes the right to write to an upload that `by` may go on with, of which one request has it at a time among all processes that share the store
  * (reliability.md, S41). Each step is a commit on the record as it stood: of two that cross, one is told.
  */
-export async function claimUpload(deps: ClaimDeps, repository: string, id: string): Promise<Claimed> {
+export async function claimUpload(deps: ClaimDeps, repository: string, id: string, by: string): Promise<Claimed> {
   const { clock, random, records, holder, isDead } = deps;
   const before = await records.upload(repository, id);
-  if (before === undefined) return { kind: 'unknown' };
+  if (before === undefined || !isTheirs(before, by)) return { kind: 'unknown' };
   const { writer, until } = before;
   const dead = writer !== undefined && isDead(holderOf(writer));
   if (writer !== undefined && !dead && (until ?? 0) > clock.now()) return { kind: 'busy' };

@@ -1,6 +1,7 @@
 import { algorithmOf, parseDigest, type Algorithm, type Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
 import { randomId, type Random } from '../system/random.ts';
+import { isTheirs } from './begun-by.ts';
 import { created, empty, uploadHeaders } from './answers.ts';
 import type { PushBody } from './body.ts';
 import { claimUpload } from './claim.ts';
@@ -49,9 +50,9 @@ export class Uploads {
   }
 
   /** 204: how far the upload has come. */
-  async status({ name, holder }: Pushing, session: string): Promise<PushReply> {
+  async status({ name, holder, request }: Pushing, session: string): Promise<PushReply> {
     const upload = await this.#deps.records.upload(holder, session);
-    if (upload === undefined) throw unknownUpload();
+    if (upload === undefined || !isTheirs(upload, request.by)) throw unknownUpload();
     return empty(204, uploadHeaders(name, session, upload.offset));
   }
 
@@ -79,9 +80,10 @@ export class Uploads {
   /** 204: the upload and its bytes are gone. */
   async cancel(pushing: Pushing, session: string): Promise<PushReply> {
     const { records, blobs } = this.#deps;
-    const { holder } = pushing;
+    const { holder, request } = pushing;
     const upload = await records.upload(holder, session);
-    if (upload === undefined || !(await records.dropUpload(holder, session))) throw unknownUpload();
+    if (upload === undefined || !isTheirs(upload, request.by)) throw unknownUpload();
+    if (!(await records.dropUpload(holder, session))) throw unknownUpload();
     // A request that writes to it now hears of it at its next step, and removes it itself.
     await blobs.removePart(upload.part);
     await this.#quotas.settle(pushing, session);
@@ -161,7 +163,7 @@ export class Uploads {
   }
 
   async #open({ holder, request }: Pushing, session: string): Promise<OpenUpload> {
-    const claimed = await claimUpload(this.#deps, holder, session);
+    const claimed = await claimUpload(this.#deps, holder, session, request.by);
     if (claimed.kind === 'unknown') throw unknownUpload();
     if (claimed.kind === 'busy') throw busyUpload();
     const { claim, fenced } = claimed;

@@ -3,6 +3,7 @@ import { ROUTES } from '../../src/http/app.ts';
 import { buildImage, randomBlob } from '../fakes/images.ts';
 import type { Reply } from '../fakes/http-client.ts';
 import { scenario, type Stage } from './harness.ts';
+import { refusalOf } from './paths.ts';
 import { basic, sending, tokenFor, writeUsers } from './people.ts';
 import { pushBlob, pushImage, pushManifest, type PushedTo } from './push.ts';
 import type { RunningHere } from './in-process.ts';
@@ -328,6 +329,37 @@ describe('one port for mirror and registry', () => {
       for (const path of ['/token', '/token?offline_token=true', '/token?scope=repository:team/app:pull'])
         expect([path, (await sending(server, hub).get(path)).status]).toEqual([path, 401]);
       expect(server.records.filter(({ msg }) => JSON.stringify(msg).includes('hub-'))).toEqual([]);
+    },
+    own,
+  );
+
+  scenario(
+    '[S41] an upload is whose it is, by whichever way they say so: to others who push there it is not there',
+    async (stage) => {
+      const server = await startWithApp(stage);
+      const blob = randomBlob(5000, 11);
+      const ann = as(server, 'ann');
+      const others = [
+        as(server, 'cid'),
+        sending(server, await tokenFor(server, basic('cid'), 'repository:team/app:pull,push')),
+      ];
+      const at = (await ann.get('/v2/team/app/blobs/uploads/', BEGIN)).headers.location!;
+      const asks = (client: PushedTo): Promise<Reply>[] => [
+        client.get(at),
+        client.get(at, { method: 'PATCH', body: Buffer.from('x') }),
+        client.get(`${at}?digest=${blob.digest}`, { method: 'PUT', headers: { 'content-length': '0' } }),
+        client.get(at, { method: 'DELETE' }),
+      ];
+      for (const other of others)
+        for (const reply of asks(other)) expect(await refusalOf(await reply)).toBe('404 BLOB_UPLOAD_UNKNOWN');
+
+      expect((await ann.get(at, { method: 'PATCH', body: blob.bytes.subarray(0, 2000) })).status).toBe(202);
+      // docker gets itself a new token in the middle of a push.
+      const later = sending(server, await tokenFor(server, basic('ann'), 'repository:team/app:pull,push'));
+      expect([(await later.get(at)).status, (await later.get(at)).headers.range]).toEqual([204, '0-1999']);
+      const rest = { method: 'PUT', body: blob.bytes.subarray(2000) };
+      expect((await later.get(`${at}?digest=${blob.digest}`, rest)).status).toBe(201);
+      expect(await (await ann.get(`/v2/team/app/blobs/${blob.digest}`)).sha256()).toBe(blob.digest);
     },
     own,
   );

@@ -16,9 +16,17 @@ describe('[S41] [S54] uploads in progress', () => {
     expect(await house.refusal('POST', BEGIN, undefined, ann)).toBe(tooMany);
     await expect(house.ask('POST', BEGIN, undefined, ann)).rejects.toMatchObject({ headers: { 'retry-after': '5' } });
     await begin(house, { by: 'user:ben' });
-    await house.ask('DELETE', first);
+    await house.ask('DELETE', first, undefined, ann);
     await begin(house);
     expect(await house.refusal('POST', BEGIN, undefined, ann)).toBe(tooMany);
+  });
+
+  test('that nobody in particular began go on from another address', async () => {
+    const house = await createHouse();
+    const at = await begin(house, { by: 'address:192.0.2.1' });
+    for (const by of ['address:192.0.2.9', 'user:ann'])
+      expect((await house.ask('PATCH', at, Buffer.from('abc'), { by })).status).toBe(202);
+    expect((await house.ask('DELETE', at, undefined, { by: 'address:192.0.2.3' })).status).toBe(204);
   });
 
   test('keep their account while they are written, and go on beyond the limit', async () => {
