@@ -1,4 +1,3 @@
-import { RegistryError } from '../oci/errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { parseRange } from '../oci/range.ts';
 import type { Source } from './cache-status.ts';
@@ -158,13 +157,10 @@ async function endedUnsized(fill: Fill, { range, signal }: Pulling): Promise<boo
   return fill.size === undefined && !fill.canBeJoined();
 }
 
+/** Where nobody has said the size in time, the whole is sent: whoever asks for a range takes that too (RFC 9110 14.2). */
 function aheadOf(fill: Fill, range: string): Content | undefined {
   const { size } = fill;
-  if (size === undefined) {
-    throw new RegistryError('UNAVAILABLE', `the size of ${fill.digest} is not known yet, so that no range of it can be sent`, {
-      status: 504,
-    });
-  }
+  if (size === undefined) return undefined;
   const wanted = parseRange(range, size);
   return wanted.kind === 'one' ? fill.ahead(wanted.from) : undefined;
 }

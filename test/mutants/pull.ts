@@ -1294,6 +1294,14 @@ export const mutants: readonly Mutant[] = [
     test: ['test/unit/pull/through.test.ts'],
   },
   {
+    name: 'a range fails whose size nobody says in time',
+    guards: ['promise 4'],
+    file: 'src/pull/fill.ts',
+    find: 'if (size === undefined) return undefined;',
+    replace: "if (size === undefined) throw new Error('its size is not known');",
+    test: ['test/unit/pull/through.test.ts'],
+  },
+  {
     name: 'a range fails with a disk that fails before its size is known',
     guards: ['promise 5'],
     file: 'src/pull/fill.ts',

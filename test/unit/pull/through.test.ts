@@ -171,6 +171,22 @@ test('[promise 5] a range of a length that nobody had said when the disk failed 
   expect((await bytesOf(reply)).equals(small.bytes.subarray(10, 20))).toBe(true);
 });
 
+test('[promise 4] a range of a length that nobody says in time is answered by the whole', async () => {
+  const { opened, open } = gate();
+  const hub = createScriptedPort('hub', () => ({ bytes: large.bytes, size: null, hold: { after: 100_000, until: opened } }));
+  const house = await createHouse({ chain: [hub] });
+  const asked = house.blob('a/b', large.digest, { range: 'bytes=10-19' });
+  await settle(60);
+  await house.clock.advance(19_000);
+  await settle(60);
+  expect(await Promise.race([asked, Promise.resolve('waits')])).toBe('waits');
+  await house.clock.advance(1_000);
+  const reply = await asked;
+  expect(reply.status).toBe(200);
+  open();
+  expect((await bytesOf(reply)).equals(large.bytes)).toBe(true);
+});
+
 test('[promise 5] a range of a length that nobody ever says is answered by the whole, when nothing can be kept', async () => {
   const hub = createScriptedPort('hub', () => ({ bytes: small.bytes, size: null }));
   const house = await createHouse({ chain: [hub] });
