@@ -74,6 +74,8 @@ export async function act(world: World, doing: Doing): Promise<void> {
       return world.jump(doing.ms);
     case 'reload':
       if (world.settings.offline) world.offlineUntil = world.now;
+      // What is evicted meanwhile is nobody's fault.
+      if (world.settings.maxBytes !== undefined || doing.settings.maxBytes !== undefined) world.forgetKept();
       world.settings = doing.settings;
       world.settingsSince = world.now;
       world.eventful = true;
