@@ -23,13 +23,13 @@ const LONG_AGO = '2026-01-01';
 /** Every endpoint that reads, by the name of its line in the table of routes, in every spelling of a name. */
 const WAYS: Readonly<Record<string, (image: Image) => readonly Way[]>> = {
   manifest: ({ top, manifests }) =>
-    spellings((base) => [
-      ...['bad', top.digest, ...manifests.map(({ digest }) => digest)].flatMap((reference) => [
+    spellings((base) =>
+      ['bad', top.digest, ...manifests.map(({ digest }) => digest)].flatMap((reference) => [
         { path: `${base}/manifests/${reference}` },
         { path: `${base}/manifests/${reference}`, options: { method: 'HEAD' } },
         { path: `${base}/manifests/${reference}`, options: { headers: { 'if-none-match': `"${top.digest}"` } } },
       ]),
-    ]),
+    ),
   blob: ({ top, manifests, configs, layers }) =>
     spellings((base) =>
       [top, ...manifests, ...configs, ...layers].flatMap(({ digest }) => [

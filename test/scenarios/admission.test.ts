@@ -198,7 +198,7 @@ describe('admit', () => {
       const { upstream } = stage;
       const scanner = await scannerOf(stage);
       const image = upstream.image(ALPINE, '3');
-      let answer = (_: unknown): void => undefined;
+      let answer: (verdict: unknown) => void = () => undefined;
       scanner.answers(() => new Promise((resolve) => (answer = resolve)));
       const server = await stage.start(routesTo(upstream, { admit: { url: scanner.url } }));
       const leaving = new AbortController();

@@ -113,3 +113,24 @@ test.each(['{"half', '{}', '[]', 'null', '{"slot":"a","collection":"tags","id":"
   const other = createMemoryMetadata();
   await expect(createDump(other).load(each([line]), () => Promise.resolve(true))).rejects.toThrow(Error);
 });
+
+test('what judges said, and what they let in, is in a backup', async () => {
+  const [store, records] = await filled();
+  const said = {
+    judge: 'admit',
+    fingerprint: 'f',
+    repository: APP,
+    digest: digest('x'),
+    admitted: true,
+    reason: 'r',
+    at: 1,
+    used: 1,
+  };
+  await records.verdicts.put('s', said);
+  await records.verdicts.putLetIn('s', APP, [{ digest: digest('x'), record: { by: digest('x'), at: 1 } }]);
+  const other = createMemoryMetadata();
+  await createDump(other).load(each(await linesOf(store)), () => Promise.resolve(false));
+  const restored = createRecords(other, { clock }).verdicts;
+  expect(await restored.get('s', APP, digest('x'))).toEqual(said);
+  expect(await restored.letIn('s', APP, digest('x'))).toEqual([{ by: digest('x'), at: 1 }]);
+});
