@@ -251,12 +251,12 @@ export const mutants: readonly Mutant[] = [
     test: ['test/faults/fill-parts.test.ts'],
   },
   {
-    name: 'who goes on alone verifies nothing',
+    name: 'who goes on alone verifies another body than what they had',
     guards: ['promise 1', 'decision 13'],
     file: 'src/pull/fill/growing-reader.ts',
-    find: 'whole && hash !== undefined',
-    replace: 'false && hash !== undefined',
-    test: ['test/faults/fill-parts.test.ts'],
+    find: 'hash !== undefined && waitsForDigest(size, this.#to)',
+    replace: 'hash !== undefined && size === undefined',
+    test: ['test/faults/fill-parts.test.ts', 'test/unit/pull/through.test.ts'],
   },
   {
     name: 'in bypass the tail in the file is given out',
