@@ -25,6 +25,7 @@ import { mutants as prefetch } from './prefetch.ts';
 import { mutants as pull } from './pull.ts';
 import { mutants as push } from './push.ts';
 import { mutants as signIn } from './sign-in.ts';
+import { mutants as signed } from './signed.ts';
 import { mutants as sim } from './sim.ts';
 import { mutants as tls } from './tls.ts';
 import { mutants as upstream } from './upstream.ts';
@@ -44,6 +45,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   limits,
   'auth-tokens': authTokens,
   'sign-in': signIn,
+  signed,
   pull,
   granting,
   push,

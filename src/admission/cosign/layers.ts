@@ -1,7 +1,6 @@
 import { readDescriptor, type Descriptor } from '../../oci/descriptor.ts';
 import { isObject, own, readJsonObject } from '../../oci/json.ts';
 import { readManifest } from '../../oci/manifest.ts';
-import { isIndexType } from '../../oci/media-types.ts';
 import { DSSE_ENVELOPE, readAttestation } from './attestation.ts';
 import { isBundleType, readBundle } from './bundle.ts';
 import type { ReadClaim } from './claim.ts';
@@ -15,11 +14,11 @@ export interface Layer {
   read(bytes: Uint8Array): ReadClaim;
 }
 
-/** Those that may hold signatures, in their order; none where it is an index, or nothing that can be read. Never throws. */
+/** Those that may hold signatures, in their order; none where it is an index (which has no layers, S12), or nothing that can be read. Never throws. */
 export function signatureLayers({ bytes, mediaType }: StoredManifest): readonly Layer[] {
   const manifest = readManifest(bytes, mediaType);
   const json = readJsonObject(bytes);
-  if (manifest.kind === 'fault' || json.kind === 'fault' || isIndexType(manifest.mediaType)) return [];
+  if (manifest.kind === 'fault' || json.kind === 'fault') return [];
   const layers = own(json.value, 'layers');
   return Array.isArray(layers) ? layers.flatMap(layerOf) : [];
 }

@@ -155,7 +155,7 @@ describe('how many are looked at', () => {
   test.each([
     [49, 'admitted'],
     [50, 'refused'],
-  ])('behind %i others in a manifest: %s', async (before, kind) => {
+  ])('[CVE-2023-33958] behind %i others in a manifest: %s', async (before, kind) => {
     const repository = signedBy(...bad.slice(0, before), good);
     expect((await judge(rules, repository)).kind).toBe(kind);
     expect(repository.asked.filter((each) => each.startsWith('blob'))).toHaveLength(50);
@@ -207,7 +207,7 @@ describe('a bundle', () => {
     [
       'with two signatures',
       bundleOf({
-        dsseEnvelope: { ...dsseEnvelope, signatures: [{ sig: 'AAAA' }, ...(dsseEnvelope['signatures'] as object[])] },
+        dsseEnvelope: { ...dsseEnvelope, signatures: [...(dsseEnvelope['signatures'] as object[]), { sig: 'AAAA' }] },
       }),
     ],
     ['with no signature', bundleOf({ dsseEnvelope: { ...dsseEnvelope, signatures: [] } })],
