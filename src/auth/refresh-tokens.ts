@@ -12,6 +12,8 @@ export interface RefreshTokensOptions {
   readonly random: Random;
   /** Whether somebody still is who they were: {@link import('./identify.ts').stands}. Rejects where that cannot be told. */
   readonly stands: (subject: Subject, fingerprint: string | undefined) => Promise<boolean>;
+  /** Of who does not: whether there is nobody of that name now, and not another one, or the same with another password. */
+  readonly isMissing: (subject: Subject) => boolean;
 }
 
 const UNUSED_MS_MAX = 90 * 24 * 3600 * 1000;
@@ -21,7 +23,7 @@ const COUNT_MAX = 200;
 const USE_NOTED_MS = 10 * 60_000;
 
 /** Random, and kept by hash alone. Not replaced as it is used: docker keeps the one that it got as it signed in. */
-export function createRefreshTokens({ records, clock, random, stands }: RefreshTokensOptions): RefreshTokens {
+export function createRefreshTokens({ records, clock, random, stands, isMissing }: RefreshTokensOptions): RefreshTokens {
   return {
     isOne: (text) => SHAPE.test(text),
     async issue({ subject, fingerprint, audience }) {
@@ -46,8 +48,10 @@ export function createRefreshTokens({ records, clock, random, stands }: RefreshT
       const subject = record && parseSubject(record.subject);
       if (record === undefined || subject === undefined || record.audience !== audience) return undefined;
       const { fingerprint, used } = record;
-      if (used < clock.now() - UNUSED_MS_MAX || !(await stands(subject, fingerprint))) {
-        await records.drop(owner, hash);
+      const isOld = used < clock.now() - UNUSED_MS_MAX;
+      if (isOld || !(await stands(subject, fingerprint))) {
+        // A file of users that is being written anew, or is wrong for a moment, would sign all of them out for good.
+        if (isOld || !isMissing(subject)) await records.drop(owner, hash);
         return undefined;
       }
       // Who cannot note it may go on all the same: it is only forgotten the sooner.

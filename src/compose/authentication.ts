@@ -52,6 +52,7 @@ export function createAuthentication(parts: AuthenticationParts): Authentication
     ...system,
     records: records.refreshTokens,
     stands: (subject, fingerprint) => stands(subject, fingerprint, { passwords: passwords?.users, machineTokens }),
+    isMissing: (subject) => subject.kind === 'user' && passwords?.users.fingerprint(subject.name) === undefined,
   });
 
   /** One file, one set of users: a reload that names the same one forgets nothing. */

@@ -32,6 +32,7 @@ export function tokensConformance(name: string, make: () => Promise<StoreUnderTe
         clock,
         random: createSeededRandom(seed),
         stands: async () => true,
+        isMissing: () => false,
       });
 
     test('fifty first ones on each of two nodes at once are of one key, and good on both', async () => {

@@ -245,8 +245,8 @@ export const mutants: readonly Mutant[] = [
     ...REFRESH,
     name: 'a refresh token is good for ever',
     guards: ['S39'],
-    find: 'used < clock.now() - UNUSED_MS_MAX || ',
-    replace: '',
+    find: 'used < clock.now() - UNUSED_MS_MAX;',
+    replace: 'false;',
   },
   {
     ...REFRESH,
@@ -259,8 +259,15 @@ export const mutants: readonly Mutant[] = [
     ...REFRESH,
     name: 'a refresh token comes back with the password',
     guards: ['S39'],
-    find: '        await records.drop(owner, hash);\n',
-    replace: '',
+    find: 'if (isOld || !isMissing(subject)) await',
+    replace: 'if (isOld) await',
+  },
+  {
+    ...REFRESH,
+    name: 'a file of users that is wrong for a moment signs all of them out',
+    guards: ['issue 6: a removed user is obeyed by the next request'],
+    find: 'if (isOld || !isMissing(subject)) await',
+    replace: 'await',
   },
   {
     ...REFRESH,

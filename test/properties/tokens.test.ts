@@ -120,7 +120,7 @@ describe('what is no token', () => {
       machineTokens: undefined,
       signInTokens: signIn,
       own: node.tokens,
-      refresh: createRefreshTokens({ records: node.records.refreshTokens, clock, random, stands }),
+      refresh: createRefreshTokens({ records: node.records.refreshTokens, clock, random, stands, isMissing: () => false }),
       path: '/token',
       anyoneMayPull: () => false,
       passesOn: () => undefined,

@@ -365,6 +365,32 @@ describe('one port for mirror and registry', () => {
   );
 
   scenario(
+    'who signed in with docker is still signed in when the file of users has lost them for a moment',
+    async (stage) => {
+      const server = await startWithApp(stage);
+      const answer = await as(server, 'ann').get('/token?offline_token=true');
+      const { refresh_token: text } = await answer.json<{ readonly refresh_token: string }>();
+      const exchange = async (): Promise<number> => {
+        const body = new URLSearchParams({
+          grant_type: 'refresh_token',
+          refresh_token: text,
+          service: 'x',
+          client_id: 'docker',
+        });
+        const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+        const options = { method: 'POST', headers, body: Buffer.from(body.toString()) };
+        return (await server.get('/token', options)).status;
+      };
+      expect(await exchange()).toBe(200);
+      await writeUsers(stage, 'ben');
+      expect([await exchange(), await exchange()]).toEqual([400, 400]);
+      await writeUsers(stage, 'ann', 'ben');
+      expect(await exchange()).toBe(200);
+    },
+    own,
+  );
+
+  scenario(
     'behind a prefix, all of them lead to the token endpoint that is there',
     async (stage) => {
       const http = { addr: '127.0.0.1:0', prefix: '/registry/', debug: { addr: '127.0.0.1:0' } };

@@ -18,17 +18,20 @@ describe('refresh tokens', () => {
   let refresh: RefreshTokens;
   /** `kind:fingerprint` of those who stand. */
   let standing: Set<string>;
+  let missing: boolean;
 
   beforeEach(() => {
     store = emptyStore();
     clock = createFakeClock(START);
     records = createRecords(store, { clock });
     standing = new Set(['user:f1', 'token:undefined']);
+    missing = false;
     refresh = createRefreshTokens({
       records: records.refreshTokens,
       clock,
       random: createSeededRandom(1),
       stands: async ({ kind }, fingerprint) => standing.has(`${kind}:${fingerprint}`),
+      isMissing: () => missing,
     });
   });
   const issue = (subject: Subject = ANN): Promise<string> =>
@@ -98,6 +101,18 @@ describe('refresh tokens', () => {
     expect(await refresh.verify(text, AUDIENCE)).toBeUndefined();
     standing = new Set(['user:f1']);
     expect(await refresh.verify(text, AUDIENCE)).toBeUndefined();
+  });
+
+  test('are refused while there is no such user, and good again when there is', async () => {
+    const text = await issue();
+    [standing, missing] = [new Set(), true];
+    for (let at = 0; at < 3; at += 1) expect(await refresh.verify(text, AUDIENCE)).toBeUndefined();
+    [standing, missing] = [new Set(['user:f1']), false];
+    expect(await refresh.verify(text, AUDIENCE)).toBeDefined();
+    [standing, missing] = [new Set(), true];
+    await clock.advance(91 * DAY);
+    expect(await refresh.verify(text, AUDIENCE)).toBeUndefined();
+    expect(store.keys().filter((key) => key.startsWith('sign-in/'))).toEqual([]);
   });
 
   test('of one subject are two hundred: those go that nobody has used for the longest time', async () => {

@@ -62,6 +62,7 @@ describe('/token', () => {
         clock: node.clock,
         random: createSeededRandom(7),
         stands,
+        isMissing: () => false,
       }),
       path: '/hub/token',
       anyoneMayPull: ({ name, host }) => name.startsWith('library/') && host === 'mirror.example.test',
