@@ -63,6 +63,7 @@ describe('deploy', () => {
     ['deploy/entrepot.yml', {}],
     ['deploy/trigger/entrepot.yml', { HOOK_SECRET: 'x' }],
     ['deploy/caddy/entrepot.yml', { MIRROR_HOST: 'mirror.test' }],
+    ['deploy/trivy/entrepot.yml', {}],
   ])('%s is a configuration without a warning', async (path, env) => {
     const readFile = (asked: string): Promise<string> => Promise.resolve(readFileSync(asked, 'utf8'));
     const config = await loadConfig({ argument: path, env, directory: ROOT, readFile });
@@ -78,7 +79,7 @@ describe('deploy', () => {
     expect(config.warnings).toEqual([]);
   });
 
-  test.each(['deploy/compose.yml', 'deploy/trigger/compose.yml', 'deploy/caddy/compose.yml'])(
+  test.each(['deploy/compose.yml', 'deploy/trigger/compose.yml', 'deploy/caddy/compose.yml', 'deploy/trivy/compose.yml'])(
     '%s mounts files that are there',
     (path) => {
       const { services } = parse(read(path)) as {
