@@ -16,6 +16,11 @@ export function publicKeyFault(text: string): string | undefined {
   return isFit(key) ? undefined : 'expected a key of ECDSA (P-256, P-384, P-521), of RSA with 2048 bits or more, or of Ed25519';
 }
 
+/** Of one that has no fault. */
+export function isEd25519(text: string): boolean {
+  return parse(text)?.asymmetricKeyType === 'ed25519';
+}
+
 function isFit({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject): boolean {
   if (type === 'rsa') return (details?.modulusLength ?? 0) >= MODULUS_BITS_MIN;
   return type === 'ed25519' || (type === 'ec' && CURVES.includes(details?.namedCurve));

@@ -1,5 +1,5 @@
 import type { RouteConfig, SignedConfig } from './config.ts';
-import { publicKeyFault } from './public-key.ts';
+import { isEd25519, publicKeyFault } from './public-key.ts';
 import type { Written } from './schema.ts';
 import type { Settling } from './settling.ts';
 import type { Path } from './tree-path.ts';
@@ -29,6 +29,11 @@ async function settleSigned(written: WrittenSigned, where: Path, work: Settling)
   const keys = await Promise.all(
     cosign.keys.map((file, index) => checked(file, [...path, 'keys', index], publicKeyFault, work)),
   );
+  for (const [index, key] of keys.entries())
+    if (key !== undefined && isEd25519(key))
+      work.warnings.push(
+        `${nameOf([...path, 'keys', index])} is of Ed25519: signatures in bundles, which cosign makes by it as Ed25519ph, cannot be checked here and do not count`,
+      );
   const trustedRoot = await checked(cosign.trustedroot, [...path, 'trustedroot'], trustedRootFault, work);
   if (identities.length > 0 && cosign.trustedroot === undefined)
     work.fault([...path, 'identities'], 'expected trustedroot beside it: certificates are believed by nothing else');

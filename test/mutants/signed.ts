@@ -157,6 +157,30 @@ export const mutants: readonly Mutant[] = [
     replace: "SIGNER_NAME.test(name ?? '') || true",
     test: IDENTITIES,
   },
+  {
+    name: 'a bundle with any number of log entries is looked through',
+    guards: ['S22'],
+    file: 'src/admission/cosign/bundle-limits.ts',
+    find: 'entries.length <= PROOFS_MAX &&',
+    replace: '',
+    test: unit('bundle-limits'),
+  },
+  {
+    name: 'a number in a bundle has any number of digits',
+    guards: ['S22'],
+    file: 'src/admission/cosign/bundle-limits.ts',
+    find: 'COUNT.test(value)',
+    replace: 'COUNT.test(value.slice(0, 20))',
+    test: unit('bundle-limits'),
+  },
+  {
+    name: 'a certificate of any length is parsed',
+    guards: ['S22'],
+    file: 'src/admission/cosign/bundle-limits.ts',
+    find: "isText(own(each, 'rawBytes'), CERTIFICATE_LENGTH_MAX)",
+    replace: "isText(own(each, 'rawBytes'), 1e9)",
+    test: unit('bundle-limits'),
+  },
   // What could not be found out.
   {
     name: 'a signature that could not be fetched is none',
