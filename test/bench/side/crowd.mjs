@@ -1,0 +1,68 @@
+// Very many clients at once, in a process of their own: idle ones, slow ones, ones that stop reading. Yields the server's peak of
+// anonymous memory while they are there, and what the slowest of the slow ones got.
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import net from 'node:net';
+
+export async function crowd({ url, pid }, path, options, seconds, memoryOf) {
+  const child = fork(new URL(import.meta.url).pathname, [JSON.stringify({ url, path, seconds, ...options })]);
+  const exited = once(child, 'exit');
+  let peak = 0;
+  const timer = setInterval(() => (peak = Math.max(peak, memoryOf(pid))), 250);
+  const [result] = await once(child, 'message');
+  clearInterval(timer);
+  await exited;
+  if (result.fault !== undefined) throw new Error(result.fault);
+  return { peak, slowest: result.slowest };
+}
+
+if (process.argv[2]?.startsWith('{') && process.send !== undefined) await play(JSON.parse(process.argv[2]));
+
+async function play({ url, path, seconds, idle = 0, slow = [], stalled = 0 }) {
+  const { hostname, port } = new URL(url);
+  const ask = (target, keep) =>
+    `GET ${target} HTTP/1.1\r\nHost: ${hostname}\r\nConnection: ${keep ? 'keep-alive' : 'close'}\r\n\r\n`;
+  const open = (request, options = {}) =>
+    new Promise((resolve, reject) => {
+      const socket = net.connect({ host: hostname, port: Number(port), highWaterMark: 65_536, ...options }, () => {
+        socket.write(request);
+        resolve(socket);
+      });
+      socket.on('error', reject);
+    });
+  try {
+    const sockets = [];
+    const each = async (count, begin) => {
+      for (let at = 0; at < count; at += 200)
+        sockets.push(...(await Promise.all(Array.from({ length: Math.min(200, count - at) }, begin))));
+    };
+    await each(idle, async () => (await open(ask('/v2/', true))).resume());
+    await each(stalled, async () => (await open(ask(path, false))).pause());
+    const got = [];
+    for (const [count, rate] of slow)
+      await each(count, async () => {
+        const socket = (await open(ask(path, false))).pause();
+        const own = { bytes: 0, rate, began: performance.now() };
+        got.push(own);
+        const timer = setInterval(() => {
+          const due = ((performance.now() - own.began) / 1000) * rate;
+          while (own.bytes < due) {
+            const chunk = socket.read();
+            if (chunk === null) break;
+            own.bytes += chunk.length;
+          }
+        }, 50);
+        socket.on('close', () => clearInterval(timer));
+        return socket;
+      });
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    const rates = got
+      .filter(({ rate }) => rate === 1e5)
+      .map(({ bytes, began }) => (bytes / (performance.now() - began)) * 1000);
+    for (const socket of sockets) socket.destroy();
+    process.send({ slowest: rates.length === 0 ? undefined : Math.min(...rates) });
+  } catch (error) {
+    process.send({ fault: error.message });
+  }
+  process.disconnect();
+}
