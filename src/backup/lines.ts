@@ -36,13 +36,17 @@ export async function writeLines(disk: Disk, path: string, lines: AsyncIterable<
   return { lines: count, sha256: hash.digest('hex') };
 }
 
-/** Lines of a file, however long it is. Throws where it is not there. */
-export async function* readLines(disk: Disk, path: string): AsyncGenerator<string> {
+/** Longer than any record: lists of upstreams are the longest, 4 MiB before they are written as JSON within JSON. */
+const LINE_LENGTH_MAX = 64 * 1024 * 1024;
+
+/** Lines of a file, however long it is. Throws where it is not there, and where a line would not fit into memory. */
+export async function* readLines(disk: Disk, path: string, lengthMax = LINE_LENGTH_MAX): AsyncGenerator<string> {
   let rest = '';
   const decoder = new TextDecoder();
   for await (const bytes of readChunks(disk, path)) {
     const lines = (rest + decoder.decode(bytes, { stream: true })).split('\n');
     rest = lines.pop() ?? '';
+    if (rest.length > lengthMax) throw new Error(`${path} is damaged: it has a line of more than ${lengthMax} characters`);
     yield* lines;
   }
   if (rest !== '') yield rest;

@@ -61,6 +61,8 @@ export function createGate(options: GateOptions): Gate {
     admit: (exchange) => limits.address(exchange),
     async enter(exchange) {
       exchange.identity = await auth.identify(asking(exchange));
+      // A proxy before us that keeps answers would give them to the next one (reliability.md, S28).
+      if (!isNobody(exchange)) exchange.commonHeaders['cache-control'] = 'private';
       await limits.subject(exchange);
     },
     permit(exchange, action, target) {
@@ -84,6 +86,11 @@ export function createGate(options: GateOptions): Gate {
 
 function referenceOf(target: Guarded): string | undefined {
   return 'reference' in target ? referenceText(target.reference) : 'digest' in target ? target.digest : undefined;
+}
+
+/** Who has shown a certificate, a password or a token; also one that only an upstream can judge. */
+function isNobody({ identity: { subject, credentials } }: Exchange): boolean {
+  return subject.kind === 'anyone' && credentials === undefined;
 }
 
 function holderOf({ registry, repository }: Pick<PushName, 'registry' | 'repository'>): string {

@@ -16,6 +16,7 @@ export function objection(incoming: IncomingMessage): RegistryError | undefined 
   if ((incoming.url ?? '').length > TARGET_LENGTH_MAX) {
     return new RegistryError('NAME_INVALID', `the request target is longer than ${TARGET_LENGTH_MAX} bytes`, { status: 414 });
   }
+  if (isForeignPage(incoming)) return new RegistryError('DENIED', 'no page of another site may write here', { status: 403 });
   const hosts = countHosts(rawHeaders);
   // Node takes the first of several; a proxy before us may have taken the last.
   if (hosts > 1) return new RegistryError('UNSUPPORTED', 'the request has more than one Host', { status: 400 });
@@ -23,6 +24,15 @@ export function objection(incoming: IncomingMessage): RegistryError | undefined 
     return new RegistryError('UNSUPPORTED', 'the request has no Host (RFC 9112 3.2)', { status: 400 });
   }
   return undefined;
+}
+
+/**
+ * A browser may hold a client's certificate, and shows it to whatever page has it send a form here, plain text and all. It says whose
+ * page that is (Fetch Metadata); programs that push say nothing of the kind. Reading it could not show anybody.
+ */
+function isForeignPage({ method, headers }: IncomingMessage): boolean {
+  const site = headers['sec-fetch-site'];
+  return site !== undefined && site !== 'same-origin' && site !== 'none' && method !== 'GET' && method !== 'HEAD';
 }
 
 function countHosts(rawHeaders: readonly string[]): number {

@@ -59,7 +59,7 @@ export function dumpedLink(line: string): DumpedLink | undefined {
 /** What is under way in the process that wrote it, and ends with it. */
 const UNDER_WAY: ReadonlySet<string> = new Set(['lease', 'part', 'upload', 'uploads']);
 
-function isKept({ slot, collection }: StoredEntry, cached: boolean): boolean {
+function isKept({ slot, collection }: Pick<StoredEntry, 'slot' | 'collection'>, cached: boolean): boolean {
   if (slot === LAYOUT_SLOT || slot === SIGNING_SLOT || UNDER_WAY.has(collection)) return false;
   return cached || slot !== INVENTORY_SLOT;
 }
@@ -112,6 +112,8 @@ async function isLoaded(
   { slot, collection, value }: StoredEntry,
   isHeld: (digest: Digest) => Promise<boolean>,
 ): Promise<boolean> {
+  // What no backup of ours holds somebody else has put there: a key of his own to sign our tokens with, above all.
+  if (!isKept({ slot, collection }, true)) return false;
   const digest = slot.startsWith('digest/') ? parseDigest(slot.slice('digest/'.length)) : undefined;
   if (digest === undefined || collection !== 'blob') return true;
   return blobForm.decode(value)?.state === 'held' && (await isHeld(digest));

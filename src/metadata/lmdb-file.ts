@@ -27,7 +27,8 @@ export async function checkLmdbFiles(disk: Disk, directory: string): Promise<voi
     const advice = `restore it from a backup, or move ${directory} away to start with nothing cached`;
     throw new MetadataRefused(`${data} is damaged: ${damage}; ${advice}`);
   }
-  await disk.makeDirectory(directory);
+  // The keys of our tokens stand in it.
+  await disk.makeDirectory(directory, 'private');
   if ((await disk.stat(lock)) === undefined) await make(disk, lock);
 }
 

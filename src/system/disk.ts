@@ -11,8 +11,8 @@ export interface Disk {
    * but its owner to read. `undefined` when `read` or `update` find nothing.
    */
   open(path: string, mode: 'read' | 'create' | 'update' | 'append'): Promise<OpenFile | undefined>;
-  /** Makes a directory and those above it; no error if it exists. */
-  makeDirectory(path: string): Promise<void>;
+  /** Makes a directory and those above it; no error if it exists. `private`: one that is made is for its owner alone. */
+  makeDirectory(path: string, access?: 'private'): Promise<void>;
   /** Makes the directory's entries (creations, renames, removals in it) durable, as far as its file system can. */
   syncDirectory(path: string): Promise<void>;
   /** Atomic; replaces the target. Durable only after both directories are synced. */

@@ -1,5 +1,6 @@
 import { constants, type Stats, type StatsFs } from 'node:fs';
 import { link, lstat, mkdir, open, readdir, rename, rmdir, stat, statfs, unlink, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Disk, DiskSpace, FileStat, OpenFile } from './disk.ts';
 
 /** The machine's own file system. */
@@ -8,8 +9,9 @@ export const nodeDisk: Disk = {
     const opening = open(path, FLAGS[mode], mode === 'append' ? 0o600 : undefined).then(toOpenFile);
     return mode === 'create' || mode === 'append' ? opening : unlessAbsent(opening, undefined);
   },
-  async makeDirectory(path) {
-    await mkdir(path, { recursive: true });
+  async makeDirectory(path, access) {
+    if (access === 'private') await mkdir(dirname(path), { recursive: true });
+    await mkdir(path, { recursive: true, ...(access === 'private' ? { mode: 0o700 } : {}) });
   },
   async syncDirectory(path) {
     const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);

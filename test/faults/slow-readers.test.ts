@@ -88,7 +88,7 @@ describe('[R53] a client that takes nothing more', () => {
   );
 
   scenario(
-    '[R55] reads nothing more of a fill: the bytes wait on disk and not in memory',
+    '[R55] [CVE-2026-2581] reads nothing more of a fill: the bytes wait on disk and not in memory',
     async (stage) => {
       const blobs = times(8, (at) => randomBlob(16 * MIB, 10 + at));
       for (const blob of blobs) stage.upstream.blob(ALPINE, blob);

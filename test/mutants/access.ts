@@ -155,7 +155,7 @@ export const mutants = [
     name: 'a Host is an address by its letters alone',
     guards: ['S29'],
     file: 'src/http/public-address.ts',
-    find: '.test(host) && URL.canParse(`http://${host}`);',
+    find: '.test(host) && parseUrl(`http://${host}`) !== undefined;',
     replace: '.test(host);',
     test: SCENARIO,
   },

@@ -568,8 +568,8 @@ export const mutants: readonly Mutant[] = [
     ...OIDC,
     name: 'an issuer’s keys may be anywhere',
     guards: ['S34'],
-    find: ' || new URL(keysAt).origin !== new URL(issuer).origin',
-    replace: '',
+    find: 'parseUrl(keysAt)?.origin !== new URL(issuer).origin',
+    replace: 'parseUrl(keysAt) === undefined',
   },
   {
     ...OIDC,

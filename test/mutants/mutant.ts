@@ -2,7 +2,7 @@
 export interface Mutant {
   /** What is then wrong with the product, as a sentence: unique. */
   readonly name: string;
-  /** What it proves to be guarded: `promise 1`, `decision 3`, `S12`, `R07`, `P55` … */
+  /** What it proves to be guarded: `promise 1`, `decision 3`, `S12`, `R07`, `P55`, `CVE-2020-15157` … */
   readonly guards: readonly string[];
   /** From the repository's root. */
   readonly file: string;
@@ -16,10 +16,11 @@ export interface Mutant {
 }
 
 /**
- * What has to fail: for each statement among its guards a test whose title names it (`[P53]`), otherwise any of its tests.
+ * What has to fail: for each statement and each published weakness among its guards a test whose title names it (`[P53]`), otherwise
+ * any of its tests.
  */
 export function proofsOf(mutant: Mutant): readonly Mutant[] {
-  const statements = mutant.guards.filter((guard) => /^P\d+$/.test(guard));
+  const statements = mutant.guards.filter((guard) => /^(?:P\d+|(?:CVE|GHSA)-[\w-]+)$/.test(guard));
   return statements.length === 0 ? [mutant] : statements.map((name) => ({ ...mutant, testName: `\\[${name}\\]` }));
 }
 

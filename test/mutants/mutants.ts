@@ -1,5 +1,6 @@
 import { mutants as absence } from './absence.ts';
 import { mutants as access } from './access.ts';
+import { mutants as advisories } from './advisories.ts';
 import { mutants as audit } from './audit.ts';
 import { mutants as authTokens } from './auth-tokens.ts';
 import { mutants as backup } from './backup.ts';
@@ -41,6 +42,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   http,
   tls,
   access,
+  advisories,
   audit,
   limits,
   'auth-tokens': authTokens,

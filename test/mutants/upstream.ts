@@ -390,8 +390,8 @@ export const mutants = [
     name: 'a relative Location leads nowhere',
     guards: ['P72'],
     file: 'src/upstream/redirects.ts',
-    find: '!URL.canParse(location, from.href)',
-    replace: '!URL.canParse(location)',
+    find: 'parseUrl(location, from);\n  if (target',
+    replace: 'parseUrl(location);\n  if (target',
     test: ['test/scenarios/blobs.test.ts'],
   },
   {

@@ -88,11 +88,15 @@ const SOMEBODY: readonly Somebody[] = [
     asked: true,
   },
   { who: 'dora, whom no rule names', authorization: async () => basic('dora'), may: ['sign-in', 'list'] },
-  { who: 'ben, who pulls', authorization: async () => basic('ben'), may: ['sign-in', 'list', 'pull'] },
-  { who: 'cid, who pushes', authorization: async () => basic('cid'), may: ['sign-in', 'list', 'pull', 'push'] },
+  { who: 'ben, who pulls [GHSA-5f2q]', authorization: async () => basic('ben'), may: ['sign-in', 'list', 'pull'] },
+  {
+    who: 'cid, who pushes [GHSA-qg67-7m6v-qg25]',
+    authorization: async () => basic('cid'),
+    may: ['sign-in', 'list', 'pull', 'push'],
+  },
   { who: 'ann', authorization: async () => basic('ann'), may: ['sign-in', 'list', 'pull', 'push', 'delete'] },
   {
-    who: "ann's token to pull",
+    who: "ann's token to pull [GHSA-vvc3]",
     authorization: (server) => tokenFor(server, basic('ann'), 'repository:team/app:pull'),
     may: ['sign-in', 'pull'],
     asked: true,
@@ -177,7 +181,7 @@ describe('every endpoint, for every kind of client', () => {
 
 describe('what a private image is made of', () => {
   scenario(
-    '[S08] CVE-2024-39897: is not to be read through a repository that one may read',
+    '[S08] [CVE-2024-39897] [GHSA-55r9-5mx9-qq7r] is not to be read through a repository that one may read',
     async (stage) => {
       const server = await startWithApp(stage);
       const ben = as(server, 'dora');

@@ -225,7 +225,7 @@ describe('sign-in upstream', () => {
   }
 
   scenario(
-    '[P116] a realm elsewhere gets no credentials',
+    '[P116] [CVE-2020-15157] [CVE-2026-33540] [GHSA-3p65-76g6-3w7r] [GHSA-78h6-3wp8-2542] a realm elsewhere gets no credentials',
     async (stage) => {
       const thief = await stage.addUpstream();
       stage.upstream.auth.set({ scheme: 'bearer', realm: `http://localhost:${new URL(thief.url).port}/token` });

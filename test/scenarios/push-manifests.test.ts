@@ -193,7 +193,7 @@ describe('a manifest is refused', () => {
   );
 
   scenario(
-    'when it is too large, whether it says so or not',
+    '[CVE-2026-44456] [CVE-2026-54288] when it is too large, whether it says so or not',
     async (stage) => {
       const server = await start(stage);
       const large = Buffer.alloc(4 * 1024 * 1024 + 1, ' ');
@@ -207,7 +207,7 @@ describe('a manifest is refused', () => {
   );
 
   scenario(
-    '[S12] [CVE-2021-41190] when clients could read it differently, or it is none',
+    '[S12] [CVE-2021-41190] [GHSA-mc8v-mgrf-8f4m] [GHSA-77vh-xpmg-72qh] [GHSA-qq97-vm5h-rrhg] [GHSA-5j5w-g665-5m35] when clients could read it differently, or it is none',
     async (stage) => {
       const server = await start(stage);
       await pushImage(server, APP, '1', image);
@@ -281,7 +281,7 @@ describe('what is deleted', () => {
   );
 
   scenario(
-    'is not, unless storage.delete.enabled says so',
+    '[CVE-2026-41888] is not, unless storage.delete.enabled says so',
     async (stage) => {
       const server = await stage.start({});
       await pushImage(server, APP, '1', image);

@@ -15,7 +15,7 @@ const run = promisify(execFile);
 const CANARY = 'canary';
 
 scenario(
-  '[S49] not one of thirty canaries is seen in a log at debug level, a metric, an answer, a command or a page of health',
+  '[S49] [GHSA-c37v-3c8w-crq8] [GHSA-qcmj] not one of thirty canaries is seen in a log at debug level, a metric, an answer, a command or a page of health',
   async (stage) => {
     const { upstream, directory } = stage;
     const image = upstream.image('library/good', '1');

@@ -127,13 +127,16 @@ const HOSTILE: readonly (readonly [string, Make])[] = [
   ['no alg', ({ header: { alg: _alg, ...header }, claims, signer }) => forge(header, claims, signer)],
   ['alg as a list', withHeader({ alg: ['RS256', 'HS256'] })],
   [
-    'HS256, signed with what anybody knows of the key',
+    'HS256, signed with what anybody knows of the key [CVE-2026-22817] [GHSA-f67f-6cw9-8mq4]',
     (good) => good.publicTexts.map((text) => forge({ ...good.header, alg: 'HS256' }, good.claims, hs256(text))),
   ],
   ['HS256, signed with nothing', withHeader({ alg: 'HS256' }, hs256(''))],
   ['RS256, signed with another key', withHeader({ alg: 'RS256' }, rs256(theirs))],
-  // S34: keys that a token brings (CVE-2025-24976), or says where they are.
-  ['a jwk of its own with a kid that is known', (good) => brought(good, { jwk: jwkOf(theirs, { kid: good.header['kid'] }) })],
+  // S34: keys that a token brings or says where they are.
+  [
+    'a jwk of its own with a kid that is known [CVE-2025-24976] [GHSA-phw4-mc57-4hwc]',
+    (good) => brought(good, { jwk: jwkOf(theirs, { kid: good.header['kid'] }) }),
+  ],
   [
     'a jwk of its own and no kid beside it',
     (good) => brought({ ...good, header: {} }, { jwk: jwkOf(theirs, { kid: good.header['kid'] }) }),
@@ -163,7 +166,7 @@ const HOSTILE: readonly (readonly [string, Make])[] = [
   ['crit', withHeader({ crit: ['exp'], exp: 1 })],
   ['b64', withHeader({ b64: false, crit: ['b64'] })],
   // S34, S35: times.
-  ['exp as text', withClaims({ exp: '9999999999' })],
+  ['exp as text [CVE-2026-44459] [GHSA-hm8q-7f3q-5f36]', withClaims({ exp: '9999999999' })],
   ...['1e400', '-1e400', '-1', 'null', '[9999999999]', 'true', '{}'].map((number): readonly [string, Make] => [
     `exp ${number}`,
     withNumber('exp', number),

@@ -120,7 +120,7 @@ describe('a password', () => {
     expect(await htpasswd.verify('ann', 'right', HERE)).toEqual(ANN);
   });
 
-  test('[S33] is never judged by its first 72 bytes', async () => {
+  test('[S33] [CVE-2024-9683] is never judged by its first 72 bytes', async () => {
     const long = 'a'.repeat(72);
     await put(`ann:${bcrypt.hash(`${long}X`)}`, `bob:${bcrypt.hash(long)}`, `carol:${bcrypt.hash('a\0a')}`);
     expect(await htpasswd.verify('ann', `${long}Y`, HERE)).toBeUndefined();
@@ -130,7 +130,7 @@ describe('a password', () => {
     expect(bcrypt.calls()).toBe(4);
   });
 
-  test('[S32] that is wrong takes as long as the dearest hash, whoever it is for and whatever is wrong with it', async () => {
+  test('[S32] [GHSA-c2fc-9q9c-5486] [CVE-2023-20902] that is wrong takes as long as the dearest hash, whoever it is for and whatever is wrong with it', async () => {
     await put(`ann:${bcrypt.hash('right', 10)}`, `bob:${bcrypt.hash('bobs', 13)}`, `eve:${bcrypt.hash('x'.repeat(72), 12)}`);
     const wrong: readonly [string, string][] = [
       ['ann', 'wrong'],

@@ -95,7 +95,7 @@ describe('refresh tokens', () => {
     expect(await refresh.verify(text, AUDIENCE)).toBeDefined();
   });
 
-  test('are gone for good when whoever they stand for is gone, or has another password', async () => {
+  test('[GHSA-qxxr] are gone for good when whoever they stand for is gone, or has another password', async () => {
     const text = await issue();
     standing = new Set(['user:f2']);
     expect(await refresh.verify(text, AUDIENCE)).toBeUndefined();

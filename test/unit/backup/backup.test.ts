@@ -91,3 +91,15 @@ test('[promise 6] whatever a power cut comes after, what is named is there', asy
     expect(await hashFile(disk, LAYOUT.metadata(found.metadata))).toBe(found.sha256);
   }
 });
+
+test('[CVE-2023-25153] [GHSA-259w-8hf6-59c2] a line that never ends is not read into memory', async () => {
+  const file = await disk.open('/backup/lines', 'create');
+  await file?.write(Buffer.from(`short\n${'x'.repeat(2_000_000)}`), 0);
+  await file?.close();
+  const read: string[] = [];
+  const reading = (async () => {
+    for await (const line of readLines(disk, '/backup/lines', 1_000_000)) read.push(line);
+  })();
+  await expect(reading).rejects.toThrow('it has a line of more than 1000000 characters');
+  expect(read).toEqual(['short']);
+});

@@ -43,7 +43,7 @@ test('sends what it is given, and the address’s user as Basic', async () => {
   });
 });
 
-test('a redirect is an answer, and nobody is asked there', async () => {
+test('[CVE-2020-13788] [GHSA-33p6-fx42-7rf5] a redirect is an answer, and nobody is asked there', async () => {
   let asked = 0;
   const canary = await serve((_, outgoing) => {
     asked++;

@@ -168,7 +168,7 @@ describe('errors', () => {
     expect(edge.faults()).toEqual([new Error('secret path')]);
   });
 
-  test('[S21] a header that cannot be sent is a 500 and a report, and reflects nothing', async () => {
+  test('[S21] [CVE-2026-47675] a header that cannot be sent is a 500 and a report, and reflects nothing', async () => {
     const edge = await startEdge({
       pull: () => Promise.resolve({ status: 200, headers: { link: 'a\r\nevil: 1' }, body: { kind: 'none' } }),
     });

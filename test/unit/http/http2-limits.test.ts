@@ -9,7 +9,7 @@ import { frame, HEADERS, headersOf, rawSession, RST_STREAM } from './raw-http2.t
 import { pullOf, scriptedContent, wholeReply } from './scripted-content.ts';
 
 describe('[S25] floods', () => {
-  test('CVE-2023-44487: streams that are opened and reset end their connection, and nobody else waits', async () => {
+  test('[CVE-2023-44487] streams that are opened and reset end their connection, and nobody else waits', async () => {
     let asked = 0;
     const edge = await start({
       pull: ({ signal }) => {
@@ -35,10 +35,10 @@ describe('[S25] floods', () => {
   });
 
   test.each([
-    ['CVE-2019-9512: pings', frame(0x6, 0, 0, Buffer.alloc(8))],
-    ['CVE-2019-9515: settings', frame(0x4, 0, 0, Buffer.of(0, 4, 0, 1, 0, 0))],
-    ['CVE-2019-9518: empty frames', undefined],
-    ['CVE-2024-27316: CONTINUATION without an end', undefined],
+    ['[CVE-2019-9512] pings', frame(0x6, 0, 0, Buffer.alloc(8))],
+    ['[CVE-2019-9515] settings', frame(0x4, 0, 0, Buffer.of(0, 4, 0, 1, 0, 0))],
+    ['[CVE-2019-9518] empty frames', undefined],
+    ['[CVE-2024-27316] CONTINUATION without an end', undefined],
   ])('%s', async (name, one) => {
     const edge = await start();
     const raw = await rawSession(edge);
@@ -68,6 +68,19 @@ describe('[S25] floods', () => {
     release();
     const codes = (await Promise.all(asked)).map(({ code }) => code);
     expect(codes.filter((code) => code === 0)).toHaveLength(5);
+  });
+
+  test('[CVE-2026-21714] a window that is made too wide ends its connection, and nothing of that is kept', async () => {
+    const edge = await start({ pull: () => new Promise(() => undefined) });
+    const wide = frame(0x8, 0, 0, Buffer.of(0x7f, 0xff, 0xff, 0xff));
+    for (let left = 20; left > 0; left--) {
+      const raw = await rawSession(edge);
+      raw.send(frame(HEADERS, 0x5, 1, headersOf(BLOB_PATH, 'x')));
+      raw.send(Buffer.concat([wide, wide]));
+      await raw.closed();
+    }
+    await expect.poll(() => edge.listener.connections()).toBe(0);
+    expect(edge.listener.buffersBytes()).toBe(0);
   });
 
   test('whatever frames come, the next client is answered', async () => {

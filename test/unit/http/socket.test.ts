@@ -43,7 +43,7 @@ function call(
 }
 
 describe('the admin socket', () => {
-  test("is its owner's alone", async () => {
+  test("[GHSA-89vc-vf32-ch59] is its owner's alone", async () => {
     await open({});
     expect((await stat(path)).mode & 0o777).toBe(0o600);
   });

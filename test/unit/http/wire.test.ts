@@ -19,15 +19,22 @@ describe('[S19] bytes that two parsers may read differently', () => {
       'length and chunks',
       `POST /v2/ HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n${smuggled}`,
     ],
-    ['two lengths', `POST /v2/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n${smuggled}`],
+    [
+      'two lengths [CVE-2026-1525]',
+      `POST /v2/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 5\r\n\r\n${smuggled}`,
+    ],
     ['two lengths in one', `POST /v2/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0, 5\r\n\r\n${smuggled}`],
     ['a length with a sign', `POST /v2/ HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n${smuggled}`],
     [
-      'a coding that is not the last',
+      'a coding that is not the last [CVE-2022-32213]',
       `POST /v2/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n${smuggled}`,
     ],
-    ['a space before the colon', `GET /v2/ HTTP/1.1\r\nHost: a\r\nContent-Length : 5\r\n\r\n${smuggled}`],
-    ['a bare CR', `GET /v2/ HTTP/1.1\r\nHost: a\rX: b\r\n\r\n${smuggled}`],
+    ['a space before the colon [CVE-2021-22959]', `GET /v2/ HTTP/1.1\r\nHost: a\r\nContent-Length : 5\r\n\r\n${smuggled}`],
+    ['a bare CR [CVE-2023-30589]', `GET /v2/ HTTP/1.1\r\nHost: a\rX: b\r\n\r\n${smuggled}`],
+    [
+      'a length that begins with a space [CVE-2024-27982]',
+      `POST /v2/ HTTP/1.1\r\n Content-Length: 5\r\nHost: a\r\n\r\n${smuggled}`,
+    ],
     ['a bare LF in the head', `GET /v2/ HTTP/1.1\nHost: a\n\n${smuggled}`],
     ['NUL in a value', `GET /v2/ HTTP/1.1\r\nHost: a\r\nX: \0\r\n\r\n${smuggled}`],
     ['no version', `GET /v2/\r\n\r\n${smuggled}`],
@@ -93,6 +100,24 @@ describe('[S19] bytes that two parsers may read differently', () => {
 });
 
 describe('limits', () => {
+  test('[CVE-2024-22019] chunks that are nothing but extensions are not read for ever', async () => {
+    const edge = await startEdge();
+    const socket = await edge.connect();
+    const closed = collect(socket);
+    socket.on('error', () => undefined);
+    socket.write('POST /v2/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;a=');
+    let sent = 0;
+    while (!socket.destroyed && sent < 64) {
+      if (!socket.write('b'.repeat(64 * 1024)))
+        await new Promise((resolve) => socket.once('drain', resolve).once('close', resolve));
+      await new Promise((resolve) => setImmediate(resolve));
+      sent += 1;
+    }
+    await closed;
+    expect(sent).toBeLessThan(64);
+    expect(edge.listener.connections()).toBe(0);
+  });
+
   test.each([
     ['a header of 70 KiB', request('GET', '/v2/', [`X: ${'a'.repeat(70 * 1024)}`]), 431],
     [
@@ -121,7 +146,7 @@ describe('limits', () => {
     expect(statuses(received)).toEqual([200]);
   });
 
-  test('[S24] a head that does not come is answered 408 and closed; a silent connection is closed; an idle one is kept', async () => {
+  test('[S24] [CVE-2018-12122] a head that does not come is answered 408 and closed; a silent connection is closed; an idle one is kept', async () => {
     const edge = await startEdge({ limits: { headersTimeoutMs: 100, checkingIntervalMs: 20 } });
     const idle = await edge.connect();
     idle.write(request('GET', '/v2/'));
@@ -224,7 +249,7 @@ test('[P18] a second request on a kept connection, and two at once', async () =>
   expect(statuses(await collect(socket))).toEqual([200, 200]);
 });
 
-test('[S25] header fields by the names of prototypes are header fields', async () => {
+test('[S25] [CVE-2026-21710] header fields by the names of prototypes are header fields', async () => {
   const edge = await startEdge();
   const received = await edge.raw(
     request('GET', '/v2/', [

@@ -100,6 +100,24 @@ describe('left out', () => {
   });
 });
 
+test('[GHSA-95fx-g94v-8jqg] what no backup holds is not loaded from one: no key to sign tokens with, no lease, no other layout', async () => {
+  const store = createMemoryMetadata();
+  const line = (slot: string, collection: string, text: string): string => JSON.stringify({ slot, collection, id: 'it', text });
+  const foreign = [
+    line('signing', 'keys', '{"keys":[{"id":"a","secret":"c2VjcmV0","at":1}]}'),
+    line('task/collect', 'lease', '{"holder":"x"}'),
+    line('layout', 'layout', '{"layout":99,"since":"1"}'),
+  ];
+  const [whole] = await filled();
+  await createDump(store).load(each([...foreign, ...(await linesOf(whole))]), async () => true);
+  const records = createRecords(store, { clock });
+  expect(await records.signingKeys.all()).toEqual([]);
+  expect(JSON.stringify(await linesOf(store, true))).toBe(JSON.stringify(await linesOf(whole, true)));
+  const collections: string[] = [];
+  for await (const { collection } of store.entries()) collections.push(collection);
+  expect(collections).not.toContain('lease');
+});
+
 test('a line says which content a backup needs', async () => {
   const [store] = await filled();
   const links = (await linesOf(store)).flatMap((line) => dumpedLink(line) ?? []);

@@ -221,7 +221,7 @@ describe('connections', () => {
     expect(server.requests()).toBe(1);
   });
 
-  test('[S17] a second answer that nobody asked for reaches nobody', async () => {
+  test('[S17] [GHSA-35p6-xmwp-9g52] [CVE-2026-48931] a second answer that nobody asked for reaches nobody', async () => {
     let poisoned = (): void => undefined;
     const written = new Promise<void>((resolve) => (poisoned = resolve));
     const server = await raw((socket, _request, count) => {

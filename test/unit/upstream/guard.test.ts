@@ -125,7 +125,7 @@ describe('[S06] an upstream whose owner would like it to be private', () => {
 describe('[S06] on the way', () => {
   const metadata = async () => await serve((_request, response) => sendManifest(response));
 
-  test('origin dials nothing private, unless it is allowed', async () => {
+  test('[CVE-2026-32591] origin dials nothing private, unless it is allowed', async () => {
     const server = await metadata();
     await expect(upstreamOf(server, { publicOnly: true }).ask(wantManifest(), never)).rejects.toMatchObject({
       reason: 'connect',

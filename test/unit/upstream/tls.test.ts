@@ -37,7 +37,7 @@ async function serveTls(handler: Handler, presented: (string | undefined)[] = []
 const HEAD = { method: 'HEAD' } as const;
 
 describe('[S07] TLS', () => {
-  test('an unknown CA is refused, and nothing is asked over http', async () => {
+  test('[GHSA-98x5-jw98-6c97] an unknown CA is refused, and nothing is asked over http', async () => {
     const server = await serveTls((_request, response) => sendManifest(response));
     await expect(upstreamOf(server).ask(wantManifest(HEAD), never)).rejects.toMatchObject({ reason: 'tls' });
     expect(server.seen.length).toBe(0);
@@ -82,7 +82,7 @@ describe('[S07] TLS', () => {
     expect(cdn.seen.length).toBe(0);
   });
 
-  test('[S02] https never leads to http', async () => {
+  test('[S02] [GHSA-mcvp-rpgg-9273] https never leads to http', async () => {
     const plain = await serve((request, response) => sendBlob(request, response));
     const server = await serveTls(
       (_request, response) => void response.writeHead(307, { location: `${plain.origin}/x` }).end(),
