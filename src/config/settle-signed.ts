@@ -14,7 +14,12 @@ export async function withSigned(routes: readonly RouteConfig[], written: Writte
     routes.map(async (route, index) => {
       const own = written.routes?.[index]?.signed;
       const signed = own === undefined ? byDefault : await settleSigned(own, ['routes', index, 'signed'], work);
-      return signed === undefined ? route : { ...route, policy: { ...route.policy, signed } };
+      if (signed === undefined) return route;
+      if (route.passthrough)
+        work.warnings.push(
+          `${route.at}: signatures are looked for in nobody's name, so that with signed and passthrough only what anybody may read is served`,
+        );
+      return { ...route, policy: { ...route.policy, signed } };
     }),
   );
 }

@@ -87,6 +87,15 @@ routes:
     expect(config.routes[0]?.policy.signed?.identities).toHaveLength(1);
   });
 
+  test('beside passthrough is said to look for signatures as nobody', async () => {
+    const yaml =
+      'upstreams: { a: { url: "https://a.test" } }\nauth: {}\naccess: [{ match: "**", pull: anyone }]\nroutes: [{ match: "a.test/**", upstreams: [a], passthrough: true, signed: { cosign: { keys: cosign.pub } } }]';
+    const config = await load(yaml, { files: FILES });
+    expect(config.warnings).toContain(
+      "config.yml:4: signatures are looked for in nobody's name, so that with signed and passthrough only what anybody may read is served",
+    );
+  });
+
   test('a trusted root for nobody is said to be without effect', async () => {
     const config = await load(route('keys: cosign.pub, trustedroot: root.json'), { files: FILES });
     expect(config.warnings).toEqual([
