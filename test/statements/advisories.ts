@@ -13,7 +13,7 @@ export interface Advisory {
   readonly by?: string;
 }
 
-const ROWS: readonly (readonly [numbers: string, was: string, instead?: string, by?: string])[] = [
+const ROWS: readonly (readonly [numbers: string, was: string, instead?: string | undefined, by?: string])[] = [
   // Credentials, and the way to upstreams.
   ['CVE-2020-15157', 'containerd sent credentials to the realm that a layer’s own address named'],
   ['CVE-2026-33540 GHSA-3p65-76g6-3w7r', 'distribution, as a mirror, sent them to the realm that its upstream named'],
