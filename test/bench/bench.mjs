@@ -97,10 +97,10 @@ async function large() {
   const tls = certificate(base);
   const [{ repository, layer }] = upstream.large;
   const path = `/v2/${repository}/blobs/${layer}`;
-  for (const [kind, options, clients, least] of [
-    ['large blob, held, one client', {}, 1, 1.1],
-    ['large blob, held, sixteen clients', {}, 16, 1],
-    ['large blob, held, over TLS', { tls }, 1, 0.85],
+  for (const { kind, options, clients, least } of [
+    { kind: 'large blob, held, one client', options: {}, clients: 1, least: 1.1 },
+    { kind: 'large blob, held, sixteen clients', options: {}, clients: 16, least: 1 },
+    { kind: 'large blob, held, over TLS', options: { tls }, clients: 1, least: 0.85 },
   ]) {
     const ours = await entrepot(base, upstream.url, options);
     const files = await nginxFiles(base, options);
@@ -123,11 +123,11 @@ async function large() {
 
 /** Goal 3: what is not held yet. */
 async function first() {
-  for (const [kind, rate, clients, most, peers] of [
-    ['first pull at 250 MB/s', 250e6, 1, 1.05, []],
-    ['first pull at 250 MB/s, four clients', 250e6, 4, 1.15, []],
-    ['first pull at 50 MB/s, sixteen clients', 50e6, 16, 1.05, []],
-    ['first pull, unthrottled', 0, 1, undefined, [official]],
+  for (const { kind, rate, clients, most, peers = [] } of [
+    { kind: 'first pull at 250 MB/s', rate: 250e6, clients: 1, most: 1.05 },
+    { kind: 'first pull at 250 MB/s, four clients', rate: 250e6, clients: 4, most: 1.15 },
+    { kind: 'first pull at 50 MB/s, sixteen clients', rate: 50e6, clients: 16, most: 1.05 },
+    { kind: 'first pull, unthrottled', rate: 0, clients: 1, peers: [official] },
   ]) {
     await upstream.rate(rate);
     const { repository, layer } = upstream.large[0];
@@ -169,19 +169,19 @@ async function memory() {
   verdict('idle, MiB', anonymousMiB(ours.pid), '≤', 50);
   await get(`${ours.url}/v2/${repository}/manifests/latest`);
   await get(`${ours.url}${path}`);
-  for (const [kind, options, most] of [
-    ['10,000 idle connections, MiB', { idle: 10_000 }, 200],
-    [
-      '1,000 readers, half at 100 kB/s and half at 1 MB/s, MiB',
-      {
+  for (const { kind, options, most } of [
+    { kind: '10,000 idle connections, MiB', options: { idle: 10_000 }, most: 200 },
+    {
+      kind: '1,000 readers, half at 100 kB/s and half at 1 MB/s, MiB',
+      options: {
         slow: [
           [500, 1e5],
           [500, 1e6],
         ],
       },
-      200,
-    ],
-    ['5,000 stalled readers, MiB', { stalled: 5000 }, 500],
+      most: 200,
+    },
+    { kind: '5,000 stalled readers, MiB', options: { stalled: 5000 }, most: 500 },
   ]) {
     const { peak, slowest } = await crowd(ours, path, options, Math.max(5, seconds * 2), anonymousMiB);
     verdict(kind, peak, '≤', most);
