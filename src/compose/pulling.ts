@@ -97,6 +97,7 @@ export function createPulling(
   const { pull, refresh, manifest, adopt, refill, prefetch, watch } = createPull(deps);
   const lists = createLists({
     ...deps,
+    random,
     fallbackTag: (name, tag, asker) => tagBytes(manifest, name, tag, asker),
   });
   const sweeping = sweepParts({

@@ -77,8 +77,11 @@ export function createGate(options: GateOptions): Gate {
       const asksWho = error instanceof RegistryError && error.code === 'UNAUTHORIZED';
       return asksWho ? auth.askWho(asking(exchange), named(target.name), error.message) : error;
     },
-    shown: (exchange, show) => (holder) =>
-      auth.sees(exchange.identity, holder) && !passesOn(holder) ? show(holder) : undefined,
+    shown: (exchange, show) =>
+      Object.assign(
+        (holder: string) => (auth.sees(exchange.identity, holder) && !passesOn(holder) ? show(holder) : undefined),
+        { home: show.home },
+      ),
     mayPull: (exchange, name) => !passesOn(holderOf(name)) && auth.may(exchange.identity, 'pull', named(name)),
     mayPullHeld: (exchange, holder, spelt) => !passesOn(holder) && auth.may(exchange.identity, 'pull', { holder, spelt }),
   };

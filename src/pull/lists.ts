@@ -12,6 +12,7 @@ import type { Name } from './name.ts';
 import { catalog, search } from './lists/catalogue.ts';
 import { json } from './lists/reply.ts';
 import { referrersHosted, tagsHosted } from './lists/hosted-lists.ts';
+import { createHiddenPlaces } from './lists/hidden-place.ts';
 import { heldTags } from './lists/held-lists.ts';
 import { linkTo, readPage, type Page } from './lists/paging.ts';
 import { referrersList, type FallbackTag } from './lists/referrers.ts';
@@ -21,6 +22,7 @@ import type { Refusal } from './refusal.ts';
 import { refusalError, refusedOutcome } from './refusal-error.ts';
 import type { Reply } from './reply.ts';
 import type { Route, Router } from './route.ts';
+import type { Random } from '../system/random.ts';
 import type { Trace } from './trace.ts';
 import { carrying } from './via.ts';
 
@@ -41,10 +43,15 @@ export interface Lists {
 }
 
 /** The name by which a Host can pull `registry/repository`; `undefined` where it cannot. */
-export type ShowName = (holder: string) => string | undefined;
+export interface ShowName {
+  (holder: string): string | undefined;
+  /** The registry whose names are shown without it; `undefined`: none. */
+  readonly home?: string | undefined;
+}
 
 export interface ListsDeps extends ListingDeps {
   readonly records: Records;
+  readonly random: Random;
   readonly router: Router;
   readonly fallbackTag: FallbackTag;
   readonly passthrough: Pick<Passthrough, 'enter'>;
@@ -52,6 +59,7 @@ export interface ListsDeps extends ListingDeps {
 
 export function createLists(deps: ListsDeps): Lists {
   const listings = new Listings(deps);
+  const places = createHiddenPlaces(deps);
   return {
     tags: (name, query, asker) => tagList(deps, listings, name, readPage(query), asker),
     async referrers(name, digest, query, asker) {
@@ -59,8 +67,8 @@ export function createLists(deps: ListsDeps): Lists {
       const ask = { name, route, digest, query, ...asker };
       return withNamespace((await referrersHosted(deps, ask)) ?? (await referrersList(deps, listings, ask)), name);
     },
-    catalog: (query, show, base) => catalog(deps, query, show, base),
-    search: (query, show) => search(deps, query, show),
+    catalog: (query, show, base) => catalog({ ...deps, places }, query, show, base),
+    search: (query, show) => search({ ...deps, places }, query, show),
   };
 }
 

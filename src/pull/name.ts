@@ -74,7 +74,8 @@ export function createNameParser(options: NameOptions): NameParser {
       return toTarget(endpoint, askedAbout(endpoint.path, nonce, options.pathPrefix));
     if (options.plain !== undefined && prefix !== '') throw unknownEndpoint();
     if (endpoint.kind === 'base') return { kind: 'base' };
-    if (endpoint.kind === 'catalog' && asof !== undefined) throw unknownEndpoint();
+    if (endpoint.kind === 'catalog' && asof !== undefined)
+      throw new RegistryError('NAME_UNKNOWN', 'the catalogue is of now, and has no date: ask for it without asof');
     if (endpoint.kind === 'catalog')
       return { kind: 'catalog', base: `${options.pathPrefix}${prefix === '' ? '' : `/${prefix}`}/v2/_catalog` };
     const ns = options.plain === undefined ? namespaceOf(query) : undefined;
@@ -126,7 +127,7 @@ function toTarget(endpoint: Exclude<Endpoint, { kind: 'base' | 'catalog' }>, nam
  * The other way round: by which name a Host can pull what is held as `registry/repository`; `undefined` where that Host
  * stands for another registry. What the Host names need not be said, and neither need the default registry.
  */
-export function createNameShower(options: NameOptions): (host: string | undefined) => (holder: string) => string | undefined {
+export function createNameShower(options: NameOptions): (host: string | undefined) => NameShower {
   const parse = createNameParser({ ...options, pathPrefix: '' });
   const readAs = (name: string, host: string | undefined): string | undefined => {
     try {
@@ -137,10 +138,19 @@ export function createNameShower(options: NameOptions): (host: string | undefine
       throw error;
     }
   };
-  return (host) => (holder) => {
-    const bare = holder.slice(holder.indexOf('/') + 1);
-    return [bare, holder].find((name) => readAs(name, host) === holder);
+  return (host) => {
+    const show = (holder: string): string | undefined => {
+      const bare = holder.slice(holder.indexOf('/') + 1);
+      return [bare, holder].find((name) => readAs(name, host) === holder);
+    };
+    return Object.assign(show, { home: readAs('any/name', host)?.replace(/\/any\/name$/, '') });
   };
+}
+
+/** As {@link import('./lists.ts').ShowName}. */
+export interface NameShower {
+  (holder: string): string | undefined;
+  readonly home: string | undefined;
 }
 
 type Resolve = (prefix: string, path: string, ns: string | undefined, host: string | undefined) => Name;

@@ -12,13 +12,13 @@ export interface Page {
   readonly last: string | undefined;
 }
 
-export function readPage(query: URLSearchParams): Page {
+export function readPage(query: URLSearchParams, lastBytesMax: number = LAST_BYTES_MAX): Page {
   const n = query.get('n');
   const last = query.get('last');
   if (n !== null && !/^\d{1,10}$/.test(n)) {
     throw new RegistryError('PAGINATION_NUMBER_INVALID', `n: "${n.slice(0, 20)}" is no number of entries; it is 0 or more`);
   }
-  if (last !== null && last.length > LAST_BYTES_MAX)
+  if (last !== null && last.length > lastBytesMax)
     throw new RegistryError('PAGINATION_NUMBER_INVALID', 'last: is too long to be an entry');
   return { n: n === null ? undefined : Math.min(Number(n), PAGE_MAX), last: last === null || last === '' ? undefined : last };
 }

@@ -138,7 +138,7 @@ export async function createHouse(options: HouseOptions) {
   };
   const pulls = createPull(deps);
   const askTaken = createAskTaken(deps);
-  const lists = createLists({ ...deps, fallbackTag: (name, tag, asker) => tagBytes(pulls.manifest, name, tag, asker) });
+  const lists = createLists({ ...deps, random, fallbackTag: (name, tag, asker) => tagBytes(pulls.manifest, name, tag, asker) });
   const parse = createNameParser({
     default: 'docker.io',
     self: [],

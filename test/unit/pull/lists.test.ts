@@ -3,6 +3,7 @@ import { OCI_INDEX } from '../../../src/oci/media-types.ts';
 import { referrersTag } from '../../../src/oci/reference.ts';
 import type { Name } from '../../../src/pull/name.ts';
 import type { Reply } from '../../../src/pull/reply.ts';
+import type { ShowName } from '../../../src/pull/lists.ts';
 import { newTrace } from '../../../src/pull/trace.ts';
 import type { UpstreamRequest } from '../../../src/upstream/upstream.ts';
 import { manifestBlob, MEDIA_TYPE, randomBlob } from '../../fakes/images.ts';
@@ -258,8 +259,39 @@ describe('what is held', () => {
     for (const name of names) await house.records.putLink(name, digest, { kind: 'blob', size: 5, by: 'upstream', at: 0 });
     return house;
   }
-  const show = (holder: string): string | undefined =>
-    holder.startsWith('docker.io/') ? holder.slice(10) : holder.startsWith('hidden/') ? undefined : holder;
+  const show = Object.assign(
+    (holder: string): string | undefined =>
+      holder.startsWith('docker.io/') ? holder.slice(10) : holder.startsWith('hidden/') ? undefined : holder,
+    { home: 'docker.io' },
+  );
+
+  /** All pages, each with how many names were read for it. */
+  async function walk(
+    house: House,
+    shown: ShowName,
+    first: string,
+  ): Promise<{ readonly names: string[][]; readonly links: string[]; readonly read: number[] }> {
+    const [names, links, read]: [string[][], string[], number[]] = [[], [], []];
+    const { repositories } = house.records;
+    for (let query = first; names.length < 20;) {
+      let count = 0;
+      Object.assign(house.deps.records, {
+        repositories: async (...asked: Parameters<typeof repositories>) => {
+          const found = await repositories(...asked);
+          count += found.length;
+          return found;
+        },
+      });
+      const reply = await house.lists.catalog(new URLSearchParams(query), shown, '/v2/_catalog');
+      names.push((jsonOf(reply) as { repositories: string[] }).repositories);
+      read.push(count);
+      const link = reply.headers['link'];
+      if (link === undefined) break;
+      links.push(link);
+      query = /\?(.*)>/.exec(link)![1]!;
+    }
+    return { names, links, read };
+  }
 
   test('[P102] pages in the order of the names shown; the link stays where the request was', async () => {
     const house = await holding(['docker.io/library/a', 'ghcr.io/x', 'docker.io/z/z', 'hidden/y', 'docker.io/b/b']);
@@ -275,6 +307,53 @@ describe('what is held', () => {
       query = next!;
     }
     expect(seen).toEqual(['b/b', 'ghcr.io/x', 'library/a', 'z/z']);
+  });
+
+  test('what is at home is laid into the rest in the order of what is shown, wherever a page ends', async () => {
+    const own = ['docker.io/a', 'docker.io/docker.io', 'docker.io/m/n', 'docker.io/z'];
+    const rest = ['a.test/x', 'docker.io-a/x', 'docker.io.test/x', 'docker.io0/x', 'docker.net/x', 'z.test/x', 'b.test/y'];
+    const house = await holding([...own, ...rest]);
+    const expected = [...own.map((name) => name.slice(10)), ...rest].sort();
+    for (const n of [1, 2, 3, 5, 100]) {
+      const { names } = await walk(house, show, `n=${n}`);
+      expect(names.flat()).toEqual(expected);
+      expect(names.slice(0, -1).every((page) => page.length === n)).toBe(true);
+    }
+    for (const last of expected) {
+      const { names } = await walk(house, show, `n=3&last=${encodeURIComponent(last)}`);
+      expect(names.flat()).toEqual(expected.slice(expected.indexOf(last) + 1));
+    }
+    const { home: _, ...nowhere } = show;
+    const everything = Object.assign((holder: string) => holder, nowhere);
+    expect((await walk(house, everything, 'n=4')).names.flat()).toEqual([...own, ...rest].sort());
+  });
+
+  test('[S36] who sees next to nothing is answered after a thousand names, and told none of them', async () => {
+    const secrets = Array.from({ length: 2500 }, (_, at) => `docker.io/secret/n${String(at).padStart(4, '0')}`);
+    const house = await holding([...secrets, 'docker.io/zoo/app']);
+    const shown = Object.assign((holder: string) => (holder.endsWith('zoo/app') ? 'zoo/app' : undefined), {
+      home: 'docker.io',
+    });
+    const { names, links, read } = await walk(house, shown, 'n=10');
+    expect(names).toEqual([[], [], ['zoo/app']]);
+    for (const count of read) expect(count).toBeLessThanOrEqual(1200);
+    for (const link of links) {
+      const last = new URLSearchParams(/\?(.*)>/.exec(link)![1]).get('last')!;
+      expect(last).toMatch(/^~[\w-]+$/);
+      expect(Buffer.from(last.slice(1), 'base64url').toString('latin1')).not.toMatch(/secret|n\d{4}/);
+      const made = `${last.slice(0, -3)}${last.endsWith('AAA') ? 'BBB' : 'AAA'}`;
+      for (const odd of [made, '~', '~AAAA'])
+        await expect(house.lists.catalog(new URLSearchParams({ last: odd }), shown, '/v2/_catalog')).rejects.toMatchObject({
+          status: 400,
+          code: 'PAGINATION_NUMBER_INVALID',
+        });
+    }
+    // Another process of the same mirror goes on there.
+    const other = await createHouse({ chain: [], metadata: house.metadata, process: 1 });
+    const next = /\?(.*)>/.exec(links[1]!)![1]!;
+    expect(jsonOf(await other.lists.catalog(new URLSearchParams(next), shown, '/v2/_catalog'))).toEqual({
+      repositories: ['zoo/app'],
+    });
   });
 
   test('n=0 of the catalogue is empty', async () => {
