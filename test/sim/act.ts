@@ -4,11 +4,9 @@ import { pathOf } from './disk-path.ts';
 import { pullImage, pullOne } from './pull-image.ts';
 import { change, pushBlob, pushImage } from './push-image.ts';
 import { blobPath, manifestPath, uploadsPath } from './pusher.ts';
+import { BODY_END_MS } from './network.ts';
 import type { Doing } from './step.ts';
 import type { World } from './world.ts';
-
-/** A body that has brought all of its bytes ends within this, or is closed. */
-const BODY_END_MS = 10_000;
 
 /** How long all may take to end, once nothing is wrong any more (I10). */
 const SETTLE_MS = 60_000;

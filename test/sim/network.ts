@@ -34,6 +34,9 @@ export interface AskedOf {
 const TIMEOUT_MS = 10_000;
 const STALL_MS = 5_000;
 
+/** A body that has brought all of its bytes ends within this, or is closed: it is read to its end, so that its connection is good for more. */
+export const BODY_END_MS = 10_000;
+
 /** The upstreams, scripted by what they truly have and by how they are. Outlives the processes that ask it. */
 export class Network {
   readonly log: AskedOf[] = [];

@@ -1,4 +1,6 @@
 import { shortName, BYTES } from '../content.ts';
+import type { Digest } from '../../../src/oci/digest.ts';
+import { BODY_END_MS } from '../network.ts';
 import type { Check } from './check.ts';
 
 /** One GET of a digest at a time, and no byte twice, as long as nothing goes wrong and nobody asks for a range. */
@@ -23,13 +25,15 @@ export const oneFill: Check = {
     }
     return faults;
   },
-  async onQuiet({ network, server }) {
+  async onQuiet({ network, server, waiting }) {
     network.most.clear();
     network.sent.clear();
-    const open = [...network.open].filter(([, count]) => count > 0);
+    const open = (): [Digest, number][] => [...network.open].filter(([, count]) => count > 0);
+    // What was all there but for its end may stall before that.
+    for (const until = waiting.now() + BODY_END_MS; open().length > 0 && waiting.now() < until;) await waiting.pause(100);
     const running = server.fills();
     return [
-      ...open.map(([digest]) => `a GET of ${shortName(digest)} is open though nobody waits`),
+      ...open().map(([digest]) => `a GET of ${shortName(digest)} is open though nobody waits`),
       ...running.map(({ digest }) => `a fill of ${shortName(digest)} runs though all is quiet`),
     ];
   },
