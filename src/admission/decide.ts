@@ -1,4 +1,4 @@
-import type { LetIn, VerdictRecord } from '../metadata/records.ts';
+import type { LetIn, LetInRecord, VerdictRecord } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { readManifest, type Manifest } from '../oci/manifest.ts';
 import { isIndexType } from '../oci/media-types.ts';
@@ -57,23 +57,25 @@ export async function decide(
       deps.report({ kind: 'let-in-anyway', ...nameOf(judge), repository, digest: content.digest });
       forNow = true;
     } else if (said.kind === 'refused') {
-      await shutOut(deps.ledger, scope, repository, content);
+      await shutOut(deps.ledger, { judges, scope }, content);
       return { kind: 'refused', judge: judge.name, reason: said.reason };
-    }
+    } else if (said.forNow === true) forNow = true;
   }
   await letIn(deps, { judges, scope }, content, forNow);
   return { kind: 'admitted' };
 }
 
-type Said = Judgement | { readonly kind: 'failed'; readonly error: unknown };
+/** `forNow`: by an index that is let in only while a judge cannot be asked. */
+type Said = (Judgement & { readonly forNow?: boolean }) | { readonly kind: 'failed'; readonly error: unknown };
 
 async function hear(deps: DecideDeps, judge: Judge, repository: string, content: Entering): Promise<Said> {
   const { ledger, clock } = deps;
   const scope = scopeOf(judge);
   const { digest, mediaType } = content;
   const known = await ledger.verdict(scope, repository, digest);
-  if (known?.admitted !== true && (await isCovered(deps, scope, repository, digest)))
-    return { kind: 'admitted', reason: 'an index that lists it is let in' };
+  const cover = known?.admitted === true ? undefined : await coverOf(deps, scope, repository, digest);
+  if (cover !== undefined)
+    return { kind: 'admitted', reason: 'an index that lists it is let in', forNow: cover.until !== undefined };
   if (known !== undefined && !isOver(judge, known, clock.now())) {
     if (clock.now() - known.used > RENEW_MS) await ledger.note(scope, { ...known, used: clock.now() });
     return { kind: known.admitted ? 'admitted' : 'refused', reason: known.reason };
@@ -90,15 +92,20 @@ function isOver({ refusesForMs }: Judge, { admitted, at }: VerdictRecord, now: n
   return !admitted && refusesForMs !== undefined && (age < 0 || age >= refusesForMs);
 }
 
-async function isCovered({ ledger, clock }: DecideDeps, scope: string, repository: string, digest: Digest): Promise<boolean> {
+async function coverOf(
+  { ledger, clock }: DecideDeps,
+  scope: string,
+  repository: string,
+  digest: Digest,
+): Promise<LetInRecord | undefined> {
   const now = clock.now();
   try {
     const record = await ledger.by(scope, repository, digest, now);
     if (record !== undefined && record.until === undefined && now - record.at > RENEW_MS)
       await ledger.letIn(scope, repository, [{ digest, record: { ...record, at: now } }]);
-    return record !== undefined;
+    return record;
   } catch {
-    return false; // Then it is judged by itself.
+    return undefined; // Then it is judged by itself.
   }
 }
 
@@ -148,10 +155,14 @@ async function letIn(
 }
 
 /** It may have been let in while a judge could not be asked. */
-async function shutOut(ledger: Ledger, scope: string, repository: string, content: Entering): Promise<void> {
-  if ((await ledger.self(scope, repository, content.digest)) === undefined) return;
+async function shutOut(ledger: Ledger, { judges, scope }: Bench, content: Entering): Promise<void> {
+  const { digest } = content;
+  const repository = `${content.registry}/${content.repository}`;
+  if ((await ledger.self(scope, repository, digest)) === undefined) return;
+  const { blobs, children } = namesOf(content);
   try {
-    await ledger.shutOut(scope, repository, [content.digest, ...namesOf(content).blobs], content.digest);
+    await ledger.shutOut(scope, repository, [digest, ...blobs], digest);
+    for (const judge of judges) await ledger.shutOut(scopeOf(judge), repository, children, digest);
   } catch {
     // What was let in for now ends by itself.
   }

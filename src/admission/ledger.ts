@@ -56,8 +56,10 @@ export class Ledger {
   async by(scope: string, repository: string, digest: Digest, now: number): Promise<LetInRecord | undefined> {
     const unwritten = this.#letIn.get(keyOf(scope, repository, digest));
     if (unwritten !== undefined && isInForce(unwritten, now)) return unwritten;
-    const found = await this.#kept.verdicts.letIn(scope, repository, digest);
-    return found.find((record) => isInForce(record, now));
+    // Nearly always one is enough.
+    const [first] = await this.#kept.verdicts.letIn(scope, repository, digest, 1);
+    if (first === undefined || isInForce(first, now)) return first;
+    return (await this.#kept.verdicts.letIn(scope, repository, digest)).find((record) => isInForce(record, now));
   }
 
   async letIn(scope: string, repository: string, entries: readonly LetIn[]): Promise<void> {

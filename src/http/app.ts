@@ -204,6 +204,7 @@ function confirm<K extends Target['kind']>(
   if ('name' in target && isAction(access)) {
     gate.permit(exchange, access, target);
     if (access !== 'pull' && target.name.asof !== undefined) throw unchangeable(target.name);
+    if (access !== 'pull' && target.name.nonce !== undefined) throw onlyAsked(target.name);
   }
   return target as Extract<Target, { kind: K }>;
 }
@@ -211,6 +212,12 @@ function confirm<K extends Target['kind']>(
 /** What was cannot be changed. */
 function unchangeable({ shown }: { readonly shown: string }): RegistryError {
   const message = `${shown} is asked for as of a date, and can only be pulled: push and delete without the date`;
+  return new RegistryError('UNSUPPORTED', message, { headers: { allow: 'GET, HEAD' } });
+}
+
+/** Who is asked about content looks at it. */
+function onlyAsked({ shown }: { readonly shown: string }): RegistryError {
+  const message = `${shown} is the name of a question about content, by which it can only be pulled`;
   return new RegistryError('UNSUPPORTED', message, { headers: { allow: 'GET, HEAD' } });
 }
 

@@ -39,8 +39,8 @@ export interface Verdicts {
   get(scope: string, repository: string, digest: Digest): MaybePromise<VerdictRecord | undefined>;
   put(scope: string, record: VerdictRecord): Promise<void>;
   drop(scope: string, repository: string, digest: Digest): Promise<boolean>;
-  /** What lets the digest in, at most {@link LET_IN_MAX} of it: content that more manifests share is let in all the same. */
-  letIn(scope: string, repository: string, digest: Digest): MaybePromise<readonly LetInRecord[]>;
+  /** What lets the digest in, at most `limit` of it (default {@link LET_IN_MAX}): content that more share is let in all the same. */
+  letIn(scope: string, repository: string, digest: Digest, limit?: number): MaybePromise<readonly LetInRecord[]>;
   letInBy(scope: string, repository: string, digest: Digest, by: Digest): MaybePromise<LetInRecord | undefined>;
   /** In this order: who reads the last of them finds all the others. */
   putLetIn(scope: string, repository: string, entries: readonly LetIn[]): Promise<void>;
@@ -83,9 +83,9 @@ export function createVerdicts({ store, ...table }: Table): Verdicts {
       await store.commit(slot, [{ key, value: undefined }]);
       return true;
     },
-    letIn: (scope, repository, digest) => {
+    letIn: (scope, repository, digest, limit = LET_IN_MAX) => {
       const start = letInStart(scope, repository, digest);
-      return andThen(table.list(admissionSlot(repository), 'let-in', start, LET_IN_MAX, letInForm), (found) =>
+      return andThen(table.list(admissionSlot(repository), 'let-in', start, limit, letInForm), (found) =>
         found.filter(({ id }) => id.startsWith(start)).map(({ record }) => record),
       );
     },

@@ -1,5 +1,6 @@
 import { mutants as absence } from './absence.ts';
 import { mutants as access } from './access.ts';
+import { mutants as admission } from './admission.ts';
 import { mutants as advisories } from './advisories.ts';
 import { mutants as audit } from './audit.ts';
 import { mutants as authTokens } from './auth-tokens.ts';
@@ -48,6 +49,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   'auth-tokens': authTokens,
   'sign-in': signIn,
   signed,
+  admission,
   pull,
   granting,
   push,

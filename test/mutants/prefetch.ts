@@ -18,8 +18,8 @@ export const mutants: readonly Mutant[] = [
     name: 'HEAD and 304 begin fills',
     guards: ['contract, prefetch'],
     file: 'src/pull/pull.ts',
-    find: "if (answer.kind === 'manifest' && reply.status === 200) prefetch",
-    replace: "if (answer.kind === 'manifest') prefetch",
+    find: "if (isClients && answer.kind === 'manifest' && reply.status === 200) prefetch",
+    replace: "if (isClients && answer.kind === 'manifest') prefetch",
     test: [FRONT],
   },
   {

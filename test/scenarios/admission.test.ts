@@ -339,8 +339,22 @@ describe('admit', () => {
       const scanner = await scannerOf(stage);
       const app = buildImage({ label: 'pushed', layers: [1001] });
       const fixed = buildImage({ label: 'fixed', layers: [1001, 1002] });
-      scanner.answers(({ digest }) => ({ allow: digest === fixed.top.digest, reason: 'no' }));
+      const writes: number[] = [];
+      scanner.answers(async ({ digest, pull }) => {
+        const base = new URL(pull).pathname;
+        for (const [method, path] of [
+          ['PUT', base],
+          ['PUT', base.replace(/[^/]*$/, '2')],
+          ['DELETE', base],
+          ['POST', base.replace(/manifests\/.*$/, 'blobs/uploads/')],
+        ] as const) {
+          const headers = { 'content-type': app.top.mediaType, 'content-length': String(app.top.size) };
+          writes.push((await server.get(path, { method, headers, body: app.top.bytes })).status);
+        }
+        return { allow: digest === fixed.top.digest, reason: 'no' };
+      });
       const server = await stage.start({
+        storage: { filesystem: { rootdirectory: `${stage.directory}/data` }, delete: { enabled: true } },
         upstreams: { hub: { url: upstream.url } },
         routes: [
           { match: 'docker.io/corp/*', upstreams: ['hosted', 'hub'], push: true, shadow: true, admit: { url: scanner.url } },
@@ -373,11 +387,15 @@ describe('admit', () => {
         expect((await server.get(`${corp}/manifests/1`)).status).toBe(403);
       }
       expect(scanner.asked.length).toBe(1);
+      expect(writes).toEqual([405, 405, 405, 404]);
       // Pushed over what was refused.
       expect((await pushImage(server, corp, '1', fixed)).status).toBe(201);
       expect((await server.get(`${corp}/manifests/1`)).status).toBe(200);
       expect((await server.get(`${corp}/blobs/${layer!.digest}`)).status).toBe(200);
       expect([await mount(), await byDigest()]).toEqual([201, 201]);
+      // What is mirrored there is judged by HEAD too.
+      upstream.image('corp/mirrored', '1');
+      expect((await server.head('/v2/docker.io/corp/mirrored/manifests/1')).status).toBe(403);
     },
     own,
   );

@@ -215,6 +215,20 @@ describe('a judge that cannot be asked', () => {
     expect([await blob(admission, shared), await pull(admission, two.top)]).toEqual([undefined, undefined]);
   });
 
+  test('lets in for a while also what its index lists, and shuts it out with the index', async () => {
+    const at = court();
+    const judge = judgeOf({ name: 'signed', covers: 'children', onError: 'admit' });
+    judge.says = () => Promise.reject(new JudgeError('down'));
+    const admission = at.of(judge);
+    const [child] = index.manifests;
+    expect([await pull(admission, index.top), await pull(admission, child!)]).toEqual([undefined, undefined]);
+    judge.says = () => no;
+    await at.clock.advance(30_000);
+    expect(await pull(admission, index.top)).toBe('signed: bad');
+    expect(await pull(admission, child!)).toBe('signed: bad');
+    expect(await blob(admission, index.layers[0]!)).toBe('signed');
+  });
+
   test('leaves refused what it refused, though that has run out', async () => {
     const at = court();
     const judge = judgeOf({ refusesForMs: 1000, onError: 'admit' });
