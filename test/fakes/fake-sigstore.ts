@@ -123,6 +123,8 @@ function certify(authority: Pair, log: Log, options: CertificateOptions): Certif
     extension('551d0f', tagged(0x03, Buffer.of(7, 0x80))),
     extension('551d25', sequence(identifier(codeSigning ? '2b06010505070303' : '2b06010505070301'))),
     extension('551d11', sequence(names)),
+    // As it was first written, and as it should have been.
+    extension('2b0601040183bf300101', Buffer.from(issuer)),
     extension('2b0601040183bf300108', tagged(0x0c, Buffer.from(issuer))),
   ];
   const leaf = { subject: sequence(), publicKey: pair.publicKey, from, to };

@@ -64,7 +64,7 @@ export function keylessLayer(sigstore: FakeSigstore, who: Certified, payload: Bu
 
 /** What Rekor keeps of a signature (sigstore/rekor, "hashedrekord"). */
 export function hashedRekord(payload: Uint8Array, signature: Buffer, { pem }: Certified): object {
-  const value = createHash('sha256').update(payload).digest('hex');
+  const value = sha256(payload);
   const content = signature.toString('base64');
   const publicKey = { content: Buffer.from(pem).toString('base64') };
   return {
@@ -106,9 +106,10 @@ export function bundleOf(content: object, material: object = BY_KEY): Buffer {
 export function keylessBundle(sigstore: FakeSigstore, who: Certified, statement: Buffer, at?: Date): Buffer {
   const dsseEnvelope = envelopeOf(statement, signWith(who.key));
   const [{ sig }] = dsseEnvelope['signatures'] as [{ sig: string }];
-  const value = createHash('sha256').update(statement).digest('hex');
   const verifier = Buffer.from(who.pem).toString('base64');
-  const spec = { payloadHash: { algorithm: 'sha256', value }, signatures: [{ signature: sig, verifier }] };
+  const envelopeHash = { algorithm: 'sha256', value: sha256(JSON.stringify(dsseEnvelope)) };
+  const payloadHash = { algorithm: 'sha256', value: sha256(statement) };
+  const spec = { envelopeHash, payloadHash, signatures: [{ signature: sig, verifier }] };
   const entry = sigstore.log({ apiVersion: '0.0.1', kind: 'dsse', spec }, 'proof', at);
   return bundleOf({ dsseEnvelope }, { certificate: { rawBytes: who.certificate.toString('base64') }, tlogEntries: [entry] });
 }
@@ -138,4 +139,8 @@ export function signatureManifest(
 
 export function signatureTag(digest: Digest): string {
   return `${referrersTag(digest)}.sig`;
+}
+
+function sha256(bytes: Uint8Array | string): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
