@@ -42,7 +42,7 @@ export function createSigned({ keys, identities, trustedRoot, store }: SignedOpt
     refusesForMs: REFUSES_FOR_MS,
     async judge(content, signal) {
       const place = { registry: content.registry, repository: content.repository };
-      const held = await look(heldIn(store, place, content, signal), signers, { isMeant: () => true, manifest: undefined });
+      const held = await lookInside(heldIn(store, place, content, signal), signers);
       if (held.kind === 'valid') return { kind: 'admitted', reason: `it holds a signature or attestation by ${held.by}` };
       const found = await look(signaturesOf(store, place, content.digest, signal), signers, {
         isMeant: ({ signs }) => signs.includes(content.digest),
@@ -91,6 +91,19 @@ async function look(found: AsyncIterable<Found>, signers: Signers, wanted: Wante
     if (answer.rank > closest.rank) closest = answer;
   }
   return unknown ?? { kind: 'none', reason: closest.reason };
+}
+
+/** Of a manifest that holds signatures all has to be one, since its signed part would let the rest in. */
+async function lookInside(found: AsyncIterable<Found>, signers: Signers): Promise<Looked> {
+  const all: Found[] = [];
+  for await (const each of found) all.push(each);
+  const other = all.find(({ kind }) => kind === 'malformed');
+  if (other?.kind === 'malformed') return { kind: 'none', reason: other.reason };
+  return look(each(all), signers, { isMeant: () => true, manifest: undefined });
+}
+
+async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
+  for (const item of items) yield await Promise.resolve(item);
 }
 
 type Examined = { readonly by: string } | { readonly rank: number; readonly reason: string };

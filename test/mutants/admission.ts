@@ -428,4 +428,20 @@ export const mutants: readonly Mutant[] = [
     replace: '',
     test: TRIVY,
   },
+  {
+    name: 'a copied signature lets in the image that holds it',
+    guards: ['contract, signed'],
+    file: 'src/admission/cosign/search.ts',
+    find: 'if (!isAllSignatures(manifest) || layers.length > SIGNATURES_MAX) return;',
+    replace: '',
+    test: ['test/unit/admission/cosign/keys.test.ts'],
+  },
+  {
+    name: 'a layer is a signature because it says so',
+    guards: ['contract, signed'],
+    file: 'src/admission/signed.ts',
+    find: "  if (other?.kind === 'malformed') return { kind: 'none', reason: other.reason };\n",
+    replace: '  void other;\n',
+    test: ['test/unit/admission/cosign/keys.test.ts'],
+  },
 ];

@@ -23,6 +23,16 @@ export function signatureLayers({ bytes, mediaType }: StoredManifest): readonly 
   return Array.isArray(layers) ? layers.flatMap(layerOf) : [];
 }
 
+/**
+ * Whether every layer of it says that it is a signature. What its types say binds nobody: some programs unpack layers of any type, so
+ * that each has to be read as one, too.
+ */
+export function isAllSignatures({ bytes, mediaType }: StoredManifest): boolean {
+  const json = readJsonObject(bytes);
+  const layers = json.kind === 'object' ? own(json.value, 'layers') : undefined;
+  return Array.isArray(layers) && layers.length > 0 && signatureLayers({ bytes, mediaType }).length === layers.length;
+}
+
 function layerOf(value: unknown): Layer[] {
   const answer = readDescriptor(value);
   if (answer.kind !== 'descriptor' || !isObject(value)) return [];

@@ -5,7 +5,7 @@ import { parseTag } from '../../oci/reference.ts';
 import { isBundleType } from './bundle.ts';
 import { malformed, type ReadClaim } from './claim.ts';
 import { SIGNATURE_PREDICATE } from './envelope.ts';
-import { signatureLayers, type Layer } from './layers.ts';
+import { isAllSignatures, signatureLayers, type Layer } from './layers.ts';
 import type { Place, SignatureStore, StoredManifest } from './store.ts';
 
 /** Of one manifest: what comes behind is looked at by nobody, so that nobody's repository can keep us busy. */
@@ -59,8 +59,10 @@ export async function* heldIn(
   manifest: StoredManifest,
   signal: AbortSignal,
 ): AsyncGenerator<Found> {
-  for (const layer of signatureLayers(manifest).slice(0, SIGNATURES_MAX))
-    yield readLayer(store, place, layer, ATTESTATION_BYTES_MAX, signal);
+  const layers = signatureLayers(manifest);
+  // Where one is not looked at, nobody knows what it is.
+  if (!isAllSignatures(manifest) || layers.length > SIGNATURES_MAX) return;
+  for (const layer of layers) yield readLayer(store, place, layer, ATTESTATION_BYTES_MAX, signal);
 }
 
 /** Those that there are. */

@@ -88,6 +88,24 @@ describe('a signature by a key', () => {
   });
 });
 
+test.each([
+  ['of another type', 'application/vnd.oci.image.layer.v1.tar+gzip'],
+  ['that says it is a signature', 'application/vnd.dev.cosign.simplesigning.v1+json'],
+])('a signature of something else lets in no image that has it beside a layer %s', async (_, mediaType) => {
+  const signature = simpleLayer(payload, signWith(ours.privateKey)(payload));
+  const files = { ...simpleLayer(Buffer.from('./bin/sh\0\0\0'), Buffer.from('x')), mediaType };
+  for (const layers of [
+    [signature, files],
+    [files, signature],
+    [...Array.from({ length: 50 }, () => signature), files],
+  ]) {
+    const smuggler = signatureManifest(layers);
+    const repository = createRepository();
+    repository.refer(smuggler);
+    expect((await judge(rules, repository, smuggler.manifest)).kind).toBe('refused');
+  }
+});
+
 describe('kinds of keys', () => {
   const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const ed25519 = generateKeyPairSync('ed25519');
