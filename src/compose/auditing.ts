@@ -84,6 +84,15 @@ export function withAudit(admin: Admin, note: Auditing['note']): Admin {
       note({ kind: 'command', command, name: nameOf(done) });
       return done;
     };
+  /** As the first of it has gone or come: what comes after that may break off. */
+  async function* begun<Step>(command: Command, name: string, steps: AsyncIterable<Step>): AsyncGenerator<Step> {
+    let isTold = false;
+    for await (const step of steps) {
+      if (!isTold) note({ kind: 'command', command, name });
+      isTold = true;
+      yield step;
+    }
+  }
   return {
     ...admin,
     createToken: told(
@@ -111,5 +120,22 @@ export function withAudit(admin: Admin, note: Auditing['note']): Admin {
       (image) => admin.release(image),
       ({ image, digest }) => `${image} ${digest}`,
     ),
+    disown: told(
+      'disown',
+      (repository) => admin.disown(repository),
+      ({ repository }) => repository,
+    ),
+    evict(request) {
+      const steps = admin.evict(request);
+      return request.dryRun ? steps : begun('evict', String(request.pattern), steps);
+    },
+    collect(request) {
+      const steps = admin.collect(request);
+      return request.dryRun ? steps : begun('collect', request.deleteUntagged ? 'untagged too' : 'what nothing needs', steps);
+    },
+    import(request) {
+      const steps = admin.import(request);
+      return request.dryRun ? steps : begun('import', request.directory, steps);
+    },
   };
 }

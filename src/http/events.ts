@@ -30,6 +30,8 @@ export interface RequestEnded {
   readonly clientKind: string;
   /** Who asked: `user:ann`, `token:ci`; `undefined` where nobody said. */
   readonly user: string | undefined;
+  /** Whose limit refused it; told of each once a minute. */
+  readonly limited: 'address' | 'account' | undefined;
   readonly userAgent: string | undefined;
   /** As the client sent it. */
   readonly host: string | undefined;

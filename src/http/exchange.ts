@@ -38,6 +38,8 @@ export interface Exchange {
   /** What shows who asks, once somebody has looked, and who it is (gate.ts). */
   asking: Asking | undefined;
   identity: Identity;
+  /** Whose limit refused it, where that is news (limits.ts). */
+  limited: 'address' | 'account' | undefined;
   /** The route's name, once it is known. */
   handler: string | undefined;
   /** All of the answer has left. Node says so too of one whose connection broke below it. */

@@ -56,22 +56,39 @@ export function accountOf({ identity: { subject }, client }: Exchange): string {
 
 const ACCOUNT_LENGTH_MAX = 200;
 
+/** Who goes on asking is told of again after so long: what limits refuse must not fill a disk. */
+const TOLD_MS = 60_000;
+const TOLD_MAX = 10_000;
+
 type Watch = (key: string, allowance: Allowance, exchange: Exchange) => Promise<void>;
 
-function createWatch(clock: EdgeClock, whose: string): Watch {
+function createWatch(clock: EdgeClock, whose: 'address' | 'account'): Watch {
   const buckets = createTokenBuckets(clock);
   const places = createPlaces(clock);
+  /** When it was last told of them, in the order of that. */
+  const told = new Map<string, number>();
+  const refuse = (key: string, exchange: Exchange, error: RegistryError): RegistryError => {
+    const now = clock.monotonic();
+    if (now - (told.get(key) ?? -Infinity) < TOLD_MS) return error;
+    told.delete(key);
+    told.set(key, now);
+    const [oldest] = told.keys();
+    if (told.size > TOLD_MAX && oldest !== undefined) told.delete(oldest);
+    exchange.limited = whose;
+    return error;
+  };
   return async (key, { rate, concurrent }, exchange) => {
     const { signal } = exchange;
     const since = clock.monotonic();
     if (rate !== undefined) {
       const { taken, waitMs } = buckets.take(key, rate, WAIT_MS_MAX);
-      if (!taken) throw tooMany(`too many requests of this ${whose}`, waitMs);
+      if (!taken) throw refuse(key, exchange, tooMany(`too many requests of this ${whose}`, waitMs));
       if (waitMs > 0) await pause(clock, waitMs, signal);
     }
     if (concurrent === undefined) return;
     const leave = await places.take(key, concurrent, WAIT_MS_MAX - (clock.monotonic() - since), signal);
-    if (leave === undefined) throw tooMany(`more than ${concurrent} requests of this ${whose} at once`, WAIT_MS_MAX);
+    if (leave === undefined)
+      throw refuse(key, exchange, tooMany(`more than ${concurrent} requests of this ${whose} at once`, WAIT_MS_MAX));
     exchange.onEnd(leave);
   };
 }

@@ -7,7 +7,7 @@ export type Audited = HouseEvent | CommandEvent | LostEvent;
 /** An administrator has changed who may what, or what is kept. */
 export interface CommandEvent {
   readonly kind: 'command';
-  readonly command: 'token create' | 'token revoke' | 'pin' | 'unpin' | 'release';
+  readonly command: 'token create' | 'token revoke' | 'pin' | 'unpin' | 'release' | 'evict' | 'disown' | 'collect' | 'import';
   /** What it was about: the token's name, the pinned images. */
   readonly name: string;
 }
@@ -22,7 +22,7 @@ export interface LostEvent {
 export interface AuditRecord {
   readonly time: string;
   readonly msg: 'audit';
-  /** `pull`, `push`, `delete`, `sign-in`; `start`, `reload` (of rules or users); `token create`, `token revoke`, `pin`, `unpin`; `lost`. */
+  /** `pull`, `push`, `delete`, `sign-in`, `limit`; `start`, `reload` (of rules or users); the commands of {@link CommandEvent}; `lost`. */
   readonly action: string;
   /** `denied`: who asked may not; `failed`: they may, or nobody knows, and it did not come to it. */
   readonly result: 'allowed' | 'denied' | 'failed';
@@ -99,6 +99,7 @@ function signedIn({ way, result, user, client, requestId }: Extract<AuthEvent, {
  */
 function requested(event: RequestEvent): Act | undefined {
   const { trace, user, client } = event;
+  if (event.limited !== undefined) return limited(event);
   const action = actionOf(event);
   if (action === undefined || trace.repository === undefined) return undefined;
   return {
@@ -111,6 +112,13 @@ function requested(event: RequestEvent): Act | undefined {
     digest: trace.digest ?? null,
     request_id: trace.requestId,
   };
+}
+
+/** Nothing was looked at, not even who it is, where it is their address that asks too often. */
+function limited({ user, client, trace, limited: whose }: RequestEvent): Act {
+  const subject = user ?? (whose === 'address' ? null : 'anyone');
+  const reason = `too much of this ${whose}`;
+  return { action: 'limit', result: 'denied', subject, client, request_id: trace.requestId, reason };
 }
 
 const CONTENT = new Set(['manifest', 'blob']);

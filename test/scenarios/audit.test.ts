@@ -114,6 +114,69 @@ describe('the audit', () => {
   );
 
   scenario(
+    'tells what goes or comes by command, with a server and without; and nothing of what would',
+    async (stage) => {
+      const path = join(stage.directory, 'audit.log');
+      const image = stage.upstream.image('library/alpine', '3');
+      const names = ['registry.acme.test', 'mixed.test'];
+      const routes = [
+        { match: 'docker.io/**', name: 'hub', upstreams: ['hub'] },
+        { match: 'mixed.test/**', name: 'mixed', upstreams: ['hosted', 'hub'], push: true, shadow: true },
+      ];
+      const access = [{ match: '**', pull: ['user:ann'], push: ['user:ann'] }];
+      const server = await stage.start({
+        ...(await settings(stage, { file: path })),
+        names: { self: names },
+        upstreams: { hub: { url: stage.upstream.url } },
+        routes,
+        access,
+      });
+      const ann = sending(server, basic('ann'));
+      for (const tag of ['3', image.top.digest]) await (await ann.get(`/v2/docker.io/library/alpine/manifests/${tag}`)).bytes();
+      expect((await pushImage(ann, '/v2/mixed.test/app', 'latest', app)).status).toBe(201);
+      const run = async (...args: string[]): Promise<number> =>
+        (await command(join(stage.directory, 'data'), [...args, '--config', 'config.yml'])).code;
+      expect(await run('collect')).toBe(0);
+      await server.stop();
+      const codes = [
+        await run('evict', 'alpine:3', '--dry-run'),
+        await run('collect', '--dry-run'),
+        await run('evict', 'nobody/nothing'),
+        await run('evict', 'alpine:3'),
+        await run('collect', '--delete-untagged'),
+        await run('disown', 'mixed.test/app'),
+      ];
+      expect(codes).toEqual([0, 0, 1, 0, 0, 0]);
+      const acts = (await toldIn(path)).filter(({ subject }) => subject === 'administrator').map(inShort);
+      expect(acts).toEqual([
+        'collect allowed administrator what nothing needs',
+        'evict allowed administrator alpine:3',
+        'collect allowed administrator untagged too',
+        'disown allowed administrator mixed.test/app',
+      ]);
+    },
+    own,
+  );
+
+  scenario(
+    'tells once a minute of an address that limits refuse',
+    async (stage) => {
+      const path = join(stage.directory, 'audit.log');
+      const address = { rate: '1/h', burst: 1 };
+      const server = await stage.start({ ...(await settings(stage, { file: path })), limits: { address } });
+      const replies = [];
+      for (let at = 0; at < 5; at += 1) replies.push((await server.get(LATEST)).status);
+      expect(replies).toEqual([401, 429, 429, 429, 429]);
+      await server.stop();
+      const told = (await toldIn(path)).filter(({ action }) => action === 'limit');
+      expect(told).toMatchObject([
+        { result: 'denied', subject: null, client: '127.0.0.1', reason: 'too much of this address' },
+      ]);
+    },
+    own,
+  );
+
+  scenario(
     'goes on in a new file where the old one was moved away, and where a reload says',
     async (stage) => {
       const [path, other] = [join(stage.directory, 'audit.log'), join(stage.directory, 'other.log')];

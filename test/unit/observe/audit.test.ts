@@ -53,6 +53,16 @@ describe('the audit', () => {
       sent('manifest', 'GET', 403, { trace: { ...TRACE, outcome: 'denied' } }),
       'pull denied status 403',
     ],
+    [
+      'what its address’s limit refused',
+      sent('other', 'GET', 429, { user: undefined, limited: 'address', trace: { ...TRACE, repository: undefined } }),
+      'limit denied too much of this address',
+    ],
+    [
+      'what an account’s limit refused',
+      sent('manifest', 'HEAD', 429, { limited: 'account', trace: { ...TRACE, repository: undefined } }),
+      'limit denied too much of this account',
+    ],
     ['a HEAD', sent('manifest', 'HEAD', 200), undefined],
     ['a manifest that is pushed', sent('manifest', 'PUT', 201), 'push allowed'],
     ['one that is refused', sent('manifest', 'PUT', 400), 'push failed status 400'],
