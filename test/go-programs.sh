@@ -7,7 +7,7 @@ clients=( # module, version, programs
   'oras.land/oras v1.2.3 cmd/oras'
   'helm.sh/helm/v3 v3.16.4 cmd/helm'
   'github.com/moby/buildkit v0.18.2 cmd/buildkitd cmd/buildctl'
-  'github.com/sigstore/cosign/v2 v2.4.1 cmd/cosign'
+  'github.com/sigstore/cosign/v2 v2.6.1 cmd/cosign'
 )
 suite=github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260716174315-967efdc079b9
 kept="${XDG_CACHE_HOME:-$HOME/.cache}/entrepot-test"
@@ -15,8 +15,8 @@ kept="${XDG_CACHE_HOME:-$HOME/.cache}/entrepot-test"
 # Prints why nothing can be compiled; nothing where it can.
 why_not_go() {
   local version
-  version=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || { echo "Go 1.24 or later is not installed" && return; }
-  printf '%s\n' go1.24 "$version" | sort -V -C || echo "$version is older than Go 1.24"
+  version=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || { echo "Go 1.24.6 or later is not installed" && return; }
+  printf '%s\n' go1.24.6 "$version" | sort -V -C || echo "$version is older than Go 1.24.6"
 }
 
 # keep NAME COMMAND…: runs it in an empty directory, where it puts programs into bin; that is kept as NAME, and is not made again.

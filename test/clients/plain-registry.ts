@@ -4,6 +4,7 @@ import { expect } from 'vitest';
 import type { Image } from '../fakes/images.ts';
 import { scenario } from '../scenarios/harness.ts';
 import type { RunningProcess } from '../scenarios/process.ts';
+import type { Settings } from '../scenarios/settings.ts';
 import { pushImage } from '../scenarios/push.ts';
 import { needs } from './program.ts';
 
@@ -14,8 +15,8 @@ export interface PlainRegistry {
   readonly authority: string;
   /** A directory of the client's own. */
   place(name: string): Promise<string>;
-  /** Starts a mirror of it; yields the mirror's `127.0.0.1:PORT`. */
-  startMirror(): Promise<string>;
+  /** Starts a mirror of it, with more keys of its route; yields the mirror's `127.0.0.1:PORT`. */
+  startMirror(policy?: Settings, name?: string): Promise<string>;
   /** Puts an image there without a client. */
   seed(repository: string, tag: string, image: Image): Promise<void>;
   /** Expects all of an image, byte for byte. */
@@ -57,9 +58,9 @@ export function withRegistry(
         await mkdir(own, { recursive: true });
         return own;
       };
-      const startMirror = async (): Promise<string> => {
-        const routes = [{ match: 'docker.io/**', name: 'mirrored', upstreams: ['registry'] }];
-        const mirror = await startProcess({ upstreams: { registry: { url: server.url } }, routes }, { name: 'mirror' });
+      const startMirror = async (policy: Settings = {}, name = 'mirror'): Promise<string> => {
+        const routes = [{ match: 'docker.io/**', name: 'mirrored', upstreams: ['registry'], ...policy }];
+        const mirror = await startProcess({ upstreams: { registry: { url: server.url } }, routes }, { name });
         return new URL(mirror.url).host;
       };
       await play({ server, authority: new URL(server.url).host, place, startMirror, defer, ...lookInto(server) });
