@@ -9,36 +9,14 @@ import { describe, expect } from 'vitest';
 import { createAuthority, type Pair } from '../fakes/certificates.ts';
 import { randomBlob } from '../fakes/images.ts';
 import { until } from './acceptance.ts';
-import { scenario, type Stage } from './harness.ts';
+import { scenario } from './harness.ts';
 import { ALPINE, blobPath, manifestPath } from './paths.ts';
 import type { Running } from './running.ts';
-import { routesTo, type Settings } from './settings.ts';
+import { authority, keyPath, place, portOf, secure } from './secure.ts';
+import { routesTo } from './settings.ts';
 
 const own = { settings: null };
-const authority = createAuthority('Mirror');
 const clients = createAuthority('Clients');
-
-const certificatePath = ({ directory }: Stage): string => join(directory, 'cert.pem');
-const keyPath = ({ directory }: Stage): string => join(directory, 'key.pem');
-
-async function place(stage: Stage, { certificate, key }: Pair): Promise<void> {
-  await writeFile(certificatePath(stage), certificate);
-  await writeFile(keyPath(stage), key);
-}
-
-/** A mirror of the stage's upstream, over TLS. */
-async function secure(stage: Stage, tls: Settings = {}, more: Settings = {}): Promise<Settings> {
-  await place(stage, authority.issue('localhost'));
-  const http = {
-    addr: '127.0.0.1:0',
-    debug: { addr: '127.0.0.1:0' },
-    tls: { certificate: certificatePath(stage), key: keyPath(stage), ...tls },
-    http2: { disabled: false },
-  };
-  return { ...routesTo(stage.upstream), http, ...more };
-}
-
-const portOf = ({ url }: Running): number => Number(new URL(url).port);
 
 interface Answer {
   readonly status: number | undefined;

@@ -67,6 +67,8 @@ const records: Parser = {
     ...['"slot":"repository/a"', '"collection":"links"', '"id":', '"text":', '"base64":'],
   ],
   longest: 64 * 1024,
+  // As all kinds of record, one after the other.
+  msMax: 500,
   read(input) {
     const bytes = bytesOf(input);
     const shapes = FORMS.map(([name, form]) => {
