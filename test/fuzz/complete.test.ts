@@ -16,7 +16,6 @@ const EXCUSED: Readonly<Record<string, string>> = {
   readHeld: 'reads a file by readManifest',
   readOr: 'reads no text: an answer for when a record cannot be had',
   readFirst: 'finds the file; what stands in it is read by loadConfig',
-  readable: 'reads no text: reports what cannot be had',
 };
 
 test('whatever takes a stranger’s bytes apart is fuzzed, or says why not', async () => {

@@ -1,6 +1,8 @@
 import { chooseChallenge, formatChallenge, parseChallenges } from '../../../src/oci/challenge.ts';
 import { formatNextLink, nextLink } from '../../../src/oci/link.ts';
 import { parseUrl } from '../../../src/oci/url.ts';
+import { JudgeError } from '../../../src/admission/judge.ts';
+import { readAnswer } from '../../../src/admission/scanner-answer.ts';
 import { lengthOf, take, totalOf } from '../../../src/upstream/answer.ts';
 import { isPublicAddress, normalHost } from '../../../src/upstream/guard.ts';
 import { isOddAbsence, isReferrersPath } from '../../../src/upstream/oddities.ts';
@@ -258,6 +260,21 @@ const tokenAnswer: Parser = {
   },
 };
 
+/** What a scanner says of content. */
+const verdict: Parser = {
+  name: 'scanner-answer',
+  covers: ['readAnswer'],
+  words: ['{', '}', '"allow":', '"reason":', 'true', 'false', 'null', '"true"', ',', '"CVE-2026-1"', '[', ']'],
+  longest: 64 * 1024,
+  read(input) {
+    const outcome = orRefused(() => readAnswer({ status: 200, body: bytesOf(input) }), [JudgeError]);
+    if ('refused' in outcome) return 'none';
+    const { kind, reason } = outcome.found;
+    demand(kind === 'refused' || /"allow"|\\u/.test(input), 'nothing is let in that nobody has allowed');
+    return `${kind} ${reason === ''}`;
+  },
+};
+
 /** `NO_PROXY`, then the host that is asked. */
 const noProxy: Parser = {
   name: 'no-proxy',
@@ -273,4 +290,4 @@ const noProxy: Parser = {
   },
 };
 
-export const answers: readonly Parser[] = [challenge, link, answer, redirect, tokenAnswer, noProxy];
+export const answers: readonly Parser[] = [challenge, link, answer, redirect, tokenAnswer, verdict, noProxy];
