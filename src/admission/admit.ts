@@ -18,6 +18,8 @@ export interface AdmitOptions {
   readonly send: Send;
   readonly clock: Clock;
   readonly questions: Questions;
+  /** Of whoever is asked, whatever route asks. */
+  readonly places: Places;
   /** Where whoever is asked reaches this server: `http://mirror.example.test:5000`, with `http.prefix` behind it. */
   readonly address: () => string;
 }
@@ -26,12 +28,13 @@ export interface AdmitOptions {
 const AT_ONCE = 8;
 const WAITING_MAX = 256;
 
+export const scannerPlaces = (): Places => new Places(AT_ONCE, WAITING_MAX);
+
 /**
  * Asks a scanner or a policy server (`admit`). Whoever is asked may pull the content by a name of its own while the question is open.
  * Rejects with JudgeError for everything but a plain yes or no.
  */
 export function createAdmit(options: AdmitOptions): Judge {
-  const places = new Places(AT_ONCE, WAITING_MAX);
   return {
     name: 'admit',
     fingerprint: options.fingerprint,
@@ -39,7 +42,7 @@ export function createAdmit(options: AdmitOptions): Judge {
     onError: options.onError,
     async judge(content, signal) {
       if (isIndexType(content.mediaType)) return { kind: 'admitted', reason: 'it is an index' };
-      const leave = await places.take(signal);
+      const leave = await options.places.take(signal);
       if (leave === undefined) throw new JudgeError('too much waits to be looked at: try again later');
       try {
         return await ask(options, content, signal);

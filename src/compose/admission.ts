@@ -1,12 +1,13 @@
 import { hostname } from 'node:os';
 import { createAdmissions, type Admission } from '../admission/admission.ts';
-import { createAdmit } from '../admission/admit.ts';
+import { createAdmit, scannerPlaces } from '../admission/admit.ts';
 import { createAging } from '../admission/aging.ts';
 import { createDigests } from '../admission/digests.ts';
 import type { AdmissionEvent } from '../admission/events.ts';
 import { fingerprintOf } from '../admission/fingerprint.ts';
 import type { Judge } from '../admission/judge.ts';
 import { Ledger } from '../admission/ledger.ts';
+import type { Places } from '../admission/places.ts';
 import { Questions } from '../admission/questions.ts';
 import { createSigned } from '../admission/signed.ts';
 import type { AdmitConfig, Config, RouteConfig } from '../config/config.ts';
@@ -38,9 +39,17 @@ export interface Admitting {
   stop(): void;
 }
 
+/** What all routes and configurations have in common of asking. */
+interface Asking {
+  readonly questions: Questions;
+  /** By whom is asked. */
+  readonly places: Map<string, Places>;
+}
+
 export function createAdmitting(parts: AdmittingParts): Admitting {
   const { system, records, unowned, report } = parts;
-  const questions = new Questions(system.random);
+  const asking: Asking = { questions: new Questions(system.random), places: new Map() };
+  const { questions } = asking;
   const admissions = createAdmissions({
     clock: system.clock,
     ledger: new Ledger({ verdicts: records.verdicts }),
@@ -55,7 +64,7 @@ export function createAdmitting(parts: AdmittingParts): Admitting {
     of(route) {
       if (!isJudged(route)) return undefined;
       isNeeded = true;
-      return admissions.of({ deny: route.policy.digests?.deny ?? [], judges: judgesOf(route, parts, questions) });
+      return admissions.of({ deny: route.policy.digests?.deny ?? [], judges: judgesOf(route, parts, asking) });
     },
     start: () => aging.start(),
     stop: () => aging.stop(),
@@ -75,23 +84,27 @@ export function isJudged({ policy: { digests, signed, admit } }: Pick<RouteConfi
 }
 
 /** In the order in which they are asked: who costs least first. */
-function judgesOf({ policy }: RouteConfig, parts: AdmittingParts, questions: Questions): readonly Judge[] {
+function judgesOf({ policy }: RouteConfig, parts: AdmittingParts, asking: Asking): readonly Judge[] {
   const judges: Judge[] = [];
   if (policy.digests?.allow !== undefined) judges.push(createDigests(policy.digests.allow));
   if (policy.signed !== undefined) judges.push(createSigned({ ...policy.signed, store: createSignatureStore(parts.pulling) }));
-  if (policy.admit !== undefined) judges.push(admitOf(policy.admit, parts, questions));
+  if (policy.admit !== undefined) judges.push(admitOf(policy.admit, parts, asking));
   return judges;
 }
 
-function admitOf({ url, timeout, onerror }: AdmitConfig, parts: AdmittingParts, questions: Questions): Judge {
+function admitOf({ url, timeout, onerror }: AdmitConfig, parts: AdmittingParts, { questions, places }: Asking): Judge {
   const where = url.reveal();
+  const fingerprint = fingerprintOf('admit', withoutUser(where));
+  const place = places.get(fingerprint) ?? scannerPlaces();
+  places.set(fingerprint, place);
   return createAdmit({
-    fingerprint: fingerprintOf('admit', withoutUser(where)),
+    fingerprint,
     onError: onerror === 'allow' ? 'admit' : 'refuse',
     timeoutMs: timeout,
     send: (body, signal) => askScanner(where, body, signal),
     clock: parts.system.clock,
     questions,
+    places: place,
     address: parts.address,
   });
 }

@@ -401,6 +401,37 @@ describe('admit', () => {
   );
 
   scenario(
+    'a scanner that several routes ask has eight questions at once from all of them together, also over a reload',
+    async (stage) => {
+      const { upstream } = stage;
+      const scanner = await scannerOf(stage);
+      const open: ((verdict: unknown) => void)[] = [];
+      scanner.answers(() => new Promise((resolve) => open.push(resolve)));
+      const admit = { url: scanner.url };
+      const settings = {
+        upstreams: { hub: { url: upstream.url } },
+        routes: ['a', 'b'].map((name) => ({ match: `docker.io/${name}/*`, name, upstreams: ['hub'], admit })),
+      };
+      const names = times(12, (at) => `${at % 2 === 0 ? 'a' : 'b'}/${at}`);
+      for (const [at, name] of names.entries()) upstream.image(name, '1', { label: name, layers: [1000 + at] });
+      const server = await stage.start(settings);
+      const pulls = names.slice(0, 10).map((name) => server.get(`/v2/docker.io/${name}/manifests/1`));
+      await scanner.received(8);
+      await server.reload({ ...settings, log: { level: 'info' } });
+      pulls.push(...names.slice(10).map((name) => server.get(`/v2/docker.io/${name}/manifests/1`)));
+      await upstream.received('GET manifest', 12);
+      for (let answered = 0; answered < 12; answered += 1) {
+        await scanner.received(Math.min(12, answered + 8));
+        expect(scanner.asked.length).toBe(Math.min(12, answered + 8));
+        open[answered]!({ allow: true });
+        await Promise.race(pulls);
+      }
+      expect((await Promise.all(pulls)).map(({ status }) => status)).toEqual(times(12, () => 200));
+    },
+    own,
+  );
+
+  scenario(
     'nothing of a child that is refused is filled ahead',
     async (stage) => {
       const { upstream } = stage;

@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { describe, expect, test } from 'vitest';
-import { createAdmit, type AdmitOptions, type Send } from '../../../src/admission/admit.ts';
+import { createAdmit, scannerPlaces, type AdmitOptions, type Send } from '../../../src/admission/admit.ts';
 import { createDigests } from '../../../src/admission/digests.ts';
 import type { Entering } from '../../../src/admission/judge.ts';
 import { questionText, type Question } from '../../../src/admission/question-text.ts';
@@ -30,6 +30,7 @@ function admit(send: Send, more: Partial<AdmitOptions> = {}) {
     send,
     clock,
     questions,
+    places: scannerPlaces(),
     address,
     ...more,
   });
