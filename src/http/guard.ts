@@ -28,11 +28,11 @@ export function objection(incoming: IncomingMessage): RegistryError | undefined 
 
 /**
  * A browser may hold a client's certificate, and shows it to whatever page has it send a form here, plain text and all. It says whose
- * page that is (Fetch Metadata); programs that push say nothing of the kind. Reading it could not show anybody.
+ * page that is (Fetch Metadata); programs that push say nothing of the kind. Of methods other than POST it asks first, by OPTIONS.
  */
 function isForeignPage({ method, headers }: IncomingMessage): boolean {
   const site = headers['sec-fetch-site'];
-  return site !== undefined && site !== 'same-origin' && site !== 'none' && method !== 'GET' && method !== 'HEAD';
+  return method === 'POST' && site !== undefined && site !== 'same-origin' && site !== 'none';
 }
 
 function countHosts(rawHeaders: readonly string[]): number {
