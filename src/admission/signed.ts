@@ -93,17 +93,22 @@ async function look(found: AsyncIterable<Found>, signers: Signers, wanted: Wante
   return unknown ?? { kind: 'none', reason: closest.reason };
 }
 
-/** Of a manifest that holds signatures all has to be one, since its signed part would let the rest in. */
+/**
+ * As {@link look}, of a manifest's own layers. Each of them has to be one, since the one that is valid would let the rest in. None is
+ * held on to: an attestation may be long.
+ */
 async function lookInside(found: AsyncIterable<Found>, signers: Signers): Promise<Looked> {
-  const all: Found[] = [];
-  for await (const each of found) all.push(each);
-  const other = all.find(({ kind }) => kind === 'malformed');
-  if (other?.kind === 'malformed') return { kind: 'none', reason: other.reason };
-  return look(each(all), signers, { isMeant: () => true, manifest: undefined });
-}
-
-async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
-  for (const item of items) yield await Promise.resolve(item);
+  let valid: Looked | undefined;
+  let unknown: Looked | undefined;
+  for await (const each of found) {
+    if (each.kind === 'malformed') return { kind: 'none', reason: each.reason };
+    if (each.kind === 'unknown') unknown ??= each;
+    else if (valid === undefined) {
+      const answer = await examine(each.claim, signers, { isMeant: () => true, manifest: undefined });
+      if ('by' in answer) valid = { kind: 'valid', by: answer.by };
+    }
+  }
+  return unknown ?? valid ?? { kind: 'none', reason: NOTHING };
 }
 
 type Examined = { readonly by: string } | { readonly rank: number; readonly reason: string };

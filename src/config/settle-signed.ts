@@ -19,6 +19,10 @@ export async function withSigned(routes: readonly RouteConfig[], written: Writte
         work.warnings.push(
           `${route.at}: signatures are looked for in nobody's name, so that with signed and passthrough only what anybody may read is served`,
         );
+      if (route.push)
+        work.warnings.push(
+          `${route.at}: what is pushed to a route with signed cannot be signed there: cosign reads first what it signs`,
+        );
       return { ...route, policy: { ...route.policy, signed } };
     }),
   );

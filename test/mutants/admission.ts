@@ -440,8 +440,8 @@ export const mutants: readonly Mutant[] = [
     name: 'a layer is a signature because it says so',
     guards: ['contract, signed'],
     file: 'src/admission/signed.ts',
-    find: "  if (other?.kind === 'malformed') return { kind: 'none', reason: other.reason };\n",
-    replace: '  void other;\n',
+    find: "if (each.kind === 'malformed') return { kind: 'none', reason: each.reason };",
+    replace: "if (each.kind === 'malformed') continue;",
     test: ['test/unit/admission/cosign/keys.test.ts'],
   },
 ];

@@ -88,8 +88,16 @@ export const mutants: readonly Mutant[] = [
     name: 'an image that calls its layers signatures is let in as one',
     guards: ['promise 9'],
     file: 'src/admission/signed.ts',
-    find: "if (held.kind === 'valid') return { kind: 'admitted', reason: `it holds",
-    replace: "if (held.kind !== 'unknown' && content.tag !== 'x') return { kind: 'admitted', reason: `it holds",
+    find: "return unknown ?? valid ?? { kind: 'none', reason: NOTHING };",
+    replace: "return unknown ?? valid ?? { kind: 'valid', by: 'nobody' };",
+    test: HOSTILE,
+  },
+  {
+    name: 'what could not be read of a manifest of signatures does not matter',
+    guards: ['promise 9'],
+    file: 'src/admission/signed.ts',
+    find: "return unknown ?? valid ?? { kind: 'none', reason: NOTHING };",
+    replace: "return valid ?? unknown ?? { kind: 'none', reason: NOTHING };",
     test: HOSTILE,
   },
   // Who signed.

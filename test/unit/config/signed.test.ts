@@ -96,6 +96,15 @@ routes:
     );
   });
 
+  test('on a route that takes pushes is said to leave no way to sign them', async () => {
+    const config = await load('routes: [{ match: "**", upstreams: [hosted], signed: { cosign: { keys: cosign.pub } } }]', {
+      files: FILES,
+    });
+    expect(config.warnings).toEqual([
+      'config.yml:1: what is pushed to a route with signed cannot be signed there: cosign reads first what it signs',
+    ]);
+  });
+
   test('a trusted root for nobody is said to be without effect', async () => {
     const config = await load(route('keys: cosign.pub, trustedroot: root.json'), { files: FILES });
     expect(config.warnings).toEqual([

@@ -242,6 +242,44 @@ describe('a bundle', () => {
   });
 });
 
+describe('a manifest that holds a signature of its own', () => {
+  const theirs = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const foreign = simpleLayer(payload, signWith(theirs.privateKey)(payload));
+  const chart = { blob: blobOf(Buffer.from('a chart')), mediaType: 'application/vnd.cncf.helm.chart.content.v1.tar+gzip' };
+  const held = async (...layers: readonly SignatureLayer[]): Promise<string> => {
+    const made = signatureManifest(layers);
+    const repository = createRepository();
+    repository.tag(made);
+    return (await judge(rules, repository, made.manifest)).kind;
+  };
+
+  test('is let in beside those of others', async () => {
+    expect(await held(good)).toBe('admitted');
+    expect(await held(foreign, good)).toBe('admitted');
+    expect(await held(foreign)).toBe('refused');
+  });
+
+  test.each<[string, readonly SignatureLayer[]]>([
+    ['a chart beside it', [good, chart]],
+    ['a layer beside it that is none', [good, { ...good, mediaType: 'no media type' }]],
+    ['no layer at all', []],
+  ])('is not with %s', async (_, layers) => {
+    expect(await held(...layers)).toBe('refused');
+  });
+
+  test('is neither let in nor refused where one of several could not be read', async () => {
+    const made = signatureManifest([good, foreign]);
+    const repository = createRepository();
+    repository.tag(made);
+    const blob: typeof repository.blob = async (place, digest, ...rest) => {
+      if (digest === foreign.blob.digest) throw new Error('no upstream could be asked');
+      return repository.blob(place, digest, ...rest);
+    };
+    const other = { ...repository, blob };
+    await expect(judge(rules, other, made.manifest)).rejects.toThrow('no upstream could be asked');
+  });
+});
+
 test('an image that calls its layers signatures is no signature', async () => {
   // Some clients unpack layers whatever they are called.
   const tar = { ...good, blob: blobOf(Buffer.from('a layer')) };
