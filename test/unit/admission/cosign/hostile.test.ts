@@ -244,7 +244,8 @@ describe('a bundle', () => {
 
 describe('a manifest that holds a signature of its own', () => {
   const theirs = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const foreign = simpleLayer(payload, signWith(theirs.privateKey)(payload));
+  const elsewhere = payloadOf(image.digest, { identity: { 'docker-reference': 'elsewhere.test/app' } });
+  const foreign = simpleLayer(elsewhere, signWith(theirs.privateKey)(elsewhere));
   const chart = { blob: blobOf(Buffer.from('a chart')), mediaType: 'application/vnd.cncf.helm.chart.content.v1.tar+gzip' };
   const held = async (...layers: readonly SignatureLayer[]): Promise<string> => {
     const made = signatureManifest(layers);
