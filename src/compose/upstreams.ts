@@ -74,7 +74,7 @@ export function createUpstreamSet(config: Config, deps: UpstreamSetDeps, previou
     limitsOf: (route) => createLimits(chainOf(route, byName), route.policy.ratelimit.reserve),
     reserveOf: (upstream) => reserveOf(config, byName.has(upstream) ? upstream : 'origin'),
     balanceOf: (route) => balanceOf(route, config, byName),
-    passingOf: (route) => passingOf(route, byName),
+    passingOf: (route) => passingOf(route, config, byName),
     statuses: () =>
       [...byName.values()].flatMap((upstream) => ('statuses' in upstream ? upstream.statuses() : [upstream.status()])),
     retire(next) {
@@ -122,14 +122,17 @@ function balanceOf(route: RouteConfig, config: Config, byName: UpstreamSet['byNa
   return createBalance(chain, again, { kind: route.policy.balance, replicas: route.policy.replicas, weights });
 }
 
-function passingOf(route: RouteConfig, byName: UpstreamSet['byName']): Passing | undefined {
+function passingOf(route: RouteConfig, { upstreams }: Config, byName: UpstreamSet['byName']): Passing | undefined {
   const [upstream] = chainOf(route, byName);
+  // Origin is where the name says.
+  const { url = 'origin', path = '' } = upstreams.get(route.upstreams[0] ?? '') ?? {};
   if (!route.passthrough || upstream === undefined) return undefined;
   return {
     as(client) {
       const chain = [upstream.as(client)];
       return () => chain;
     },
+    place: `${url} ${path}`,
     proofMs: route.policy.authttl,
   };
 }

@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto';
+import { RegistryError } from '../oci/errors.ts';
 import type { Records } from '../metadata/records.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
@@ -30,7 +31,7 @@ export interface Entrance {
   readonly trace: Trace;
 }
 
-/** Says who is guessing; as `auth/attempts.ts` does. Rejects with RegistryError 429. */
+/** Says who is guessing; as `auth/attempts.ts` does. Rejects with RegistryError 429. `username` says at which registry. */
 export interface Attempts {
   begin(username: string, address: string): Promise<{ end(outcome: 'right' | 'wrong' | 'unknown'): void }>;
 }
@@ -54,6 +55,8 @@ export type Word =
   /** The credentials are wrong: of the repository that says nothing. */
   | { readonly kind: 'wrong' }
   | { readonly kind: 'unreadable' }
+  /** Too many of theirs were wrong: nobody was asked. */
+  | { readonly kind: 'unheard'; readonly error: RegistryError }
   | { readonly kind: 'trouble'; readonly refusal: Refusal };
 
 /**
@@ -67,8 +70,9 @@ export class MayRead {
   readonly #asks: Collapse<Word>;
   /** Who may read what, and who may not; by client and repository, with the end of it in monotonic ms. */
   readonly #words = recentOnes<{ readonly word: Word; readonly until: number }>(REMEMBERED_MAX);
-  /** Clients whose credentials an upstream took. */
-  readonly #accepted = recentOnes<{ readonly at: number }>(REMEMBERED_MAX);
+  /** Clients whose credentials an upstream took, and those whose it did not: by client and registry. One's word is not another's. */
+  readonly #accepted = recentOnes<object>(REMEMBERED_MAX);
+  readonly #refused = recentOnes<object>(REMEMBERED_MAX);
 
   constructor(deps: MayReadDeps) {
     this.#deps = deps;
@@ -78,7 +82,7 @@ export class MayRead {
 
   /** Of a client, and then of anybody: who signs in with what is out of date may still have what is public. */
   async wordFor(entrance: Entrance): Promise<Word> {
-    const holder = `${entrance.registry}/${entrance.repository}`;
+    const holder = holderOf(entrance);
     const own = entrance.client === undefined ? undefined : this.nameOf(entrance.client);
     const known = own === undefined ? undefined : this.#recall(`${own} ${holder}`);
     if (known !== undefined && known.kind !== 'wrong' && known.kind !== 'unreadable') return known;
@@ -87,8 +91,14 @@ export class MayRead {
     const age = before === undefined ? Infinity : this.#deps.clock.now() - before;
     if (age >= 0 && age < proofMs) return { kind: 'public' };
     const word = own === undefined ? undefined : (known ?? (await this.#ask(entrance, own, holder)));
-    if (word?.kind === 'readable') return word;
-    const open = this.#recall(`anybody ${holder}`) ?? (await this.#ask({ ...entrance, client: undefined }, undefined, holder));
+    if (word?.kind === 'public') return word;
+    const anybody = (): Promise<Word> => this.#ask({ ...entrance, client: undefined }, undefined, holder);
+    if (word?.kind === 'readable') {
+      // Nobody waits for it. What was closed since has to be known before that upstream is down: what they bring now may be newer.
+      if (before !== undefined) anybody().catch(() => undefined);
+      return word;
+    }
+    const open = this.#recall(`anybody ${holder}`) ?? (await anybody());
     if (open.kind === 'public') return open;
     const worst = word?.kind === 'trouble' || open.kind !== 'trouble' ? (word ?? open) : open;
     // What once was everybody's is no secret, and an upstream that is down takes nothing back.
@@ -96,8 +106,8 @@ export class MayRead {
   }
 
   /** The upstream has refused this client since: it is asked anew. `name`: {@link nameOf}. */
-  forget(name: string, holder: string): void {
-    this.#words.delete(`${name} ${holder}`);
+  forget(name: string, entrance: Entrance): void {
+    this.#words.delete(`${name} ${holderOf(entrance)}`);
   }
 
   /** By what a client is known: tells nothing of its credentials. */
@@ -113,7 +123,7 @@ export class MayRead {
     const { route, trace } = entrance;
     const prove = async (signal: AbortSignal): Promise<Word> => {
       const word = own === undefined ? await this.#prove(entrance, signal) : await this.#tried(entrance, own, signal);
-      if (word.kind === 'trouble') return word;
+      if (word.kind === 'trouble' || word.kind === 'unheard') return word;
       if (word.kind === 'public') await this.#note(holder, String(this.#deps.clock.now()));
       else this.#believe(key, word, word.kind === 'readable' ? route.passthrough?.proofMs : route.policy.negativeTtlMs);
       if (own === undefined && word.kind === 'unreadable' && (await this.#publicSince(holder)) !== undefined)
@@ -124,16 +134,27 @@ export class MayRead {
     return value;
   }
 
-  /** Who was never right is counted by whoever counts guesses, before the upstream hears of it. */
+  /**
+   * Who was never right there is counted by whoever counts guesses, before the upstream hears of it. Right is whom it showed something
+   * for their credentials: where it asked for none, or there is nothing to show, it may never have looked at them.
+   */
   async #tried(entrance: Entrance, own: string, signal: AbortSignal): Promise<Word> {
-    const { client } = entrance;
-    if (client === undefined || this.#accepted.has(own)) return this.#prove(entrance, signal);
-    const attempt = await this.#deps.attempts.begin(client.username, client.address);
+    const { client, registry } = entrance;
+    const there = `${own} at ${placeOf(entrance)}`;
+    if (client === undefined || this.#accepted.has(there)) return this.#prove(entrance, signal);
+    const attempt = await this.#deps.attempts.begin(`${client.username} at ${registry}`, client.address).catch(unheard);
+    if ('kind' in attempt) return attempt;
     let outcome: 'right' | 'wrong' | 'unknown' = 'unknown';
     try {
       const word = await this.#prove(entrance, signal);
-      outcome = word.kind === 'trouble' ? 'unknown' : word.kind === 'wrong' ? 'wrong' : 'right';
-      if (outcome === 'right') this.#accepted.set(own, { at: this.#deps.clock.monotonic() });
+      if (word.kind === 'readable') {
+        outcome = 'right';
+        this.#accepted.set(there, SO);
+      } else if (word.kind === 'wrong' && !this.#refused.has(there)) {
+        // The same again, of whatever repository, is no further guess.
+        outcome = 'wrong';
+        this.#refused.set(there, SO);
+      }
       return word;
     } finally {
       attempt.end(outcome);
@@ -149,7 +170,7 @@ export class MayRead {
     const started = clock.monotonic();
     const asked = client === undefined ? route : carrying({ ...route, ...asClient(route, client) }, trace.via);
     const chain = asked.order(registry, 'tag');
-    const tags = { kind: 'tags', method: 'GET', registry, repository, reference: '', query: { n: '1' } } as const;
+    const tags = tagsOf({ registry, repository });
     const isList = kind === 'tags' || kind === 'referrers';
     const questions: readonly UpstreamRequest[] = isList
       ? [tags]
@@ -163,7 +184,7 @@ export class MayRead {
       });
       // With credentials of ours it proves nothing of anybody.
       if (result.kind === 'found')
-        return client !== undefined ? { kind: 'readable' } : result.value ? { kind: 'public' } : UNREADABLE;
+        return result.value ? { kind: 'public' } : client !== undefined ? { kind: 'readable' } : UNREADABLE;
       if (result.kind === 'denied') return client === undefined ? UNREADABLE : { kind: 'wrong' };
       if (result.kind === 'unreachable') return { kind: 'trouble', refusal: result };
       last = result;
@@ -207,6 +228,26 @@ const CLOSED = 'closed';
 const KEPT_MS = 365 * 24 * 3_600_000;
 
 const UNREADABLE: Word = { kind: 'unreadable' };
+const SO = {};
+
+function unheard(error: unknown): Word {
+  if (error instanceof RegistryError && error.status === 429) return { kind: 'unheard', error };
+  throw error;
+}
+
+/** Where it is asked about: what one place said of a name says nothing of another that goes by that name since a reload. */
+function placeOf({ registry, route }: Pick<Entrance, 'registry' | 'route'>): string {
+  return `${registry} ${route.passthrough?.place ?? ''}`;
+}
+
+function holderOf(entrance: Pick<Entrance, 'registry' | 'repository' | 'route'>): string {
+  return `${entrance.registry}/${entrance.repository} at ${entrance.route.passthrough?.place ?? ''}`;
+}
+
+/** Who may read a repository may list its tags. */
+export function tagsOf({ registry, repository }: Pick<UpstreamRequest, 'registry' | 'repository'>): UpstreamRequest {
+  return { kind: 'tags', method: 'GET', registry, repository, reference: '', query: { n: '1' } };
+}
 
 /** The route's chain, asked as this client. */
 export function asClient({ order, passthrough }: Route, client: Client): Pick<Route, 'order'> {

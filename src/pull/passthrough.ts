@@ -1,11 +1,10 @@
 import { RegistryError } from '../oci/errors.ts';
 import { noSuchName } from '../oci/no-such-name.ts';
-import type { Upstream } from '../upstream/upstream.ts';
+import type { Upstream, UpstreamAnswer, UpstreamRequest } from '../upstream/upstream.ts';
 import { missStatus } from './cache-status.ts';
-import { asClient, MayRead, type Client, type Entrance, type MayReadDeps } from './may-read.ts';
+import { asClient, MayRead, tagsOf, type Client, type Entrance, type MayReadDeps } from './may-read.ts';
 import { refusalError, refusedOutcome, type Refused } from './refusal-error.ts';
 import type { Route } from './route.ts';
-import type { Trace } from './trace.ts';
 import { carrying } from './via.ts';
 
 export type { Attempts, Client, Entrance } from './may-read.ts';
@@ -36,10 +35,13 @@ export class Passthrough {
       case 'readable':
         if (client === undefined) return route;
         trace.reader = client.username;
-        return this.#as(route, `${registry}/${repository}`, client, trace);
+        return this.#as(entrance, client);
       case 'trouble':
         trace.outcome = refusedOutcome(word.refusal);
         throw refusalError(word.refusal, refusedOf(entrance), missStatus(word.refusal.tried.at(-1)?.upstream));
+      case 'unheard':
+        trace.outcome = 'denied';
+        throw word.error;
       default:
         trace.outcome = 'denied';
         trace.notLetIn = {
@@ -55,20 +57,40 @@ export class Passthrough {
   }
 
   /** That upstream, as this client. What it refuses now is not believed any longer. */
-  #as(route: Route, holder: string, client: Client, { via }: Trace): Route {
+  #as(entrance: Entrance, client: Client): Route {
+    const { route, trace } = entrance;
     const own = this.#mayRead.nameOf(client);
     const { order } = asClient(route, client);
     const doubting = (upstream: Upstream): Upstream => ({
       ...upstream,
       ask: async (request, signal) => {
         const answer = await upstream.ask(request, signal);
-        const isRefused = answer.kind === 'denied' || (answer.kind === 'absent' && answer.hint !== undefined);
-        if (isRefused) this.#mayRead.forget(own, holder);
-        return isRefused ? { kind: 'absent', hint: 'it does not exist there, or is not yours' } : answer;
+        if (answer.kind !== 'denied' && !(await isHidden(upstream, request, answer, signal))) return answer;
+        this.#mayRead.forget(own, entrance);
+        return { kind: 'absent', hint: 'it does not exist there, or is not yours' };
       },
     });
-    return carrying({ ...route, asker: own, order: (registry, wanted) => order(registry, wanted).map(doubting) }, via);
+    return carrying({ ...route, asker: own, order: (registry, wanted) => order(registry, wanted).map(doubting) }, trace.via);
   }
+}
+
+/**
+ * Whether an absence may be a refusal. To who may not read any more many say 404: believed as it stands, that would have a tag
+ * dropped that others may still pull.
+ */
+async function isHidden(
+  upstream: Upstream,
+  request: UpstreamRequest,
+  answer: UpstreamAnswer,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (answer.kind !== 'absent') return false;
+  if (answer.hint !== undefined || answer.unknownName === true || request.kind === 'tags') return true;
+  const isTag = request.kind === 'manifest' && !request.reference.includes(':');
+  if (!isTag) return false;
+  const tags = await upstream.ask(tagsOf(request), signal);
+  if (tags.kind === 'found') tags.body?.close();
+  return tags.kind !== 'found';
 }
 
 const ASKS_WHO = 'this repository is shown to those who may read it where it comes from: sign in as you do there';

@@ -39,6 +39,8 @@ export interface Route {
 export interface Passing {
   /** Whom to ask with a client's own credentials. */
   readonly as: (client: ClientCredentials) => Balance;
+  /** Where that is; what it said there says nothing of another place to which the route leads since a reload. */
+  readonly place: string;
   /** How long an upstream's word about somebody is believed (`authttl`), ms. */
   readonly proofMs: number;
 }

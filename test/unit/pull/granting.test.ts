@@ -18,7 +18,7 @@ type What = Partial<Pick<RoutePolicy, 'open' | 'offline'>> & { readonly passes?:
 
 const terms = ({ open = false, offline = false, passes, unlocks }: What): Terms => ({
   policy: { open, offline, unlocks: (upstream: string) => upstream === unlocks } as RoutePolicy,
-  ...(passes === undefined ? {} : { passthrough: { as: () => () => [], proofMs: 0 } }),
+  ...(passes === undefined ? {} : { passthrough: { as: () => () => [], place: '', proofMs: 0 } }),
 });
 
 test.each<[string, What, Obtained, ReturnType<typeof grants>]>([

@@ -46,6 +46,7 @@ describe('the door of a route that passes credentials on', () => {
   let say: (who: string) => Say;
   let memory: Map<string, { readonly value: string; readonly until: number }>;
   let memoryDown: boolean;
+  let isHeld: boolean;
   let door: Passthrough;
   let route: Route;
 
@@ -66,6 +67,7 @@ describe('the door of a route that passes credentials on', () => {
     attempts = [];
     memory = new Map();
     memoryDown = false;
+    isHeld = false;
     say = (who) => () => (who === 'ann' ? FOUND : HIDDEN);
     const key = (place: string, name: string): string => `${place} ${name}`;
     const whenUp = <T>(value: T): Promise<T> => (memoryDown ? Promise.reject(new Error('down')) : Promise.resolve(value));
@@ -78,7 +80,10 @@ describe('the door of a route that passes credentials on', () => {
         remember: async (place, name, record) => void (await whenUp(memory.set(key(place, name), record))),
       },
       attempts: {
-        begin: async (user) => ({ end: (outcome) => void attempts.push({ user, outcome }) }),
+        async begin(user) {
+          if (isHeld) throw new RegistryError('TOOMANYREQUESTS', 'too many wrong sign-ins');
+          return { end: (outcome) => void attempts.push({ user, outcome }) };
+        },
       },
     });
     const as = ({ username }: ClientCredentials): Balance => {
@@ -89,7 +94,7 @@ describe('the door of a route that passes credentials on', () => {
     route = {
       name: 'hub',
       order: () => nobody,
-      passthrough: { as, proofMs: PROOF_MS },
+      passthrough: { as, place: 'https://hub.test/', proofMs: PROOF_MS },
       policy: { negativeTtlMs: NEGATIVE_MS },
     } as unknown as Route;
   });
@@ -163,9 +168,19 @@ describe('the door of a route that passes credentials on', () => {
 
   test('a plain absence afterwards says nothing of who asks', async () => {
     const [as] = (await enter(ann)).order('docker.io', 'tag');
-    say = () => () => ABSENT;
+    say =
+      () =>
+      ({ kind }) =>
+        kind === 'tags' ? FOUND : ABSENT;
     expect(await as!.ask(asked[0]!.request, new AbortController().signal)).toBe(ABSENT);
     expect(await tried(ann)).toBe('in');
+  });
+
+  test("who may not read any more, and is told 404, drops nobody's tag", async () => {
+    const [as] = (await enter(ann)).order('docker.io', 'tag');
+    say = () => () => ABSENT;
+    expect(await as!.ask(asked[0]!.request, new AbortController().signal)).toMatchObject({ hint: expect.any(String) });
+    expect(await tried(ann)).toBe('404 NAME_UNKNOWN');
   });
 
   test('what is not there is proved by the tags: a repository that one may read, or may not', async () => {
@@ -193,7 +208,7 @@ describe('the door of a route that passes credentials on', () => {
     const entered = await enter(ann);
     expect([entered.asker, await tried(undefined), await tried(ben)]).toEqual([undefined, 'in', 'in']);
     expect(questions().filter((one) => one.startsWith('nobody'))).toHaveLength(1);
-    expect([...memory.keys()]).toEqual(['passthrough public docker.io/acme/app']);
+    expect([...memory.keys()]).toEqual(['passthrough public docker.io/acme/app at https://hub.test/']);
     expect(JSON.stringify([...memory])).not.toContain('ann');
   });
 
@@ -227,6 +242,42 @@ describe('the door of a route that passes credentials on', () => {
     expect(await tried(undefined)).toBe('502 UNAVAILABLE');
   });
 
+  test('what was open once is looked at again when somebody is let in, so that no trouble opens what they bring', async () => {
+    say = () => () => OPEN;
+    expect(await tried(undefined)).toBe('in');
+    await clock.advance(PROOF_MS);
+    say = (who) => () => (who === 'ann' ? FOUND : HIDDEN);
+    expect(await tried(ann)).toBe('in');
+    await clock.advance(NEGATIVE_MS);
+    say = () => () => 'down';
+    expect(await tried(undefined)).toBe('502 UNAVAILABLE');
+  });
+
+  test('what one place says is not believed of another to which the route leads since', async () => {
+    say = (who) => () => (who === 'ann' ? FOUND : HIDDEN);
+    expect(await tried(ann)).toBe('in');
+    say = () => () => OPEN;
+    expect(await tried(undefined, { repository: 'acme/b' })).toBe('in');
+    route = { ...route, passthrough: { ...route.passthrough!, place: 'https://other.test/' } };
+    say = () => () => HIDDEN;
+    expect([await tried(ann), await tried(undefined, { repository: 'acme/b' })]).toEqual([
+      '404 NAME_UNKNOWN',
+      '401 UNAUTHORIZED',
+    ]);
+    say = () => () => 'down';
+    await clock.advance(NEGATIVE_MS);
+    expect(await tried(undefined, { repository: 'acme/b' })).toBe('502 UNAVAILABLE');
+  });
+
+  test('who was wrong too often still has what anybody may read, and is told to wait for the rest', async () => {
+    isHeld = true;
+    say = () => () => OPEN;
+    expect(await tried(ben)).toBe('in');
+    say = () => () => HIDDEN;
+    expect(await tried(ben, { repository: 'acme/b' })).toBe('429 TOOMANYREQUESTS');
+    expect(questions().filter((one) => one.startsWith('ben'))).toEqual([]);
+  });
+
   test('a rate limit is no refusal', async () => {
     say = () => () => ({ kind: 'limited', retryAfterSeconds: 7 });
     expect(await tried(ann)).toBe('429 TOOMANYREQUESTS');
@@ -247,9 +298,32 @@ describe('the door of a route that passes credentials on', () => {
     say = () => () => 'down';
     await tried({ ...ben, password: 'other' });
     expect(attempts).toEqual([
-      { user: 'ann', outcome: 'right' },
-      { user: 'ben', outcome: 'wrong' },
-      { user: 'ben', outcome: 'unknown' },
+      { user: 'ann at docker.io', outcome: 'right' },
+      { user: 'ben at docker.io', outcome: 'wrong' },
+      { user: 'ben at docker.io', outcome: 'unknown' },
+    ]);
+  });
+
+  test('an old password that comes with every pull is one wrong one', async () => {
+    say = () => () => ({ kind: 'denied' });
+    for (const repository of ['acme/a', 'acme/b', 'acme/c']) await tried(ben, { repository });
+    expect(attempts.map(({ outcome }) => outcome)).toEqual(['wrong', 'unknown', 'unknown']);
+  });
+
+  test('what another registry takes for right, or answers without looking, makes no guess less of one', async () => {
+    say = () => () => FOUND;
+    expect(await tried(ben, { registry: 'evil.test' })).toBe('in');
+    say = () => () => OPEN;
+    expect(await tried(ben, { repository: 'acme/open' })).toBe('in');
+    say = () => () => ABSENT;
+    await tried(ben, { repository: 'acme/none' });
+    say = () => () => ({ kind: 'denied' });
+    await tried(ben);
+    expect(attempts).toEqual([
+      { user: 'ben at evil.test', outcome: 'right' },
+      { user: 'ben at docker.io', outcome: 'unknown' },
+      { user: 'ben at docker.io', outcome: 'unknown' },
+      { user: 'ben at docker.io', outcome: 'wrong' },
     ]);
   });
 
