@@ -174,6 +174,14 @@ export const mutants: readonly Mutant[] = [
     test: unit('bundle-limits'),
   },
   {
+    name: 'what strangers wrote keeps everybody waiting while its keys are compared',
+    guards: ['S22'],
+    file: 'src/admission/cosign/text.ts',
+    find: 'if (separatorsIn(bytes) > SEPARATORS_MAX) return undefined;',
+    replace: '',
+    test: HOSTILE,
+  },
+  {
     name: 'a number in a bundle has any number of digits',
     guards: ['S22'],
     file: 'src/admission/cosign/bundle-limits.ts',

@@ -6,7 +6,7 @@ export interface Envelope {
   /** What the signature is over. */
   readonly message: Uint8Array;
   readonly signature: Uint8Array;
-  /** Digests that it is a cosign signature of; none: it is an attestation. */
+  /** Digests that it is a cosign signature of; none: it is an attestation, or something else that is no signature. */
   readonly signs: readonly string[];
 }
 
@@ -26,8 +26,8 @@ export function readEnvelope(envelope: JsonObject): Envelope | undefined {
   const signature = isObject(only) ? fromBase64(own(only, 'sig')) : undefined;
   if (signature === undefined) return undefined;
   const statement = readSignedObject(payload);
-  if (statement === undefined) return undefined;
-  return { message: preAuthEncoding(type, payload), signature, signs: signedBy(statement) };
+  const signs = statement === undefined ? [] : signedBy(statement);
+  return { message: preAuthEncoding(type, payload), signature, signs };
 }
 
 /** DSSE, "protocol.md", PAE. */

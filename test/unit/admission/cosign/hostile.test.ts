@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { readSignedObject } from '../../../../src/admission/cosign/text.ts';
 import { MEDIA_TYPE, manifestBlob, descriptorOf, blobOf } from '../../../fakes/images.ts';
 import {
   bundleLayer,
@@ -239,6 +240,29 @@ describe('a bundle', () => {
   test('with an image among several subjects is a signature of it', async () => {
     const several = statement.replace('"subject":[', '"subject":[{"digest":{"sha256":"00"}},');
     expect((await judge(rules, withBundle(envelope(several)))).kind).toBe('admitted');
+  });
+});
+
+describe('what is long', () => {
+  const members = (count: number): string => Array.from({ length: count }, (_, at) => `"${at}":0`).join(',');
+
+  test('is read as long as it has no more members than anything that is signed', () => {
+    // Two separators a member, but for the last.
+    expect(readSignedObject(Buffer.from(`{${members(10_000)}}`))).toBeDefined();
+    expect(readSignedObject(Buffer.from(`{${members(10_001)}}`))).toBeUndefined();
+    expect(readSignedObject(Buffer.from(JSON.stringify({ payload: 'A'.repeat(4_000_000) })))).toBeDefined();
+  });
+
+  test('an attestation may be, since nobody reads it', async () => {
+    const long = Buffer.from(
+      statementOf(image.digest, { predicateType: 'x', predicate: '@' })
+        .toString()
+        .replace('"@"', `{${members(100_000)}}`),
+    );
+    const made = signatureManifest([bundleLayer(bundleOf({ dsseEnvelope: envelopeOf(long, signBytes) }))]);
+    const repository = createRepository();
+    repository.refer(made);
+    expect((await judge(rules, repository, made.manifest)).kind).toBe('admitted');
   });
 });
 
