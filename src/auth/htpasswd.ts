@@ -1,5 +1,4 @@
 import { createHash, createHmac } from 'node:crypto';
-import { RegistryError } from '../oci/errors.ts';
 import { createAttempts, type Attempts, type Outcome } from './attempts.ts';
 import type { Hashing } from './hashing.ts';
 import { createHtpasswdUsers, type HtpasswdUsersOptions } from './htpasswd-users.ts';
@@ -94,11 +93,7 @@ export function createHtpasswd(options: HtpasswdOptions): Htpasswd {
   return {
     load: () => users.load(),
     verify: (username, password, client) => answer(signIns, username, password, client),
-    recognize: (username, password, client) =>
-      answer(recognitions, username, password, client).catch((error: unknown) => {
-        if (error instanceof RegistryError && error.status === 429) return undefined;
-        throw error;
-      }),
+    recognize: (username, password, client) => answer(recognitions, username, password, client),
     async stands(username, fingerprint) {
       const stored = (await users.look())(username);
       return stored.known && fingerprintOf(username, stored.hash) === fingerprint;

@@ -2,6 +2,7 @@ import { RegistryError } from '../oci/errors.ts';
 import type { Asking } from './auth.ts';
 import { audienceOf, challengeField, type ChallengeKind, type TokenFault } from './challenge.ts';
 import type { AskedBy, ReportAuth, SignInEvent } from './events.ts';
+import { isPassable } from './passable.ts';
 import { NOBODY, type Identity, type PassedOn, type Scope, type Subject } from './subject.ts';
 import type { ForeignTokens, MachineTokens, OwnTokens, Passwords, SignInTokens } from './ways.ts';
 
@@ -36,7 +37,13 @@ export function createIdentify(options: IdentifyOptions): (asking: Asking) => Pr
   const { challengeOf, ways, report } = options;
   return async (asking) => {
     const challenge = challengeOf(asking.host);
-    if (challenge === undefined) return { ...(byCertificate(asking, report) ?? NOBODY), ...passedOn(asking) };
+    const passed = passedOn(asking);
+    if (challenge === undefined) {
+      const nobody = byCertificate(asking, report) ?? NOBODY;
+      const { credentials } =
+        passed.credentials === undefined ? passed : await recognized(passed.credentials, asking, ways, MUTE);
+      return credentials === undefined ? nobody : { ...nobody, credentials };
+    }
     if (asking.authorization === undefined) {
       const certified = byCertificate(asking, report);
       if (certified !== undefined) return certified;
@@ -44,9 +51,7 @@ export function createIdentify(options: IdentifyOptions): (asking: Asking) => Pr
     }
     const credentials = parseCredentials(asking.authorization);
     if (credentials === undefined) throw unauthorized('the Authorization of the request cannot be read', challenge, asking);
-    const passed = passedOn(asking);
-    if (passed.credentials !== undefined)
-      return (await recognized(passed.credentials, asking, ways, report)) ?? { ...NOBODY, ...passed };
+    if (passed.credentials !== undefined) return recognized(passed.credentials, asking, ways, report);
     const found = await (credentials.kind === 'basic'
       ? byPassword(credentials, asking, ways, report)
       : byToken(credentials.token, asking, ways, report));
@@ -67,16 +72,21 @@ function passedOn({ authorization, passesOn }: Asking): Pick<Identity, 'credenti
   return { credentials: { username, password } };
 }
 
-/** Somebody of ours all the same. Who is not is no guesser, and who cannot be asked now stands in nobody's way. */
-async function recognized(
-  { username, password }: PassedOn,
-  asking: Asking,
-  ways: Ways,
-  report: ReportAuth,
-): Promise<Identity | undefined> {
-  const subject = await subjectOf(username, password, asking, recognizing(ways), onlyKnown(report)).catch(() => undefined);
-  return subject && { subject, scopes: undefined };
+/**
+ * Somebody of ours all the same, or nobody whose credentials go on. Who is not is no guesser, and who cannot be asked now stands in
+ * nobody's way.
+ */
+async function recognized(credentials: PassedOn, asking: Asking, ways: Ways, report: ReportAuth): Promise<Identity> {
+  const { username, password } = credentials;
+  const subject = await subjectOf(username, password, asking, recognizing(ways), onlyKnown(report)).catch(() => UNHEARD);
+  if (subject !== undefined && subject !== UNHEARD) return { subject, scopes: undefined };
+  return isPassable(credentials, ways, subject === UNHEARD) ? { ...NOBODY, credentials } : NOBODY;
 }
+
+/** Whose they are could not be found out. */
+export const UNHEARD = 'unheard' as const;
+
+const MUTE: ReportAuth = () => undefined;
 
 /** Passwords that may be meant for another registry. */
 export function recognizing<T extends Pick<Ways, 'passwords'>>(ways: T): T {

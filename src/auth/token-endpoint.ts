@@ -4,7 +4,8 @@ import { formatScope, type Scope } from '../oci/scope.ts';
 import type { TokenAnswer, TokenEndpoint, TokenQuestion } from './auth.ts';
 import { audienceOf } from './challenge.ts';
 import type { ReportAuth } from './events.ts';
-import { onlyKnown, recognizing, subjectOf } from './identify.ts';
+import { onlyKnown, recognizing, subjectOf, UNHEARD } from './identify.ts';
+import { isPassable } from './passable.ts';
 import { ANYONE, type PassedOn, type Subject } from './subject.ts';
 import { readForm, readQuery, type Asked, type FormFault, type TokenCredentials } from './token-question.ts';
 import type { MachineTokens, OwnTokens, Passwords, RefreshTokens, SignInTokens } from './ways.ts';
@@ -72,8 +73,9 @@ async function whoAsks(
   // since a scope does not say all of what is asked for: under `ns` or another Host its name may be what only they may have.
   // Nor does who cannot be asked now stand in the way of what anyone may have.
   const quiet = { ...recognizing(options), report: onlyKnown(options.report) };
-  const known = await prove(credentials, question, audience, quiet).catch(() => undefined);
-  return known ?? { ...NOBODY_KNOWN, ...passedOn(credentials, asked, question, options) };
+  const known = await prove(credentials, question, audience, quiet).catch(() => UNHEARD);
+  if (known !== undefined && known !== UNHEARD) return known;
+  return { ...NOBODY_KNOWN, ...passedOn(credentials, asked, question, options, known === UNHEARD) };
 }
 
 /** What an upstream may know goes with the token, to be shown to it. */
@@ -81,10 +83,12 @@ function passedOn(
   credentials: TokenCredentials,
   { scopes: { scopes } }: Asked,
   question: TokenQuestion,
-  { passesOn }: TokenEndpointOptions,
+  options: TokenEndpointOptions,
+  unheard: boolean,
 ): Pick<Known, 'credentials'> {
-  if (credentials.kind !== 'password') return {};
-  const registries = scopes.flatMap(({ name }) => passesOn(nameIn(question, name)) ?? []);
+  if (credentials.kind !== 'password' || options.refresh.isOne(credentials.password)) return {};
+  if (!isPassable(credentials, options, unheard)) return {};
+  const registries = scopes.flatMap(({ name }) => options.passesOn(nameIn(question, name)) ?? []);
   if (registries.length === 0) return {};
   const { username, password } = credentials;
   return { credentials: { username, password, registries: [...new Set(registries)] } };

@@ -13,8 +13,8 @@ export interface Passwords {
    */
   verify(username: string, password: string, client: string): Promise<Subject | undefined>;
   /**
-   * As {@link Passwords.verify}, where they may be meant for another registry: wrong ones hold up nobody who signs in, and who is
-   * not heard is `undefined` as well.
+   * As {@link Passwords.verify}, where they may be meant for another registry: wrong ones hold up nobody who signs in. Who is not
+   * heard may be right: to be told from who is wrong.
    */
   recognize(username: string, password: string, client: string): Promise<Subject | undefined>;
   /** Whether who once proved to be that user still is: neither gone nor with another password, as their file now is. */

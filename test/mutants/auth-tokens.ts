@@ -349,7 +349,7 @@ export const mutants: readonly Mutant[] = [
     ...ENDPOINT,
     name: 'an issuer that is down stops the pulls of what anyone may have',
     guards: ['promise 5'],
-    find: 'await prove(credentials, question, audience, quiet).catch(() => undefined)',
+    find: 'await prove(credentials, question, audience, quiet).catch(() => UNHEARD)',
     replace: 'await prove(credentials, question, audience, quiet)',
   },
   {

@@ -3,6 +3,7 @@ import type { Mutant } from './mutant.ts';
 const DOOR = ['test/unit/pull/passthrough.test.ts'];
 const CLIENT = ['test/unit/upstream/as-client.test.ts'];
 const TOKENS = ['test/unit/auth/token-endpoint.test.ts'];
+const AUTH = ['test/unit/auth/auth.test.ts'];
 const SEALED = ['test/unit/auth/sealed.test.ts'];
 const CONFIG = ['test/unit/config/passthrough.test.ts'];
 const SCENARIO = ['test/scenarios/passthrough.test.ts'];
@@ -168,6 +169,54 @@ export const mutants = [
     find: 'const who = fingerprint(credentials);',
     replace: 'const who = fingerprint(credentials).slice(64);',
     test: CLIENT,
+  },
+  {
+    name: 'a secret of ours that cannot be looked at is shown to an upstream',
+    guards: ['S07'],
+    file: 'src/auth/passable.ts',
+    find: 'if (machineTokens?.isOne(password) === true || signInTokens?.isOne(password) === true) return false;',
+    replace: '',
+    test: AUTH,
+  },
+  {
+    name: 'a password of ours that cannot be looked at is shown to an upstream',
+    guards: ['S07'],
+    file: 'src/auth/passable.ts',
+    find: 'return !unheard || passwords?.fingerprint(username) === undefined;',
+    replace: "return !unheard || passwords?.fingerprint(username) !== '';",
+    test: AUTH,
+  },
+  {
+    name: 'who is not heard here is taken for somebody of an upstream',
+    guards: ['S07'],
+    file: 'src/auth/identify.ts',
+    find: 'isPassable(credentials, ways, subject === UNHEARD)',
+    replace: 'isPassable(credentials, ways, false)',
+    test: AUTH,
+  },
+  {
+    name: 'what people of ours send to an open Host is shown to an upstream',
+    guards: ['S07'],
+    file: 'src/auth/identify.ts',
+    find: 'await recognized(passed.credentials, asking, ways, MUTE)',
+    replace: 'await Promise.resolve(passed)',
+    test: AUTH,
+  },
+  {
+    name: 'what no server can read is passed on',
+    guards: ['promise 5'],
+    file: 'src/auth/passable.ts',
+    find: 'username.length + password.length > LENGTH_MAX || /\\p{Cc}/u.test(username + password)',
+    replace: 'username.length + password.length < 0',
+    test: TOKENS,
+  },
+  {
+    name: 'a refresh token is shown to an upstream',
+    guards: ['S07'],
+    file: 'src/auth/token-endpoint.ts',
+    find: ' || options.refresh.isOne(credentials.password)',
+    replace: '',
+    test: TOKENS,
   },
   {
     name: 'credentials travel in a token for whatever is asked for',

@@ -42,7 +42,10 @@ function house(options: Partial<AuthOptions> & { readonly pullBy?: 'anyone' | 's
         heard.push(`${username}:${password}`);
         return username === 'ann' && password === 'right' ? { kind: 'user', name: 'ann' } : undefined;
       },
-      recognize: async () => undefined,
+      async recognize(username, password) {
+        if (password === 'unheard') throw new RegistryError('TOOMANYREQUESTS', 'too many that were wrong');
+        return username === 'ann' && password === 'right' ? { kind: 'user', name: 'ann' } : undefined;
+      },
       stands: async (username) => username === 'ann' && standing.ann,
       fingerprint: (username) => (username === 'ann' ? 'f' : undefined),
     },
@@ -103,6 +106,26 @@ describe('who are you', () => {
     const { auth, heard } = house({ challenge: undefined });
     expect(await auth.identify(asking({ authorization: basic('ann', 'wrong') }))).toEqual(NOBODY);
     expect(heard).toEqual([]);
+  });
+
+  test.each([
+    ['where people sign in', []],
+    ['on an open Host', ['mirror.test']],
+  ])('%s: what may be ours is shown to no upstream', async (_where, openHosts) => {
+    const { auth } = house({ openHosts });
+    const passed = async (user: string, password: string) =>
+      (await auth.identify(asking({ authorization: basic(user, password), passesOn: () => true }))).credentials;
+    expect(await passed('hub', 'hubs')).toEqual({ username: 'hub', password: 'hubs' });
+    expect(await passed('ann', 'of-docker-hub')).toEqual({ username: 'ann', password: 'of-docker-hub' });
+    expect(await passed('hub', 'unheard')).toEqual({ username: 'hub', password: 'unheard' });
+    for (const [user, password] of [
+      ['ann', 'right'],
+      ['ann', 'unheard'],
+      ['x', 'entrepot_revoked'],
+      ['x', 'entrepot_ci'],
+      ['hub', 'a\nb'],
+    ] as const)
+      expect([user, await passed(user, password)]).toEqual([user, undefined]);
   });
 
   test.each(['mirror.test', 'mirror.test:5000', 'MIRROR.test'])(

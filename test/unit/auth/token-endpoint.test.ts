@@ -39,10 +39,11 @@ describe('/token', () => {
         },
         recognize: async (name, password) => {
           if (name === 'down') throw new Error('the file cannot be read');
+          if (name === 'limited') throw new RegistryError('TOOMANYREQUESTS', 'too many that were wrong');
           return name === 'ann' && password === passwordOfAnn ? { kind: 'user', name } : undefined;
         },
         stands: async (name, fingerprint) => stands({ kind: 'user', name }, fingerprint),
-        fingerprint: (name) => (name === 'ann' ? `of ${passwordOfAnn}` : undefined),
+        fingerprint: (name) => (name === 'ann' || name === 'limited' ? `of ${passwordOfAnn}` : undefined),
       },
       machineTokens: {
         isOne: (text) => text.startsWith('machine-'),
@@ -157,6 +158,18 @@ describe('/token', () => {
       const known = await proven(await get(`scope=${PASSED}`, basic('ann', 'right')));
       expect([known?.subject, known?.credentials]).toEqual([{ kind: 'user', name: 'ann' }, undefined]);
       expect((await proven(await get(`scope=${PASSED}`)))?.credentials).toBeUndefined();
+    });
+
+    test.each([
+      ['a machine token that is revoked', 'whoever', 'machine-old'],
+      ['a sign-in token whose issuer cannot be asked', '', 'ey-down'],
+      ['a refresh token that has ended', 'ann', `entrepot-refresh-${'0'.repeat(32)}-${'A'.repeat(43)}`],
+      ['a password of a user of ours, while it cannot be looked at', 'limited', 'right'],
+      ['control characters', 'hub', 'a\u0000b'],
+      ['more than a server takes in a line', 'hub', 'x'.repeat(7000)],
+    ])('%s goes nowhere', async (_what, username, password) => {
+      const answer = await proven(await get(`scope=${PASSED}`, basic(username, password)));
+      expect([answer?.subject, answer?.credentials]).toEqual([{ kind: 'anyone' }, undefined]);
     });
   });
 
