@@ -58,8 +58,9 @@ export function createCacheControl({ storage, records, evicting, chains, history
       return bytes;
     },
     async imageDigests(repository, root) {
-      const image = new Set(await imageOf({ blobs: files, records: storage.records }, repository, root));
-      for (const digest of [...image]) {
+      const held = await imageOf({ blobs: files, records: storage.records }, repository, root);
+      const image = new Set(held);
+      for (const digest of held) {
         const link = await storage.records.link(repository, digest);
         const needs = link?.kind === 'manifest' ? await needsOf(files, digest, link) : undefined;
         for (const need of needs ?? []) image.add(need);

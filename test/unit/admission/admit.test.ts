@@ -40,6 +40,7 @@ function admit(send: Send, more: Partial<AdmitOptions> = {}) {
 describe('the question', () => {
   test('ends with its answer, however that is', async () => {
     const nonces: string[] = [];
+    const opened: boolean[][] = [];
     const outcomes: (() => ReturnType<Send>)[] = [
       () => Promise.resolve(answer({ allow: true })),
       () => Promise.resolve(answer({})),
@@ -49,12 +50,12 @@ describe('the question', () => {
       const { pull } = JSON.parse(Buffer.from(body).toString()) as Question;
       const nonce = /admission\/([0-9a-f]{32})\//.exec(pull)![1]!;
       nonces.push(nonce);
-      for (const { digest } of [one.top, one.config, ...one.layers]) expect(questions.allows(nonce, HOLDER, digest)).toBe(true);
-      expect(questions.allows(nonce, 'docker.io/library/other', one.top.digest)).toBe(false);
-      expect(questions.allows(nonce, HOLDER, two.top.digest)).toBe(false);
+      const asked = [one.top, one.config, ...one.layers, two.top].map(({ digest }) => questions.allows(nonce, HOLDER, digest));
+      opened.push([...asked, questions.allows(nonce, 'docker.io/library/other', one.top.digest)]);
       return outcomes[nonces.length - 1]!();
     });
     for (const _ of outcomes) await judge.judge(entering(), NEVER).catch(() => undefined);
+    expect(opened).toEqual(outcomes.map(() => [true, true, true, true, false, false]));
     expect(new Set(nonces).size).toBe(3);
     for (const nonce of nonces) expect(questions.allows(nonce, HOLDER, one.top.digest)).toBe(false);
     expect(clock.pending()).toBe(0);
