@@ -101,7 +101,7 @@ describe('what a client may make a mirror do', () => {
     for (const digest of ['sha256:../../../../etc/passwd', `sha256:${'../'.repeat(21)}x`, `sha256:${'.'.repeat(64)}`])
       expect([400, 404]).toContain((await server.get(`/v2/docker.io/${ALPINE}/blobs/${digest}`)).status);
     // Not even of an upstream is anything asked by such a name.
-    expect(upstream.requests.filter(({ url }) => url.includes('..') || url.includes('%'))).toEqual([]);
+    expect(upstream.requests.map(({ url }) => url)).toEqual([]);
   });
 });
 

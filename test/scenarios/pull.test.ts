@@ -27,7 +27,7 @@ describe('one download, many readers', () => {
     expect([upstream.hits('GET manifest'), upstream.hits('GET blob')]).toEqual(first);
   });
 
-  scenario('[P53] twenty clients, one upstream request', async ({ upstream, server }) => {
+  scenario('[P53] [CVE-2026-2581] twenty clients, one upstream request', async ({ upstream, server }) => {
     const gate = createGate();
     upstream.blob(ALPINE, layer).holdAfter(300_000, gate);
     const asked = times(20, () => server.get(blobPath(layer)));

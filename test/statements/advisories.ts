@@ -24,8 +24,8 @@ const ROWS: readonly (readonly [numbers: string, was: string, instead?: string |
   ['CVE-2020-13788 GHSA-33p6-fx42-7rf5', 'Harbor’s notifications looked through inner networks'],
   ['GHSA-98x5-jw98-6c97', 'Dragonfly did not verify certificates'],
   ['GHSA-mcvp-rpgg-9273', 'Dragonfly spoke plain HTTP, and believed a weak hash'],
-  ['GHSA-35p6-xmwp-9g52', 'undici gave an answer that nobody had asked for to the next request'],
-  ['CVE-2026-48931', 'so did the agent of node:http'],
+  ['GHSA-35p6-xmwp-9g52', 'undici gave an answer that nobody had asked for to the next request', undefined, 'undici'],
+  ['CVE-2026-48931', 'so did the agent of node:http', undefined, 'undici, which asks all upstreams'],
   ['CVE-2026-22036', 'undici undid any number of content codings'],
   ['CVE-2026-2581', 'undici held whole bodies in memory for those who shared them'],
   // Whose bytes these are.
@@ -42,10 +42,10 @@ const ROWS: readonly (readonly [numbers: string, was: string, instead?: string |
   // HTTP.
   ['CVE-2021-22959', 'Node took a blank before a colon'],
   ['CVE-2022-32213', 'Node took Transfer-Encoding for chunked though it was not'],
-  ['CVE-2023-30589', 'Node ended a header line at CR alone'],
-  ['CVE-2024-27982', 'Node overlooked a Content-Length behind a blank'],
+  ['CVE-2023-30589', 'Node ended a header line at CR alone', undefined, 'Node'],
+  ['CVE-2024-27982', 'Node overlooked a Content-Length behind a blank', undefined, 'Node'],
   ['CVE-2024-22019', 'Node read chunk extensions without end', undefined, 'Node'],
-  ['CVE-2026-1525', 'undici sent two lengths'],
+  ['CVE-2026-1525', 'undici sent two lengths', undefined, 'Node'],
   ['CVE-2018-12122', 'Node waited for slow headers for ever'],
   ['CVE-2024-4956', 'Nexus served files of its machine to encoded paths'],
   ['GHSA-79hx-3fp8-hj66', 'Dragonfly read and wrote wherever a path led'],
@@ -65,7 +65,7 @@ const ROWS: readonly (readonly [numbers: string, was: string, instead?: string |
   ['GHSA-8jm4-4x6c-6787', 'artifact-keeper believed the leftmost X-Forwarded-For'],
   ['CVE-2026-24398', 'Hono took odd spellings for addresses'],
   ['CVE-2026-47674', 'and did not know an address in another spelling'],
-  ['CVE-2026-21710', 'a header called __proto__ ended Node’s process'],
+  ['CVE-2026-21710', 'a header called __proto__ ended Node’s process', undefined, 'Node'],
   ['CVE-2026-21637', 'an error in SNICallback ended it too', 'no SNICallback is used: one certificate serves all names'],
   ['CVE-2026-21714', 'Node kept HTTP/2 sessions after a flow-control error'],
   [

@@ -34,7 +34,7 @@ describe('redact', () => {
     },
   );
 
-  test('no canary leaves in any field of any record', () => {
+  test('[GHSA-c37v-3c8w-crq8] [GHSA-qcmj] no canary leaves in any field of any record', () => {
     const { log, lines } = recordingLog();
     const cause = new Error(`https://token.test/?password=${CANARY}`);
     log.error('credentials refused', {

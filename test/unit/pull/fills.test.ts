@@ -207,7 +207,7 @@ describe('verified or broken, never wrong', () => {
     ['first of the tail', big.size - TAIL],
     ['last', big.size - 1],
   ] as const) {
-    test(`[P69] the ${what} byte is wrong: the reader breaks before the end, nothing is kept`, async () => {
+    test(`[P69] [GHSA-qxv7-p3mq-88fv] the ${what} byte is wrong: the reader breaks before the end, nothing is kept`, async () => {
       const hub = createScriptedPort('hub', () => ({ bytes: flipped(big.bytes, at) }));
       const house = await createHouse({ chain: [hub] });
       const { bytes, broken } = await drain(await house.blob('a/b', big.digest));

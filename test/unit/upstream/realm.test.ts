@@ -45,7 +45,7 @@ describe('[S01] where credentials may go', () => {
 
 const CANARY: Credentials = { kind: 'password', username: 'ann', password: 'canary-password' };
 
-test('[S01] [P116] a realm elsewhere never sees the password; without one, it gives an anonymous token', async () => {
+test('[S01] [P116] [CVE-2020-15157] [CVE-2026-33540] [GHSA-78h6-3wp8-2542] a realm elsewhere never sees the password; without one, it gives an anonymous token', async () => {
   const evil = await serve((_request, response) => json(response, 200, { token: 'x' }));
   const server = await serve((request, response) =>
     request.headers.authorization === undefined
