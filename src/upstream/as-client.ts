@@ -1,5 +1,6 @@
 import type { Ask } from './ask.ts';
 import { askAs } from './ask-as.ts';
+import type { Breaker } from './breaker.ts';
 import { createBudgets } from './budget.ts';
 import { fingerprint, type Credentials } from './credentials.ts';
 import type { Explaining } from './explaining.ts';
@@ -50,7 +51,11 @@ function askWith(credentials: Credentials, options: UpstreamOptions, shared: Sha
     budget: createBudgets(clock).of(url.host, 'client'),
     isShown: () => false,
   };
-  const ask = askAs(face, { ...options, use: 'quota' }, { ...shared, explaining: unlessRefused(shared.explaining) });
+  const ask = askAs(
+    face,
+    { ...options, use: 'quota' },
+    { ...shared, explaining: unlessRefused(shared.explaining), breaker: unlessAnswered(shared.breaker) },
+  );
   return async (request, signal) => {
     try {
       return await ask(request, signal);
@@ -59,6 +64,19 @@ function askWith(credentials: Credentials, options: UpstreamOptions, shared: Sha
       // 403 speaks of the repository, and not of the secret.
       return error.status === 403 ? { kind: 'absent', hint: 'it does not exist there, or is not yours' } : { kind: 'denied' };
     }
+  };
+}
+
+/**
+ * An error that is said may be for what this client showed: nobody may have an upstream passed over for all others with a name that its
+ * token server stumbles over. Where it errs at everybody, who asks as nobody finds out.
+ */
+function unlessAnswered(breaker: Breaker): Pick<Breaker, 'enter'> {
+  return {
+    enter() {
+      const attempt = breaker.enter();
+      return { ...attempt, failed: (error) => (error.status === undefined ? attempt.failed(error) : attempt.abandoned()) };
+    },
   };
 }
 

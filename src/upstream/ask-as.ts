@@ -4,6 +4,7 @@ import type { Face } from './face.ts';
 import { withObservation } from './observed.ts';
 import { addressOf, DEFAULTS, type UpstreamOptions } from './options.ts';
 import { createUpstreamBody } from './reading.ts';
+import type { Breaker } from './breaker.ts';
 import type { Shared } from './shared.ts';
 import { withBandwidth } from './with-bandwidth.ts';
 import { withBreaker } from './with-breaker.ts';
@@ -11,8 +12,11 @@ import { orLimited, withConcurrency } from './with-concurrency.ts';
 import { withLatency } from './with-latency.ts';
 import { unlessPaused, withPause } from './with-pause.ts';
 
+/** All that is shared, but that whose failures count against it is for who asks to say. */
+export type SharedBy = Omit<Shared, 'breaker'> & { readonly breaker: Pick<Breaker, 'enter'> };
+
 /** All wrappers of a question, outermost last. */
-export function askAs(face: Face, options: UpstreamOptions, shared: Shared): Ask {
+export function askAs(face: Face, options: UpstreamOptions, shared: SharedBy): Ask {
   const { pause } = face;
   const { clock, report, slots, breaker, latency, explaining } = shared;
   const ask = plainAsk(face, options, shared);
@@ -24,7 +28,7 @@ export function askAs(face: Face, options: UpstreamOptions, shared: Shared): Ask
   return unlessPaused(orLimited(withBreaker(withLatency(limited, clock, latency), breaker), turnedAway), pause);
 }
 
-function plainAsk({ signIn, budget, isShown }: Face, options: UpstreamOptions, shared: Shared): Ask {
+function plainAsk({ signIn, budget, isShown }: Face, options: UpstreamOptions, shared: SharedBy): Ask {
   const { name: upstream, url, headers = {}, userAgent = DEFAULTS.userAgent, pseudonym } = options;
   const { clock, report, bandwidth } = shared;
   const spending = { upstream, clock, report, budget: { host: url.host, budget, isShown } };

@@ -4,7 +4,7 @@ import { CredentialsRefused } from './refusals.ts';
 import { UpstreamError, type UpstreamErrorReason } from './upstream.ts';
 
 /** Only trouble in getting an answer counts: a body that breaks later is resumed, and says nothing of the next request. */
-export function withBreaker(ask: Ask, breaker: Breaker): Ask {
+export function withBreaker(ask: Ask, breaker: Pick<Breaker, 'enter'>): Ask {
   return async (request, signal) => {
     const attempt = breaker.enter();
     try {

@@ -155,6 +155,14 @@ export const mutants = [
     test: CLIENT,
   },
   {
+    name: 'one client has an upstream passed over for all',
+    guards: ['promise 5'],
+    file: 'src/upstream/as-client.ts',
+    find: 'breaker: unlessAnswered(shared.breaker)',
+    replace: 'breaker: unlessAnswered.length > 9 ? unlessAnswered(shared.breaker) : shared.breaker',
+    test: CLIENT,
+  },
+  {
     name: 'wrong credentials of a client are not told from what is not theirs',
     guards: ['S36'],
     file: 'src/upstream/as-client.ts',

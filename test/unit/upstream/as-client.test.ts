@@ -60,6 +60,19 @@ describe("an upstream asked with a client's own credentials", () => {
     expect(upstream.status().lastError).toContain('500');
   });
 
+  test('who has its token server stumble over their name has it passed over for nobody else', async () => {
+    const server = await serve(({ headers: { authorization } }, response) => {
+      if (authorization === ANN) return sendManifest(response);
+      if (authorization !== undefined) return answer(response, 500);
+      challenge(response, 'Basic realm="there"');
+    });
+    const upstream = upstreamOf(server);
+    for (let turn = 0; turn < 12; turn += 1)
+      await expect(askAs(upstream, { ...ben, password: `b${turn}` })).rejects.toMatchObject({ reason: 'status' });
+    expect(upstream.status().up).toBe(true);
+    expect((await askAs(upstream, ann)).kind).toBe('found');
+  });
+
   test('a wrong password is not shown again for five minutes', async () => {
     const server = await withPasswords();
     const upstream = upstreamOf(server);
