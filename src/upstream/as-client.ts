@@ -61,8 +61,10 @@ function askWith(credentials: Credentials, options: UpstreamOptions, shared: Sha
       return await ask(request, signal);
     } catch (error) {
       if (!(error instanceof CredentialsRefused)) throw error;
-      // 403 speaks of the repository, and not of the secret.
-      return error.status === 403 ? { kind: 'absent', hint: 'it does not exist there, or is not yours' } : { kind: 'denied' };
+      // 403 to a secret that has worked speaks of the repository; to any other it may say that it is wrong (GHCR): a guess, till then.
+      return error.status === 403 && face.signIn.valid() === true
+        ? { kind: 'absent', hint: 'it does not exist there, or is not yours' }
+        : { kind: 'denied' };
     }
   };
 }

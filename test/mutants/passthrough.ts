@@ -155,6 +155,14 @@ export const mutants = [
     test: CLIENT,
   },
   {
+    name: 'a guess that is answered 403 is none',
+    guards: ['S40'],
+    file: 'src/upstream/as-client.ts',
+    find: 'error.status === 403 && face.signIn.valid() === true',
+    replace: 'error.status === 403',
+    test: CLIENT,
+  },
+  {
     name: 'one client has an upstream passed over for all',
     guards: ['promise 5'],
     file: 'src/upstream/as-client.ts',

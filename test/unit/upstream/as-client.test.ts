@@ -73,6 +73,25 @@ describe("an upstream asked with a client's own credentials", () => {
     expect((await askAs(upstream, ann)).kind).toBe('found');
   });
 
+  test('403 of a token server to what never worked is a wrong password; to what did, that it is not theirs', async () => {
+    const server = await serve(({ url = '', headers: { authorization } }, response) => {
+      if (!url.startsWith('/token'))
+        return authorization === 'Bearer t'
+          ? sendManifest(response)
+          : challenge(
+              response,
+              `Bearer realm="${server.origin}/token",scope="repository:${url.slice(4).split('/manifests')[0]}:pull"`,
+            );
+      if (authorization === ANN && !url.includes('other')) return json(response, 200, { token: 't' });
+      json(response, 403, { errors: [{ code: 'DENIED', message: 'denied' }] });
+    });
+    const upstream = upstreamOf(server);
+    expect(await askAs(upstream, ben)).toEqual({ kind: 'denied' });
+    expect((await askAs(upstream, ann)).kind).toBe('found');
+    const other = wantManifest({ method: 'HEAD', repository: 'acme/other' });
+    expect((await upstream.as(ann).ask(other, never)).kind).toBe('absent');
+  });
+
   test('a wrong password is not shown again for five minutes', async () => {
     const server = await withPasswords();
     const upstream = upstreamOf(server);
