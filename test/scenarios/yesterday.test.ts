@@ -184,7 +184,11 @@ describe('cooldown', () => {
       const until = Date.parse((detail as { cooldown: { until: string } }).cooldown.until);
       expect(Math.abs(until - Date.now() - 3 * DAY)).toBeLessThan(60_000);
       expect([upstream.hits('HEAD manifest'), upstream.hits('GET manifest')]).toEqual([1, 0]);
-      expect(await admin(stage).release('alpine:3')).toEqual({ image: `docker.io/${ALPINE}:3`, digest: image.top.digest });
+      expect(await admin(stage).release('alpine:3')).toEqual({
+        image: `docker.io/${ALPINE}:3`,
+        digest: image.top.digest,
+        forgotten: 0,
+      });
       expect(await (await server.get(manifestPath('3'))).sha256()).toBe(image.top.digest);
       await server.stop();
       const next = upstream.image(ALPINE, '3', { label: 'two' });
