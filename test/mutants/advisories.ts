@@ -150,14 +150,6 @@ const http: readonly Mutant[] = [
     test: FRONT,
   },
   {
-    name: 'a name may lead up',
-    guards: ['CVE-2024-4956', 'GHSA-79hx-3fp8-hj66'],
-    file: 'src/pull/name.ts',
-    find: '  if (repository !== undefined) return repository;\n',
-    replace: "  if (text !== '') return text;\n",
-    test: FRONT,
-  },
-  {
     name: 'a path is judged as it stands, and answered as it may be meant',
     guards: ['GHSA-fv45-mwhh-q23r', 'CVE-2026-39406', 'CVE-2026-39407', 'GHSA-wc8c-qw6v-h7f6', 'CVE-2026-47676'],
     file: 'src/http/app.ts',
@@ -252,10 +244,10 @@ const access: readonly Mutant[] = [
   {
     name: 'a blob is shown wherever it is held',
     guards: ['CVE-2024-39897'],
-    file: 'src/pull/lookup.ts',
-    find: 'deps.records.link(repository, digest);\n  const link = route.hosted',
+    file: 'src/pull/hosted.ts',
+    find: '  const link = await records.link(holder, digest);\n',
     replace:
-      "(await deps.records.link(repository, digest)) ?? deps.records.link('registry.acme.test/team/app', digest);\n  const link = route.hosted",
+      "  const link = (await records.link(holder, digest)) ?? (await records.link('registry.acme.test/team/app', digest));\n",
     test: ACCESS,
   },
   {
@@ -366,11 +358,19 @@ const access: readonly Mutant[] = [
   },
   {
     name: 'who may pull goes on with uploads',
-    guards: ['GHSA-5f2q', 'CVE-2022-31666', 'CVE-2022-31667', 'CVE-2022-31670', 'GHSA-9rqp-mgmw-5879'],
+    guards: ['GHSA-5f2q'],
     file: 'src/http/app.ts',
     find: 'gate.permit(exchange, access, target);',
     replace: "gate.permit(exchange, exchange.method === 'PATCH' ? 'pull' : access, target);",
-    test: [...ACCESS, ...FRONT],
+    test: ACCESS,
+  },
+  {
+    name: 'an upload is anybody’s who may push there',
+    guards: ['CVE-2022-31666', 'CVE-2022-31667', 'CVE-2022-31670', 'GHSA-9rqp-mgmw-5879'],
+    file: 'src/push/begun-by.ts',
+    find: " || by.startsWith('address:') || by === asking;",
+    replace: " || by.startsWith('address:') || asking !== '';",
+    test: FRONT,
   },
   {
     name: 'a token does all that its user may',

@@ -26,6 +26,6 @@ test.each([
   ['/a%20b', '/a%20b'],
   ['/a>; rel="prev"\r\nx: y', '/a%3E;%20rel=%22prev%22%0D%0Ax:%20y'],
   ['/ü\u{1F600}\uD800', '/%C3%BC%F0%9F%98%80%EF%BF%BD'],
-])('[P87] [S21] a link to %j cannot leave its brackets', (url, safe) => {
+])('[P87] [S21] [CVE-2026-47675] a link to %j cannot leave its brackets', (url, safe) => {
   expect(formatNextLink(url)).toBe(`<${safe}>; rel="next"`);
 });
