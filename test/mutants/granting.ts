@@ -117,4 +117,12 @@ export const mutants = [
     replace: '',
     test: OPENED,
   },
+  {
+    name: 'what an official mirror had fetched with an account is everybody’s',
+    guards: ['promise 9'],
+    file: 'src/compose/official.ts',
+    find: "hasAccount ? 'account' : 'nothing'",
+    replace: "'nothing'",
+    test: ['test/unit/compose/official.test.ts'],
+  },
 ] as const satisfies readonly Mutant[];

@@ -136,3 +136,15 @@ test('a tag that retention has taken stays taken', async () => {
   expect(await served.storage.records.hostedTag(TOOL, 'v1')).toBeUndefined();
   expect(await served.storage.records.hostedTags(TOOL, undefined, 10)).toEqual([]);
 });
+
+test.each([
+  ['', 'nothing'],
+  [', username: me, password: pw', 'account'],
+])('what a mirror had fetched (proxy: {remoteurl%s}) is noted to have taken: %s', async (account, needed) => {
+  await data.image('library/tool', '1', tool);
+  const root = `storage: {filesystem: {rootdirectory: ${data.root}}}`;
+  served = await serve(`${root}\nproxy: {remoteurl: "https://registry-1.docker.io"${account}}`);
+  expect(await served.storage.records.tag('docker.io/library/tool', '1')).toMatchObject({ digest: tool.top.digest, needed });
+  for (const { digest } of [tool.top, tool.layers[0]!])
+    expect(await served.storage.records.link('docker.io/library/tool', digest)).toMatchObject({ by: 'upstream', needed });
+});
