@@ -24,14 +24,6 @@ const measuring = ['leaks', 'slow-readers', 'fuzz-requests', 'redis-pulls', 'met
 );
 
 /**
- * Rooms that keep nothing in their modules, over fakes: many files share a process, and what it has loaded. A process of its own costs
- * each of the others half a second.
- */
-const PURE = ['oci', 'config', 'auth', 'pull', 'push', 'evict', 'events', 'admission', 'official', 'observe', 'admin'].map(
-  (room) => `test/unit/${room}/**/*.test.ts`,
-);
-
-/**
  * `ENTREPOT_LONG=1` adds the long runs (`*.long.test.ts`). Mutants and benchmarks have commands of their own: each runs the
  * suite, or the machine, for itself.
  *
@@ -44,19 +36,8 @@ export default defineConfig({
       {
         test: {
           ...everywhere,
-          name: 'pure',
-          include: PURE,
-          isolate: false,
-          maxWorkers: 2,
-          sequence: { groupOrder: 0 },
-        },
-      },
-      {
-        test: {
-          ...everywhere,
           name: 'rooms',
           include: ['test/{unit,conformance,properties,statements,sim,fuzz}/**/*.test.ts'],
-          exclude: [...everywhere.exclude, ...PURE],
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
