@@ -112,6 +112,11 @@ export async function createScriptedUpstream(options: ScriptedUpstreamOptions = 
 
   function record(request: RecordedRequest): void {
     requests.push(request);
+    tell();
+  }
+
+  /** Whoever waits for a request, or for how it was answered. */
+  function tell(): void {
     waiting = waiting.filter(({ pattern, count, resolve }) => {
       const found = seen(pattern);
       if (found.length < count) return true;
@@ -138,6 +143,7 @@ export async function createScriptedUpstream(options: ScriptedUpstreamOptions = 
     const whole = small === undefined ? found!.blob : blobOf(Buffer.from(small.body));
     if (plan.redirect !== undefined && plan.status === undefined && (small?.code ?? 200) === 200) {
       request.status = plan.redirect.status;
+      tell();
       outgoing.writeHead(plan.redirect.status, {
         location: plan.redirect.location(request.url),
         'content-length': 0,
@@ -188,6 +194,7 @@ export async function createScriptedUpstream(options: ScriptedUpstreamOptions = 
     const code = ranged === undefined ? status : unsatisfiable ? 416 : 206;
     const said = unsatisfiable ? `bytes */${bytes.length}` : `bytes ${from}-${to - 1}/${bytes.length + shift.total}`;
     request.status = code;
+    tell();
     outgoing.sendDate = true;
     outgoing.strictContentLength = false;
     for (const [name, value] of Object.entries({ ...usual, ...plan.headers })) outgoing.setHeader(name, value);
