@@ -1,5 +1,5 @@
 import { createPublicKey, X509Certificate } from 'node:crypto';
-import { isObject, own, readJsonObject, type JsonObject } from '../oci/json.ts';
+import { listAt, objectAt, own, readJsonObject, type JsonObject } from '../oci/json.ts';
 
 const MEDIA_TYPE = /^application\/vnd\.dev\.sigstore\.trustedroot[.+]/;
 
@@ -46,14 +46,4 @@ function works(holder: JsonObject, take: (der: Buffer) => unknown): boolean {
     // OpenSSL's words for it help nobody.
     return false;
   }
-}
-
-function objectAt(object: JsonObject, key: string): JsonObject {
-  const value = own(object, key);
-  return isObject(value) ? value : {};
-}
-
-function listAt(object: JsonObject, key: string): readonly JsonObject[] {
-  const value = own(object, key);
-  return Array.isArray(value) ? value.map((each) => (isObject(each) ? each : {})) : [];
 }

@@ -30,6 +30,18 @@ export function own(object: JsonObject, key: string): unknown {
   return Object.hasOwn(object, key) ? (object[key] ?? undefined) : undefined;
 }
 
+/** The object under that key; an empty one where there is none, which has nothing of what is looked for. */
+export function objectAt(object: JsonObject, key: string): JsonObject {
+  const value = own(object, key);
+  return isObject(value) ? value : {};
+}
+
+/** The objects of the list under that key, an empty one for whatever else stands in it; none where there is no list. */
+export function listAt(object: JsonObject, key: string): readonly JsonObject[] {
+  const value = own(object, key);
+  return Array.isArray(value) ? value.map((each) => (isObject(each) ? each : {})) : [];
+}
+
 function parse(bytes: Uint8Array): unknown {
   try {
     // A byte order mark stays, and is then no JSON: Go clients refuse it as well.

@@ -7,7 +7,7 @@ import { refusalError, refusedOutcome, type Refused } from './refusal-error.ts';
 import type { Route } from './route.ts';
 import { carrying } from './via.ts';
 
-export type { Attempts, Client, Entrance } from './may-read.ts';
+export type { Client, Entrance } from './may-read.ts';
 
 /**
  * The door of routes with `passthrough`: before anything is looked up here, that route's upstream has to say that this very client may

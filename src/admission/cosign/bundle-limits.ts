@@ -1,4 +1,4 @@
-import { isObject, own, type JsonObject } from '../../oci/json.ts';
+import { isObject, listAt, objectAt, own, type JsonObject } from '../../oci/json.ts';
 
 /** Entries of logs, and timestamps: more than anybody needs, each of which costs a signature to look at. */
 const PROOFS_MAX = 8;
@@ -61,14 +61,4 @@ function isCount(value: unknown): boolean {
 
 function isText(value: unknown, lengthMax: number): value is string {
   return typeof value === 'string' && value.length <= lengthMax;
-}
-
-function objectAt(object: JsonObject, key: string): JsonObject {
-  const value = own(object, key);
-  return isObject(value) ? value : {};
-}
-
-function listAt(object: JsonObject, key: string): readonly JsonObject[] {
-  const value = own(object, key);
-  return Array.isArray(value) ? value.map((each) => (isObject(each) ? each : {})) : [];
 }
