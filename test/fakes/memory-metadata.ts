@@ -1,7 +1,8 @@
 import { checkKeyPart, checkOrdered } from '../../src/metadata/keys.ts';
-import type { Change, Entry, Key, MetadataStore } from '../../src/metadata/metadata-store.ts';
+import type { Change, Key, MetadataStore } from '../../src/metadata/metadata-store.ts';
 import { MetadataUnavailable } from '../../src/metadata/unavailable.ts';
 import type { Random } from '../../src/system/random.ts';
+import { createMemoryCollection, type MemoryCollection } from './memory-collection.ts';
 
 /** Metadata in memory, with the power switch of a real store. */
 export interface MemoryMetadata extends MetadataStore {
@@ -23,7 +24,7 @@ export interface MemoryMetadataOptions {
   readonly async?: boolean;
 }
 
-type Collections = Map<string, Map<string, Uint8Array>>;
+type Collections = Map<string, MemoryCollection>;
 
 export function createMemoryMetadata(options: MemoryMetadataOptions = {}): MemoryMetadata {
   let visible: Collections = new Map();
@@ -33,7 +34,7 @@ export function createMemoryMetadata(options: MemoryMetadataOptions = {}): Memor
   let down = false;
   let hook: ((slot: string) => Promise<void> | void) | undefined;
 
-  const collectionOf = (slot: string, collection: string): Map<string, Uint8Array> => collectionIn(visible, slot, collection);
+  const collectionOf = (slot: string, collection: string): MemoryCollection => collectionIn(visible, slot, collection);
   const flush = (count: number): void => {
     for (const { slot, changes } of unflushed.splice(0, count)) apply(durable, slot, changes);
   };
@@ -46,19 +47,19 @@ export function createMemoryMetadata(options: MemoryMetadataOptions = {}): Memor
     if (down) throw new MetadataUnavailable('the metadata in memory are switched off');
   };
   const holds = (slot: string, [collection, id]: Key, value: Uint8Array | undefined): boolean => {
-    const now = collectionOf(slot, collection).get(id);
+    const now = collectionOf(slot, collection).values.get(id);
     return value === undefined || now === undefined ? value === now : Buffer.compare(value, now) === 0;
   };
 
   return {
     get(slot, [collection, id]) {
       checkParts(slot, collection, id);
-      return answer(() => copy(collectionOf(slot, collection).get(id)));
+      return answer(() => copy(collectionOf(slot, collection).values.get(id)));
     },
     list(slot, collection, after, limit) {
       checkParts(slot, collection);
       checkOrdered(collection);
-      return answer(() => entriesAfter(collectionOf(slot, collection), after).slice(0, limit));
+      return answer(() => collectionOf(slot, collection).list(after, limit));
     },
     async commit(slot, changes, conditions = []) {
       for (const { key } of [...changes, ...conditions]) checkParts(slot, ...key);
@@ -71,9 +72,9 @@ export function createMemoryMetadata(options: MemoryMetadataOptions = {}): Memor
       return true;
     },
     async *entries() {
-      const all = Array.from(visible, ([name, ids]) => {
+      const all = Array.from(visible, ([name, { values }]) => {
         const [slot = '', collection = ''] = name.split('\0');
-        return Array.from(ids, ([id, value]) => ({ slot, collection, id, value: value.slice() }));
+        return Array.from(values, ([id, value]) => ({ slot, collection, id, value: value.slice() }));
       });
       for (const entry of all.flat()) {
         mustBeUp();
@@ -102,25 +103,23 @@ export function createMemoryMetadata(options: MemoryMetadataOptions = {}): Memor
       hook = next;
     },
     keys() {
-      const all = Array.from(visible, ([name, ids]) => Array.from(ids.keys(), (id) => `${name.replace('\0', ' ')} ${id}`));
+      const all = Array.from(visible, ([name, { values }]) =>
+        Array.from(values.keys(), (id) => `${name.replace('\0', ' ')} ${id}`),
+      );
       return all.flat().sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     },
   };
 }
 
-function collectionIn(all: Collections, slot: string, collection: string): Map<string, Uint8Array> {
+function collectionIn(all: Collections, slot: string, collection: string): MemoryCollection {
   const name = `${slot}\0${collection}`;
-  const found = all.get(name) ?? new Map<string, Uint8Array>();
+  const found = all.get(name) ?? createMemoryCollection();
   all.set(name, found);
   return found;
 }
 
 function apply(all: Collections, slot: string, changes: readonly Change[]): void {
-  for (const { key, value } of changes) {
-    const collection = collectionIn(all, slot, key[0]);
-    if (value === undefined) collection.delete(key[1]);
-    else collection.set(key[1], value);
-  }
+  for (const { key, value } of changes) collectionIn(all, slot, key[0]).put(key[1], value);
 }
 
 function checkParts(...parts: readonly string[]): void {
@@ -132,12 +131,5 @@ function copy(value: Uint8Array | undefined): Uint8Array | undefined {
 }
 
 function clone(collections: Collections): Collections {
-  return new Map(Array.from(collections, ([name, ids]) => [name, new Map(ids)]));
-}
-
-function entriesAfter(ids: ReadonlyMap<string, Uint8Array>, after: string | undefined): Entry[] {
-  const order = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
-  return Array.from(ids, ([id, value]) => ({ id, value: Uint8Array.from(value) }))
-    .filter(({ id }) => after === undefined || order(id, after) > 0)
-    .sort((a, b) => order(a.id, b.id));
+  return new Map(Array.from(collections, ([name, { values }]) => [name, createMemoryCollection(values)]));
 }

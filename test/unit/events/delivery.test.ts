@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { createFakeClock } from '../../fakes/fake-clock.ts';
 import { createMemoryMetadata } from '../../fakes/memory-metadata.ts';
 import { change, createReceiver, endpoint, pass, startProcess, until } from './scene.ts';
@@ -8,6 +8,12 @@ function scene(more: Parameters<typeof startProcess>[3] = {}) {
   const store = createMemoryMetadata();
   const receiver = createReceiver();
   const process = startProcess(store, clock, receiver.send, more);
+  // What still waits is not told any more, turn by turn of the event loop, beside the tests that come after.
+  onTestFinished(async () => {
+    const stopped = process.notifications.stop();
+    await clock.advance(3_000);
+    await stopped;
+  });
   return { clock, store, receiver, ...process };
 }
 
