@@ -75,7 +75,13 @@ export const tagForm = form<records.TagRecord>({
   needed,
 });
 
-export const moveForm = form<records.TagMove>({ at: time, digest, upstream: text, deleted: optional(flag) });
+export const moveForm = form<records.TagMove>({
+  at: time,
+  asked: optional(time),
+  digest,
+  upstream: text,
+  deleted: optional(flag),
+});
 
 export const releaseForm = form<records.ReleaseRecord>({ digest, at: time });
 

@@ -7,7 +7,7 @@ import type { Change, MaybePromise } from './metadata-store.ts';
 import type { Catalogue } from './records-catalogue.ts';
 import type { Records, TagMove, TagRecord } from './records.ts';
 import { untilMade, type Table } from './table.ts';
-import { nextMove } from './tag-moves.ts';
+import { isOvertaken, nextMove, saysSame } from './tag-moves.ts';
 
 type Tags = Pick<
   Records,
@@ -22,9 +22,15 @@ export function createTags(table: Table, catalogue: Catalogue): Tags {
   const { store } = table;
 
   /** Yields what stood there, in a list so that nothing is told from a commit that was not made. */
-  async function tryPut(slot: string, tag: string, record: TagRecord): Promise<readonly (Digest | undefined)[] | undefined> {
+  async function tryPut(
+    slot: string,
+    tag: string,
+    record: TagRecord,
+    now: number,
+  ): Promise<readonly (Digest | undefined)[] | undefined> {
     if ((await store.get(slot, OWNER_KEY)) !== undefined) return [record.digest];
     const before = await table.getStored(slot, tagKey(tag), tagForm);
+    if (before.record !== undefined && isOvertaken(saidAt(record), saidAt(before.record), now)) return [record.digest];
     const changes: Change[] = [{ key: tagKey(tag), value: tagForm.encode(record) }];
     const conditions = [
       { key: OWNER_KEY, value: undefined },
@@ -32,7 +38,9 @@ export function createTags(table: Table, catalogue: Catalogue): Tags {
     ];
     if (before.record?.digest !== record.digest) {
       const { checked, digest, upstream } = record;
-      const move = await nextMove(table, slot, tag, { at: checked, digest, upstream });
+      const next = { at: now, asked: checked, digest, upstream };
+      const move = await nextMove(table, slot, tag, next);
+      if (move.newest !== undefined && !saysSame(move.newest, next) && isOutdated(next, move.newest)) return [record.digest];
       changes.push(...move.changes);
       conditions.push(move.condition);
     }
@@ -41,9 +49,8 @@ export function createTags(table: Table, catalogue: Catalogue): Tags {
 
   async function tryNote(slot: string, tag: string, move: TagMove): Promise<boolean | undefined> {
     if ((await store.get(slot, OWNER_KEY)) !== undefined) return false;
-    const [newest] = await newestMoves(slot, tag, 1);
-    if (newest?.digest === move.digest && newest.deleted === move.deleted) return false;
-    const { changes, condition } = await nextMove(table, slot, tag, move);
+    const { changes, condition, newest } = await nextMove(table, slot, tag, move);
+    if (newest !== undefined && (saysSame(newest, move) || isOutdated(move, newest))) return false;
     const made = await store.commit(slot, changes, [{ key: OWNER_KEY, value: undefined }, condition]);
     return made || undefined;
   }
@@ -56,9 +63,9 @@ export function createTags(table: Table, catalogue: Catalogue): Tags {
 
   return {
     tag: (repository, tag) => table.get(repositorySlot(repository), tagKey(tag), tagForm),
-    async putTag(repository, tag, record) {
+    async putTag(repository, tag, record, now = record.checked) {
       await catalogue.enlist(repository);
-      const [before] = await untilMade(() => tryPut(repositorySlot(repository), tag, record));
+      const [before] = await untilMade(() => tryPut(repositorySlot(repository), tag, record, now));
       await catalogue.enlist(repository);
       return before;
     },
@@ -91,4 +98,13 @@ export function createTags(table: Table, catalogue: Catalogue): Tags {
       await store.commit(repositorySlot(repository), [{ key: releasedKey(tag), value: releaseForm.encode(record) }]);
     },
   };
+}
+
+/** When that was asked which the record tells of. */
+function saidAt({ checked, gone = checked }: TagRecord): number {
+  return Math.max(checked, gone);
+}
+
+function isOutdated(move: TagMove, newest: TagMove): boolean {
+  return isOvertaken(move.asked ?? move.at, newest.asked ?? newest.at, move.at);
 }

@@ -51,10 +51,12 @@ export interface Records extends HostedRecords, Evictions, Pins {
   tag(repository: string, tag: string): MaybePromise<TagRecord | undefined>;
   /**
    * Replaces the tag. Where its digest differs from the one before (or there was none), the move is added to the tag's
-   * history in the same commit. Yields the digest it pointed to before. What an upstream says is not written where the
-   * repository is owned, or the tag was pushed: yields the record's own digest then, as of a tag that did not move.
+   * history in the same commit, as of `now` (default: when it was checked). Yields the digest it pointed to before. What an
+   * upstream says is not written where the repository is owned, or the tag was pushed, or what stands there was asked for later:
+   * answers overtake each other, and one that was on its way for longer moves nothing back. Yields the record's own digest then,
+   * as of a tag that did not move. What stands as of later than `now` was written by a clock that was wrong, and gives way.
    */
-  putTag(repository: string, tag: string, record: TagRecord): Promise<Digest | undefined>;
+  putTag(repository: string, tag: string, record: TagRecord, now?: number): Promise<Digest | undefined>;
   /** Only what came from an upstream; a pushed tag stays (`dropHostedTag`). */
   dropTag(repository: string, tag: string): Promise<boolean>;
   tags(
@@ -66,7 +68,8 @@ export interface Records extends HostedRecords, Evictions, Pins {
   tagHistory(repository: string, tag: string, limit: number): MaybePromise<readonly TagMove[]>;
   /**
    * Adds a move to the tag's history although the tag's record stays: what an upstream said of it without being asked for bytes, or
-   * that it is gone. Yields whether it is news: nothing is written where the newest move says the same, or the repository is owned.
+   * that it is gone. Yields whether it is news: nothing is written where the newest move says the same or was asked for later (as in
+   * `putTag`), or the repository is owned.
    */
   noteMove(repository: string, tag: string, move: TagMove): Promise<boolean>;
   /** The moves of all tags behind `after`: tag by tag in byte order, each newest first. */
@@ -201,11 +204,11 @@ export interface TagRecord {
   readonly digest: Digest;
   readonly mediaType: string;
   readonly size: number;
-  /** When an upstream last said that this is true. */
+  /** When that was asked which an upstream last answered so: it may have moved while the answer was on its way. */
   readonly checked: number;
   /** When a check last failed; the next is not tried before `retry` has passed. */
   readonly failed?: number;
-  /** When an upstream said that the tag is gone (`ondelete: keep`). */
+  /** When that was asked which an upstream answered with: it is gone (`ondelete: keep`). */
   readonly gone?: number;
   /** The upstream that said it; {@link HOSTED}: it was pushed. */
   readonly upstream: string;
@@ -213,7 +216,10 @@ export interface TagRecord {
 }
 
 export interface TagMove {
+  /** When it was seen. */
   readonly at: number;
+  /** When that was asked which was answered so; not noted where that is `at`. */
+  readonly asked?: number;
   readonly digest: Digest;
   readonly upstream: string;
   /** The tag was deleted then; `digest` is what it had pointed to. */

@@ -36,9 +36,13 @@ export class Absences {
     return undefined;
   }
 
-  /** What was found out in a circle of mirrors holds for whoever asked, and is not kept for others. */
+  /**
+   * For its ttl, counted from the question: what was pushed since is there. What was found out in a circle of mirrors holds for
+   * whoever asked, and is not kept for others.
+   */
   remember(key: string, absence: Absence, ttlMs: number): void {
-    if (ttlMs > 0 && absence.looped !== true) this.#entries.set(key, { absence, until: this.#clock.monotonic() + ttlMs });
+    const { asked = this.#clock.monotonic() } = absence;
+    if (ttlMs > 0 && absence.looped !== true) this.#entries.set(key, { absence, until: asked + ttlMs });
   }
 
   forget(key: string): void {

@@ -12,6 +12,8 @@ export type ChainResult<T> =
       readonly tried: readonly Tried[];
       /** One of those asks us in turn. */
       readonly passedLoop: boolean;
+      /** When the chain was begun to be asked, on the monotonic clock: ever since, what it says may be outdated. */
+      readonly asked: number;
     }
   | Refusal;
 
@@ -40,8 +42,8 @@ export async function askChain<T>(
   accept: (answer: UpstreamFound, upstream: Upstream) => Promise<T>,
 ): Promise<ChainResult<T>> {
   const refusals = new Refusals();
-  const started = clock.monotonic();
-  const remainingMs = (): number => ask.deadlineMs - (clock.monotonic() - started);
+  const asked = clock.monotonic();
+  const remainingMs = (): number => ask.deadlineMs - (clock.monotonic() - asked);
   const left = [...ask.chain];
   for (let first = left[0]; first !== undefined; first = left[0]) {
     const { request, signal } = ask;
@@ -50,12 +52,13 @@ export async function askChain<T>(
     for (const { upstream, said, ms } of outcomes) {
       if (said.kind === 'found') {
         if (lost !== undefined) refusals.addSlower(lost.name, ms);
-        return { kind: 'found', value: said.value, upstream, tried: refusals.tried(), passedLoop: refusals.looped() };
+        return { kind: 'found', value: said.value, upstream, tried: refusals.tried(), passedLoop: refusals.looped(), asked };
       }
       left.splice(left.indexOf(upstream), 1);
       if (said.kind === 'failed') refusals.addError(said.error, ms);
       else refusals.add(upstream.name, said, ms);
     }
   }
-  return refusals.fold();
+  const refusal = refusals.fold();
+  return refusal.kind === 'absent' ? { ...refusal, asked } : refusal;
 }

@@ -1,3 +1,5 @@
+import type { Clock } from '../system/clock.ts';
+
 /** How long answers may be believed. Durations in milliseconds; `Infinity` where there is no end. Pure. */
 export interface FreshnessPolicy {
   /** How long a tag or list is served without asking. */
@@ -10,7 +12,7 @@ export interface FreshnessPolicy {
   readonly negativeTtlMs: number;
 }
 
-/** When an upstream last confirmed something, and when asking again last failed. */
+/** When that was asked which an upstream last confirmed, and when asking again last failed. */
 export interface Checked {
   readonly checked: number;
   readonly failed?: number;
@@ -49,6 +51,21 @@ export function ttlSeconds(record: Checked, policy: FreshnessPolicy, now: number
 
 export function ageMs(record: Checked, now: number): number {
   return elapsed(record.checked, now);
+}
+
+/**
+ * When that was asked which was asked at `asked` on the monotonic clock, by the wall clock as it goes now, wherever it has jumped
+ * meanwhile. What an upstream says may be outdated before it arrives, so that an answer is as old as its question (RFC 9111 4.2.3:
+ * `response_delay` belongs to the age). Whole milliseconds.
+ */
+export function askedAt(clock: Clock, asked: number): number {
+  return Math.floor(clock.now() - (clock.monotonic() - asked));
+}
+
+/** When an answer is seen, and when it was asked for (see {@link askedAt}), as a tag's history keeps them; unasked: now. */
+export function seenAt(clock: Clock, asked: number | undefined): { readonly at: number; readonly asked: number } {
+  const at = clock.now();
+  return { at, asked: asked === undefined ? at : askedAt(clock, asked) };
 }
 
 /** A wall clock may have gone back since: no age is negative (reliability.md, R34). */

@@ -7,6 +7,7 @@ import { CHAIN_DEADLINE_MS, type ChainResult } from './chain.ts';
 import type { Collapse } from './collapse.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import { fetchManifest, type FetchedManifest } from './fetch-manifest.ts';
+import { askedAt } from './freshness.ts';
 import { neededFor } from './granting.ts';
 import { lookupManifest, type ManifestLink } from './lookup.ts';
 import { linkProven } from './prove.ts';
@@ -25,12 +26,14 @@ export interface ManifestAnswer {
   readonly source: Source;
   /** Asked in vain before an upstream answered; none where nobody was asked. */
   readonly tried?: readonly Tried[];
+  /** When that was asked which an upstream has answered so, on the monotonic clock; none where nobody was asked. */
+  readonly asked?: number;
   /** It was pushed here, and no upstream has to do with it. */
   readonly hosted?: true;
 }
 
 /** What is here of a manifest, whoever asks. */
-export type HeldManifest = Omit<ManifestAnswer, 'source' | 'tried' | 'hosted'>;
+export type HeldManifest = Omit<ManifestAnswer, 'source' | 'tried' | 'asked' | 'hosted'>;
 
 /** `cacheStatus` where it is not simply a miss. */
 export interface ManifestRefusal {
@@ -120,7 +123,9 @@ export async function fetchAndKeep(
     : value.stored === true
       ? { outcome: 'miss', upstream: value.upstream.name, stored: true }
       : { outcome: 'bypass', why: 'bypass' };
-  return { kind: 'manifest', digest, mediaType: manifest.mediaType, size: bytes.byteLength, bytes, source, tried: value.tried };
+  const { mediaType } = manifest;
+  const { tried, asked } = value;
+  return { kind: 'manifest', digest, mediaType, size: bytes.byteLength, bytes, source, tried, asked };
 }
 
 /** A disk that takes longer to keep a manifest is not waited for: clients wait for the answer. */
@@ -151,7 +156,8 @@ async function keep(
     await deps.store.keep(manifest, bytes, digest, { repository: holder, upstream, public: isPublic, needed });
     if (reference.kind === 'tag') {
       const { mediaType } = manifest;
-      await moveTag(deps, holder, reference.tag, { digest, mediaType, size: bytes.byteLength, upstream, needed });
+      const { asked } = found;
+      await moveTag(deps, holder, reference.tag, { digest, mediaType, size: bytes.byteLength, upstream, needed, asked });
     }
     return true;
   } catch (error) {
@@ -162,16 +168,15 @@ async function keep(
   }
 }
 
-/** Points the tag at what an upstream just said, and tells of a move. */
-export async function moveTag(
-  deps: PullDeps,
-  holder: string,
-  tag: string,
-  now: Pick<TagRecord, 'digest' | 'mediaType' | 'size' | 'upstream' | 'needed'>,
-): Promise<void> {
-  const before = await deps.records.putTag(holder, tag, { ...now, checked: deps.clock.now() });
-  if (before === undefined || before === now.digest) return;
-  deps.report({ kind: 'tag-moved', repository: holder, tag, from: before, to: now.digest });
+/** What an upstream said of a tag, and when it was asked, on the monotonic clock. */
+export type Said = Pick<TagRecord, 'digest' | 'mediaType' | 'size' | 'upstream' | 'needed'> & { readonly asked: number };
+
+/** Points the tag at what an upstream said, unless what stands was asked for later, and tells of a move. */
+export async function moveTag(deps: PullDeps, holder: string, tag: string, { asked, ...said }: Said): Promise<void> {
+  const { records, clock, report } = deps;
+  const before = await records.putTag(holder, tag, { ...said, checked: askedAt(clock, asked) }, clock.now());
+  if (before === undefined || before === said.digest) return;
+  report({ kind: 'tag-moved', repository: holder, tag, from: before, to: said.digest });
 }
 
 /** A digest that is no manifest may well be a blob: containerd asks for both (protocol.md, statement 84). */

@@ -4,6 +4,7 @@ import { formatInstant } from '../oci/instant.ts';
 import type { Reference } from '../oci/reference.ts';
 import { AS_OF_STATUS, COOLDOWN_STATUS, type Past } from './cache-status.ts';
 import type { PullDeps, Pulling } from './deps.ts';
+import { seenAt } from './freshness.ts';
 import { answersHere } from './hosted.ts';
 import { moveTag, type ManifestAnswer, type ManifestRefusal } from './manifest.ts';
 import { NOT_HELD } from './offline.ts';
@@ -58,8 +59,8 @@ export class Meanings {
   async watch(pulling: Pulling, tag: string): Promise<void> {
     const found = await this.#tags.look(pulling, tag);
     if (found.kind !== 'found' || found.digest === undefined) return;
-    const { digest, upstream } = found;
-    await this.#deps.records.noteMove(pulling.holder, tag, { at: this.#deps.clock.now(), digest, upstream });
+    const { digest, upstream, asked } = found;
+    await this.#deps.records.noteMove(pulling.holder, tag, { ...seenAt(this.#deps.clock, asked), digest, upstream });
   }
 
   /** The answer as the client is told of it. Of a tag that nothing was held of, it is from now on. */
@@ -71,11 +72,12 @@ export class Meanings {
   }
 
   async #hold(pulling: Pulling, tag: string, now: ManifestAnswer, { digest, mediaType, size }: ManifestAnswer): Promise<void> {
-    if (!('upstream' in now.source)) return;
+    const { asked, source } = now;
+    if (!('upstream' in source) || asked === undefined) return;
     const { records, report } = this.#deps;
     try {
       if ((await records.tag(pulling.holder, tag))?.digest === digest) return;
-      await moveTag(this.#deps, pulling.holder, tag, { digest, mediaType, size, upstream: now.source.upstream });
+      await moveTag(this.#deps, pulling.holder, tag, { digest, mediaType, size, upstream: source.upstream, asked });
     } catch (error) {
       report({ kind: 'bypass', reason: 'metadata', error }); // It is asked about again.
     }
@@ -119,9 +121,9 @@ export class Meanings {
     return answer;
   }
 
-  async #note({ holder, route }: Pulling, tag: string, { digest, source }: ManifestAnswer): Promise<void> {
+  async #note({ holder, route }: Pulling, tag: string, { digest, source, asked }: ManifestAnswer): Promise<void> {
     const upstream = 'upstream' in source ? source.upstream : route.name;
-    await this.#deps.records.noteMove(holder, tag, { at: this.#deps.clock.now(), digest, upstream });
+    await this.#deps.records.noteMove(holder, tag, { ...seenAt(this.#deps.clock, asked), digest, upstream });
   }
 
   /** `at` undefined: now. */

@@ -19,6 +19,8 @@ export interface Peek {
   readonly size: number | undefined;
   readonly upstream: string;
   readonly needed: Needed;
+  /** When it was asked for, on the monotonic clock. */
+  readonly asked: number;
   readonly tried: readonly Tried[];
 }
 
@@ -48,13 +50,13 @@ export class Peeks {
     return (await this.#asking.ask(key, (signal) => this.#askChain(pulling, tag, signal), pulling.route.via)).value;
   }
 
-  /** For its ttl, counted from the first answer. Yields how much of that is left, ms; `undefined`: this is the first. */
+  /** For its ttl, counted from the question. Yields how much of that is left, ms; `undefined`: this is the first. */
   remember(pulling: Pulling, tag: string, peek: Peek): number | undefined {
     const key = absenceKey(pulling, 'manifest', tag);
     const now = this.#deps.clock.monotonic();
     const remembered = this.#at(key);
     if (remembered !== undefined) return remembered.until - now;
-    this.#remembered.set(key, { peek: { ...peek, tried: [] }, until: now + pulling.route.policy.tagTtlMs });
+    this.#remembered.set(key, { peek: { ...peek, tried: [] }, until: peek.asked + pulling.route.policy.tagTtlMs });
     return undefined;
   }
 
@@ -77,7 +79,8 @@ export class Peeks {
     if (result.kind !== 'found') return result;
     const { digest, mediaType, size, anonymous } = result.value;
     const needed = neededFor(route, anonymous);
-    return { kind: 'found', digest, mediaType, size, upstream: result.upstream.name, needed, tried: result.tried };
+    const { upstream, tried, asked: at } = result;
+    return { kind: 'found', digest, mediaType, size, upstream: upstream.name, needed, asked: at, tried };
   }
 
   #at(key: string): Remembered | undefined {

@@ -18,6 +18,8 @@ export type Refusal =
       readonly unknownName: boolean;
       /** One of the chain was passed by because it asks us in turn: the others have not got it. */
       readonly looped?: boolean;
+      /** When the chain was begun to be asked, on the monotonic clock. */
+      readonly asked?: number;
       readonly tried: readonly Tried[];
     }
   /** The route is offline: nobody was asked, so that nothing is known but that it is not held. */

@@ -3,7 +3,7 @@ import { isCertain, type Absence } from './absences.ts';
 import { NEGATIVE_STATUS, type Source } from './cache-status.ts';
 import { Collapse } from './collapse.ts';
 import type { PullDeps, Pulling } from './deps.ts';
-import { ageMs, ttlSeconds } from './freshness.ts';
+import { ageMs, seenAt, ttlSeconds } from './freshness.ts';
 import { lookupManifest, lookupTag } from './lookup.ts';
 import {
   absenceKey,
@@ -14,6 +14,7 @@ import {
   type ManifestAnswer,
   type ManifestRefusal,
   type Manifests,
+  type Said,
 } from './manifest.ts';
 import { Peeks, type Peek } from './peeks.ts';
 import type { Refusal } from './refusal.ts';
@@ -93,14 +94,14 @@ export class Tags {
 
   /** Answers a HEAD from an upstream's HEAD, where that said everything a client needs. */
   #fromPeek(pulling: Pulling, tag: string, head: Peek): ManifestAnswer | undefined {
-    const { digest, mediaType, size, upstream, tried } = head;
+    const { digest, mediaType, size, upstream, asked, tried } = head;
     if (pulling.method !== 'HEAD' || digest === undefined || mediaType === undefined || size === undefined) return undefined;
     const leftMs = this.#peeks.remember(pulling, tag, head);
     const source: Source =
       leftMs === undefined
         ? { outcome: 'miss', upstream, stored: false }
         : { outcome: 'hit', ttlSeconds: Math.round(leftMs / 1000) };
-    return { kind: 'manifest', digest, mediaType, size, bytes: undefined, source, tried };
+    return { kind: 'manifest', digest, mediaType, size, bytes: undefined, source, tried, asked };
   }
 
   /** Joined by all who ask now. With something stale at hand each waits only so long; the question goes on for the next. */
@@ -116,13 +117,13 @@ export class Tags {
   async #revalidate(pulling: Pulling, tag: string, record: TagRecord): Promise<Answer> {
     const head = await this.#peeks.ask(pulling, tag);
     if (head.kind !== 'found') return { kind: 'refused', refusal: head };
-    const { digest, upstream, needed, tried } = head;
+    const { digest, upstream, needed, asked, tried } = head;
     const source: Source = { outcome: 'revalidated', upstream };
     if (digest === record.digest) {
       const { mediaType, size } = record;
-      await this.#tryMove(pulling.holder, tag, { digest, mediaType, size, upstream, needed });
+      await this.#tryMove(pulling.holder, tag, { digest, mediaType, size, upstream, needed, asked });
       const held = await this.#held(pulling, record);
-      if (held !== undefined) return { ...held, source, tried };
+      if (held !== undefined) return { ...held, source, tried, asked };
     }
     const peeked = this.#fromPeek(pulling, tag, head);
     if (peeked !== undefined) return { ...peeked, source };
@@ -132,13 +133,13 @@ export class Tags {
   }
 
   /** The tag points elsewhere now: to what is here already, or to what has to be fetched. */
-  async #fetchMoved(pulling: Pulling, tag: string, { digest, upstream, needed }: Peek): Promise<Answer> {
+  async #fetchMoved(pulling: Pulling, tag: string, { digest, upstream, needed, asked }: Peek): Promise<Answer> {
     const link = digest === undefined ? undefined : await lookupManifest(this.#deps, pulling, digest);
     const held = link === undefined ? undefined : await readHeld(this.#deps, pulling, link.digest, link);
     if (held === undefined) return this.#fetch(pulling, tag);
     const { mediaType, size } = held;
-    await this.#tryMove(pulling.holder, tag, { digest: held.digest, mediaType, size, upstream, needed });
-    return { ...held, source: { outcome: 'revalidated', upstream } };
+    await this.#tryMove(pulling.holder, tag, { digest: held.digest, mediaType, size, upstream, needed, asked });
+    return { ...held, source: { outcome: 'revalidated', upstream }, asked };
   }
 
   #fetch(pulling: Pulling, tag: string): Promise<Answer> {
@@ -152,7 +153,9 @@ export class Tags {
     if (gone && pulling.route.policy.onDelete === 'drop' && isCertain(refusal))
       return this.#drop(pulling, tag, record, refusal);
     if (refusal.kind === 'denied' || (!stale && !gone)) return { kind: 'refused', refusal };
-    const marked = await this.#mark(pulling.holder, tag, record, gone ? 'gone' : 'failed');
+    const { clock } = this.#deps;
+    const mark = gone ? { gone: seenAt(clock, refusal.asked).asked } : { failed: clock.now() };
+    const marked = await this.#mark(pulling.holder, tag, record, mark);
     const held = await this.#held(pulling, marked);
     if (held === undefined) return { kind: 'refused', refusal };
     noteTried(pulling.trace, refusal.tried);
@@ -161,13 +164,13 @@ export class Tags {
 
   /** The tag goes, and its history says when; what its digests name stays. Not where somebody has found out more meanwhile. */
   async #drop(pulling: Pulling, tag: string, record: TagRecord, absence: Absence): Promise<Answer> {
-    const { records, absences, report } = this.#deps;
+    const { records, absences, clock, report } = this.#deps;
     const { holder, route } = pulling;
     try {
       const current = await records.tag(holder, tag);
       if (current !== undefined && isNewer(current, record)) return await this.pull(pulling, tag);
       const { digest, upstream } = record;
-      await records.noteMove(holder, tag, { at: this.#deps.clock.now(), digest, upstream, deleted: true });
+      await records.noteMove(holder, tag, { ...seenAt(clock, absence.asked), digest, upstream, deleted: true });
       await records.dropTag(holder, tag);
     } catch (error) {
       report({ kind: 'bypass', reason: 'metadata', error }); // It is asked about again, and then forgotten.
@@ -177,17 +180,22 @@ export class Tags {
   }
 
   /** Notes the failure, unless somebody has found out more meanwhile. */
-  async #mark(holder: string, tag: string, record: TagRecord, as: 'gone' | 'failed'): Promise<TagRecord> {
+  async #mark(
+    holder: string,
+    tag: string,
+    record: TagRecord,
+    mark: Required<Pick<TagRecord, 'gone'>> | Required<Pick<TagRecord, 'failed'>>,
+  ): Promise<TagRecord> {
     const { records, clock, report } = this.#deps;
     try {
       const current = await records.tag(holder, tag);
       if (current !== undefined && isNewer(current, record)) return current;
-      const marked: TagRecord = { ...record, [as]: clock.now() };
-      await records.putTag(holder, tag, marked);
+      const marked: TagRecord = { ...record, ...mark };
+      await records.putTag(holder, tag, marked, clock.now());
       return marked;
     } catch (error) {
       report({ kind: 'bypass', reason: 'metadata', error }); // Only the next question comes sooner.
-      return as === 'gone' ? { ...record, gone: clock.now() } : record;
+      return 'gone' in mark ? { ...record, ...mark } : record;
     }
   }
 
@@ -197,13 +205,9 @@ export class Tags {
     return readHeld(this.#deps, pulling, digest, { digest, mediaType, size });
   }
 
-  async #tryMove(
-    holder: string,
-    tag: string,
-    now: Pick<TagRecord, 'digest' | 'mediaType' | 'size' | 'upstream' | 'needed'>,
-  ): Promise<void> {
+  async #tryMove(holder: string, tag: string, said: Said): Promise<void> {
     try {
-      await moveTag(this.#deps, holder, tag, now);
+      await moveTag(this.#deps, holder, tag, said);
     } catch (error) {
       this.#deps.report({ kind: 'bypass', reason: 'metadata', error });
     }

@@ -4,7 +4,7 @@ import type { MetadataEvent } from '../../src/metadata/events.ts';
 import { repositorySlot, tagKey } from '../../src/metadata/keys.ts';
 import { MOVES_KEPT } from '../../src/metadata/tag-moves.ts';
 import { PINS_MAX } from '../../src/metadata/records-pins.ts';
-import { createRecords, type LinkRecord, type Records, type TagRecord } from '../../src/metadata/records.ts';
+import { createRecords, type LinkRecord, type Records, type TagMove, type TagRecord } from '../../src/metadata/records.ts';
 import { createFakeClock, type FakeClock } from '../fakes/fake-clock.ts';
 import { bytes, type StoreUnderTest } from './metadata-store.ts';
 
@@ -19,6 +19,8 @@ export const tagRecord = (of: string, checked = 1): TagRecord => ({
 export const linkRecord = (size = 1): LinkRecord => ({ kind: 'blob', size, by: 'upstream', upstream: 'hub', at: 5 });
 
 const UBUNTU = 'docker.io/library/ubuntu';
+
+type Said = Pick<TagMove, 'digest' | 'upstream'>;
 
 /** What the records must do over every store. */
 export function recordsConformance(name: string, make: () => Promise<StoreUnderTest>): void {
@@ -104,6 +106,59 @@ export function recordsConformance(name: string, make: () => Promise<StoreUnderT
       expect(await records.noteMove(UBUNTU, 'a', { ...move, at: 8 })).toBe(true);
       expect((await others.tagHistory(UBUNTU, 'a', 9)).map(({ at }) => at)).toEqual([8, 7, 5, 1]);
       expect((await records.tag(UBUNTU, 'a'))?.digest).toBe(digest('a'));
+    });
+
+    test('[R20] what was asked for earlier does not replace what was asked for later', async () => {
+      expect(await records.putTag(UBUNTU, 'a', tagRecord('a', 10), 30)).toBeUndefined();
+      expect(await others.putTag(UBUNTU, 'a', tagRecord('b', 9), 40)).toBe(digest('b'));
+      expect(await others.putTag(UBUNTU, 'a', tagRecord('a', 9), 40)).toBe(digest('a'));
+      expect(await records.tag(UBUNTU, 'a')).toEqual(tagRecord('a', 10));
+      expect(await others.putTag(UBUNTU, 'a', tagRecord('b', 10), 50)).toBe(digest('a'));
+      expect(await records.putTag(UBUNTU, 'a', { ...tagRecord('b', 10), gone: 20 }, 50)).toBe(digest('b'));
+      expect(await others.putTag(UBUNTU, 'a', tagRecord('a', 19), 60)).toBe(digest('a'));
+      expect(await others.putTag(UBUNTU, 'a', { ...tagRecord('b', 10), gone: 20, failed: 60 }, 60)).toBe(digest('b'));
+      expect(await others.tag(UBUNTU, 'a')).toEqual({ ...tagRecord('b', 10), gone: 20, failed: 60 });
+      expect(await others.tagHistory(UBUNTU, 'a', 9)).toEqual([
+        { at: 50, asked: 10, digest: digest('b'), upstream: 'hub' },
+        { at: 30, asked: 10, digest: digest('a'), upstream: 'hub' },
+      ]);
+    });
+
+    test('[R34] what was written as of later than now stands in nobody’s way', async () => {
+      await records.putTag(UBUNTU, 'a', tagRecord('a', 100), 100);
+      expect(await records.putTag(UBUNTU, 'a', tagRecord('b', 50), 99)).toBe(digest('a'));
+      expect(await records.putTag(UBUNTU, 'a', tagRecord('a', 40), 50)).toBe(digest('a'));
+      expect(await records.tag(UBUNTU, 'a')).toEqual(tagRecord('b', 50));
+      const move = { digest: digest('c'), upstream: 'hub' };
+      expect(await records.noteMove(UBUNTU, 'a', { ...move, at: 49, asked: 48 })).toBe(true);
+    });
+
+    test('[R20] nor do moves that are noted; nor does a dropped tag come back', async () => {
+      const [b, c] = ['b', 'c'].map((name) => ({ digest: digest(name), upstream: 'hub' })) as [Said, Said];
+      expect(await records.noteMove(UBUNTU, 'a', { ...b, at: 30, asked: 10 })).toBe(true);
+      expect(await others.noteMove(UBUNTU, 'a', { ...c, at: 40, asked: 9 })).toBe(false);
+      // Asked for beside each other: the later question counts, although the earlier was answered before.
+      expect(await others.noteMove(UBUNTU, 'a', { ...c, at: 40, asked: 11 })).toBe(true);
+      expect(await records.putTag(UBUNTU, 'a', tagRecord('b', 10), 50)).toBe(digest('b'));
+      expect(await records.tag(UBUNTU, 'a')).toBeUndefined();
+      // The same as was noted: it only was asked for earlier.
+      expect(await records.putTag(UBUNTU, 'a', tagRecord('c', 10), 50)).toBeUndefined();
+      expect(await records.noteMove(UBUNTU, 'a', { ...c, at: 60, asked: 55, deleted: true })).toBe(true);
+      await records.dropTag(UBUNTU, 'a');
+      expect(await others.putTag(UBUNTU, 'a', tagRecord('c', 54), 61)).toBe(digest('c'));
+      expect(await records.tag(UBUNTU, 'a')).toBeUndefined();
+      expect(await others.putTag(UBUNTU, 'a', tagRecord('c', 56), 61)).toBeUndefined();
+      expect((await records.tagHistory(UBUNTU, 'a', 9)).map(({ at }) => at)).toEqual([61, 60, 50, 40, 30]);
+    });
+
+    test('[R20] of those that race what was asked for last stands', async () => {
+      const times = Array.from({ length: 12 }, (_, at) => (at * 7) % 12);
+      await Promise.all(
+        times.map((at) => (at % 2 === 0 ? records : others).putTag(UBUNTU, 'a', tagRecord(`at ${at}`, at), 100)),
+      );
+      expect(await records.tag(UBUNTU, 'a')).toEqual(tagRecord('at 11', 11));
+      const asked = (await others.tagHistory(UBUNTU, 'a', 20)).map((move) => move.asked ?? NaN);
+      expect(asked).toEqual([...asked].sort((one, other) => other - one));
     });
 
     test('all moves of a repository come tag by tag, newest first, from behind any tag', async () => {

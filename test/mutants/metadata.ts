@@ -382,10 +382,12 @@ export const mutants = [
     file: 'src/metadata/records-tags.ts',
     find: `    if ((await store.get(slot, OWNER_KEY)) !== undefined) return [record.digest];
     const before = await table.getStored(slot, tagKey(tag), tagForm);
+    if (before.record !== undefined && isOvertaken(saidAt(record), saidAt(before.record), now)) return [record.digest];
     const changes: Change[] = [{ key: tagKey(tag), value: tagForm.encode(record) }];
     const conditions = [
       { key: OWNER_KEY, value: undefined },`,
     replace: `    const before = await table.getStored(slot, tagKey(tag), tagForm);
+    if (before.record !== undefined && isOvertaken(saidAt(record), saidAt(before.record), now)) return [record.digest];
     const changes: Change[] = [{ key: tagKey(tag), value: tagForm.encode(record) }];
     const conditions = [`,
     test: ['test/conformance/records.test.ts'],

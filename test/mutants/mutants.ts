@@ -29,6 +29,7 @@ import { mutants as push } from './push.ts';
 import { mutants as signIn } from './sign-in.ts';
 import { mutants as signed } from './signed.ts';
 import { mutants as sim } from './sim.ts';
+import { mutants as tagTimes } from './tag-times.ts';
 import { mutants as tls } from './tls.ts';
 import { mutants as upstream } from './upstream.ts';
 
@@ -51,6 +52,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   signed,
   admission,
   pull,
+  'tag-times': tagTimes,
   granting,
   push,
   config,

@@ -695,7 +695,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a moved tag leaves no trace',
     guards: ['decision 16', 'P41'],
     file: 'src/pull/manifest.ts',
-    find: "  deps.report({ kind: 'tag-moved', repository: holder, tag, from: before, to: now.digest });\n",
+    find: "  report({ kind: 'tag-moved', repository: holder, tag, from: before, to: said.digest });\n",
     replace: '',
     test: ['test/unit/pull/tags.test.ts'],
   },

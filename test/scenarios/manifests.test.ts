@@ -38,6 +38,22 @@ describe('manifests', () => {
     expect(upstream.hits('manifest')).toBeLessThanOrEqual(2);
   });
 
+  scenario(
+    '[R20] a tag that moves while an answer is on its way is not served as it was for the whole of its ttl',
+    async ({ upstream, server }) => {
+      const was = buildImage({ label: 'was' }).top;
+      upstream.manifest(ALPINE, '3', was).delay(1_300).once();
+      expect(await (await server.get(manifestPath('3'))).sha256()).toBe(was.digest);
+      const { top } = upstream.image(ALPINE, '3', { label: 'is' });
+      const reply = await server.get(manifestPath('3'));
+      expect([await reply.sha256(), reply.headers['cache-status']]).toEqual([
+        top.digest,
+        'entrepot; fwd=stale; fwd-status=200; detail=hub',
+      ]);
+    },
+    { settings: (upstream: { url: string }) => routesTo(upstream, { tagttl: '1200ms' }) },
+  );
+
   scenario('[P22] a digest that is held costs nothing', async ({ upstream, server }) => {
     const { top } = upstream.image(ALPINE, '3');
     await (await server.get(manifestPath('3'))).bytes();

@@ -6,7 +6,7 @@ import type { Source } from '../cache-status.ts';
 import { askChain, CHAIN_DEADLINE_MS } from '../chain.ts';
 import { Collapse } from '../collapse.ts';
 import type { ReportPull } from '../events.ts';
-import { judge, mayBeStale, ttlSeconds } from '../freshness.ts';
+import { askedAt, judge, mayBeStale, ttlSeconds } from '../freshness.ts';
 import { OFFLINE, readable } from '../offline.ts';
 import { grants, neededFor } from '../granting.ts';
 import type { Refusal, Tried } from '../refusal.ts';
@@ -129,7 +129,7 @@ export class Listings {
         ...(answer.next === undefined ? {} : { next: new URLSearchParams(answer.next).toString() }),
         ...(answer.filtersApplied === undefined ? {} : { filtersApplied: answer.filtersApplied }),
       },
-      checked: this.#deps.clock.now(),
+      checked: askedAt(this.#deps.clock, result.asked),
       upstream: result.upstream.name,
       needed: neededFor(route, answer.anonymous),
     };

@@ -173,7 +173,7 @@ describe('when the chain fails', () => {
     expect((await asked).headers['cache-status']).toBe('entrepot; hit; ttl=-4; detail=stale');
     answer(supply(one));
     await settle();
-    expect((await house.manifest('a/b', '3')).headers['cache-status']).toBe('entrepot; hit; ttl=300');
+    expect((await house.manifest('a/b', '3')).headers['cache-status']).toBe('entrepot; hit; ttl=295');
   });
 
   test('[promise 4] a slow GET after a quick HEAD does not make anybody wait longer', async () => {
