@@ -24,6 +24,14 @@ const measuring = ['leaks', 'slow-readers', 'fuzz-requests', 'redis-pulls', 'met
 );
 
 /**
+ * Files that share a process, and what it has loaded: one of its own costs each of the others half a second of a core. They leave
+ * nothing behind, which `test/shared-process.ts` sees to.
+ */
+const SHARED = ['oci', 'config', 'auth', 'pull', 'push', 'evict', 'events', 'admission', 'official', 'observe', 'admin'].map(
+  (room) => `test/unit/${room}/**/*.test.ts`,
+);
+
+/**
  * `ENTREPOT_LONG=1` adds the long runs (`*.long.test.ts`). Mutants and benchmarks have commands of their own: each runs the
  * suite, or the machine, for itself.
  *
@@ -36,8 +44,20 @@ export default defineConfig({
       {
         test: {
           ...everywhere,
+          name: 'shared',
+          include: SHARED,
+          setupFiles: [...everywhere.setupFiles, 'test/shared-process.ts'],
+          isolate: false,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          ...everywhere,
           name: 'rooms',
           include: ['test/{unit,conformance,properties,statements,sim,fuzz}/**/*.test.ts'],
+          exclude: [...everywhere.exclude, ...SHARED],
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },

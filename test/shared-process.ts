@@ -1,0 +1,81 @@
+import { afterAll } from 'vitest';
+
+/**
+ * Many files run in such a process, one after the other, and what one leaves behind is there for all that follow: they get dear, or
+ * fail for what is not theirs. So it fails the file that left it: work that goes on, timers, open files and sockets, listeners on
+ * the process, and globals that are not what they were.
+ */
+const globals = globalsNow();
+const timers = watchTimers();
+const counts = countsNow();
+
+afterAll(async () => {
+  timers.unwatch();
+  const left = await leftBehind();
+  if (left.length > 0) throw new Error(`left behind for the files that follow: ${left.join(', ')}`);
+});
+
+/** What is closing is given its turns of the event loop; what goes on for longer goes on. */
+async function leftBehind(): Promise<string[]> {
+  let more: string[] = [];
+  for (let turn = 0; turn < 200; turn += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+    const now = countsNow();
+    more = Array.from(now.keys()).filter((key) => now.get(key)! > (counts.get(key) ?? 0));
+    if (more.length === 0) break;
+  }
+  const now = globalsNow();
+  return [...more, ...Array.from(globals.keys()).filter((key) => !Object.is(now.get(key), globals.get(key)))];
+}
+
+/** How many there are of each resource, timer and listener. */
+function countsNow(): ReadonlyMap<string, number> {
+  const found = new Map<string, number>();
+  const count = (what: string, more = 1): unknown => found.set(what, (found.get(what) ?? 0) + more);
+  // Of timers the runner has its own, which come and go.
+  for (const name of process.getActiveResourcesInfo()) if (name !== 'Timeout') count(name);
+  for (const setAt of timers.live()) count(`a timer, ${setAt}`);
+  // Libraries add listeners to the end of the process as they are loaded.
+  for (const event of process.eventNames()) if (event !== 'exit') count(`on ${String(event)}`, process.listenerCount(event));
+  return found;
+}
+
+/** What each global function is, and what else holds for the whole process. */
+function globalsNow(): ReadonlyMap<string, unknown> {
+  const found = new Map<string, unknown>([
+    ['the working directory', process.cwd()],
+    ['the environment', JSON.stringify(Object.entries(process.env).filter(([name]) => !name.startsWith('VITEST')))],
+    ['process.nextTick', process.nextTick],
+    ['Error.stackTraceLimit', Error.stackTraceLimit],
+  ]);
+  for (const [name, owner] of Object.entries({ globalThis, Date, Math, performance, Error })) {
+    for (const [key, { value }] of Object.entries(Object.getOwnPropertyDescriptors(owner))) {
+      if (typeof value === 'function') found.set(`${name}.${key}`, value);
+    }
+  }
+  return found;
+}
+
+/** `live` says where the timers were set that have neither fired nor been cleared, of those set by the global functions. */
+function watchTimers() {
+  const real = { setTimeout, setInterval, clearTimeout, clearInterval };
+  const live = new Map<unknown, string>();
+  const watched = (set: typeof setTimeout | typeof setInterval) => {
+    const keep = set === real.setInterval;
+    const watching = (callback: (...args: unknown[]) => void, ms?: number, ...args: unknown[]) => {
+      const timer = set(() => (keep || live.delete(timer), callback(...args)), ms);
+      live.set(timer, (new Error().stack ?? '').split('\n').at(2)?.trim() ?? '');
+      return timer;
+    };
+    // With what Node's promisify looks for.
+    return Object.assign(watching, set);
+  };
+  const cleared = (clear: typeof clearTimeout) => (timer: Parameters<typeof clear>[0]) => (live.delete(timer), clear(timer));
+  Object.assign(globalThis, {
+    setTimeout: watched(setTimeout),
+    setInterval: watched(setInterval),
+    clearTimeout: cleared(clearTimeout),
+    clearInterval: cleared(clearInterval),
+  });
+  return { live: () => live.values(), unwatch: () => Object.assign(globalThis, real) };
+}
