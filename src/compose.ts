@@ -13,6 +13,7 @@ import { CacheHistory } from './compose/cache-control.ts';
 import { createPushing } from './compose/pushing.ts';
 import { createRooms, type Running } from './compose/rooms.ts';
 import { createAdministration } from './compose/administration.ts';
+import { createAllWorkers } from './compose/all-workers.ts';
 import { serveOfficial } from './compose/official.ts';
 import { provable } from './compose/proofs.ts';
 import { restoreBackup } from './compose/restoring.ts';
@@ -27,6 +28,7 @@ import { HOSTED } from './metadata/records.ts';
 import { needsRestart, withFixed } from './config/reload.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { Unowned } from './pull/unowned.ts';
+import { messageOf } from './observe/redact.ts';
 import { createReporter, type Report } from './observe/report.ts';
 import { createFetchJson } from './upstream/fetch-json.ts';
 import { createBudgets } from './upstream/budget.ts';
@@ -35,6 +37,7 @@ import { nodeDisk } from './system/node-disk.ts';
 import { systemRandom } from './system/random.ts';
 import { runProgram } from './system/run-program.ts';
 import type { HouseEvent } from './observe/events.ts';
+import { ALONE } from './workers/siblings.ts';
 
 const system = { clock: systemClock, disk: nodeDisk, random: systemRandom, run: runProgram };
 
@@ -43,7 +46,7 @@ const system = { clock: systemClock, disk: nodeDisk, random: systemRandom, run: 
  * kept it from that, everything that was opened closed again.
  */
 export async function startServer(config: Config, options: StartOptions): Promise<RunningServer> {
-  const { log, version } = options;
+  const { log, version, siblings = ALONE } = options;
   const { clock } = system;
   const metrics = createMetrics({ version, processMetrics: true });
   const storage = await openStorage(config, {
@@ -119,6 +122,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       budgets: createBudgets(clock),
       env: process.env,
       version,
+      sharers: siblings.count,
       admissionOf: (route: RouteConfig) => admitting.of(route),
     };
     let current = createChains(config, chainDeps);
@@ -164,7 +168,8 @@ export async function startServer(config: Config, options: StartOptions): Promis
       condition,
       chains: () => current,
     });
-    const admin = withAudit(administration, (event) => auditing.note(event));
+    const all = createAllWorkers({ siblings, recent, metrics, clock });
+    const admin = withAudit(all.admin(administration), (event) => auditing.note(event));
     const hosted = new HostedStock({ clock, records: storage.records });
     const documents = createFetchJson({ clock, userAgent: `entrepot/${version}`, env: process.env });
     const authentication = createAuthentication({
@@ -184,9 +189,10 @@ export async function startServer(config: Config, options: StartOptions): Promis
       auth: await authentication.authOf(config),
       pseudonym,
       condition,
-      metrics,
+      metrics: { contentType: metrics.contentType, text: () => all.metricsText() },
       calls: createCalls(admin, { reload: options.reload, health: () => condition.readiness() }),
       probeStorage: () => storage.probe(),
+      isAlone: siblings.count === 1,
       socketPath: join(config.storage.rootdirectory, 'entrepot.sock'),
       onSocketTaken: () =>
         log.warn('socket taken', { why: 'another server on this directory answers there: commands reach that one' }),
@@ -204,20 +210,20 @@ export async function startServer(config: Config, options: StartOptions): Promis
     });
     /** In the order in which they end: what others need comes after them. */
     const running: readonly Running[] = [
-      { start: () => pushing.purge(), quiet: () => pushing.stop(), stop: () => pushing.settled() },
+      { duty: () => pushing.purge(), quiet: () => pushing.stop(), stop: () => pushing.settled() },
       {
-        start() {
+        duty() {
           pulling.sweep();
           pulling.watch();
         },
         quiet: () => pulling.quiet(),
         stop: () => Promise.all([pulling.park(), storage.blobs.quiet()]),
       },
-      { start: () => collecting.start(), quiet: () => collecting.stop() },
-      { start: () => scrubbing.start(), quiet: () => void scrubbing.stop(), stop: () => scrubbing.stop() },
-      { start: () => evicting.evictor.start(), stop: () => evicting.evictor.stop() },
-      { start: () => hosted.start(), stop: () => hosted.stop() },
-      { start: () => admitting.start(), quiet: () => admitting.stop() },
+      { duty: () => collecting.start(), quiet: () => collecting.stop() },
+      { duty: () => scrubbing.start(), quiet: () => void scrubbing.stop(), stop: () => scrubbing.stop() },
+      { duty: () => evicting.evictor.start(), stop: () => evicting.evictor.stop() },
+      { duty: () => hosted.start(), stop: () => hosted.stop() },
+      { duty: () => admitting.start(), quiet: () => admitting.stop() },
       { stop: () => notifications.stop() },
       { stop: () => auditing.stop() },
       { stop: () => documents.close() },
@@ -226,17 +232,31 @@ export async function startServer(config: Config, options: StartOptions): Promis
     ];
     await condition.start();
     for (const one of running) one.start?.();
+    let draining = false;
+    siblings.onDuty(() => {
+      if (draining) return;
+      for (const one of running) one.duty?.();
+      if (siblings.count > 1)
+        edge.openSocket().catch((error: unknown) => log.error('socket failed', { error: messageOf(error) }));
+    });
 
     return {
       addresses: edge.addresses,
       report,
-      async reload(next) {
+      async reload(next, agreed) {
         const restart = needsRestart(current.config, next);
         const previous = current;
         const config = withFixed(previous.config, next);
         const auth = await authentication.authOf(config);
         const chainsNext = createChains(config, chainDeps, previous);
-        edge.apply(config, auth);
+        const takeEffect = edge.prepare(config, auth);
+        try {
+          await agreed?.();
+        } catch (error) {
+          chainsNext.upstreams.retire(previous.upstreams);
+          throw error;
+        }
+        takeEffect();
         auditing.apply(config);
         current = chainsNext;
         chains = current;
@@ -249,6 +269,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       },
       /** Unready first, then no new connections; what runs may end; fills stop so that they can go on after a restart. */
       async drain() {
+        draining = true;
         condition.drain();
         report({ kind: 'draining', requests: edge.connections() });
         for (const one of running) one.quiet?.();

@@ -1,6 +1,18 @@
 #!/usr/bin/env node
-import { openStore, proveUpstreams, restoreStore, startServer } from './compose.ts';
 import { run } from './commands/program.ts';
 import { systemContext } from './commands/system-context.ts';
 
-process.exitCode = await run(process.argv.slice(2), systemContext({ startServer, openStore, restoreStore, proveUpstreams }));
+// Loaded where it is needed: who looks after workers, or asks a running server, has no use for the house.
+const house = () => import('./compose.ts');
+
+process.exitCode = await run(
+  process.argv.slice(2),
+  systemContext({
+    startServer: async (...given) => (await house()).startServer(...given),
+    openStore: async (...given) => (await house()).openStore(...given),
+    async *restoreStore(...given) {
+      yield* (await house()).restoreStore(...given);
+    },
+    proveUpstreams: async (...given) => (await house()).proveUpstreams(...given),
+  }),
+);

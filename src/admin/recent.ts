@@ -26,6 +26,8 @@ export interface Recent {
   clientCounts(): ReadonlyMap<string, number>;
   /** One readable line a request from now on, until the signal. */
   tail(signal: AbortSignal): AsyncIterable<string>;
+  /** Another process of this server answered a request. */
+  heard(line: string): void;
 }
 
 /** Beyond these the client that was silent longest is forgotten. */
@@ -56,6 +58,7 @@ export function createRecent(clock: Clock): Recent {
       return counts;
     },
     tail: (signal) => tail.lines(signal),
+    heard: (line) => tail.pushLine(line),
   };
 }
 

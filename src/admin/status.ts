@@ -37,6 +37,21 @@ export interface RouteQuota {
   readonly reserved: number;
 }
 
+/** The processes of a server that is several. */
+export interface WorkersStatus {
+  readonly workers: readonly {
+    readonly worker: number;
+    readonly pid: number;
+    /** Ms since the epoch. */
+    readonly started: number;
+    readonly state: string;
+    /** Does what one process does for all. */
+    readonly onDuty: boolean;
+  }[];
+  /** Those that had to be started in the place of others. */
+  readonly restarted: number;
+}
+
 export interface Status {
   readonly version: string;
   /** ISO 8601. */
@@ -56,6 +71,8 @@ export interface Status {
   readonly fills: readonly RunningFill[];
   readonly partialFills: number;
   readonly warnings: readonly string[];
+  /** Left out where one process serves. */
+  readonly workers?: WorkersStatus;
 }
 
 export async function status(options: AdminOptions): Promise<Status> {
@@ -77,7 +94,7 @@ export async function status(options: AdminOptions): Promise<Status> {
     uptimeMs: now - options.started,
     disk: disk === undefined ? undefined : { freeBytes: disk.freeBytes, totalBytes: disk.totalBytes },
     requests,
-    hitRatio: { blob: hitRatio(requests.blob), manifest: hitRatio(requests.manifest) },
+    hitRatio: { blob: hitRatioOf(requests.blob), manifest: hitRatioOf(requests.manifest) },
     offline: options.offline(),
     hosted: options.hosted(),
     quotas: quotas ?? [],
@@ -100,7 +117,7 @@ async function found<T>(ask: () => Promise<T>, trouble: string, warnings: string
 }
 
 /** Contract, "Metrics": hit, stale and revalidated are hits; miss, collapsed and bypass are misses. */
-function hitRatio(tally: Tally): number | undefined {
+export function hitRatioOf(tally: Tally): number | undefined {
   const hits = (tally.hit ?? 0) + (tally.stale ?? 0) + (tally.revalidated ?? 0);
   const misses = (tally.miss ?? 0) + (tally.collapsed ?? 0) + (tally.bypass ?? 0);
   return hits + misses === 0 ? undefined : hits / (hits + misses);

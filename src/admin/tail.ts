@@ -4,6 +4,7 @@ import { requestLine } from './request-line.ts';
 /** Fans requests out to whoever watches. Nobody watching costs nothing, and a slow watcher loses lines, not us memory. */
 export interface Tail {
   push(event: RequestEvent, now: number): void;
+  pushLine(line: string): void;
   /** Lines from now on. Ends with the signal; `… N lines lost` stands where the reader was too slow. */
   lines(signal: AbortSignal): AsyncIterable<string>;
 }
@@ -19,16 +20,18 @@ interface Watcher {
 
 export function createTail(): Tail {
   const watchers = new Set<Watcher>();
+  function pushLine(line: string): void {
+    for (const watcher of watchers) {
+      if (watcher.waiting.length < WAITING_LINES_MAX) watcher.waiting.push(line);
+      else watcher.lost += 1;
+      watcher.wake();
+    }
+  }
   return {
     push(event, now) {
-      if (watchers.size === 0) return;
-      const line = requestLine(event, now);
-      for (const watcher of watchers) {
-        if (watcher.waiting.length < WAITING_LINES_MAX) watcher.waiting.push(line);
-        else watcher.lost += 1;
-        watcher.wake();
-      }
+      if (watchers.size > 0) pushLine(requestLine(event, now));
     },
+    pushLine,
     lines: (signal) => watch(watchers, signal),
   };
 }

@@ -8,6 +8,8 @@ import type { Log } from '../observe/log.ts';
 import type { HouseEvent } from '../observe/events.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';
+import type { PrimaryChannel, WorkerProcess } from '../system/worker-processes.ts';
+import type { Siblings } from '../workers/siblings.ts';
 import type { Keyboard } from './keyboard.ts';
 
 /** All that a command sees of the world: made by main.ts, and by tests. */
@@ -22,6 +24,7 @@ export interface CommandContext {
   readonly keyboard: Keyboard;
   readonly signals: Signals;
   readonly startServer: StartServer;
+  readonly workers: Workers;
   /** Becomes the user to whom the directory belongs, where this process may; false when there is no such directory. */
   readonly actAsOwner: (directory: string) => boolean;
   /** Opens the store of a server that does not run, for a command to look into. */
@@ -49,6 +52,16 @@ export interface Signals {
   exit(code: number): void;
 }
 
+/** The processes of a server that is several. */
+export interface Workers {
+  /** How many make use of this machine: `workers: auto`. */
+  readonly processors: () => number;
+  /** Starts this program again. */
+  readonly start: () => WorkerProcess;
+  /** Where this process is a worker: whoever started it. */
+  readonly primary: () => PrimaryChannel | undefined;
+}
+
 export interface StartOptions {
   readonly log: Log;
   /** Lines to standard output, where the log goes too. */
@@ -56,6 +69,8 @@ export interface StartOptions {
   readonly version: string;
   /** What the socket's `reload` calls: the same as SIGHUP. */
   readonly reload: () => Promise<Reloaded>;
+  /** Default: this process serves alone. */
+  readonly siblings?: Siblings;
 }
 
 /** Resolves when it listens; rejects with what kept it from that, having released everything. */
@@ -64,10 +79,15 @@ export type StartServer = (config: Config, options: StartOptions) => Promise<Run
 export interface RunningServer {
   /** As bound, by listener: `{ main: '127.0.0.1:5000', debug: '127.0.0.1:5001' }`. */
   readonly addresses: Readonly<Record<string, string>>;
-  /** Takes effect for new requests. Yields the keys that changed and wait for a restart. Rejects and changes nothing if it cannot. */
-  reload(config: Config): Promise<readonly string[]>;
+  /**
+   * Takes effect for new requests. Yields the keys that changed and wait for a restart. Rejects and changes nothing if it cannot,
+   * or if `agreed` rejects, which is called when nothing can go wrong any more.
+   */
+  reload(config: Config, agreed?: () => Promise<void>): Promise<readonly string[]>;
   /** Unready, stop accepting, end what runs within `http.draintimeout`, then close everything. */
   drain(): Promise<void>;
+  /** Resolves, with the reason, where it cannot go on serving. */
+  readonly failed?: Promise<string>;
   /** The house's reporter: log and metrics. */
   report(event: HouseEvent): void;
 }

@@ -12,6 +12,8 @@ import { startFault } from './start-fault.ts';
 /** Serves until SIGTERM or SIGINT, drains, and yields 0; a second such signal ends the process at once. */
 export async function serve(context: CommandContext, argument: string | undefined): Promise<ExitCode> {
   ignoreStraySignals(context);
+  const primary = context.workers.primary();
+  if (primary !== undefined) return (await import('./serve-as-worker.ts')).serveAsWorker(context, argument, primary);
   let config = await readConfig(context, argument);
   const stdout = createLineSink(context.terminal.stream);
   const log = logOf(config, context, stdout);
@@ -36,7 +38,8 @@ export async function serve(context: CommandContext, argument: string | undefine
   });
   // A wrong file is read again until it is right, even if what makes it right is what we run with: the metric says so then.
   const watched = (): Config['watched'] => (failed ? unread(config.watched) : config.watched);
-  await untilStopped(context, server, watched, reload);
+  const failure = await untilStopped(context, server, watched, reload);
+  if (failure !== undefined) throw new CommandFault(failure);
   return 0;
 }
 
@@ -51,7 +54,11 @@ function ignoreStraySignals({ signals }: CommandContext): void {
 async function start(context: CommandContext, config: Config, options: StartOptions): Promise<RunningServer> {
   try {
     await checkWritable(context, config.storage.rootdirectory);
-    return await context.startServer(config, options);
+    const count = config.workers === 'auto' ? context.workers.processors() : config.workers;
+    // What one process serves needs nobody beside it.
+    if (count === 1) return await context.startServer(config, options);
+    const { serveByWorkers } = await import('./serve-by-workers.ts');
+    return await serveByWorkers(context, count, config, options);
   } catch (error) {
     throw error instanceof CommandFault ? error : new CommandFault(startFault(error), 1, { cause: error });
   }
@@ -111,14 +118,15 @@ function createReload(
 const LOOK_MS = 2000;
 
 /** How long a drained process may take to end by itself, its last log lines out. */
-const LINGER_MS = 3000;
+export const LINGER_MS = 3000;
 
+/** Yields why it could not go on, where nobody stopped it. */
 async function untilStopped(
   context: CommandContext,
   server: RunningServer,
   watched: () => Config['watched'],
   reload: () => Promise<Reloaded>,
-): Promise<void> {
+): Promise<string | undefined> {
   // What went wrong is reported where it happens: nobody waits for these two.
   const unheard = (): Promise<unknown> => reload().catch(() => {});
   const watch = watchFiles({
@@ -129,14 +137,16 @@ async function untilStopped(
     interval: LOOK_MS,
   });
   const stops = [context.signals.on('SIGHUP', () => void unheard()), () => watch.close()];
-  await new Promise<void>((resolve) => {
+  const stopped = new Promise<void>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) stops.push(context.signals.on(name, resolve));
   });
+  const failure = await Promise.race([stopped.then(() => undefined), ...(server.failed === undefined ? [] : [server.failed])]);
   for (const name of ['SIGTERM', 'SIGINT'] as const) stops.push(context.signals.on(name, () => context.signals.exit(0)));
   await server.drain();
   // The timer keeps nothing alive: it ends a process in which something still does.
-  context.clock.after(LINGER_MS, () => context.signals.exit(0));
+  context.clock.after(LINGER_MS, () => context.signals.exit(failure === undefined ? 0 : 1));
   for (const stop of stops) stop();
+  return failure;
 }
 
 /** The same files, as if nothing were known of what they hold. */
@@ -144,10 +154,14 @@ function unread(watched: ReadonlyMap<string, string>): ReadonlyMap<string, strin
   return new Map([...watched.keys()].map((path) => [path, '']));
 }
 
+function logOf(config: Config, context: CommandContext, sink: LineSink): Log {
+  const { level, fields } = config.log;
+  return createLog({ level, fields, formatter: formatterOf(config, context), sink });
+}
+
 /** Text for a person on a terminal, JSON for everything else, unless `log.formatter` says. */
-function logOf(config: Config, { terminal }: CommandContext, sink: LineSink): Log {
-  const { level, fields, formatter = terminal.interactive ? 'text' : 'json' } = config.log;
-  return createLog({ level, fields, formatter, sink });
+export function formatterOf(config: Config, { terminal }: CommandContext): 'text' | 'json' {
+  return config.log.formatter ?? (terminal.interactive ? 'text' : 'json');
 }
 
 function nameOf(config: Config): string {

@@ -7,8 +7,51 @@ import type { Disk } from '../system/disk.ts';
 import type { CommandContext } from './context.ts';
 
 /** The configuration that this command line and environment mean. Rejects with ConfigError. */
-export function readConfig(context: CommandContext, argument: string | undefined): Promise<Config> {
-  return loadConfig(loadOptions(context, argument));
+export async function readConfig(context: CommandContext, argument: string | undefined): Promise<Config> {
+  const options = loadOptions(context, argument);
+  const files = new Map<string, FileRead>();
+  const config = await loadConfig({
+    ...options,
+    async readFile(path, bytesMax) {
+      try {
+        const text = await options.readFile(path, bytesMax);
+        files.set(path, { text });
+        return text;
+      } catch (error) {
+        files.set(path, { code: error instanceof Error && 'code' in error ? String(error.code) : 'EIO' });
+        throw error;
+      }
+    },
+  });
+  READ.set(config, files);
+  return config;
+}
+
+/** What a file held as it was read, `undefined` where there was none; or why it could not be read. */
+export type FileRead = { readonly text: string | undefined } | { readonly code: string };
+
+/** By path. Secrets are among them, and therefore they stand nowhere but here. */
+const READ = new WeakMap<Config, ReadonlyMap<string, FileRead>>();
+
+/** What a configuration was read from. */
+export function filesOf(config: Config): ReadonlyMap<string, FileRead> {
+  return READ.get(config) ?? new Map();
+}
+
+/** The same configuration again, in another process, whatever has become of the files. */
+export function readConfigFrom(
+  context: CommandContext,
+  argument: string | undefined,
+  files: ReadonlyMap<string, FileRead>,
+): Promise<Config> {
+  return loadConfig({
+    ...loadOptions(context, argument),
+    async readFile(path) {
+      const read = files.get(path);
+      if (read !== undefined && 'code' in read) throw Object.assign(new Error(read.code), { code: read.code });
+      return read?.text;
+    },
+  });
 }
 
 function loadOptions({ env, directory, disk }: CommandContext, argument: string | undefined): LoadOptions {

@@ -47,22 +47,29 @@ export interface EdgeOptions {
   /** As which this mirror signs what it asks of others. */
   readonly pseudonym: Pseudonym;
   readonly condition: Condition;
-  readonly metrics: Metrics;
+  readonly metrics: Pick<Metrics, 'contentType' | 'text'>;
   readonly calls: Calls;
   readonly socketPath: string;
+  /** No other process shares these listeners: the socket is opened with them. */
+  readonly isAlone: boolean;
   /** Another server on the same directory answers at the socket: this one goes on without. */
   readonly onSocketTaken: () => void;
   /** Rejects when the storage cannot be written, for `health.storagedriver`. */
   readonly probeStorage: () => Promise<void>;
 }
 
-/** Everything that listens: the registry, the debug listener where it is asked for, and the administrator's socket. */
+/** Everything that listens: the registry, the debug listener where it is asked for, and the administrator's socket, once it is opened. */
 export interface Edge {
   readonly addresses: Readonly<Record<string, string>>;
   connections(): number;
   buffersBytes(): number;
-  /** What of `http` a reload may change takes effect for the next request. Throws, and changes nothing, if it cannot. */
-  apply(config: Config, auth: Auth): void;
+  /** Opens the administrator's socket, where it is not open. Rejects where it cannot; not where another server has it. */
+  openSocket(): Promise<void>;
+  /**
+   * What of `http` a reload may change, ready to take effect for the next request when the function is called. Throws, and changes
+   * nothing, if it cannot.
+   */
+  prepare(config: Config, auth: Auth): () => void;
   drain(timeoutMs: number): Promise<void>;
 }
 
@@ -107,16 +114,22 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
     if (tls === undefined && !isLoopback(main.address)) report({ kind: 'plain-http', address: main.address });
     const { debug } = config.http;
     const debugListener = debug === undefined ? undefined : await open(debug.addr, ({ debug: handle }) => handle);
-    const socket = await openSocket(options);
+    let socket = options.isAlone ? await openSocket(options) : undefined;
     health.start();
     return {
       addresses: { main: main.address, ...(debugListener === undefined ? {} : { debug: debugListener.address }) },
       connections: () => main.connections(),
       buffersBytes: () => buffers.bytes() + opened.reduce((sum, listener) => sum + listener.buffersBytes(), 0),
-      apply(next, auth) {
-        front = createFront({ ...options, limits }, next, auth, buffers, () => health.failing());
-        allowed = next.limits;
-        if (next.http.tls !== undefined) tls?.change(next.http.tls);
+      async openSocket() {
+        socket ??= await openSocket(options);
+      },
+      prepare(next, auth) {
+        const made = createFront({ ...options, limits }, next, auth, buffers, () => health.failing());
+        return () => {
+          front = made;
+          allowed = next.limits;
+          if (next.http.tls !== undefined) tls?.change(next.http.tls);
+        };
       },
       async drain(timeoutMs) {
         condition.drain();

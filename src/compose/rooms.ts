@@ -51,6 +51,8 @@ export function createRooms({ system, storage, served, chains, report, isDiskUp,
 /** Something that runs beside requests. */
 export interface Running {
   start?(): void;
+  /** As `start`, of what one process does for all that serve together. */
+  duty?(): void;
   /** Requests are about to end: it begins nothing new. */
   quiet?(): void;
   /** Requests have ended. Resolves when nothing of it runs any more. */

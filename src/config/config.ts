@@ -41,7 +41,8 @@ export interface Config {
   readonly access: AccessConfig;
   readonly limits: LimitsConfig;
   readonly audit: AuditConfig;
-  readonly workers: number;
+  /** Processes that serve. `auto`: as many as there are processors. */
+  readonly workers: number | 'auto';
   /** What was accepted without effect, each once, to be logged at start and printed by `check`. */
   readonly warnings: readonly string[];
   /** Files whose change asks for a reload (the configuration, secrets, certificates), and the fingerprint of what was read. */

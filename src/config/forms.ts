@@ -57,6 +57,14 @@ export const count = (min: number, max: number) =>
     return value !== undefined && value >= min && value <= max ? value : undefined;
   });
 
+/** A whole number of 1 to `max`, or `auto`. */
+export const countOrAuto = (max: number) =>
+  form('count or auto', `a whole number from 1 to ${max}, or auto`, (written) => {
+    if (written === 'auto') return written;
+    const value = parseCount(written);
+    return value !== undefined && value >= 1 && value <= max ? value : undefined;
+  });
+
 /** A hundred years. */
 const DURATION_MAX = 36_525 * 86_400_000;
 

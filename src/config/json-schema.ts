@@ -54,6 +54,7 @@ function shapeForm(node: JsonSchema): void {
       asWritten(node, (text) => text === 'true'),
     );
   if (node.form === 'count') Object.assign(node, { type: 'integer' }, asWritten(node, Number));
+  if (node.form === 'count or auto') Object.assign(node, { type: ['integer', 'string'] }, asWritten(node, Number));
   if (node.form === 'rate') node.type = ['string', 'number'];
   if (node.form === 'text' || node.form === 'secret') node.type = ['string', 'number', 'boolean'];
   if (node.form === 'word' && node.words !== undefined) {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, flag, word } from './forms.ts';
+import { countOrAuto, flag, word } from './forms.ts';
 import { audit } from './schema/audit.ts';
 import { access, auth, groups } from './schema/auth.ts';
 import { cache } from './schema/cache.ts';
@@ -49,7 +49,9 @@ export const schema = z.strictObject({
   audit: audit
     .prefault({})
     .describe('A record of each pull, push, deletion, refusal, wrong sign-in and change of who may what.'),
-  workers: count(1, 1).prefault('1').describe('Worker processes.'),
+  workers: countOrAuto(64)
+    .prefault('1')
+    .describe('Processes that serve as one, beside one that looks after them; `auto`: as many as there are processors to use.'),
 });
 
 /** What the schema yields: defaults in, durations in milliseconds; files not yet read, routes not yet resolved. */

@@ -12,6 +12,7 @@ const PUBLIC = new Set([
   'path',
   'flag',
   'count',
+  'count or auto',
   'duration',
   'duration or forever',
   'address',

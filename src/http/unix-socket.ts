@@ -38,7 +38,8 @@ function listenAt(server: Server, path: string, access: 'private' | 'shared'): P
     server.once('error', reject);
     const mask = access === 'private' ? process.umask(0o177) : undefined;
     try {
-      server.listen(path, () => {
+      // What several processes share is bound by another one, which has a mask of its own.
+      server.listen({ path, exclusive: access === 'private' }, () => {
         server.off('error', reject);
         resolve();
       });

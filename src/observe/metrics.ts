@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { AggregatorRegistry, Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { METRICS, type MetricDeclaration, type MetricName } from './metric-table.ts';
 import type { MetricSources } from './sources.ts';
 import { sampleSources } from './sources.ts';
@@ -25,7 +25,17 @@ export interface Metrics {
   attach(sources: MetricSources): void;
   /** The exposition that Prometheus scrapes, and its Content-Type. Never rejects for a source that fails. */
   text(): Promise<string>;
+  /** The same as data: one process's share of a server that is several. Never rejects for a source that fails. */
+  share(): Promise<Share>;
   readonly contentType: string;
+}
+
+/** What one process has to tell, for {@link textOfShares}. */
+export type Share = Awaited<ReturnType<Registry['getMetricsAsJSON']>>;
+
+/** One exposition of what several processes have to tell; the first is believed where all see the same. */
+export function textOfShares(shares: readonly Share[]): Promise<string> {
+  return AggregatorRegistry.aggregate([...shares]).metrics();
 }
 
 export interface MetricsOptions {
@@ -39,6 +49,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
   const { counters, gauges, histograms } = declareAll(registry);
   const sources: MetricSources[] = [];
+  const sample = async (): Promise<void> => {
+    for (const one of sources) await sampleSources(one, metrics, (name) => forget(name, gauges.get(name)));
+  };
   const metrics: Metrics = {
     count: (name, labels, amount = 1) => counters.get(name)?.inc({ ...labels }, amount),
     set: (name, labels, value) => gauges.get(name)?.set({ ...labels }, value),
@@ -46,8 +59,12 @@ export function createMetrics(options: MetricsOptions): Metrics {
     record: (name, labels, value) => histograms.get(name)?.observe({ ...labels }, value),
     attach: (added) => void sources.push(added),
     async text() {
-      for (const one of sources) await sampleSources(one, metrics, (name) => forget(name, gauges.get(name)));
+      await sample();
       return registry.metrics();
+    },
+    async share() {
+      await sample();
+      return registry.getMetricsAsJSON();
     },
     contentType: registry.contentType,
   };
@@ -69,7 +86,8 @@ function declareAll(registry: Registry) {
       registers: [registry],
     };
     if (declaration.type === 'counter') counters.set(name, new Counter(options));
-    else if (declaration.type === 'gauge') gauges.set(name, forget(name, new Gauge(options)));
+    else if (declaration.type === 'gauge')
+      gauges.set(name, forget(name, new Gauge({ ...options, aggregator: declaration.over ?? 'first' })));
     else histograms.set(name, new Histogram({ ...options, buckets: [...(declaration.buckets ?? [])] }));
   }
   return { counters, gauges, histograms };

@@ -5,7 +5,7 @@ import type { States } from './states.ts';
 
 export function reportServer(
   log: Log,
-  metrics: Metrics,
+  metrics: Pick<Metrics, 'set'>,
   states: States,
 ): (event: ServerEvent | Extract<PushEvent, { kind: 'uploads-purged' }>) => void {
   const failed = new Set<ReloadedPart | undefined>();

@@ -66,6 +66,8 @@ export interface UpstreamDeps {
   readonly env?: ProxyEnvironment;
   /** Default: the system's resolver. */
   readonly resolve?: Resolve;
+  /** Processes that ask it as one: each has its part of what is limited, and one request at a time at least. Default: 1. */
+  readonly sharers?: number;
 }
 
 export const DEFAULTS = {

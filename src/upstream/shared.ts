@@ -29,7 +29,7 @@ export interface Shared {
 
 export function createShared(options: UpstreamOptions, deps: UpstreamDeps): Shared {
   const { name: upstream, url, headers = {}, userAgent = DEFAULTS.userAgent, checkMs } = options;
-  const { clock, random = systemRandom, report = () => undefined } = deps;
+  const { clock, random = systemRandom, report = () => undefined, sharers = 1 } = deps;
   const transport = createWayOut(options, deps);
   // What signs in and probes costs no budget.
   const observed = withObservation(transport, { upstream, clock, report });
@@ -41,8 +41,8 @@ export function createShared(options: UpstreamOptions, deps: UpstreamDeps): Shar
     transport,
     tokens: createTokens((request, signal) => observed.send(request, signal), clock),
     explaining,
-    slots: slotsOf(options, clock),
-    bandwidth: paceOf(options.bandwidth, 0, clock),
+    slots: slotsOf(options, clock, sharers),
+    bandwidth: paceOf((options.bandwidth ?? 0) / sharers, 0, clock),
     breaker: new Breaker({
       upstream,
       clock,
@@ -56,8 +56,11 @@ export function createShared(options: UpstreamOptions, deps: UpstreamDeps): Shar
 }
 
 /** A second's worth of requests may go at once. */
-function slotsOf({ name, concurrency = DEFAULTS.concurrency, rate = 0 }: UpstreamOptions, clock: Clock): Slots {
-  return createSlots({ upstream: name, clock, count: concurrency, pace: paceOf(rate, Math.max(0, rate - 1), clock) });
+function slotsOf(options: UpstreamOptions, clock: Clock, sharers: number): Slots {
+  const { name, concurrency = DEFAULTS.concurrency } = options;
+  const count = Math.max(1, Math.floor(concurrency / sharers));
+  const rate = (options.rate ?? 0) / sharers;
+  return createSlots({ upstream: name, clock, count, pace: paceOf(rate, Math.max(0, rate - 1), clock) });
 }
 
 function paceOf(perSecond = 0, slack: number, clock: Clock): Pace | undefined {

@@ -26,6 +26,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[] | Everything>
   http: ['oci', ...PULL_DOORS, 'push', 'auth'],
   // "The ports": time and the metadata store among them.
   admin: ['oci', 'system', ...PORTS, 'metadata/metadata-store.ts', 'observe'],
+  workers: ['oci', 'system'],
   commands: 'everything',
   compose: 'everything',
   'compose.ts': 'everything',
@@ -59,6 +60,7 @@ export const OWNERS: Readonly<Record<string, readonly string[]>> = {
   commander: ['commands'],
   '@aws-sdk/client-ecr': ['upstream/credentials/ecr.ts'],
   'node:child_process': ['system'],
+  'node:cluster': ['system'],
   'node:fs': ['system'],
   'node:fs/promises': ['system'],
   'node:timers': ['system'],

@@ -90,6 +90,13 @@ export async function scene(parts: SceneParts = {}): Promise<Scene> {
       exit: (code) => void exits.push(code),
     },
     startServer: parts.startServer ?? (() => Promise.resolve(server)),
+    workers: {
+      processors: () => 4,
+      start: () => {
+        throw new Error('no process is started here');
+      },
+      primary: () => undefined,
+    },
     actAsOwner: () => parts.stored !== false,
     openStore: () => Promise.resolve({ admin: { ...parts.admin } as Admin, close: () => Promise.resolve() }),
     restoreStore: () => {

@@ -3,8 +3,6 @@ import { load, refusal, ROUTES } from './load.ts';
 
 /** Keys of the contract that this version does not serve, each as a user would write it, and where its fault stands. */
 const LATER: readonly (readonly [yaml: string, place: string])[] = [
-  [`workers: 2\n${ROUTES}`, 'config.yml:1:1: workers'],
-  [`workers: auto\n${ROUTES}`, 'config.yml:1:1: workers'],
   [`http: { tls: { letsencrypt: { hosts: [a.test] } } }\n${ROUTES}`, 'config.yml:1:16: http.tls.letsencrypt'],
   [`storage: { s3: { bucket: b } }\n${ROUTES}`, 'config.yml:1:12: storage.s3'],
   [`storage: inmemory\n${ROUTES}`, 'config.yml:1:10: storage.inmemory'],
