@@ -38,8 +38,8 @@ export async function serveByWorkers(
     report(event) {
       const { kind, worker, pid } = event;
       if (kind === 'worker-started') return log.info('worker started', { worker, pid });
-      const { how, fault, pauseMs } = event;
-      return log.error('worker ended', {
+      const { how, leaving, fault, pauseMs } = event;
+      return log[leaving ? 'info' : 'error']('worker ended', {
         worker,
         pid,
         how,

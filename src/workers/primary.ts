@@ -153,7 +153,7 @@ export function createPrimary(options: PrimaryOptions): Primary {
     appoint();
     const pauseMs = leaving ? 0 : restarts.ended(clock.monotonic());
     if (!leaving) ended += 1;
-    report({ kind: 'worker-ended', worker, pid: process.pid, how, fault, pauseMs });
+    report({ kind: 'worker-ended', worker, pid: process.pid, how, leaving, fault, pauseMs });
     if (pauseMs === undefined) return fail(fault ?? `the last was ended by ${how}`);
     const timer = clock.after(pauseMs, () => {
       pauses.delete(timer);
