@@ -5,6 +5,7 @@ import { Blame } from '../pull/fill/sources.ts';
 import { Fills } from '../pull/fills.ts';
 import { Absences } from '../pull/absences.ts';
 import type { Adopt } from '../pull/adopt.ts';
+import { Givers } from '../pull/givers.ts';
 import { createLists, type Lists } from '../pull/lists.ts';
 import { Passthrough } from '../pull/passthrough.ts';
 import { Prover } from '../pull/prove.ts';
@@ -69,15 +70,19 @@ export function createPulling(
   const { cached: blobs, records } = storage;
   const store = new Store({ blobs, records, clock, random, report });
   const blame = new Blame(clock);
+  const givers = new Givers({ records });
   const filling = { clock, random, blobs, report, blame };
   const fills = new Fills({
     ...filling,
     records,
     leases: createLeases(records, clock, storage.holder, storage.isDead),
     isDiskUp,
-    keep: ({ part }, digest, size, provenance) => store.keepBlob(part, digest, size, provenance),
+    async keep({ part }, digest, size, provenance) {
+      await store.keepBlob(part, digest, size, provenance);
+      givers.note(digest, provenance);
+    },
   });
-  const unrecordedFills = createUnrecordedFills(filling);
+  const unrecordedFills = createUnrecordedFills({ ...filling, kept: (digest, provenance) => givers.note(digest, provenance) });
   const absences = new Absences(clock);
   const deps = {
     clock,
@@ -89,6 +94,7 @@ export function createPulling(
     blame,
     report,
     prover: new Prover(clock, unowned),
+    givers,
     absences,
     unowned,
     passthrough: new Passthrough({ clock, random, records, unowned, attempts: createAttempts(clock) }),

@@ -17,11 +17,6 @@ export function checkPassthrough({ routes, upstreams, auth, access, http }: Arou
     work.warnings.push(
       "passthrough: clients' passwords cross the network in the clear: configure http.tls, or put TLS in front and name it in http.host",
     );
-  const anybodys = routes.find((route) => route.passthrough) && routes.find(asksWhomeverIsNamed);
-  if (anybodys !== undefined)
-    work.warnings.push(
-      `passthrough: the route ${anybodys.name} asks whatever registry a client names, and one that claims to have a digest is shown what is held of it: name the registries that it may ask`,
-    );
   for (const [index, route] of routes.entries()) {
     if (!route.passthrough) continue;
     const path = ['routes', index, 'passthrough'];
@@ -49,10 +44,4 @@ export function checkPassthrough({ routes, upstreams, auth, access, http }: Arou
 function isInTheClear({ addr, host, tls }: Around['http']): boolean {
   const isHere = /^(?:localhost|127\..*|::1)$/.test(addr.host ?? '');
   return tls === undefined && !isHere && host?.startsWith('https:') !== true;
-}
-
-/** A registry of anybody's: whoever runs one may say of any digest that it has it (architecture.md, decision 8). */
-function asksWhomeverIsNamed({ match, upstreams, deny, policy }: RouteConfig): boolean {
-  const isAny = match.some((pattern) => pattern.split('/')[0]?.includes('*'));
-  return isAny && !deny && !policy.offline && upstreams.includes('origin');
 }

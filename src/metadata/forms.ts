@@ -91,6 +91,7 @@ export const linkForm = form<records.LinkRecord>({
   mediaType: optional(text),
   by: oneOf('upstream', 'public', 'push', 'mount', 'import'),
   upstream: optional(text),
+  claimed: optional(flag),
   needed,
   subject: optional(digest),
   at: time,
@@ -125,12 +126,19 @@ export const blobForm = form<records.BlobRecord>({
   at: time,
 });
 
+const brought: Check = (value) => {
+  if (typeof value !== 'object' || value === null) return false;
+  const { repository, anonymous, public: isPublic, upstream } = value as Readonly<Record<string, unknown>>;
+  return text(repository) && flag(anonymous) && flag(isPublic) && optional(text)(upstream);
+};
+
 export const partForm = form<records.PartRecord>({
   id: text,
   generation: count,
   synced: count,
   size: optional(count),
   at: time,
+  brought: optional(brought),
 });
 
 export const leaseForm = form<records.LeaseRecord>({
@@ -141,6 +149,7 @@ export const leaseForm = form<records.LeaseRecord>({
   size: optional(count),
   frontier: optional(count),
   state: optional(oneOf('running', 'done', 'failed')),
+  brought: optional(brought),
 });
 
 export const listingForm = form<records.ListingRecord & { readonly key: string }>({

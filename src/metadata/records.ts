@@ -239,6 +239,8 @@ export interface LinkRecord {
   /** How it came: an upstream's 2xx under this repository, or implied by a public manifest (decision 8). */
   readonly by: 'upstream' | 'public' | 'push' | 'mount' | 'import';
   readonly upstream?: string;
+  /** That upstream said that it has it, and has not shown it by bringing all of the bytes. */
+  readonly claimed?: boolean;
   /** Where it came from an upstream. */
   readonly needed?: Needed;
   /** Of a pushed manifest that is a referrer. */
@@ -269,6 +271,20 @@ export interface PartRecord {
   readonly synced: number;
   readonly size: number | undefined;
   readonly at: number;
+  /** `undefined`: nobody knows, as an older version did not note it. */
+  readonly brought?: BroughtRecord;
+}
+
+/** How the bytes of an unfinished fill came. */
+export interface BroughtRecord {
+  /** Under which an upstream was asked for them, with its registry. */
+  readonly repository: string;
+  /** No credential was needed. */
+  readonly anonymous: boolean;
+  /** And anyone may pull there. */
+  readonly public: boolean;
+  /** Where one upstream brought them all. */
+  readonly upstream?: string;
 }
 
 /** Times out at `until`; `fence` only grows. The frontier is told here, never taken from the file's size. */
@@ -280,6 +296,7 @@ export interface LeaseRecord {
   readonly size?: number;
   readonly frontier?: number;
   readonly state?: 'running' | 'done' | 'failed';
+  readonly brought?: BroughtRecord;
 }
 
 export interface ListingRecord {

@@ -56,8 +56,8 @@ async function adoptBlob(deps: PullDeps, pulling: Pulling, need: Need): Promise<
     if (kind === 'held') return;
     if (kind === 'unlinked') {
       const proven = await blobAnswer(deps, { ...pulling, method: 'HEAD' }, need.digest);
-      if (proven.kind === 'refused') mustBeAbsent(proven.refusal, pulling, need);
-      return;
+      if (proven.kind === 'refused') return mustBeAbsent(proven.refusal, pulling, need);
+      if (proven.source.outcome === 'hit') return;
     }
     const { fill, leave } = await deps.fills.claim(fillOrder(pulling, need.digest, need.size), pulling.signal);
     const first = await fill.first;

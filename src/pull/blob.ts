@@ -3,6 +3,7 @@ import { NEGATIVE_STATUS } from './cache-status.ts';
 import { etagOf, type Content } from './content.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import { fillBlob, fillThrough, throughSource, type Filled } from './fill.ts';
+import { counts } from './givers.ts';
 import { heldContent } from './held.ts';
 import { promised } from './hosted.ts';
 import { lookupBlob, type BlobLookup } from './lookup.ts';
@@ -40,26 +41,31 @@ async function obtain(
   digest: Digest,
   found: Exclude<Awaited<ReturnType<typeof lookupBlob>>, { kind: 'held' }>,
 ): Promise<BlobAnswer> {
-  if (found.kind === 'unlinked') return showUnlinked(deps, pulling, digest, found.size);
+  if (found.kind === 'unlinked') {
+    const shown = await showUnlinked(deps, pulling, digest, found);
+    if (shown !== undefined) return shown;
+  }
   if (pulling.method === 'HEAD') return head(deps, pulling, digest, found.expectedSize);
   return toAnswer(await fillBlob(deps, pulling, digest, found.expectedSize));
 }
 
 /**
  * When the metadata cannot be asked: an upstream has to say that the blob is this repository's. Bytes on disk are then as
- * good as ever; what is not there is filled once for all who want it, though nobody will remember it.
+ * good as ever, where it is known who may say so; what is not there is filled once for all who want it, and nobody but this process
+ * will remember it.
  */
 export async function blobUnrecorded(deps: PullDeps, pulling: Pulling, digest: Digest): Promise<BlobAnswer> {
-  const size = await sizeOnDisk(deps, digest);
-  if (size === undefined && pulling.method === 'GET') {
-    // One that began before the trouble goes on, and is as good.
-    const fills = deps.fills.isRunning(digest) ? deps.fills : deps.unrecordedFills;
-    return passing(await fillBlob({ ...deps, fills }, pulling, digest, undefined));
+  const given = deps.givers.remembered(pulling.holder, digest);
+  const size = given === 'anybody' || given.size > 0 ? await sizeOnDisk(deps, digest) : undefined;
+  if (size !== undefined) {
+    const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
+    if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };
+    if (counts(given, proof.upstream)) return held(deps, pulling, digest, size);
   }
-  const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
-  if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };
-  if (size === undefined) return head(deps, pulling, digest, undefined);
-  return held(deps, pulling, digest, size);
+  if (pulling.method === 'HEAD') return head(deps, pulling, digest, undefined);
+  // One that began before the trouble goes on, and is as good.
+  const fills = deps.fills.isRunning(digest) ? deps.fills : deps.unrecordedFills;
+  return passing(await fillBlob({ ...deps, fills }, pulling, digest, undefined));
 }
 
 /** Straight from an upstream, when the disk cannot be asked. */
@@ -80,11 +86,20 @@ function passing(filled: Filled): BlobAnswer {
   return { ...answer, source: { outcome: 'bypass', why: 'bypass' } };
 }
 
-/** The bytes came through another repository: an upstream has to say that this one holds them too. */
-async function showUnlinked(deps: PullDeps, pulling: Pulling, digest: Digest, size: number): Promise<BlobAnswer> {
+/**
+ * The bytes came through another repository: an upstream has to say that this one holds them too. `undefined` where that has never
+ * shown that it has them, and now has to.
+ */
+async function showUnlinked(
+  deps: PullDeps,
+  pulling: Pulling,
+  digest: Digest,
+  { size, given }: Extract<BlobLookup, { kind: 'unlinked' }>,
+): Promise<BlobAnswer | undefined> {
   const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
   if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };
-  await linkProven(deps, pulling, digest, { kind: 'blob', size }, proof);
+  if (!counts(given, proof.upstream)) return undefined;
+  await linkProven(deps, pulling, digest, { kind: 'blob', size, claimed: given === 'anybody' }, proof);
   return held(deps, pulling, digest, size);
 }
 

@@ -5,6 +5,7 @@ import type { Absences } from './absences.ts';
 import type { ReportPull } from './events.ts';
 import type { Blame } from './fill/sources.ts';
 import type { Fills } from './fills.ts';
+import type { Givers } from './givers.ts';
 import type { Passthrough } from './passthrough.ts';
 import type { Prover } from './prove.ts';
 import type { Route, Router } from './route.ts';
@@ -23,6 +24,7 @@ export interface PullDeps {
   readonly unrecordedFills: Fills;
   readonly blame: Blame;
   readonly prover: Prover;
+  readonly givers: Givers;
   readonly absences: Absences;
   readonly passthrough: Pick<Passthrough, 'enter'>;
   readonly unowned: Unowned;

@@ -8,6 +8,7 @@ import type { FillOrder, FirstAnswer } from './fill/types.ts';
 import { linkProven, type Proof } from './prove.ts';
 import { deciderOf } from './granting.ts';
 import { loopRefusal, type Refusal } from './refusal.ts';
+import type { Beside } from './fill/readers.ts';
 import type { Fill } from './fill/running-fill.ts';
 import { throughContent } from './through.ts';
 import type { ThroughSource } from './through-reader.ts';
@@ -111,22 +112,32 @@ async function joinFill(
   first: Extract<FirstAnswer, { kind: 'content' }>,
 ): Promise<Filled> {
   const { fill, joined, leave } = claim;
+  let seat: Seat;
   try {
     // One that began while others decided who may read may carry what these here may not have.
     const isAsGood = fill.decider === 'nobody' || fill.decider === deciderOf(pulling.route);
+    let proof: Proof | undefined;
     if (first.proven === pulling.holder && isAsGood) {
       noteTried(pulling.trace, first.tried, joined ? undefined : first.upstream);
     } else {
-      const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest: fill.digest });
-      if (proof.kind !== 'proven') {
+      const said = await deps.prover.prove({ kind: 'blob', ...pulling, digest: fill.digest });
+      if (said.kind !== 'proven') {
         leave();
-        return proof;
+        return said;
       }
-      linkWhenHeld(deps, pulling, fill, proof);
+      proof = said;
     }
-    const ahead = pulling.range === undefined ? undefined : aheadOf(fill, pulling.range);
+    const followed = fill.follow(pulling.holder, proof?.upstream);
+    if (followed === undefined) {
+      leave();
+      return passThrough(deps, pulling, fill.digest, proof?.size);
+    }
+    if (proof !== undefined) linkWhenHeld(deps, pulling, fill, proof);
+    seat = { fill, followed, beside: () => throughSource(deps, pulling, fill.digest, fill.size) };
+    const ahead = pulling.range === undefined ? undefined : aheadOf(seat, pulling.range);
     if (ahead !== undefined) {
-      return { kind: 'content', content: reading(ahead, leave), source: { outcome: 'bypass', why: 'partial' }, leave };
+      const content = reading(ahead, leave, followed);
+      return { kind: 'content', content, source: { outcome: 'bypass', why: 'partial' }, leave };
     }
   } catch (error) {
     leave();
@@ -134,7 +145,15 @@ async function joinFill(
   }
   const led = !joined && first.proven !== undefined;
   const source: Source = led ? { outcome: 'miss', upstream: first.upstream, stored: true } : { outcome: 'collapsed' };
-  return { kind: 'content', content: reading(contentOf(fill), leave), source, leave };
+  return { kind: 'content', content: reading(contentOf(seat), leave, seat.followed), source, leave };
+}
+
+/** A client at a fill: what does not come from there, comes from the chain of its own repository. */
+interface Seat {
+  readonly fill: Fill;
+  /** For how long it may follow. */
+  readonly followed: AbortSignal;
+  readonly beside: Beside;
 }
 
 /** Only what turned out right is linked, with the size that it turned out to have. */
@@ -142,7 +161,7 @@ function linkWhenHeld(deps: PullDeps, pulling: Pulling, fill: Fill, proof: Proof
   const link = async (): Promise<void> => {
     const size = await fill.ended;
     if (size === undefined) return;
-    await linkProven(deps, pulling, fill.digest, { kind: 'blob', size }, proof);
+    await linkProven(deps, pulling, fill.digest, { kind: 'blob', size, claimed: true }, proof);
   };
   deps.unowned.track(link()).catch((error: unknown) => deps.report({ kind: 'bypass', reason: 'metadata', error }));
 }
@@ -158,27 +177,27 @@ async function endedUnsized(fill: Fill, { range, signal }: Pulling): Promise<boo
 }
 
 /** Where nobody has said the size in time, the whole is sent: whoever asks for a range takes that too (RFC 9110 14.2). */
-function aheadOf(fill: Fill, range: string): Content | undefined {
+function aheadOf({ fill, beside }: Seat, range: string): Content | undefined {
   const { size } = fill;
   if (size === undefined) return undefined;
   const wanted = parseRange(range, size);
-  return wanted.kind === 'one' ? fill.ahead(wanted.from) : undefined;
+  return wanted.kind === 'one' ? fill.ahead(wanted.from, beside) : undefined;
 }
 
 /** Bytes that are still arriving. */
-function contentOf(fill: Fill): Content {
+function contentOf({ fill, beside }: Seat): Content {
   return {
     digest: fill.digest,
     get size() {
       return fill.size;
     },
     etag: etagOf(fill.digest),
-    open: (from, to, signal) => fill.open(from, to, signal),
+    open: (from, to, signal) => fill.open(from, to, signal, beside),
   };
 }
 
-/** The client stops waiting as soon as it reads. */
-function reading(content: Content, leave: () => void): Content {
+/** The client stops waiting as soon as it reads, and reads for as long as it may follow. */
+function reading(content: Content, leave: () => void, followed: AbortSignal): Content {
   return {
     digest: content.digest,
     get size() {
@@ -186,7 +205,7 @@ function reading(content: Content, leave: () => void): Content {
     },
     etag: content.etag,
     open(from, to, signal) {
-      const opening = content.open(from, to, signal);
+      const opening = content.open(from, to, AbortSignal.any([signal, followed]));
       leave();
       return opening;
     },
@@ -202,7 +221,17 @@ export async function fillThrough(
 ): Promise<Filled> {
   const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
   if (proof.kind !== 'proven') return proof;
-  const content = throughContent(throughSource(deps, pulling, digest, expectedSize ?? proof.size));
+  return passThrough(deps, pulling, digest, expectedSize ?? proof.size);
+}
+
+/** As {@link fillThrough}, where an upstream has said yes already. */
+function passThrough(
+  deps: Pick<PullDeps, 'clock' | 'report' | 'blame'>,
+  pulling: Pulling,
+  digest: Digest,
+  size: number | undefined,
+): Filled {
+  const content = throughContent(throughSource(deps, pulling, digest, size));
   return { kind: 'content', content, source: { outcome: 'bypass', why: 'bypass' } };
 }
 

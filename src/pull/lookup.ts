@@ -4,11 +4,13 @@ import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import type { ReportPull } from './events.ts';
 import { judge, mayBeStale, type Freshness } from './freshness.ts';
+import type { Given, Givers } from './givers.ts';
 import { linkShows, note, shows, type Terms } from './granting.ts';
 import type { Route } from './route.ts';
 import { unlessTrouble } from './trouble.ts';
 
 export interface LookupDeps {
+  readonly givers: Givers;
   readonly blobs: BlobStore;
   readonly records: Records;
   readonly clock: Clock;
@@ -16,12 +18,13 @@ export interface LookupDeps {
 }
 
 /**
- * `held`: here, and this repository may show it; `pushed`: on a route that takes pushes, the link of what was. `unlinked`: the bytes are here, but nothing says that this repository holds
- * them; an upstream has to (promise 9). `missing`: to be fetched; `expectedSize` as a verified manifest described it.
+ * `held`: here, and this repository may show it; `pushed`: on a route that takes pushes, the link of what was. `unlinked`: the bytes
+ * are here, but nothing says that this repository holds them; one of those who have given them has to (promise 9). `missing`: to be
+ * fetched, since it is not here or nobody could say so; `expectedSize` as a verified manifest described it.
  */
 export type BlobLookup =
   | { readonly kind: 'held'; readonly size: number; readonly pushed?: LinkRecord }
-  | { readonly kind: 'unlinked'; readonly size: number }
+  | { readonly kind: 'unlinked'; readonly size: number; readonly given: Given; readonly expectedSize: number | undefined }
   | { readonly kind: 'missing'; readonly expectedSize: number | undefined };
 
 /**
@@ -45,12 +48,16 @@ export async function lookupBlob(
     return { kind: 'held', size: link.size, ...(pushed ? { pushed: link } : {}) };
   }
   const described = await deps.records.described(repository, digest);
+  const expectedSize = link?.size ?? described?.size;
   const blob = await deps.records.blob(digest);
-  if (blob === undefined || blob.state !== 'held' || !(await isHeld(deps, digest, blob.size))) {
-    return { kind: 'missing', expectedSize: link?.size ?? described?.size };
-  }
+  if (blob === undefined || blob.state !== 'held' || !(await isHeld(deps, digest, blob.size)))
+    return { kind: 'missing', expectedSize };
   // Public on both sides: the manifest that names it and the bytes themselves (decision 8).
-  if (described?.public !== true || !blob.public) return { kind: 'unlinked', size: blob.size };
+  if (described?.public !== true || !blob.public) {
+    const given = await deps.givers.of(repository, digest, blob);
+    if (given !== 'anybody' && given.size === 0) return { kind: 'missing', expectedSize };
+    return { kind: 'unlinked', size: blob.size, given, expectedSize };
+  }
   await notePublic(deps, repository, digest, { kind: 'blob', size: blob.size });
   return { kind: 'held', size: blob.size };
 }

@@ -8,6 +8,7 @@ import type { Collapse } from './collapse.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import { fetchManifest, type FetchedManifest } from './fetch-manifest.ts';
 import { askedAt } from './freshness.ts';
+import { counts } from './givers.ts';
 import { neededFor } from './granting.ts';
 import { lookupManifest, type ManifestLink } from './lookup.ts';
 import { linkProven } from './prove.ts';
@@ -77,7 +78,10 @@ export async function readHeld(
   return { kind: 'manifest', digest, mediaType, size, bytes: pulling.method === 'HEAD' ? undefined : bytes };
 }
 
-/** The bytes came through another repository: an upstream has to say that this one holds them too. `undefined`: none here. */
+/**
+ * The bytes came through another repository: an upstream has to say that this one holds them too. `undefined`: none here, or none
+ * that its word would open.
+ */
 async function showUnlinked(
   deps: PullDeps,
   pulling: Pulling,
@@ -85,13 +89,17 @@ async function showUnlinked(
 ): Promise<ManifestAnswer | ManifestRefusal | undefined> {
   const blob = await deps.records.blob(digest);
   const bytes = blob?.state === 'held' ? await deps.store.readSmall(digest, blob.size) : undefined;
-  if (bytes === undefined) return undefined;
+  if (blob === undefined || bytes === undefined) return undefined;
+  const given = await deps.givers.of(pulling.holder, digest, blob);
+  if (given !== 'anybody' && given.size === 0) return undefined;
   const proof = await deps.prover.prove({ kind: 'manifest', ...pulling, digest });
   if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };
+  if (!counts(given, proof.upstream)) return undefined;
   const manifest = readManifest(bytes, proof.mediaType);
   if (manifest.kind !== 'manifest') return undefined;
   const { mediaType } = manifest;
-  await linkProven(deps, pulling, digest, { kind: 'manifest', size: bytes.byteLength, mediaType }, proof);
+  const link = { kind: 'manifest', size: bytes.byteLength, mediaType, claimed: given === 'anybody' } as const;
+  await linkProven(deps, pulling, digest, link, proof);
   const isPublic = proof.anonymous && pulling.route.policy.open;
   await deps.store.describe(manifest, { repository: pulling.holder, public: isPublic });
   return { kind: 'manifest', digest, mediaType, size: bytes.byteLength, bytes, source: { outcome: 'hit' } };
@@ -153,7 +161,8 @@ async function keep(
   try {
     const needed = neededFor(route, anonymous);
     const isPublic = anonymous && route.policy.open;
-    await deps.store.keep(manifest, bytes, digest, { repository: holder, upstream, public: isPublic, needed });
+    const provenance = { repository: holder, upstream, public: isPublic, needed };
+    await deps.store.keep(manifest, bytes, digest, provenance);
     if (reference.kind === 'tag') {
       const { mediaType } = manifest;
       const { asked } = found;

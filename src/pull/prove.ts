@@ -1,4 +1,4 @@
-import type { Records } from '../metadata/records.ts';
+import type { LinkRecord, Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import { askChain, CHAIN_DEADLINE_MS } from './chain.ts';
@@ -34,7 +34,8 @@ export interface ProofAsk {
 
 /**
  * Asks the chain by HEAD whether this repository holds the digest: what bytes at hand, or a fill that another repository
- * started, need before this one may show them (architecture.md, decision 8). Equal questions are asked once.
+ * started, need before this one may show them (architecture.md, decision 8; whose yes is enough: `givers.ts`). Equal questions
+ * are asked once.
  */
 export class Prover {
   readonly #clock: Clock;
@@ -79,12 +80,12 @@ export class Prover {
   }
 }
 
-/** Records what was proven, so that it need not be asked again. */
+/** Records what was proven, so that it need not be asked again. `claimed`: as in `LinkRecord`. */
 export function linkProven(
   { records, clock }: { readonly records: Records; readonly clock: Clock },
   { holder, route }: { readonly holder: string; readonly route: Route },
   digest: Digest,
-  link: { readonly kind: 'manifest' | 'blob'; readonly size: number; readonly mediaType?: string },
+  link: Pick<LinkRecord, 'kind' | 'size' | 'mediaType' | 'claimed'>,
   { upstream, anonymous }: Proof,
 ): Promise<void> {
   return records.putLink(holder, digest, {

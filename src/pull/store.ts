@@ -22,6 +22,8 @@ export interface Provenance {
   /** With its registry: `docker.io/library/ubuntu`. */
   readonly repository: string;
   readonly upstream: string;
+  /** As in `LinkRecord`: others brought a part of the bytes. */
+  readonly claimed?: boolean;
   /** No credential was used, and the route is one that anyone may pull. */
   readonly public: boolean;
   readonly needed: Needed;
@@ -107,6 +109,7 @@ export class Store {
       size,
       by: 'upstream',
       upstream: provenance.upstream,
+      ...(provenance.claimed === true ? { claimed: true } : {}),
       needed: provenance.needed,
       at,
     });

@@ -81,7 +81,7 @@ export const mutants = [
     name: 'a blob notes nothing of what it took',
     guards: ['promise 9'],
     file: 'src/pull/fill/running-fill.ts',
-    find: 'neededFor({ asker }, anonymous)',
+    find: 'neededFor(this.#order, anonymous)',
     replace: "'nothing'",
     test: OPENED,
   },

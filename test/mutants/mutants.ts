@@ -22,6 +22,7 @@ import { mutants as observe } from './observe.ts';
 import { mutants as oci } from './oci.ts';
 import { mutants as official } from './official.ts';
 import { mutants as passthrough } from './passthrough.ts';
+import { mutants as possession } from './possession.ts';
 import { mutants as past } from './past.ts';
 import { mutants as prefetch } from './prefetch.ts';
 import { mutants as pull } from './pull.ts';
@@ -59,6 +60,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   observe,
   absence,
   passthrough,
+  possession,
   past,
   prefetch,
   hosted,

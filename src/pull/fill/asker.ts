@@ -28,8 +28,6 @@ export class FillAsker {
   readonly refusals = new Refusals();
   /** Who answered last; empty before the first. */
   upstream = '';
-  /** No answer so far needed a credential. */
-  anonymous = true;
   /** True while every byte of this generation came in one body of one upstream. */
   whole = true;
   /** An upstream says that the blob has another size than what we go by, which may be what is wrong. */
@@ -87,10 +85,10 @@ export class FillAsker {
     return { refused, supplied: undefined };
   }
 
-  /** Another body has brought bytes of this generation too. */
-  alsoFrom(anonymous: boolean): void {
+  /** Another body brings bytes of this generation too. */
+  alsoFrom(upstream: string, anonymous: boolean): void {
     this.whole = false;
-    this.anonymous &&= anonymous;
+    this.#growing.brought.add(upstream, anonymous);
   }
 
   #noteFailure(error: UpstreamError, ms: number): void {
@@ -139,7 +137,7 @@ export class FillAsker {
     this.bodies += 1;
     this.#answered = true;
     this.upstream = upstream.name;
-    this.anonymous &&= answer.anonymous;
+    this.#growing.brought.add(upstream.name, answer.anonymous);
     this.#onAnswer(upstream, this.refusals.tried());
     return answer.from < from ? discarding(body, from - answer.from) : body;
   }

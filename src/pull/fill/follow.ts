@@ -62,6 +62,7 @@ function watchSilence({ clock }: FollowDeps): (lease: LeaseRecord) => boolean {
 async function adopt(deps: FollowDeps, growing: Growing, lease: LeaseRecord): Promise<void> {
   const frontier = lease.frontier ?? 0;
   if (lease.part === undefined || frontier === 0 || frontier < growing.frontier) return;
+  growing.brought.told(lease.brought);
   if (growing.part?.id !== lease.part) {
     const theirs = await openTheirs(deps, lease.part, frontier);
     if (theirs === undefined) return;
@@ -93,6 +94,7 @@ async function change(growing: Growing, next: Part, size: number | undefined): P
 async function conclude(deps: FollowDeps, growing: Growing, lease: LeaseRecord | undefined): Promise<Followed> {
   const held = await heldBlob(deps, growing);
   if (held === undefined) return takeOver(deps, growing, lease);
+  growing.brought.told(lease?.brought);
   const samePart = lease?.state === 'done' && lease.part !== undefined && lease.part === growing.part?.id;
   if (samePart) {
     growing.part?.release();

@@ -1,6 +1,7 @@
 import type { Hash } from 'node:crypto';
 import type { Part } from '../../blobs/blob-store.ts';
 import type { Digest } from '../../oci/digest.ts';
+import type { Brought } from './brought.ts';
 
 /** The last bytes of a blob, which nobody gets before digest and size match (architecture.md, decision 1). */
 export const TAIL_BYTES = 64 * 1024;
@@ -23,6 +24,8 @@ export type Phase = 'running' | 'done' | 'failed' | 'bypass';
  */
 export class Growing {
   readonly digest: Digest;
+  /** How the bytes came. */
+  readonly brought: Brought;
   /** Counts the attempts from the first byte; a reader that had bytes of an older one is cut. */
   generation = 0;
   phase: Phase = 'running';
@@ -38,8 +41,9 @@ export class Growing {
   hash: Hash | undefined;
   readonly #waiting = new Set<() => void>();
 
-  constructor(digest: Digest, size: number | undefined) {
+  constructor(digest: Digest, size: number | undefined, brought: Brought) {
     this.digest = digest;
+    this.brought = brought;
     this.size = size;
   }
 
@@ -61,6 +65,7 @@ export class Growing {
   /** What was written turned out wrong: from the start again, in another part, of the size that is sure. */
   restart(size: number | undefined): void {
     this.generation += 1;
+    this.brought.restart();
     this.answered = false;
     this.part = undefined;
     this.size = size;

@@ -36,7 +36,7 @@ export interface FillJob {
 
 /** How leading ended. `refused`: nobody supplied (the rest of) it. `parked`: told to stop; the part stays for later. */
 export type LeadEnd =
-  | { readonly kind: 'done'; readonly part: Part; readonly upstream: string; readonly anonymous: boolean }
+  | { readonly kind: 'done'; readonly part: Part; readonly upstream: string }
   | { readonly kind: 'refused'; readonly refusal: Refusal }
   | { readonly kind: 'parked' }
   | { readonly kind: 'disk'; readonly error: unknown };

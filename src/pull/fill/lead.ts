@@ -163,7 +163,7 @@ export class Lead {
       growing: this.#growing,
       count: parallel - 1,
       stop: this.#stop,
-      onAnswer: ({ anonymous }) => this.#asker.alsoFrom(anonymous),
+      onAnswer: ({ anonymous }, upstream) => this.#asker.alsoFrom(upstream, anonymous),
     });
   }
 
@@ -232,7 +232,7 @@ export class Lead {
     const right = size === undefined || written === size;
     if (!right || part === undefined || !this.#writer.matches()) return 'mismatch';
     this.#growing.verified();
-    return { kind: 'done', part, upstream: this.#asker.upstream, anonymous: this.#asker.anonymous };
+    return { kind: 'done', part, upstream: this.#asker.upstream };
   }
 
   /** True when the upstream is to blame: one body came whole from it. The generation is over either way. */

@@ -104,11 +104,12 @@ class RecordedLease implements Lease {
   }
 
   #next(growing: Growing, state: 'running' | 'done' | 'failed'): Omit<LeaseRecord, 'holder' | 'fence'> {
-    const { part, size, frontier } = growing;
+    const { part, size, frontier, brought } = growing;
     return {
       until: this.#clock.now() + LEASE_MS,
       state,
       frontier,
+      brought: brought.record,
       ...(part === undefined ? {} : { part: part.id }),
       ...(size === undefined ? {} : { size }),
     };

@@ -3,6 +3,7 @@ import type { BlobStore, Part } from '../../blobs/blob-store.ts';
 import type { PartRecord, Records } from '../../metadata/records.ts';
 import { startDigest, type Digest } from '../../oci/digest.ts';
 import { randomId, type Random } from '../../system/random.ts';
+import type { Growing } from './growing.ts';
 
 export interface OpenedPart {
   readonly part: Part;
@@ -22,17 +23,22 @@ const REHASH_CHUNK_BYTES = 1024 * 1024;
 
 /**
  * Takes up what an earlier process left of the digest's fill, or starts a new part. Only the prefix that was fsynced and
- * recorded is trusted; what follows is cut off, and the prefix hashed again (architecture.md, decision 5).
+ * recorded is trusted; what follows is cut off, and the prefix hashed again (architecture.md, decision 5). What came for another
+ * repository, and not everybody could have, stays where it is: its own may yet go on with it (decision 8).
  */
 export async function openPart(
   deps: PartDeps,
-  digest: Digest,
+  { digest, size, brought }: Pick<Growing, 'digest' | 'size' | 'brought'>,
   mayResume: boolean,
-  size: number | undefined,
 ): Promise<OpenedPart> {
   const record = mayResume ? await recordOf(deps.records, digest) : undefined;
-  const resumed = record === undefined ? undefined : await resume(deps.blobs, digest, record, size);
-  if (resumed !== undefined) return resumed;
+  if (record !== undefined && brought.admits(record.brought)) {
+    const resumed = await resume(deps.blobs, digest, record, size);
+    if (resumed !== undefined) {
+      brought.takeUp(record.brought);
+      return resumed;
+    }
+  }
   return { part: await deps.blobs.part(randomId(deps.random), false, size), prefix: 0, hash: startDigest(digest), size };
 }
 

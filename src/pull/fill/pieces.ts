@@ -30,8 +30,8 @@ export interface PiecesOptions {
   /** What is fetched here at once. */
   readonly count: number;
   readonly stop: AbortSignal;
-  /** An upstream has answered for a piece. */
-  readonly onAnswer: (answer: UpstreamFound) => void;
+  /** An upstream has answered for a piece; told before its first byte is taken. */
+  readonly onAnswer: (answer: UpstreamFound, upstream: string) => void;
 }
 
 /**
@@ -174,7 +174,7 @@ export class Pieces {
         const fits = status === 206 && from === written && size === growing.size;
         if (body === undefined || !fits)
           throw new UpstreamError(upstream.name, 'verify', `${upstream.name} sent another range`);
-        onAnswer(found);
+        onAnswer(found, upstream.name);
         return body;
       });
       return answer.kind === 'found' ? answer.value : undefined;

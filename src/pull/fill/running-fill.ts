@@ -4,11 +4,12 @@ import { UpstreamError } from '../../upstream/upstream.ts';
 import type { Content, Reader } from '../content.ts';
 import type { FillOutcome } from '../events.ts';
 import { neededFor, type Decider } from '../granting.ts';
+import { Brought } from './brought.ts';
 import { followFill } from './follow.ts';
 import type { LeadEnd } from './job.ts';
 import { Lead, LEASE_LOST } from './lead.ts';
 import type { Lease } from './lease.ts';
-import { FillReaders } from './readers.ts';
+import { FillReaders, type Beside } from './readers.ts';
 import type { FillOrder, FillsDeps, FillStatus, FirstAnswer } from './types.ts';
 import { Growing, SMALL_BYTES } from './growing.ts';
 import type { Refusal, Tried } from '../refusal.ts';
@@ -53,7 +54,7 @@ export class Fill {
     this.decider = order.decider;
     this.#deps = deps;
     this.#order = order;
-    this.#growing = new Growing(order.digest, order.expectedSize);
+    this.#growing = new Growing(order.digest, order.expectedSize, new Brought(order.holder, order.decider === 'nobody'));
     this.#tell = tell;
     this.#readers = new FillReaders(deps, order, this.#growing, tell.readers);
     this.first = new Promise((resolve) => (this.#settle = resolve));
@@ -79,14 +80,19 @@ export class Fill {
     return this.#readers.hold(signal);
   }
 
-  /** As `Content.open`, before and after its end. */
-  open(from: number, to: number | undefined, signal: AbortSignal): Promise<Reader> {
-    return this.#readers.open(from, to, signal);
+  /** As {@link Brought.follow}: who reads for that repository, and for how long. */
+  follow(holder: string, upstream: string | undefined): AbortSignal | undefined {
+    return this.#growing.brought.follow(holder, upstream);
+  }
+
+  /** As `Content.open`, before and after its end; what does not come from here, comes from `beside`. */
+  open(from: number, to: number | undefined, signal: AbortSignal, beside?: Beside): Promise<Reader> {
+    return this.#readers.open(from, to, signal, beside);
   }
 
   /** A range too far ahead, straight from an upstream; `undefined` where waiting is the better way. */
-  ahead(from: number): Content | undefined {
-    return this.#readers.ahead(from);
+  ahead(from: number, beside?: Beside): Content | undefined {
+    return this.#readers.ahead(from, beside);
   }
 
   /**
@@ -159,6 +165,7 @@ export class Fill {
 
   /** `undefined` when another process leads now. */
   async #lead(lease: Lease): Promise<FillOutcome | undefined> {
+    if (!this.#growing.brought.lead(this.holder)) await this.#giveBack();
     const keeping = lease.keep(this.#growing, () => this.#abort.abort(LEASE_LOST));
     const lead = new Lead(this.#deps, this.#order, this.#growing, this.#abort.signal, ({ name }, tried) =>
       this.#answered(name, tried),
@@ -176,6 +183,14 @@ export class Fill {
     const outcome = await this.#conclude(end);
     await keeping.end(outcome === 'done' ? 'done' : 'failed');
     return outcome;
+  }
+
+  /** What another process has brought so far is not to be shown here. */
+  async #giveBack(): Promise<void> {
+    const { part } = this.#growing;
+    this.#growing.restart(this.#order.expectedSize);
+    await part?.discard().catch(() => undefined); // A leftover is swept later.
+    part?.release();
   }
 
   async #conclude(end: LeadEnd): Promise<FillOutcome> {
@@ -197,11 +212,10 @@ export class Fill {
 
   /** The readers have everything already; failing to keep it costs only the next pull. */
   async #keep(end: Extract<LeadEnd, { kind: 'done' }>): Promise<'done' | 'bypass'> {
-    const { upstream, anonymous } = end;
-    const { asker } = this.#order;
-    const isPublic = this.decider === 'nobody' && anonymous;
-    const needed = neededFor({ asker }, anonymous);
-    const provenance = { repository: this.holder, upstream, public: isPublic, needed };
+    const { upstream } = end;
+    const { anonymous, isPublic, sole } = this.#growing.brought;
+    const needed = neededFor(this.#order, anonymous);
+    const provenance = { repository: this.holder, upstream, claimed: sole !== upstream, public: isPublic, needed };
     try {
       await this.#deps.keep(end, this.digest, this.#growing.written, provenance);
       return 'done';

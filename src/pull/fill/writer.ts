@@ -33,7 +33,7 @@ export class FillWriter {
       this.#hash = await rehash(growing.part, growing.digest, growing.written);
       return;
     }
-    const opened = await openPart(this.#deps, growing.digest, mayResume, growing.size);
+    const opened = await openPart(this.#deps, growing, mayResume);
     this.#hash = opened.hash;
     this.#syncedAt = opened.prefix;
     growing.part = opened.part;
@@ -65,12 +65,13 @@ export class FillWriter {
 
   /** What is durable and recorded is what a restart may trust (architecture.md, decision 5). */
   async sync(): Promise<void> {
-    const { part, generation, written, size, digest } = this.#growing;
+    const { part, generation, written, size, digest, brought } = this.#growing;
     if (part === undefined || written === 0) return;
     await part.sync();
     this.#syncedAt = written;
     try {
-      await this.#deps.records.putPart(digest, { id: part.id, generation, synced: written, size, at: this.#deps.clock.now() });
+      const at = this.#deps.clock.now();
+      await this.#deps.records.putPart(digest, { id: part.id, generation, synced: written, size, at, brought: brought.record });
     } catch (error) {
       this.#deps.report({ kind: 'bypass', reason: 'metadata', error }); // Only a later resume is lost.
     }

@@ -62,16 +62,6 @@ describe('passthrough', () => {
     expect(warnings.some((warning) => warning.includes('cross the network in the clear'))).toBe(warns);
   });
 
-  test.each([
-    ['{ match: "**", upstreams: [origin] }', true],
-    ['{ match: "*.acme.test/**", upstreams: [origin] }', true],
-    ['{ match: "quay.io/**", upstreams: [origin] }', false],
-    ['{ match: "**", deny: true }', false],
-  ])("beside %s it warns of registries that are anybody's: %s", async (other, warns) => {
-    const { warnings } = await load(`${route().slice(0, -1)}, ${other}]`);
-    expect(warnings.some((warning) => warning.includes('whatever registry a client names'))).toBe(warns);
-  });
-
   test('stands at a route alone', async () => {
     expect(await refusal(`defaults: { passthrough: true }\n${route()}`)).toContain('defaults.passthrough: is not a key here');
   });

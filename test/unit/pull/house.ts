@@ -16,6 +16,7 @@ import { createLimits } from '../../../src/pull/limits.ts';
 import { createNameParser } from '../../../src/pull/name.ts';
 import { createAttempts } from '../../../src/auth/attempts.ts';
 import { Passthrough } from '../../../src/pull/passthrough.ts';
+import { Givers } from '../../../src/pull/givers.ts';
 import { Prover } from '../../../src/pull/prove.ts';
 import { createUnrecordedFills } from '../../../src/pull/fill/unrecorded.ts';
 import { createPull, type PullTarget } from '../../../src/pull/pull.ts';
@@ -97,6 +98,7 @@ export async function createHouse(options: HouseOptions) {
   const records = createRecords(metadata, { clock });
   const store = new Store({ blobs, records, clock, random, report });
   const blame = new Blame(clock);
+  const givers = new Givers({ records });
   const holder = `host ${options.process ?? 0} x`;
   const fills = new Fills({
     clock,
@@ -106,7 +108,10 @@ export async function createHouse(options: HouseOptions) {
     report,
     blame,
     leases: createLeases(records, clock, holder, options.isDead ?? (() => false)),
-    keep: ({ part }, digest, size, provenance) => store.keepBlob(part, digest, size, provenance),
+    async keep({ part }, digest, size, provenance) {
+      await store.keepBlob(part, digest, size, provenance);
+      givers.note(digest, provenance);
+    },
   });
   const unowned = new Unowned(clock);
   const policy = { ...POLICY, limits: createLimits(options.chain, options.reserve ?? 0), ...options.policy };
@@ -116,10 +121,18 @@ export async function createHouse(options: HouseOptions) {
     records,
     store,
     fills,
-    unrecordedFills: createUnrecordedFills({ clock, random, blobs, report, blame }),
+    unrecordedFills: createUnrecordedFills({
+      clock,
+      random,
+      blobs,
+      report,
+      blame,
+      kept: (digest, provenance) => givers.note(digest, provenance),
+    }),
     blame,
     report,
     prover: new Prover(clock, unowned),
+    givers,
     absences: new Absences(clock),
     unowned,
     passthrough: new Passthrough({ clock, random, records, unowned, attempts: createAttempts(clock) }),

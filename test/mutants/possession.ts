@@ -1,0 +1,112 @@
+import type { Mutant } from './mutant.ts';
+
+const UNIT = ['test/unit/pull/possession.test.ts'];
+const SCENARIO = ['test/scenarios/possession.test.ts'];
+
+/** An upstream's word opens bytes that are here where it has shown that it has them. */
+export const mutants = [
+  {
+    name: 'whoever says yes is shown the blob',
+    guards: ['promise 9', 'decision 8'],
+    file: 'src/pull/givers.ts',
+    find: "return given === 'anybody' || given.has(upstream);",
+    replace: "return given === 'anybody' || given.size >= 0 || upstream === '';",
+    test: SCENARIO,
+  },
+  {
+    name: 'whoever was not asked for it before is shown the blob',
+    guards: ['promise 9', 'decision 8'],
+    file: 'src/pull/givers.ts',
+    find: "    if (blob.public) return this.#remember(digest, 'anybody');\n",
+    replace: "    if (blob.size >= 0) return this.#remember(digest, 'anybody');\n",
+    test: SCENARIO,
+  },
+  {
+    name: 'what somebody gave in one registry counts in all',
+    guards: ['promise 9', 'decision 8'],
+    file: 'src/pull/givers.ts',
+    find: '      if (registryOf(other) !== registry) continue;\n',
+    replace: '',
+    test: ['test/unit/pull/givers.test.ts'],
+  },
+  {
+    name: 'a claim counts as having brought it',
+    guards: ['promise 9', 'decision 8'],
+    file: 'src/pull/givers.ts',
+    find: ' && link.claimed !== true',
+    replace: '',
+    test: ['test/unit/pull/givers.test.ts'],
+  },
+  {
+    name: 'a pushed blob counts as brought by an upstream',
+    guards: ['promise 9', 'decision 8'],
+    file: 'src/pull/givers.ts',
+    find: "link?.by === 'upstream' && link.claimed",
+    replace: 'link?.claimed',
+    test: ['test/unit/pull/givers.test.ts'],
+  },
+  {
+    name: 'whoever says yes follows any fill',
+    guards: ['promise 9', 'decision 8'],
+    file: 'src/pull/fill/brought.ts',
+    find: '    if (holder === this.#repository || this.isPublic) return true;\n',
+    replace: "    if (holder !== '') return true;\n",
+    test: SCENARIO,
+  },
+  {
+    name: 'nobody is sent away when somebody else goes on',
+    guards: ['promise 9', 'decision 8'],
+    file: 'src/pull/fill/brought.ts',
+    find: '    this.#anonymous &&= anonymous;\n    this.#sendAway();\n',
+    replace: '    this.#anonymous &&= anonymous;\n',
+    test: UNIT,
+  },
+  {
+    name: 'an unfinished fill is gone on with for any repository',
+    guards: ['promise 9', 'decision 8'],
+    file: 'src/pull/fill/brought.ts',
+    find: 'return left !== undefined && (left.public || left.repository === this.#repository);',
+    replace: 'return left !== undefined;',
+    test: SCENARIO,
+  },
+  {
+    name: 'what another process left half-way is shown by whoever takes over',
+    guards: ['promise 9', 'decision 8'],
+    file: 'src/pull/fill/running-fill.ts',
+    find: '    if (!this.#growing.brought.lead(this.holder)) await this.#giveBack();\n',
+    replace: '    this.#growing.brought.lead(this.holder);\n',
+    test: UNIT,
+  },
+  {
+    name: 'what another process brings is followed as if it were ours',
+    guards: ['promise 9', 'decision 8'],
+    file: 'src/pull/fill/follow.ts',
+    find: '  growing.brought.told(lease.brought);\n',
+    replace: '',
+    test: UNIT,
+  },
+  {
+    name: 'a follower reads ahead with the credentials of another repository',
+    guards: ['promise 9', 'promise 8'],
+    file: 'src/pull/fill.ts',
+    find: '? fill.ahead(wanted.from, beside) :',
+    replace: '? fill.ahead(wanted.from) :',
+    test: UNIT,
+  },
+  {
+    name: 'what lies on the disk is shown to whoever says yes while nobody can look who may',
+    guards: ['promise 9', 'decision 8'],
+    file: 'src/pull/blob.ts',
+    find: '    if (counts(given, proof.upstream)) return held(deps, pulling, digest, size);\n',
+    replace: '    return held(deps, pulling, digest, size);\n',
+    test: ['test/unit/pull/givers.test.ts'],
+  },
+  {
+    name: 'while the metadata are down each client has a transfer of its own',
+    guards: ['promise 2', 'promise 5'],
+    file: 'src/pull/givers.ts',
+    find: "    if (isPublic) this.#remember(digest, 'anybody');\n    if (",
+    replace: "    if (isPublic || upstream !== '') return;\n    if (",
+    test: UNIT,
+  },
+] as const satisfies readonly Mutant[];
