@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 const everywhere = {
   exclude: ['test/mutants/**', 'test/bench/**', ...(process.env['ENTREPOT_LONG'] === '1' ? [] : ['test/**/*.long.test.ts'])],
-  // A process for each file: tests count descriptors and memory, and load native code that does not like threads.
+  // Processes: tests count descriptors and memory, and load native code that does not like threads. One for each file, but for rooms.
   pool: 'forks' as const,
   setupFiles: ['test/setup.ts'],
   // What takes seconds on a machine of its own takes longer beside others; what hangs, hangs.
@@ -24,14 +24,6 @@ const measuring = ['leaks', 'slow-readers', 'fuzz-requests', 'redis-pulls', 'met
 );
 
 /**
- * Files that share a process, and what it has loaded: one of its own costs each of the others half a second of a core. They leave
- * nothing behind, which `test/shared-process.ts` sees to.
- */
-const SHARED = ['oci', 'config', 'auth', 'pull', 'push', 'evict', 'events', 'admission', 'official', 'observe', 'admin'].map(
-  (room) => `test/unit/${room}/**/*.test.ts`,
-);
-
-/**
  * `ENTREPOT_LONG=1` adds the long runs (`*.long.test.ts`). Mutants and benchmarks have commands of their own: each runs the
  * suite, or the machine, for itself.
  *
@@ -44,20 +36,21 @@ export default defineConfig({
       {
         test: {
           ...everywhere,
-          name: 'shared',
-          include: SHARED,
-          setupFiles: [...everywhere.setupFiles, 'test/shared-process.ts'],
+          name: 'rooms',
+          include: ['test/{unit,statements,fuzz}/**/*.test.ts'],
+          // Many files share a process, and what it has loaded: one of its own costs each of the others half a second of a core.
+          // They leave nothing behind, which the second file sees to.
           isolate: false,
+          setupFiles: [...everywhere.setupFiles, 'test/shared-process.ts'],
           maxWorkers: 2,
-          sequence: { groupOrder: 0 },
+          sequence: { groupOrder: 1 },
         },
       },
       {
         test: {
           ...everywhere,
-          name: 'rooms',
-          include: ['test/{unit,conformance,properties,statements,sim,fuzz}/**/*.test.ts'],
-          exclude: [...everywhere.exclude, ...SHARED],
+          name: 'apart',
+          include: ['test/{conformance,properties,sim}/**/*.test.ts'],
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },

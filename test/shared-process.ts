@@ -1,4 +1,4 @@
-import { afterAll } from 'vitest';
+import { afterAll, vi } from 'vitest';
 
 /**
  * Many files run in such a process, one after the other, and what one leaves behind is there for all that follow: they get dear, or
@@ -11,6 +11,9 @@ const counts = countsNow();
 
 afterAll(async () => {
   timers.unwatch();
+  // The runner does so before each test, and not behind the last.
+  vi.unstubAllEnvs();
+  vi.restoreAllMocks();
   const left = await leftBehind();
   if (left.length > 0) throw new Error(`left behind for the files that follow: ${left.join(', ')}`);
 });
@@ -34,7 +37,8 @@ function countsNow(): ReadonlyMap<string, number> {
   const count = (what: string, more = 1): unknown => found.set(what, (found.get(what) ?? 0) + more);
   // Of timers the runner has its own, which come and go.
   for (const name of process.getActiveResourcesInfo()) if (name !== 'Timeout') count(name);
-  for (const setAt of timers.live()) count(`a timer, ${setAt}`);
+  // A connection that fetch keeps for a while has timers that keep no process alive and do nothing but end it.
+  for (const setAt of timers.live()) if (!setAt.includes('undici')) count(`a timer, ${setAt}`);
   // Libraries add listeners to the end of the process as they are loaded.
   for (const event of process.eventNames()) if (event !== 'exit') count(`on ${String(event)}`, process.listenerCount(event));
   return found;
@@ -44,7 +48,7 @@ function countsNow(): ReadonlyMap<string, number> {
 function globalsNow(): ReadonlyMap<string, unknown> {
   const found = new Map<string, unknown>([
     ['the working directory', process.cwd()],
-    ['the environment', JSON.stringify(Object.entries(process.env).filter(([name]) => !name.startsWith('VITEST')))],
+    ['the environment', JSON.stringify(environment())],
     ['process.nextTick', process.nextTick],
     ['Error.stackTraceLimit', Error.stackTraceLimit],
   ]);
@@ -54,6 +58,12 @@ function globalsNow(): ReadonlyMap<string, unknown> {
     }
   }
   return found;
+}
+
+/** Without what the runner and the library of Amazon set; in some order, since a variable that was gone for a while comes last. */
+function environment(): readonly (readonly [string, string | undefined])[] {
+  const all = Object.entries(process.env).filter(([name]) => !/^(VITEST|AWS_SDK_JS_)/.test(name));
+  return all.sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /** `live` says where the timers were set that have neither fired nor been cleared, of those set by the global functions. */

@@ -1,4 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, request as forward } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -228,8 +229,10 @@ test.skipIf(TINYPROXY === undefined)('through a real forward proxy (needs the pa
   const child = execFile(TINYPROXY!, ['-d', '-c', join(folder, 'conf')]);
   let log = '';
   child.stdout?.on('data', (chunk: string) => (log += chunk));
-  atEnd(() => {
+  atEnd(async () => {
+    const ended = once(child, 'close');
     child.kill();
+    await ended;
     rmSync(folder, { recursive: true });
   });
   await expect.poll(async () => await listens(port), { timeout: 5000 }).toBe(true);

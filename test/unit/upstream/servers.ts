@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, type Socket } from 'node:net';
 
-import { afterEach } from 'vitest';
+import { onTestFinished } from 'vitest';
 
 import type { UpstreamEvent } from '../../../src/upstream/events.ts';
 import {
@@ -33,14 +33,9 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
-const cleanups: (() => Promise<void> | void)[] = [];
-
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
-
+/** At the end of the test that asks for it: the last that was asked for comes first. */
 export function atEnd(cleanup: () => Promise<void> | void): void {
-  cleanups.push(cleanup);
+  onTestFinished(() => cleanup());
 }
 
 export type Handler = (request: IncomingMessage, response: ServerResponse, body: string) => void;
