@@ -5,6 +5,7 @@ import { proveUpstream, type Proof } from './admin/prove.ts';
 import type { OpenStore, RestoreStore, RunningServer, StartOptions } from './commands/context.ts';
 import { createAdmitting, ownAddress } from './compose/admission.ts';
 import { createChains, type Chains } from './compose/chains.ts';
+import { atTheDesk } from './compose/at-the-desk.ts';
 import { createAuditing, withAudit } from './compose/auditing.ts';
 import { createAuthentication } from './compose/authentication.ts';
 import { Condition } from './compose/condition.ts';
@@ -102,6 +103,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     });
     auditing.apply(config);
 
+    const desk = atTheDesk(siblings);
     const pseudonym = await mirrorPseudonym(storage.records, system.random);
     const unowned = new Unowned(clock);
     let listening = '';
@@ -112,6 +114,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       pulling: () => rooms.pulling,
       address: () => ownAddress(current.config, listening),
       report,
+      siblings,
     });
     // What a reload replaces; everything below asks for the current one at each request.
     const chainDeps = {
@@ -137,6 +140,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       report,
       isDiskUp: () => condition.isUp('storage'),
       unowned,
+      attempts: desk?.attempts,
     });
     const { pulling, collecting, scrubbing, evicting, machineTokens } = rooms;
     onDamaged = (digest, why) => {
@@ -173,6 +177,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
     const hosted = new HostedStock({ clock, records: storage.records });
     const documents = createFetchJson({ clock, userAgent: `entrepot/${version}`, env: process.env });
     const authentication = createAuthentication({
+      ...(desk === undefined ? {} : { attempts: desk.attempts }),
       system,
       records: storage.records,
       machineTokens,
@@ -192,6 +197,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       metrics: { contentType: metrics.contentType, text: () => all.metricsText() },
       calls: createCalls(admin, { reload: options.reload, health: () => condition.readiness() }),
       probeStorage: () => storage.probe(),
+      counting: desk?.counting,
       isAlone: siblings.count === 1,
       socketPath: join(config.storage.rootdirectory, 'entrepot.sock'),
       onSocketTaken: () =>

@@ -63,6 +63,7 @@ async function ask(
   const limit = new AbortController();
   const timer = clock.after(timeoutMs, () => limit.abort(new JudgeError(`it gave no answer within ${timeoutMs / 1000} s`)));
   try {
+    await question.known;
     const body = Buffer.from(questionText(content, address(), question.nonce));
     const answer = await send(body, AbortSignal.any([signal, limit.signal]));
     return readAnswer(answer);

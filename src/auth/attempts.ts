@@ -4,7 +4,18 @@ import type { Clock } from '../system/clock.ts';
 import { addressGroup } from './address-group.ts';
 import { createRecent } from './recent.ts';
 
-/** Who may be heard, before anything is hashed. In memory, of this process. */
+/** What is said: to us; to us though it is meant for another registry, as docker does; to an upstream, through us. */
+export type Said = 'sign-in' | 'recognition' | 'passthrough';
+
+/** Each kind is counted apart. */
+export type AttemptsOf = (said: Said) => Attempts;
+
+/** In memory, of this process. */
+export function attemptsHere(clock: Clock): AttemptsOf {
+  return (said) => createAttempts(clock, said === 'recognition' ? { heldMs: 0 } : {});
+}
+
+/** Who may be heard, before anything is hashed. */
 export interface Attempts {
   /**
    * RegistryError 429 with `Retry-After` where this address for this user, this address, or everybody for this user was wrong

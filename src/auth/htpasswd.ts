@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
-import { createAttempts, type Attempts, type Outcome } from './attempts.ts';
+import { attemptsHere, type Attempts, type AttemptsOf, type Outcome } from './attempts.ts';
 import type { Hashing } from './hashing.ts';
 import { createHtpasswdUsers, type HtpasswdUsersOptions } from './htpasswd-users.ts';
 import { createPasswordCheck, type StoredPassword } from './password-check.ts';
@@ -12,6 +12,8 @@ export { HtpasswdFault, type HtpasswdEvent } from './htpasswd-users.ts';
 export interface HtpasswdOptions extends HtpasswdUsersOptions {
   /** The process's one. */
   readonly hashing: Hashing;
+  /** Who counts the wrong ones; default: this process. */
+  readonly attempts?: AttemptsOf;
 }
 
 export interface Htpasswd extends Passwords {
@@ -24,7 +26,7 @@ const KNOWN_MS = 60_000;
 const KNOWN_MAX = 10_000;
 
 export function createHtpasswd(options: HtpasswdOptions): Htpasswd {
-  const { clock, random, hashing } = options;
+  const { clock, random, hashing, attempts = attemptsHere(clock) } = options;
   const users = createHtpasswdUsers(options);
   const check = createPasswordCheck(hashing);
   /** When each stops to be known, by what was proved; in the order of their times. */
@@ -34,13 +36,13 @@ export function createHtpasswd(options: HtpasswdOptions): Htpasswd {
    * whoever tries another from its address is told to wait.
    */
   const signIns: Hearing = {
-    ...createHearing(createAttempts(clock)),
+    ...createHearing(attempts('sign-in')),
     oneOf: (proof, client) => `${proof} ${client}`,
     wrongMs: KNOWN_MS,
   };
   /** Many machines have one login to another registry: it is hashed once for all of them. */
   const recognitions: Hearing = {
-    ...createHearing(createAttempts(clock, { heldMs: 0 })),
+    ...createHearing(attempts('recognition')),
     oneOf: (proof) => proof,
     wrongMs: Infinity,
   };

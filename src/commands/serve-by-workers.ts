@@ -1,3 +1,4 @@
+import { createDesk } from '../compose/desk.ts';
 import type { Config } from '../config/config.ts';
 import { reportServer } from '../observe/report-server.ts';
 import { createStates } from '../observe/states.ts';
@@ -18,13 +19,15 @@ export async function serveByWorkers(
   let order = orderOf(context, config);
   let isConfigured = 1;
   const report = reportServer(log, { set: (_name, _labels, value) => void (isConfigured = value) }, createStates());
+  const desk = createDesk(context.clock);
   const primary = createPrimary({
     count,
     clock: context.clock,
     start: context.workers.start,
     order: () => order,
     write: stdout.write,
-    answers: { reload },
+    answers: { reload, ...desk.answers },
+    onEnd: desk.left,
     dropped: stdout.dropped,
     counted: () => [
       {

@@ -8,13 +8,14 @@ import { fingerprintOf } from '../admission/fingerprint.ts';
 import type { Judge } from '../admission/judge.ts';
 import { Ledger } from '../admission/ledger.ts';
 import type { Places } from '../admission/places.ts';
-import { Questions } from '../admission/questions.ts';
+import { Questions, type OpenQuestion } from '../admission/questions.ts';
 import { createSigned } from '../admission/signed.ts';
 import type { AdmitConfig, Config, RouteConfig } from '../config/config.ts';
 import type { Records } from '../metadata/records.ts';
 import type { Unowned } from '../pull/unowned.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
+import { ALONE, type Siblings } from '../workers/siblings.ts';
 import { askScanner } from './asking.ts';
 import type { Pulling } from './pulling.ts';
 import { createSignatureStore } from './signature-store.ts';
@@ -29,6 +30,8 @@ export interface AdmittingParts {
   /** Where whoever is asked reaches this server. */
   readonly address: () => string;
   readonly report: (event: AdmissionEvent) => void;
+  /** Whoever is asked may come to any of them. */
+  readonly siblings?: Siblings;
 }
 
 /** What may be served, as one configuration after the other says: what was said, and what is being asked, carries over. */
@@ -47,8 +50,8 @@ interface Asking {
 }
 
 export function createAdmitting(parts: AdmittingParts): Admitting {
-  const { system, records, unowned, report } = parts;
-  const asking: Asking = { questions: new Questions(system.random), places: new Map() };
+  const { system, records, unowned, report, siblings = ALONE } = parts;
+  const asking: Asking = { questions: questionsOfAll(system.random, siblings), places: new Map() };
   const { questions } = asking;
   const admissions = createAdmissions({
     clock: system.clock,
@@ -69,6 +72,27 @@ export function createAdmitting(parts: AdmittingParts): Admitting {
     start: () => aging.start(),
     stop: () => aging.stop(),
   };
+}
+
+interface Told {
+  readonly question: OpenQuestion;
+  readonly asker: number;
+}
+
+/** A name that one worker gave out opens what it is for at all of them: also at one that started since. */
+function questionsOfAll(random: Random, siblings: Siblings): Questions {
+  const questions = new Questions(random, {
+    opened: (question) => siblings.gather('question', { question, asker: siblings.worker }).then(() => undefined),
+    closed: (nonce) => siblings.tell('question over', nonce),
+  });
+  siblings.answer('question', ({ question, asker }: Told) => questions.hear(question, asker));
+  siblings.answer('question over', (nonce: string) => questions.forget(nonce));
+  siblings.answer('questions', () => questions.own().map((question): Told => ({ question, asker: siblings.worker })));
+  siblings.onEnd((asker) => questions.forgetAllOf(asker));
+  void siblings.gather('questions').then((told) => {
+    for (const { question, asker } of (told as (readonly Told[])[]).flat()) questions.hear(question, asker);
+  });
+  return questions;
 }
 
 /** By which whoever is asked reaches this server: `http.host`, else the listener itself, by this machine's name where it is everybody's. */

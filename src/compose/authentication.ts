@@ -1,4 +1,5 @@
 import type { SubjectPattern } from '../auth/access.ts';
+import { attemptsHere, type AttemptsOf } from '../auth/attempts.ts';
 import { createAuth, type Auth, type TokenEndpoint } from '../auth/auth.ts';
 import type { ChallengeKind } from '../auth/challenge.ts';
 import type { AuthEvent } from '../auth/events.ts';
@@ -33,6 +34,8 @@ export interface AuthenticationParts {
   /** Documents of the issuers of `auth.oidc`. */
   readonly fetchJson: FetchJson;
   readonly report: (event: AuthEvent | HtpasswdEvent) => void;
+  /** Who counts wrong passwords; default: this process. */
+  readonly attempts?: AttemptsOf;
 }
 
 /** Who are you, may you, as one configuration after the other says. What was proved, and who was wrong too often, carries over. */
@@ -44,6 +47,7 @@ export interface Authentication {
 export function createAuthentication(parts: AuthenticationParts): Authentication {
   const { system, records, machineTokens, fetchJson, report } = parts;
   const { clock } = system;
+  const attempts = parts.attempts ?? attemptsHere(clock);
   const hashing = createHashing({ clock });
   const keys = createKeyRing({ ...system, records: records.signingKeys });
   let issuers: { readonly of: string; readonly tokens: SignInTokens | undefined } | undefined;
@@ -57,7 +61,7 @@ export function createAuthentication(parts: AuthenticationParts): Authentication
 
   /** One file, one set of users: a reload that names the same one forgets nothing. */
   async function passwordsOf(path: string): Promise<Htpasswd> {
-    const users = passwords?.path === path ? passwords.users : createHtpasswd({ ...system, hashing, path, report });
+    const users = passwords?.path === path ? passwords.users : createHtpasswd({ ...system, hashing, attempts, path, report });
     await users.load();
     passwords = { path, users };
     return users;

@@ -12,7 +12,7 @@ import { createHandler, type Fetch, type Handler } from '../http/handler.ts';
 import { createHealth } from '../http/health.ts';
 import { createStallWatch } from '../http/outlet.ts';
 import { createSender, type Sender } from '../http/sender.ts';
-import { createLimits, type Limits } from '../http/limits.ts';
+import { createLimits, type Counting, type Limits } from '../http/limits.ts';
 import { createListener, type Listener, type ListenerOptions } from '../http/server.ts';
 import { openAdminSocket, type AdminSocket } from '../http/socket.ts';
 import { clientKind } from '../observe/client-kind.ts';
@@ -50,6 +50,8 @@ export interface EdgeOptions {
   readonly metrics: Pick<Metrics, 'contentType' | 'text'>;
   readonly calls: Calls;
   readonly socketPath: string;
+  /** Who counts what clients ask for; default: this process. */
+  readonly counting: Counting | undefined;
   /** No other process shares these listeners: the socket is opened with them. */
   readonly isAlone: boolean;
   /** Another server on the same directory answers at the socket: this one goes on without. */
@@ -81,7 +83,7 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
   const health = createHealth(healthChecks(config.health, options.probeStorage, disk), clock);
   // What was counted outlives a reload; how much there may be does not.
   let { limits: allowed } = config;
-  const limits = createLimits(clock, () => allowed);
+  const limits = createLimits(clock, () => allowed, options.counting);
   let front = createFront({ ...options, limits }, config, options.auth, buffers, () => health.failing());
   const tls = config.http.tls === undefined ? undefined : await openListenerTls(config.http.tls, options);
   const opened: Listener[] = [];

@@ -1,4 +1,4 @@
-import { createAttempts } from '../auth/attempts.ts';
+import { attemptsHere, type AttemptsOf } from '../auth/attempts.ts';
 import { createUnrecordedFills } from '../pull/fill/unrecorded.ts';
 import { createLeases } from '../pull/fill/lease.ts';
 import { Blame } from '../pull/fill/sources.ts';
@@ -65,6 +65,7 @@ export function createPulling(
   report: (event: PullEvent) => void,
   isDiskUp: () => boolean = () => true,
   unowned: Unowned = new Unowned(system.clock),
+  attempts: AttemptsOf = attemptsHere(system.clock),
 ): Pulling {
   const { clock, random } = system;
   const { cached: blobs, records } = storage;
@@ -97,7 +98,7 @@ export function createPulling(
     givers,
     absences,
     unowned,
-    passthrough: new Passthrough({ clock, random, records, unowned, attempts: createAttempts(clock) }),
+    passthrough: new Passthrough({ clock, random, records, unowned, attempts: attempts('passthrough') }),
     router: (name: { readonly registry: string; readonly repository: string }) => chains().router(name),
   };
   const { pull, refresh, manifest, adopt, refill, prefetch, watch } = createPull(deps);

@@ -1,3 +1,4 @@
+import type { AttemptsOf } from '../auth/attempts.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';
 import type { Random } from '../system/random.ts';
@@ -23,6 +24,8 @@ export interface RoomsDeps {
   readonly isDiskUp?: () => boolean;
   /** What goes on for nobody's request; default: pulls' alone. */
   readonly unowned?: Unowned;
+  /** Who counts wrong passwords; default: this process. */
+  readonly attempts?: AttemptsOf | undefined;
 }
 
 /** What a server has, and a command that looks into the store of one that does not run. */
@@ -34,8 +37,8 @@ export interface Rooms {
   readonly machineTokens: MachineTokenKeeping;
 }
 
-export function createRooms({ system, storage, served, chains, report, isDiskUp, unowned }: RoomsDeps): Rooms {
-  const pulling = createPulling(system, served.storage, chains, report, isDiskUp, unowned);
+export function createRooms({ system, storage, served, chains, report, isDiskUp, unowned, attempts }: RoomsDeps): Rooms {
+  const pulling = createPulling(system, served.storage, chains, report, isDiskUp, unowned, attempts);
   const cacheMax = (): number | undefined => chains().config.cache.maxBytes;
   const evicting = createEvicting({ system, storage, chains, report });
   const onEntered = (): void => void evicting.evictor.makeRoom(0);

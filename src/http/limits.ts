@@ -5,7 +5,7 @@ import { RegistryError } from '../oci/errors.ts';
 import type { Exchange } from './exchange.ts';
 import { createPlaces, type Leave } from './places.ts';
 import type { EdgeClock } from './ports.ts';
-import { createTokenBuckets, type Rate } from './token-bucket.ts';
+import { createTokenBuckets, type Rate, type Taken } from './token-bucket.ts';
 
 /** How much somebody may ask for. */
 export interface Allowance {
@@ -34,10 +34,29 @@ export interface Limits {
  */
 const WAIT_MS_MAX = 1000;
 
-/** In memory, of this process. `limits` is asked at each request; what was counted stays. */
-export function createLimits(clock: EdgeClock, limits: () => RequestLimits): Limits {
-  const addresses = createWatch(clock, 'address');
-  const subjects = createWatch(clock, 'account');
+/** Whose requests are counted together. */
+export type Whose = 'address' | 'account';
+
+/** Who counts. See {@link TokenBuckets} and {@link Places}. */
+export interface Counting {
+  take(whose: Whose, key: string, rate: Rate, waitMsMax: number): Taken | Promise<Taken>;
+  place(whose: Whose, key: string, max: number, waitMsMax: number, signal: AbortSignal): Promise<Leave | undefined>;
+}
+
+/** In memory, of this process. */
+export function countHere(clock: EdgeClock): Counting {
+  const buckets = { address: createTokenBuckets(clock), account: createTokenBuckets(clock) };
+  const places = { address: createPlaces(clock), account: createPlaces(clock) };
+  return {
+    take: (whose, key, rate, waitMsMax) => buckets[whose].take(key, rate, waitMsMax),
+    place: (whose, key, max, waitMsMax, signal) => places[whose].take(key, max, waitMsMax, signal),
+  };
+}
+
+/** `limits` is asked at each request; what was counted stays. */
+export function createLimits(clock: EdgeClock, limits: () => RequestLimits, counting: Counting = countHere(clock)): Limits {
+  const addresses = createWatch(clock, 'address', counting);
+  const subjects = createWatch(clock, 'account', counting);
   return {
     address: (exchange) => addresses(addressGroup(exchange.client), limits().address, exchange),
     async subject(exchange) {
@@ -62,9 +81,7 @@ const TOLD_MAX = 10_000;
 
 type Watch = (key: string, allowance: Allowance, exchange: Exchange) => Promise<void>;
 
-function createWatch(clock: EdgeClock, whose: 'address' | 'account'): Watch {
-  const buckets = createTokenBuckets(clock);
-  const places = createPlaces(clock);
+function createWatch(clock: EdgeClock, whose: Whose, counting: Counting): Watch {
   /** When it was last told of them, in the order of that. */
   const told = new Map<string, number>();
   const refuse = (key: string, exchange: Exchange, error: RegistryError): RegistryError => {
@@ -81,12 +98,12 @@ function createWatch(clock: EdgeClock, whose: 'address' | 'account'): Watch {
     const { signal } = exchange;
     const since = clock.monotonic();
     if (rate !== undefined) {
-      const { taken, waitMs } = buckets.take(key, rate, WAIT_MS_MAX);
+      const { taken, waitMs } = await counting.take(whose, key, rate, WAIT_MS_MAX);
       if (!taken) throw refuse(key, exchange, tooMany(`too many requests of this ${whose}`, waitMs));
       if (waitMs > 0) await pause(clock, waitMs, signal);
     }
     if (concurrent === undefined) return;
-    const leave = await places.take(key, concurrent, WAIT_MS_MAX - (clock.monotonic() - since), signal);
+    const leave = await counting.place(whose, key, concurrent, WAIT_MS_MAX - (clock.monotonic() - since), signal);
     if (leave === undefined)
       throw refuse(key, exchange, tooMany(`more than ${concurrent} requests of this ${whose} at once`, WAIT_MS_MAX));
     exchange.onEnd(leave);

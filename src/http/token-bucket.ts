@@ -13,7 +13,12 @@ export interface TokenBuckets {
    * Takes one, also one that is only there within `waitMsMax`: `waitMs` says when. Where it would be later nothing is taken,
    * and `waitMs` says when there is one again.
    */
-  take(key: string, rate: Rate, waitMsMax: number): { readonly taken: boolean; readonly waitMs: number };
+  take(key: string, rate: Rate, waitMsMax: number): Taken;
+}
+
+export interface Taken {
+  readonly taken: boolean;
+  readonly waitMs: number;
 }
 
 /** Who is forgotten has all of the burst again; whoever has so many keys to forget them by has as many bursts anyway. */

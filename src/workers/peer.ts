@@ -1,8 +1,11 @@
 import { RegistryError, type ErrorCode } from '../oci/errors.ts';
 import type { Channel } from '../system/worker-processes.ts';
 
-/** What one end of a channel answers, by name. What is thrown is thrown at the other end. */
-export type Answers = Readonly<Record<string, (params: never) => unknown>>;
+/**
+ * What one end of a channel answers, by name: to the parameters that came, and at the primary to the number of the worker that asks.
+ * What is thrown is thrown at the other end.
+ */
+export type Answers = Readonly<Record<string, (...given: never[]) => unknown>>;
 
 /** The other end of a channel. */
 export interface Peer {
@@ -91,7 +94,7 @@ export function createPeer(channel: Channel, answers: Answers): Peer {
 async function perform(answers: Answers, call: string, params: unknown): Promise<unknown> {
   const act = answers[call];
   if (act === undefined) throw new Error(`nobody answers to "${call}"`);
-  return act(params as never);
+  return (act as (params: unknown) => unknown)(params);
 }
 
 function toFailure(error: unknown): Failure {

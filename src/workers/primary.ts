@@ -150,6 +150,7 @@ export function createPrimary(options: PrimaryOptions): Primary {
     options.onEnd?.(worker);
     if (duty === place) duty = undefined;
     if (stopping || !begun) return;
+    for (const other of serving()) other.peer.tell('ended', worker);
     appoint();
     const pauseMs = leaving ? 0 : restarts.ended(clock.monotonic());
     if (!leaving) ended += 1;

@@ -43,6 +43,7 @@ export async function takeStation(channel: Channel): Promise<{ readonly station:
   let obeys: Obeys | undefined;
   let isOnDuty = false;
   let duties: readonly (() => void)[] = [];
+  const endListeners: ((worker: number) => void)[] = [];
   const obedient = (): Obeys => {
     if (obeys === undefined) throw new Error('this worker does not serve yet');
     return obeys;
@@ -52,6 +53,9 @@ export async function takeStation(channel: Channel): Promise<{ readonly station:
     commit: () => obedient().commit(),
     abandon: () => obedient().abandon(),
     drain: () => obedient().drain(),
+    ended(worker: number) {
+      for (const listener of endListeners) listener(worker);
+    },
     duty() {
       isOnDuty = true;
       for (const begin of duties) begin();
@@ -63,6 +67,7 @@ export async function takeStation(channel: Channel): Promise<{ readonly station:
   const order = (await peer.ask('begin')) as Order;
   const siblings: Siblings = {
     count: order.count,
+    worker: order.worker,
     answer: (call, act) => void (answers[call] = act),
     // Where nobody can be asked, there is nobody.
     gather: async (call, params) => (await peer.ask('gather', { call, params }).catch(() => [])) as readonly unknown[],
@@ -72,6 +77,7 @@ export async function takeStation(channel: Channel): Promise<{ readonly station:
       if (isOnDuty) begin();
       else duties = [...duties, begin];
     },
+    onEnd: (listener) => void endListeners.push(listener),
   };
   const station: Station = {
     siblings,
