@@ -38,7 +38,7 @@ import { nodeDisk } from './system/node-disk.ts';
 import { systemRandom } from './system/random.ts';
 import { runProgram } from './system/run-program.ts';
 import type { HouseEvent } from './observe/events.ts';
-import { ALONE } from './workers/siblings.ts';
+import { ALONE, type Siblings } from './workers/siblings.ts';
 
 const system = { clock: systemClock, disk: nodeDisk, random: systemRandom, run: runProgram };
 
@@ -56,9 +56,11 @@ export async function startServer(config: Config, options: StartOptions): Promis
     report: (event) => log.warn('metadata', { ...event }),
     onDamaged: (digest, why) => onDamaged(digest, why),
     limits: () => limits(),
+    ...(siblings.count === 1 ? {} : { unwrittenElsewhere: () => sumOf(siblings, 'unwritten') }),
     onBlobs: (action, seconds) => metrics.record('registry_storage_action_seconds', { driver: 'filesystem', action }, seconds),
     onMetadata: (op, seconds) => metrics.record('entrepot_metadata_seconds', { op }, seconds),
   });
+  siblings.answer('unwritten', () => storage.room.unwritten());
   let notifier: Notifier | undefined;
   let onDamaged: StorageDeps['onDamaged'] = () => undefined;
   let limits: StorageDeps['limits'] = () => config.cache;
@@ -288,6 +290,10 @@ export async function startServer(config: Config, options: StartOptions): Promis
     await storage.close();
     throw error;
   }
+}
+
+async function sumOf(siblings: Siblings, call: string): Promise<number> {
+  return ((await siblings.gather(call)) as readonly number[]).reduce((sum, one) => sum + one, 0);
 }
 
 /** An upstream that nobody has asked yet counts as up; where every route is offline there is none. */

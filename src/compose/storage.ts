@@ -41,6 +41,8 @@ export interface StorageDeps {
   readonly onDamaged: (digest: Digest, why: string) => void;
   /** How large the cache may be; asked each time. */
   readonly limits: () => CacheLimits;
+  /** What other processes have set aside on this disk and not written yet. */
+  readonly unwrittenElsewhere?: () => Promise<number>;
   /** Told how long each call of either store took, seconds. */
   readonly onBlobs: (action: string, seconds: number) => void;
   readonly onMetadata: (op: string, seconds: number) => void;
@@ -91,9 +93,9 @@ export async function openStorage(config: Config, deps: StorageDeps): Promise<St
 export function storageOver(
   config: Config,
   { files, store }: { readonly files: BlobStore; readonly store: MetadataStore },
-  deps: Pick<StorageDeps, 'clock' | 'disk' | 'random' | 'report' | 'onDamaged' | 'limits'>,
+  deps: Pick<StorageDeps, 'clock' | 'disk' | 'random' | 'report' | 'onDamaged' | 'limits' | 'unwrittenElsewhere'>,
 ): Storage {
-  const { clock, disk, random, report, onDamaged, limits } = deps;
+  const { clock, disk, random, report, onDamaged, limits, unwrittenElsewhere } = deps;
   const root = config.storage.rootdirectory;
   const needs = rememberNeeds(files);
   const plain: Records = createRecords(store, {
@@ -108,7 +110,13 @@ export function storageOver(
     report,
   });
   const looking = new Patience(clock, PROBE_MS);
-  const room = new Room({ clock, blobs: files, records, limits });
+  const room = new Room({
+    clock,
+    blobs: files,
+    records,
+    limits,
+    ...(unwrittenElsewhere === undefined ? {} : { unwrittenElsewhere }),
+  });
   const blobs = withVerification(withInventory(withPatientReads(files, clock), room), { clock, onDamaged });
   const holder = holderName(random);
   return {

@@ -18,6 +18,8 @@ export interface RoomDeps {
   readonly records: Pick<Records, 'inventory'>;
   /** Asked each time, so that a reload takes effect at once. */
   readonly limits: () => CacheLimits;
+  /** What other processes have set aside on the same disk and not written yet, as {@link Room.unwritten} has it. Default: nothing. */
+  readonly unwrittenElsewhere?: () => Promise<number>;
 }
 
 /** {@link Stock} as disk and records have it. */
@@ -52,7 +54,14 @@ export class Room {
   }
 
   async stock(): Promise<Stock> {
-    return this.#stockOf(await this.#look());
+    const look = await this.#look();
+    const { unwrittenElsewhere } = this.#deps;
+    return this.#stockOf(look, unwrittenElsewhere === undefined ? 0 : await unwrittenElsewhere());
+  }
+
+  /** Bytes that were set aside here and are still to be written. */
+  unwritten(): number {
+    return sum(this.#unwritten.values());
   }
 
   /**
@@ -130,6 +139,12 @@ export class Room {
     if (!fitsDisk(limits, stock, wanted)) return false;
     // Before anything is waited for: who has looked at the disk together must not all take the same bytes of it.
     const giveBack = this.#take(part, wanted);
+    // And it is taken before the others are asked: of two processes that do so at once, one at least sees what the other took.
+    const { unwrittenElsewhere } = this.#deps;
+    if (unwrittenElsewhere !== undefined && !fitsDisk(limits, this.#stockOf(look, await unwrittenElsewhere()), 0)) {
+      giveBack();
+      return false;
+    }
     const limit = limits.maxBytes === undefined ? undefined : limits.maxBytes - stock.quarantined;
     let isReserved = false;
     try {
@@ -171,8 +186,8 @@ export class Room {
     return { usage, space, quarantined };
   }
 
-  #stockOf(look: Look): Stock {
-    return { ...look, unwritten: sum(this.#unwritten.values()) };
+  #stockOf(look: Look, elsewhere = 0): Stock {
+    return { ...look, unwritten: this.unwritten() + elsewhere };
   }
 
   async #inQuarantine(): Promise<number> {
