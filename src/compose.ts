@@ -22,6 +22,7 @@ import { createNotifier, type Notifier } from './compose/notifications.ts';
 import { mirrorPseudonym } from './compose/pseudonym.ts';
 import { openStorage, type StorageDeps } from './compose/storage.ts';
 import { storedAmounts } from './compose/stored.ts';
+import { createTroubles } from './compose/troubles.ts';
 import { recordedMemory } from './compose/upstreams.ts';
 import type { Config, RouteConfig } from './config/config.ts';
 import { HostedStock } from './evict/hosted-stock.ts';
@@ -94,6 +95,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       auditing.note(event);
     };
     const auditing = createAuditing({ system, stdout: options.stdout, onTrouble: (error) => condition.noteAudit(error) });
+    const troubles = createTroubles(siblings);
     const condition = new Condition({
       clock,
       probes: { storage: () => storage.probe(), metadata: () => storage.records.ping() },
@@ -101,7 +103,9 @@ export async function startServer(config: Config, options: StartOptions): Promis
       onChange: (reason, degraded, error) => {
         if (!degraded) observe({ kind: 'recovered', reason });
         else observe({ kind: 'degraded', reason, error });
+        troubles.tell(condition.degradedHere());
       },
+      elsewhere: () => troubles.elsewhere(),
     });
     auditing.apply(config);
 

@@ -10,8 +10,13 @@ export interface ConditionOptions {
   readonly probes: Readonly<Record<Part, () => Promise<void>>>;
   readonly anyUpstreamUp: () => boolean;
   /** Told once per change. */
-  readonly onChange: (part: Part | 'audit', degraded: boolean, error: unknown) => void;
+  readonly onChange: (part: Trouble, degraded: boolean, error: unknown) => void;
+  /** What does not work in other processes of this server. */
+  readonly elsewhere?: () => readonly Trouble[];
 }
+
+/** What may not work. */
+export type Trouble = Part | 'audit';
 
 /** What pulls need. */
 export type Part = 'storage' | 'metadata';
@@ -24,7 +29,7 @@ export type Noted =
 /** What works and what does not, kept up to date by what the house reports and by one timer. */
 export class Condition {
   readonly #options: ConditionOptions;
-  readonly #degraded = new Set<Part | 'audit'>();
+  readonly #degraded = new Set<Trouble>();
   #phase: 'starting' | 'serving' | 'draining' = 'starting';
   #timer: Timer | undefined;
 
@@ -58,7 +63,12 @@ export class Condition {
     this.#set('audit', error !== undefined, error);
   }
 
-  degraded(): readonly (Part | 'audit')[] {
+  /** Here or in another process: whoever is asked speaks for the server. */
+  degraded(): readonly Trouble[] {
+    return [...new Set([...this.#degraded, ...(this.#options.elsewhere?.() ?? [])])];
+  }
+
+  degradedHere(): readonly Trouble[] {
     return [...this.#degraded];
   }
 
@@ -89,7 +99,7 @@ export class Condition {
     if (this.#phase !== 'draining') this.#timer = this.#options.clock.after(LOOK_MS, () => void this.#look());
   }
 
-  #set(part: Part | 'audit', degraded: boolean, error: unknown): void {
+  #set(part: Trouble, degraded: boolean, error: unknown): void {
     if (degraded === this.#degraded.has(part)) return;
     if (degraded) this.#degraded.add(part);
     else this.#degraded.delete(part);
