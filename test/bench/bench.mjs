@@ -1,5 +1,5 @@
 // Ours beside the official registry's mirror and nginx, on this machine, in one run: npm run bench
-//   [-- --only small,large,first,memory] [--rounds 5] [--seconds 4] [--mib 200] [--write]
+//   [-- --only small,large,first,memory,several] [--rounds 5] [--seconds 4] [--mib 200] [--write]
 // Every figure is the median of rounds in which all contenders ran one after the other; a ratio is of two such. `--write` puts the
 // table into RESULTS.md, with the machine named. The goals are those of the plan; what is missed says so.
 import { fork } from 'node:child_process';
@@ -16,7 +16,7 @@ import { anonymousMiB, get, has } from './side/processes.mjs';
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: 'small,large,first,memory' },
+    only: { type: 'string', default: 'small,large,first,memory,several' },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '4' },
     mib: { type: 'string', default: '200' },
@@ -42,7 +42,7 @@ const units = {
 };
 
 const upstream = await openUpstream();
-const goals = { small, large, first, memory };
+const goals = { small, large, first, memory, several };
 for (const [name, goal] of Object.entries(goals)) if (wanted.has(name)) await goal();
 upstream.child.kill();
 await report();
@@ -188,6 +188,31 @@ async function memory() {
     if (slowest !== undefined) verdict(`${kind}: the slowest, kB/s`, slowest / 1000, '≥', 90);
   }
   await ours.stop();
+}
+
+/** Goal 7: several worker processes on one port. */
+async function several() {
+  const one = await entrepot(base, upstream.url, { name: 'one process' });
+  const two = await entrepot(base, upstream.url, { name: 'two workers', more: { workers: 2 } });
+  const paths = upstream.small.map(({ repository, digest }) => `/v2/${repository}/manifests/${digest}`);
+  for (const server of [one, two]) await warm(server, paths);
+  const contenders = Object.fromEntries(
+    [one, two].map((server) => [server.name, () => hammer(server, paths, { seconds, script: join(base, 'wrk.lua') })]),
+  );
+  const taken = await alternate('several workers, manifest by digest, held', contenders, rounds, say);
+  row(taken, ['perSecond', 'cpuPer10k']);
+  goal(taken, 'two workers', 'one process', 'cpuPer10k', '≤', 1.15);
+  await upstream.rate(50e6);
+  const { repository, layer } = upstream.large[0];
+  await get(`${two.url}/v2/${repository}/manifests/latest`);
+  const before = await upstream.transfers();
+  await download(two, [`${two.url}/v2/${repository}/blobs/${layer}`], { clients: 16 });
+  verdict('several workers, sixteen clients, not held: upstream transfers', (await upstream.transfers()) - before, '≤', 1);
+  await upstream.rate(0);
+  lines.push(
+    `| several workers, anonymous memory in MiB | one process ${Math.round(anonymousMiB(one.pid))}, two workers and their primary ${Math.round(anonymousMiB(two.pid))} | |`,
+  );
+  await Promise.all([one.stop(), two.stop()]);
 }
 
 function row(taken, whats) {
