@@ -4,6 +4,8 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
 
+const WARM_MS = 10_000;
+
 export async function crowd({ url, pid }, path, options, seconds, memoryOf) {
   const child = fork(new URL(import.meta.url).pathname, [JSON.stringify({ url, path, seconds, ...options })]);
   const exited = once(child, 'exit');
@@ -42,7 +44,7 @@ async function play({ url, path, seconds, idle = 0, slow = [], stalled = 0 }) {
     for (const [count, rate] of slow)
       await each(count, async () => {
         const socket = (await open(ask(path, false))).pause();
-        const own = { bytes: 0, rate, began: performance.now() };
+        const own = { bytes: 0, rate, began: performance.now(), warmBytes: 0 };
         got.push(own);
         const timer = setInterval(() => {
           const due = ((performance.now() - own.began) / 1000) * rate;
@@ -55,10 +57,15 @@ async function play({ url, path, seconds, idle = 0, slow = [], stalled = 0 }) {
         socket.on('close', () => clearInterval(timer));
         return socket;
       });
-    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    const pass = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+    // First the kernel fills what it buffers for each of them, some megabytes: nobody is slow who waits for gigabytes of that.
+    if (got.length > 0) await pass(WARM_MS);
+    for (const own of got) own.warmBytes = own.bytes;
+    const warmAt = performance.now();
+    await pass(seconds * 1000);
     const rates = got
       .filter(({ rate }) => rate === 1e5)
-      .map(({ bytes, began }) => (bytes / (performance.now() - began)) * 1000);
+      .map(({ bytes, warmBytes }) => ((bytes - warmBytes) / (performance.now() - warmAt)) * 1000);
     for (const socket of sockets) socket.destroy();
     process.send({ slowest: rates.length === 0 ? undefined : Math.min(...rates) });
   } catch (error) {
