@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 const everywhere = {
   exclude: ['test/mutants/**', 'test/bench/**', ...(process.env['ENTREPOT_LONG'] === '1' ? [] : ['test/**/*.long.test.ts'])],
-  // Processes: tests count descriptors and memory, and load native code that does not like threads. One for each file, but for rooms.
+  // Processes: tests count descriptors and memory, and load native code that does not like threads.
   pool: 'forks' as const,
   setupFiles: ['test/setup.ts'],
   // What takes seconds on a machine of its own takes longer beside others; what hangs, hangs.
@@ -14,6 +14,15 @@ const everywhere = {
   restoreMocks: true,
   unstubEnvs: true,
 };
+
+/**
+ * Many files share a process, and what it has loaded: one of its own costs each of the others half a second of a core, and one that loads
+ * the house a whole one. They leave nothing behind, which the second file sees to.
+ */
+const sharing = { ...everywhere, isolate: false, setupFiles: [...everywhere.setupFiles, 'test/shared-process.ts'] };
+
+/** Those that start servers in their process may leave them their last timers, which keep no process alive and end by themselves. */
+const withServers = { ...sharing, env: { ENTREPOT_TIMERS: 'left' } };
 
 /** At their whole sizes (`npm run accept:…`) faults and scenarios take the machine for themselves. */
 const together = process.env['ENTREPOT_ACCEPT'] === 'full' ? 1 : 3;
@@ -35,13 +44,9 @@ export default defineConfig({
     projects: [
       {
         test: {
-          ...everywhere,
+          ...sharing,
           name: 'rooms',
           include: ['test/{unit,statements,fuzz}/**/*.test.ts'],
-          // Many files share a process, and what it has loaded: one of its own costs each of the others half a second of a core.
-          // They leave nothing behind, which the second file sees to.
-          isolate: false,
-          setupFiles: [...everywhere.setupFiles, 'test/shared-process.ts'],
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
@@ -57,7 +62,7 @@ export default defineConfig({
       },
       {
         test: {
-          ...everywhere,
+          ...withServers,
           name: 'scenarios',
           include: ['test/scenarios/**/*.test.ts'],
           maxWorkers: together,
@@ -66,7 +71,7 @@ export default defineConfig({
       },
       {
         test: {
-          ...everywhere,
+          ...withServers,
           name: 'faults',
           include: ['test/{faults,clients}/**/*.test.ts'],
           exclude: [...everywhere.exclude, ...measuring],
