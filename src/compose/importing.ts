@@ -71,9 +71,9 @@ function namesFor({ config, routeOf }: Chains, { registry, hosted }: ImportReque
   if (registry === undefined)
     throw new AdminError('say whose repositories they are: --as docker.io for a mirror of it, or --as NAME --hosted');
   if (hosted) return { registry, upstream: HOSTED, needed: 'nothing' };
-  const chain = routeOf({ registry, repository: 'any/image' })?.names.find((name) => name !== HOSTED);
-  const upstream = chain ?? registry;
-  return { registry, upstream, needed: neededAt(config, upstream) };
+  const [first, ...others] = (routeOf({ registry, repository: 'any/image' })?.names ?? []).filter((name) => name !== HOSTED);
+  const upstream = first ?? registry;
+  return { registry, upstream, needed: neededAt(config, upstream), ...(others.length > 0 ? { claimed: true } : {}) };
 }
 
 function whyNot({ config, routeOf }: Chains, holder: string, hosted: boolean): string | undefined {

@@ -119,11 +119,18 @@ export const holderForm = form<HolderRecord>({
 
 export const describedForm = form<records.DescribedRecord>({ size: count, mediaType: text, public: flag });
 
+const broughtTo: Check = (value) => {
+  if (typeof value !== 'object' || value === null) return false;
+  const { registry, upstream } = value as Readonly<Record<string, unknown>>;
+  return text(registry) && text(upstream);
+};
+
 export const blobForm = form<records.BlobRecord>({
   size: count,
   public: flag,
   state: oneOf('held', 'deleting', 'evicting'),
   at: time,
+  brought: optional(broughtTo),
 });
 
 const brought: Check = (value) => {

@@ -262,6 +262,8 @@ export interface BlobRecord {
   /** On its way out: by a collection, or by an eviction. */
   readonly state: 'held' | 'deleting' | 'evicting';
   readonly at: number;
+  /** Who had brought them to an official registry whose data they lay in, though no repository there was seen to hold them. */
+  readonly brought?: { readonly registry: string; readonly upstream: string };
 }
 
 export interface PartRecord {

@@ -26,6 +26,8 @@ export interface OfficialNames {
   readonly upstream: string;
   /** What it took that registry to get it there: where it has an account, nobody knows for what. */
   readonly needed: Needed;
+  /** As in `LinkRecord`: others are asked for the same here, and nobody knows which of them sent it. */
+  readonly claimed?: boolean;
 }
 
 /**
@@ -98,8 +100,7 @@ async function takeBlob(deps: TakeoverDeps, place: Place, digest: Digest): Promi
   const bytes = await takeBytes(deps, digest);
   if (bytes.kind !== 'taken') return notThere(bytes);
   const link = { kind: 'blob', size: bytes.bytes, at: clock.now() } as const;
-  const { upstream, needed } = deps.names;
-  if (!isHosted(deps)) await records.putLink(place.holder, digest, { ...link, by: 'upstream', upstream, needed });
+  if (!isHosted(deps)) await records.putLink(place.holder, digest, { ...link, ...mirrored(deps.names) });
   else if (!(await records.putHostedLink(place.holder, digest, { ...link, by: 'import' }))) throw beingDeleted(digest);
   if (!(await wasDeleted(deps, place, digest))) return bytes;
   await records.dropLink(place.holder, digest);
@@ -178,14 +179,17 @@ async function hold(deps: TakeoverDeps, { holder }: Place, digest: Digest, kind:
   if (!(await deps.records.hold(holder, digest, { kind, by }))) throw beingDeleted(digest);
 }
 
-async function takeBytes({ records, directory, take, clock }: TakeoverDeps, digest: Digest): Promise<Fate> {
+async function takeBytes({ records, directory, take, clock, names }: TakeoverDeps, digest: Digest): Promise<Fate> {
   const taken = await take(digest, directory.data(digest));
   if (taken.kind === 'absent') return GONE;
   if (taken.kind === 'wrong') return { kind: 'refused', why: 'its bytes are damaged: they are not those of this digest' };
   const { size } = taken;
   const before = await records.blob(digest);
   if (before?.state !== 'held' || before.size !== size) {
-    const written = await records.putBlob(digest, { size, public: before?.public === true, state: 'held', at: clock.now() });
+    const { registry, upstream, claimed } = names;
+    const brought = isHosted({ names }) || claimed === true ? {} : { brought: { registry, upstream } };
+    const record = { size, public: before?.public === true, state: 'held', at: clock.now(), ...brought } as const;
+    const written = await records.putBlob(digest, record);
     if (!written) throw beingDeleted(digest);
   }
   return { kind: 'taken', how: taken.kind === 'held' ? 'known' : taken.kind, bytes: size };
@@ -290,17 +294,19 @@ async function cache(
     kind: 'manifest',
     size,
     mediaType,
-    by: 'upstream',
-    upstream: names.upstream,
-    needed: names.needed,
+    ...mirrored(names),
     at: clock.now(),
   });
+}
+
+function mirrored({ upstream, needed, claimed }: OfficialNames): Pick<LinkRecord, 'by' | 'upstream' | 'needed' | 'claimed'> {
+  return { by: 'upstream', upstream, needed, ...(claimed === true ? { claimed } : {}) };
 }
 
 function describedBy({ children, blobs }: Manifest) {
   return [...children, ...blobs].map(({ digest, size, mediaType }) => ({ digest, record: { size, mediaType, public: false } }));
 }
 
-function isHosted({ names }: TakeoverDeps): boolean {
+function isHosted({ names }: Pick<TakeoverDeps, 'names'>): boolean {
   return names.upstream === HOSTED;
 }

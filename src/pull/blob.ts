@@ -3,7 +3,7 @@ import { NEGATIVE_STATUS } from './cache-status.ts';
 import { etagOf, type Content } from './content.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import { fillBlob, fillThrough, throughSource, type Filled } from './fill.ts';
-import { counts } from './givers.ts';
+import { counts, namesOf } from './givers.ts';
 import { heldContent } from './held.ts';
 import { promised } from './hosted.ts';
 import { lookupBlob, type BlobLookup } from './lookup.ts';
@@ -58,7 +58,7 @@ export async function blobUnrecorded(deps: PullDeps, pulling: Pulling, digest: D
   const given = deps.givers.remembered(pulling.holder, digest);
   const size = given === 'anybody' || given.size > 0 ? await sizeOnDisk(deps, digest) : undefined;
   if (size !== undefined) {
-    const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
+    const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest }, namesOf(given));
     if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };
     if (counts(given, proof.upstream)) return held(deps, pulling, digest, size);
   }
@@ -96,7 +96,7 @@ async function showUnlinked(
   digest: Digest,
   { size, given }: Extract<BlobLookup, { kind: 'unlinked' }>,
 ): Promise<BlobAnswer | undefined> {
-  const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
+  const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest }, namesOf(given));
   if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };
   if (!counts(given, proof.upstream)) return undefined;
   await linkProven(deps, pulling, digest, { kind: 'blob', size, claimed: given === 'anybody' }, proof);

@@ -8,7 +8,7 @@ import type { FillOrder, FirstAnswer } from './fill/types.ts';
 import { linkProven, type Proof } from './prove.ts';
 import { deciderOf } from './granting.ts';
 import { loopRefusal, type Refusal } from './refusal.ts';
-import type { Beside } from './fill/readers.ts';
+import type { Seat } from './fill/readers.ts';
 import type { Fill } from './fill/running-fill.ts';
 import { throughContent } from './through.ts';
 import type { ThroughSource } from './through-reader.ts';
@@ -50,7 +50,7 @@ export async function fillBlob(
         leave();
         return fillThrough(deps, pulling, digest, expectedSize);
       }
-      if (!joined || failures > 0 || fill.canBeJoined()) return joinFill(deps, pulling, claim, first);
+      if (!joined || failures > 0 || fill.canBeJoined()) return joinFill(deps, pulling, claim, first, expectedSize);
       // It was found wrong while this client came: once, that is no reason to fail here too.
       failures += 1;
     }
@@ -110,6 +110,7 @@ async function joinFill(
   pulling: Pulling,
   claim: Claim,
   first: Extract<FirstAnswer, { kind: 'content' }>,
+  expectedSize: number | undefined,
 ): Promise<Filled> {
   const { fill, joined, leave } = claim;
   let seat: Seat;
@@ -120,7 +121,9 @@ async function joinFill(
     if (first.proven === pulling.holder && isAsGood) {
       noteTried(pulling.trace, first.tried, joined ? undefined : first.upstream);
     } else {
-      const said = await deps.prover.prove({ kind: 'blob', ...pulling, digest: fill.digest });
+      const brings = fill.soleFor(pulling.holder);
+      const whom = new Set(brings === undefined ? [] : [brings]);
+      const said = await deps.prover.prove({ kind: 'blob', ...pulling, digest: fill.digest }, whom);
       if (said.kind !== 'proven') {
         leave();
         return said;
@@ -130,13 +133,13 @@ async function joinFill(
     const followed = fill.follow(pulling.holder, proof?.upstream);
     if (followed === undefined) {
       leave();
-      return passThrough(deps, pulling, fill.digest, proof?.size);
+      return passThrough(deps, pulling, fill.digest, expectedSize ?? proof?.size);
     }
-    if (proof !== undefined) linkWhenHeld(deps, pulling, fill, proof);
-    seat = { fill, followed, beside: () => throughSource(deps, pulling, fill.digest, fill.size) };
-    const ahead = pulling.range === undefined ? undefined : aheadOf(seat, pulling.range);
+    if (proof !== undefined) linkWhenHeld(deps, pulling, fill, proof, followed);
+    seat = { followed, beside: () => throughSource(deps, pulling, fill.digest, fill.size) };
+    const ahead = pulling.range === undefined ? undefined : aheadOf(fill, seat, pulling.range);
     if (ahead !== undefined) {
-      const content = reading(ahead, leave, followed);
+      const content = reading(ahead, leave);
       return { kind: 'content', content, source: { outcome: 'bypass', why: 'partial' }, leave };
     }
   } catch (error) {
@@ -145,23 +148,19 @@ async function joinFill(
   }
   const led = !joined && first.proven !== undefined;
   const source: Source = led ? { outcome: 'miss', upstream: first.upstream, stored: true } : { outcome: 'collapsed' };
-  return { kind: 'content', content: reading(contentOf(seat), leave, seat.followed), source, leave };
+  return { kind: 'content', content: reading(contentOf(fill, seat), leave), source, leave };
 }
 
-/** A client at a fill: what does not come from there, comes from the chain of its own repository. */
-interface Seat {
-  readonly fill: Fill;
-  /** For how long it may follow. */
-  readonly followed: AbortSignal;
-  readonly beside: Beside;
-}
-
-/** Only what turned out right is linked, with the size that it turned out to have. */
-function linkWhenHeld(deps: PullDeps, pulling: Pulling, fill: Fill, proof: Proof): void {
+/**
+ * Only what turned out right is linked, with the size that it turned out to have, and only where who said yes could follow it to the
+ * end: else others brought it.
+ */
+function linkWhenHeld(deps: PullDeps, pulling: Pulling, fill: Fill, proof: Proof, followed: AbortSignal): void {
   const link = async (): Promise<void> => {
     const size = await fill.ended;
-    if (size === undefined) return;
-    await linkProven(deps, pulling, fill.digest, { kind: 'blob', size, claimed: true }, proof);
+    if (size === undefined || followed.aborted) return;
+    const claimed = proof.upstream !== fill.soleFor(pulling.holder);
+    await linkProven(deps, pulling, fill.digest, { kind: 'blob', size, claimed }, proof);
   };
   deps.unowned.track(link()).catch((error: unknown) => deps.report({ kind: 'bypass', reason: 'metadata', error }));
 }
@@ -177,27 +176,27 @@ async function endedUnsized(fill: Fill, { range, signal }: Pulling): Promise<boo
 }
 
 /** Where nobody has said the size in time, the whole is sent: whoever asks for a range takes that too (RFC 9110 14.2). */
-function aheadOf({ fill, beside }: Seat, range: string): Content | undefined {
+function aheadOf(fill: Fill, seat: Seat, range: string): Content | undefined {
   const { size } = fill;
   if (size === undefined) return undefined;
   const wanted = parseRange(range, size);
-  return wanted.kind === 'one' ? fill.ahead(wanted.from, beside) : undefined;
+  return wanted.kind === 'one' ? fill.ahead(wanted.from, seat) : undefined;
 }
 
 /** Bytes that are still arriving. */
-function contentOf({ fill, beside }: Seat): Content {
+function contentOf(fill: Fill, seat: Seat): Content {
   return {
     digest: fill.digest,
     get size() {
       return fill.size;
     },
     etag: etagOf(fill.digest),
-    open: (from, to, signal) => fill.open(from, to, signal, beside),
+    open: (from, to, signal) => fill.open(from, to, signal, seat),
   };
 }
 
-/** The client stops waiting as soon as it reads, and reads for as long as it may follow. */
-function reading(content: Content, leave: () => void, followed: AbortSignal): Content {
+/** The client stops waiting as soon as it reads. */
+function reading(content: Content, leave: () => void): Content {
   return {
     digest: content.digest,
     get size() {
@@ -205,7 +204,7 @@ function reading(content: Content, leave: () => void, followed: AbortSignal): Co
     },
     etag: content.etag,
     open(from, to, signal) {
-      const opening = content.open(from, to, AbortSignal.any([signal, followed]));
+      const opening = content.open(from, to, signal);
       leave();
       return opening;
     },

@@ -38,7 +38,7 @@ export class Givers {
     if (blob.public) return this.#remember(digest, 'anybody');
     const registry = registryOf(holder);
     const holders = await this.#records.holders(digest, undefined, HOLDERS_MAX);
-    const found = new Set<string>();
+    const found = new Set(blob.brought?.registry === registry ? [blob.brought.upstream] : []);
     for (const other of new Set([holder, ...holders])) {
       if (registryOf(other) !== registry) continue;
       const link = await this.#records.link(other, digest);
@@ -73,4 +73,9 @@ export class Givers {
 /** Whether this upstream's yes is enough. */
 export function counts(given: Given, upstream: string): boolean {
   return given === 'anybody' || given.has(upstream);
+}
+
+/** Those who are worth asking before others; none where it does not matter who says yes. */
+export function namesOf(given: Given): ReadonlySet<string> {
+  return given === 'anybody' ? new Set() : given;
 }

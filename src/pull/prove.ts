@@ -1,6 +1,7 @@
 import type { LinkRecord, Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
+import type { Upstream } from '../upstream/upstream.ts';
 import { askChain, CHAIN_DEADLINE_MS } from './chain.ts';
 import { Collapse } from './collapse.ts';
 import { neededFor } from './granting.ts';
@@ -46,17 +47,25 @@ export class Prover {
     this.#collapse = new Collapse(clock, unowned);
   }
 
-  async prove(ask: ProofAsk): Promise<Proof | Refusal> {
-    const key = `${keyOf(ask.route)} ${ask.kind} ${ask.registry}/${ask.repository}@${ask.digest}`;
-    const { value } = await this.#collapse.ask(key, (signal) => this.#ask(ask, signal), ask.route.via);
+  /** `first`: whose yes would be enough, and who is therefore asked before the others where it can be. */
+  async prove(ask: ProofAsk, first: ReadonlySet<string> = NOBODY): Promise<Proof | Refusal> {
+    const whom = [...first].sort().join(' ');
+    const key = `${keyOf(ask.route)} ${ask.kind} ${ask.registry}/${ask.repository}@${ask.digest} ${whom}`;
+    const { value } = await this.#collapse.ask(key, (signal) => this.#ask(ask, first, signal), ask.route.via);
     if (value.kind === 'proven') noteTried(ask.trace, value.tried, value.upstream);
     return value;
   }
 
-  async #ask({ kind, route, registry, repository, digest }: ProofAsk, signal: AbortSignal): Promise<Proof | Refusal> {
+  async #ask(
+    { kind, route, registry, repository, digest }: ProofAsk,
+    first: ReadonlySet<string>,
+    signal: AbortSignal,
+  ): Promise<Proof | Refusal> {
+    const comesFirst = (upstream: Upstream): boolean => first.has(upstream.name) && upstream.standing(registry).up;
+    const chain = route.order(registry, 'content');
     const request = { kind, method: 'HEAD', registry, repository, reference: digest } as const;
     const ask = {
-      chain: route.order(registry, 'content'),
+      chain: [...chain.filter(comesFirst), ...chain.filter((upstream) => !comesFirst(upstream))],
       request,
       signal,
       deadlineMs: CHAIN_DEADLINE_MS,
@@ -79,6 +88,8 @@ export class Prover {
     };
   }
 }
+
+const NOBODY: ReadonlySet<string> = new Set();
 
 /** Records what was proven, so that it need not be asked again. `claimed`: as in `LinkRecord`. */
 export function linkProven(

@@ -382,7 +382,7 @@ export const mutants: readonly Mutant[] = [
     name: 'who opens after the end reads a closed file',
     guards: ['promise 2'],
     file: 'src/pull/fill/readers.ts',
-    find: '    if (this.#over !== undefined) return this.#openLate(this.#over.kept, from, to, signal, beside);\n',
+    find: '    if (this.#over !== undefined) return this.#openLate(this.#over.kept, from, to, signal, seat);\n',
     replace: '',
     test: ['test/unit/pull/fills.test.ts'],
   },

@@ -131,11 +131,12 @@ describe('import --from-registry', () => {
   scenario(
     'says whose they are, where routes leave a choice: hosted, or cached of a registry',
     async (stage) => {
-      const hub = { upstreams: { hub: { url: stage.upstream.url } } };
+      const mirror = await stage.addUpstream();
+      const hub = { upstreams: { mirror: { url: mirror.url }, hub: { url: stage.upstream.url } } };
       const routes = [
         { match: 'registry.acme.test/**', upstreams: ['hosted'] },
         { match: 'docker.io/library/**', deny: true },
-        { match: 'docker.io/**', upstreams: ['hub'] },
+        { match: 'docker.io/**', upstreams: ['mirror', 'hub'], negativettl: '0s' },
       ];
       const { run, data } = await lay(stage, { ...hub, routes });
       await data.image('library/denied', 'x', tool);
@@ -156,6 +157,11 @@ describe('import --from-registry', () => {
       expect(await pullWhole(server, 'registry.acme.test/team/app', 'v1', app)).toEqual([]);
       expect(await pullWhole(server, 'docker.io/team/app', 'v1', app)).toEqual([]);
       expect((await server.get('/v2/docker.io/team/app/manifests/v1')).headers['cache-status']).toContain('hit');
+      // It is said to have come from one of them, and nobody knows whether it did: its word opens nothing of it elsewhere.
+      const [layer] = app.layers;
+      mirror.blob('thief/x', layer!).otherBytes(Buffer.alloc(layer!.size, 'garbage'));
+      const { bytes } = await (await server.get(`/v2/docker.io/thief/x/blobs/${layer!.digest}`)).untilBroken();
+      expect(bytes.equals(layer!.bytes)).toBe(false);
     },
     own,
   );

@@ -109,10 +109,14 @@ export class Brought {
     return follower.end.signal;
   }
 
+  /** As `sole`, in the registry of that repository: elsewhere another goes by the same name. */
+  soleFor(holder: string): string | undefined {
+    return registryOf(holder) === registryOf(this.#repository) ? this.sole : undefined;
+  }
+
   #permits({ holder, upstream }: Follower): boolean {
     if (holder === this.#repository || this.isPublic) return true;
-    const isSameRegistry = registryOf(holder) === registryOf(this.#repository);
-    return isSameRegistry && upstream !== undefined && upstream === this.sole;
+    return upstream !== undefined && upstream === this.soleFor(holder);
   }
 
   #sendAway(): void {

@@ -1,5 +1,5 @@
 import type { OpenBlob, Part } from '../../blobs/blob-store.ts';
-import type { LeaseRecord } from '../../metadata/records.ts';
+import type { BroughtRecord, LeaseRecord } from '../../metadata/records.ts';
 import { randomId } from '../../system/random.ts';
 import { sleep } from '../../system/clock.ts';
 import { heldAsPart, sameBytes, copyBytes } from './copy.ts';
@@ -62,12 +62,13 @@ function watchSilence({ clock }: FollowDeps): (lease: LeaseRecord) => boolean {
 async function adopt(deps: FollowDeps, growing: Growing, lease: LeaseRecord): Promise<void> {
   const frontier = lease.frontier ?? 0;
   if (lease.part === undefined || frontier === 0 || frontier < growing.frontier) return;
-  growing.brought.told(lease.brought);
   if (growing.part?.id !== lease.part) {
     const theirs = await openTheirs(deps, lease.part, frontier);
     if (theirs === undefined) return;
     await change(growing, theirs, lease.size);
   }
+  // Of the part that is read now, and before any more of it is.
+  growing.brought.told(lease.brought);
   growing.size ??= lease.size;
   if (frontier > growing.frontier) growing.follow(frontier);
 }
@@ -94,7 +95,7 @@ async function change(growing: Growing, next: Part, size: number | undefined): P
 async function conclude(deps: FollowDeps, growing: Growing, lease: LeaseRecord | undefined): Promise<Followed> {
   const held = await heldBlob(deps, growing);
   if (held === undefined) return takeOver(deps, growing, lease);
-  growing.brought.told(lease?.brought);
+  const brought = await broughtBy(deps, growing, lease);
   const samePart = lease?.state === 'done' && lease.part !== undefined && lease.part === growing.part?.id;
   if (samePart) {
     growing.part?.release();
@@ -102,9 +103,32 @@ async function conclude(deps: FollowDeps, growing: Growing, lease: LeaseRecord |
   } else {
     await change(growing, heldAsPart(held), held.size);
   }
+  growing.brought.told(brought);
   growing.written = held.size;
   growing.verified();
   return { kind: 'done' };
+}
+
+/**
+ * How what is held came. A leader that has not said that it was done need not have brought it: somebody may have pushed it meanwhile.
+ * Then only what the records bear out is believed of it.
+ */
+async function broughtBy(
+  { records }: FollowDeps,
+  { digest, brought }: Growing,
+  lease: LeaseRecord | undefined,
+): Promise<BroughtRecord | undefined> {
+  if (lease?.state === 'done') return lease.brought;
+  const { repository } = lease?.brought ?? brought.record;
+  try {
+    const isPublic = (await records.blob(digest))?.public === true;
+    const link = await records.link(repository, digest);
+    if (!isPublic && link?.by !== 'upstream') return undefined;
+    const upstream = link?.by !== 'upstream' || link.claimed === true ? undefined : link.upstream;
+    return { repository, anonymous: isPublic, public: isPublic, ...(upstream === undefined ? {} : { upstream }) };
+  } catch {
+    return undefined; // Nobody can say: whoever follows goes on by its own chain.
+  }
 }
 
 async function heldBlob({ blobs, records }: FollowDeps, { digest }: Growing): Promise<OpenBlob | undefined> {

@@ -2,6 +2,7 @@ import type { Hash } from 'node:crypto';
 import type { Part } from '../../blobs/blob-store.ts';
 import { RegistryError } from '../../oci/errors.ts';
 import type { Reader } from '../content.ts';
+import { rehash } from './part.ts';
 import { SMALL_BYTES, waitsForDigest, type Growing } from './growing.ts';
 import { readFully } from '../../system/read-fully.ts';
 
@@ -15,12 +16,16 @@ export interface HeldBack {
 /** Goes on past what may be read of the file, straight from an upstream. */
 export type GoOn = (from: number, to: number | undefined, back: HeldBack | undefined) => Promise<Reader>;
 
-/** Reads a growing file up to its frontier and waits there for more. Holds the file open, not the fill. */
+/**
+ * Reads a growing file up to its frontier and waits there for more. Holds the file open, not the fill. Who may not follow it any longer
+ * goes on straight from an upstream, with what it has had.
+ */
 export class GrowingReader implements Reader {
   readonly #growing: Growing;
   readonly #from: number;
   readonly #to: number | undefined;
   readonly #signal: AbortSignal;
+  readonly #followed: AbortSignal | undefined;
   readonly #goOn: GoOn;
   readonly #onClose: () => void;
   #generation: number;
@@ -29,12 +34,22 @@ export class GrowingReader implements Reader {
   #beyond: Reader | undefined;
   #closed = false;
 
-  constructor(growing: Growing, from: number, to: number | undefined, signal: AbortSignal, goOn: GoOn, onClose: () => void) {
+  /** `followed`: for how long it may; left out: to the end. */
+  constructor(
+    growing: Growing,
+    from: number,
+    to: number | undefined,
+    signal: AbortSignal,
+    goOn: GoOn,
+    onClose: () => void,
+    followed?: AbortSignal,
+  ) {
     this.#growing = growing;
     this.#from = from;
     this.#to = to;
     this.#position = from;
     this.#signal = signal;
+    this.#followed = followed;
     this.#goOn = goOn;
     this.#onClose = onClose;
     this.#generation = growing.generation;
@@ -46,6 +61,10 @@ export class GrowingReader implements Reader {
       if (this.#closed) throw new Error('the reader is closed');
       if (this.#beyond !== undefined) return this.#beyond.read(into);
       this.#followGeneration();
+      if (this.#followed?.aborted === true && !this.#isSatisfied()) {
+        await this.#goByItself();
+        continue;
+      }
       const available = this.#readable() - this.#position;
       if (available > 0) return this.#readFile(into, available);
       if (this.#atEnd()) return 0;
@@ -58,6 +77,7 @@ export class GrowingReader implements Reader {
   /** Resolves when the first byte can be read; rejects where none can be. */
   async ready(): Promise<void> {
     for (;;) {
+      if (this.#followed?.aborted === true && !this.#isSatisfied()) return this.#goByItself();
       if (this.#closed || this.#readable() > this.#position || this.#atEnd()) return;
       if (this.#growing.phase === 'failed') throw cutError(this.#growing.error);
       if (this.#growing.phase === 'bypass') return this.#goBeyond();
@@ -78,8 +98,13 @@ export class GrowingReader implements Reader {
     return Math.min(this.#growing.frontier, this.#to ?? Infinity);
   }
 
+  /** It has had all that it was opened for. */
+  #isSatisfied(): boolean {
+    return this.#to !== undefined && this.#position >= this.#to;
+  }
+
   #atEnd(): boolean {
-    if (this.#to !== undefined && this.#position >= this.#to) return true;
+    if (this.#isSatisfied()) return true;
     return this.#growing.phase === 'done' && this.#position >= this.#growing.written;
   }
 
@@ -120,6 +145,22 @@ export class GrowingReader implements Reader {
     this.#beyond = beyond;
   }
 
+  /** What comes now is somebody else's. Takes along no bytes, and the hash of those before, where what it wants is verified before it ends. */
+  async #goByItself(): Promise<void> {
+    const { size, digest } = this.#growing;
+    const position = this.#position;
+    const wantsHash = position > this.#from && waitsForDigest(size, this.#to);
+    if (wantsHash && this.#part === undefined) throw cutError(new Error('what was sent so far cannot be read again'));
+    const hash = wantsHash && this.#part !== undefined ? await rehash(this.#part, digest, position) : undefined;
+    const beyond = await this.#goOn(
+      position,
+      this.#to,
+      hash === undefined ? undefined : { from: position, held: new Uint8Array(0), hash },
+    );
+    if (this.#closed) beyond.close();
+    this.#beyond = beyond;
+  }
+
   /**
    * From the frontier to what was written: no more than the tail, or a small blob. `undefined` where all begins anew: it cannot
    * be read, or is more than memory is for. Who has the first bytes of the whole would have those of another body then.
@@ -151,11 +192,15 @@ export class GrowingReader implements Reader {
         forget();
         reject(this.#signal.reason as Error);
       };
-      const forget = this.#growing.onChange(() => {
+      const onChange = (): void => {
+        forget();
         this.#signal.removeEventListener('abort', onAbort);
+        this.#followed?.removeEventListener('abort', onChange);
         resolve();
-      });
+      };
+      const forget = this.#growing.onChange(onChange);
       this.#signal.addEventListener('abort', onAbort, { once: true });
+      this.#followed?.addEventListener('abort', onChange, { once: true });
     });
   }
 }

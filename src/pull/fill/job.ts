@@ -9,7 +9,7 @@ import type { Blame } from './sources.ts';
 import type { Refusal } from '../refusal.ts';
 
 /** What a fill remembers, and asks of those that run elsewhere. */
-export type FillRecords = Pick<Records, 'part' | 'putPart' | 'dropPart' | 'lease' | 'blob'>;
+export type FillRecords = Pick<Records, 'part' | 'putPart' | 'dropPart' | 'lease' | 'blob' | 'link'>;
 
 export interface FillDeps {
   readonly clock: Clock;

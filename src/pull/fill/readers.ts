@@ -9,8 +9,12 @@ import { heldContent } from '../held.ts';
 import { openThrough, throughContent } from '../through.ts';
 import type { ThroughSource } from '../through-reader.ts';
 
-/** Whom to ask instead, where what is wanted does not come from the fill. */
-export type Beside = () => ThroughSource;
+/** A client at a fill: what does not come from there, comes from the chain of its own repository. */
+export interface Seat {
+  readonly beside: () => ThroughSource;
+  /** For how long it may follow; left out: to the end. */
+  readonly followed?: AbortSignal;
+}
 
 /** Who reads a fill: opens readers of its growing file, or beside it, and counts those who want it. */
 export class FillReaders {
@@ -70,9 +74,9 @@ export class FillReaders {
   }
 
   /** Resolves when the first byte is there. A byte that is not reached in time comes from an upstream, if one is free for it. */
-  async open(from: number, to: number | undefined, signal: AbortSignal, beside: Beside = this.#source): Promise<Reader> {
-    if (this.#over !== undefined) return this.#openLate(this.#over.kept, from, to, signal, beside);
-    const reader = this.#growingReader(from, to, signal, beside);
+  async open(from: number, to: number | undefined, signal: AbortSignal, seat: Seat = this.#own): Promise<Reader> {
+    if (this.#over !== undefined) return this.#openLate(this.#over.kept, from, to, signal, seat);
+    const reader = this.#growingReader(from, to, signal, seat);
     try {
       if (await this.#readyInTime(reader, from)) return reader;
     } catch (error) {
@@ -80,14 +84,14 @@ export class FillReaders {
       throw error;
     }
     reader.close();
-    return this.#openAhead(from, to, signal, beside);
+    return this.#openAhead(from, to, signal, seat);
   }
 
   /** A range too far ahead, straight from an upstream; `undefined` where waiting is the better way. */
-  ahead(from: number, beside: Beside = this.#source): Content | undefined {
+  ahead(from: number, seat: Seat = this.#own): Content | undefined {
     const { size, written, digest } = this.#growing;
     if (!this.#mayPass(from) || this.#rate.etaMs(from, written) <= AHEAD_WAIT_MS) return undefined;
-    return { digest, size, etag: etagOf(digest), open: (start, to, signal) => this.#openAhead(start, to, signal, beside) };
+    return { digest, size, etag: etagOf(digest), open: (start, to, signal) => this.#openAhead(start, to, signal, seat) };
   }
 
   /** Never in the tail: nobody gets that before the digest matches, by whatever way (promise 1). */
@@ -119,14 +123,15 @@ export class FillReaders {
     return false;
   }
 
-  #growingReader(from: number, to: number | undefined, signal: AbortSignal, beside: Beside): GrowingReader {
+  #growingReader(from: number, to: number | undefined, signal: AbortSignal, seat: Seat): GrowingReader {
     const reader = new GrowingReader(
       this.#growing,
       from,
       to,
       signal,
-      (start, end, back) => openThrough(beside(), start, end, back, signal),
+      (start, end, back) => openThrough(seat.beside(), start, end, back, signal),
       () => this.#counted(-1),
+      seat.followed,
     );
     this.#counted(1);
     return reader;
@@ -137,10 +142,10 @@ export class FillReaders {
     this.#onChange();
   }
 
-  async #openAhead(from: number, to: number | undefined, signal: AbortSignal, beside: Beside): Promise<Reader> {
+  async #openAhead(from: number, to: number | undefined, signal: AbortSignal, seat: Seat): Promise<Reader> {
     const { size } = this.#growing;
     if (size === undefined || this.#ahead >= AHEAD_MAX || this.#over !== undefined) {
-      const reader = this.#growingReader(from, to, signal, beside);
+      const reader = this.#growingReader(from, to, signal, seat);
       await reader.ready();
       return reader;
     }
@@ -153,26 +158,30 @@ export class FillReaders {
       this.#counted(-1);
     };
     try {
-      const through = await openThrough(beside(), from, Math.min(end, tail), undefined, signal);
-      return new AheadReader(through, end > tail ? () => this.open(tail, to, signal, beside) : undefined, close);
+      const through = await openThrough(seat.beside(), from, Math.min(end, tail), undefined, signal);
+      return new AheadReader(through, end > tail ? () => this.open(tail, to, signal, seat) : undefined, close);
     } catch (error) {
       close();
       throw error;
     }
   }
 
-  async #openLate(kept: boolean, from: number, to: number | undefined, signal: AbortSignal, beside: Beside): Promise<Reader> {
+  async #openLate(kept: boolean, from: number, to: number | undefined, signal: AbortSignal, seat: Seat): Promise<Reader> {
     const { digest, written } = this.#growing;
-    const held = kept ? await this.#deps.blobs.open(digest).catch(() => undefined) : undefined;
+    const held =
+      kept && seat.followed?.aborted !== true ? await this.#deps.blobs.open(digest).catch(() => undefined) : undefined;
     held?.close();
-    const content = held === undefined ? throughContent(beside()) : heldContent(this.#deps.blobs, digest, written, beside);
+    const content =
+      held === undefined ? throughContent(seat.beside()) : heldContent(this.#deps.blobs, digest, written, seat.beside);
     return content.open(from, to, signal);
   }
 
   /** The chain of the repository for which the fill was begun. */
-  readonly #source: Beside = () => {
-    const { chain, registry, repository, digest } = this.#order;
-    const { clock, report, blame } = this.#deps;
-    return { clock, report, blame, chain: chain(), registry, repository, digest, size: this.#growing.size };
+  readonly #own: Seat = {
+    beside: () => {
+      const { chain, registry, repository, digest } = this.#order;
+      const { clock, report, blame } = this.#deps;
+      return { clock, report, blame, chain: chain(), registry, repository, digest, size: this.#growing.size };
+    },
   };
 }

@@ -9,7 +9,7 @@ import { followFill } from './follow.ts';
 import type { LeadEnd } from './job.ts';
 import { Lead, LEASE_LOST } from './lead.ts';
 import type { Lease } from './lease.ts';
-import { FillReaders, type Beside } from './readers.ts';
+import { FillReaders, type Seat } from './readers.ts';
 import type { FillOrder, FillsDeps, FillStatus, FirstAnswer } from './types.ts';
 import { Growing, SMALL_BYTES } from './growing.ts';
 import type { Refusal, Tried } from '../refusal.ts';
@@ -85,14 +85,19 @@ export class Fill {
     return this.#growing.brought.follow(holder, upstream);
   }
 
-  /** As `Content.open`, before and after its end; what does not come from here, comes from `beside`. */
-  open(from: number, to: number | undefined, signal: AbortSignal, beside?: Beside): Promise<Reader> {
-    return this.#readers.open(from, to, signal, beside);
+  /** As {@link Brought.soleFor}. */
+  soleFor(holder: string): string | undefined {
+    return this.#growing.brought.soleFor(holder);
+  }
+
+  /** As `Content.open`, before and after its end; what does not come from here, comes from beside it. */
+  open(from: number, to: number | undefined, signal: AbortSignal, seat?: Seat): Promise<Reader> {
+    return this.#readers.open(from, to, signal, seat);
   }
 
   /** A range too far ahead, straight from an upstream; `undefined` where waiting is the better way. */
-  ahead(from: number, beside?: Beside): Content | undefined {
-    return this.#readers.ahead(from, beside);
+  ahead(from: number, seat?: Seat): Content | undefined {
+    return this.#readers.ahead(from, seat);
   }
 
   /**

@@ -32,4 +32,5 @@ const FORGETFUL: FillRecords = {
   dropPart: () => Promise.resolve(),
   lease: () => undefined,
   blob: () => undefined,
+  link: () => undefined,
 };

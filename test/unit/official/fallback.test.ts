@@ -49,7 +49,7 @@ afterEach(async () => {
   await rm(data.root, { recursive: true });
 });
 
-function served(upstream = HOSTED): Records {
+function served(upstream = HOSTED, claimed = false): Records {
   const looking = <K extends 'isFile' | 'open' | 'list' | 'stat'>(name: K): Disk[K] =>
     ((path: string, ...rest: unknown[]) => {
       if (!path.startsWith(data.at())) return (nodeDisk[name] as (...all: unknown[]) => unknown)(path, ...rest);
@@ -59,7 +59,7 @@ function served(upstream = HOSTED): Records {
     }) as Disk[K];
   const disk = { ...nodeDisk, isFile: looking('isFile'), open: looking('open'), list: looking('list'), stat: looking('stat') };
   const directory = openOfficialDirectory(disk, data.root);
-  const names = { registry: 'local', upstream, needed: 'nothing' } as const;
+  const names = { registry: 'local', upstream, needed: 'nothing', claimed } as const;
   const takeover = createTakeover({
     clock,
     blobs,
@@ -173,6 +173,29 @@ test('once all was imported nothing is looked up there, and nothing of another r
   expect(await records.repositories(undefined, 10)).toEqual([]);
   expect(await records.owner(APP)).toBeUndefined();
   expect(looks).toBe(0);
+});
+
+describe('[decision 8] who had brought it', () => {
+  test.each([false, true])(
+    'is the one upstream that is asked for such; where there are several, nobody knows: %s',
+    async (several) => {
+      const records = served('hub', several);
+      expect((await records.blob(layer.digest))?.brought).toEqual(several ? undefined : { registry: 'local', upstream: 'hub' });
+      for (const digest of [layer.digest, app.top.digest])
+        expect(await records.link(APP, digest)).toMatchObject({
+          by: 'upstream',
+          upstream: 'hub',
+          ...(several ? { claimed: true } : {}),
+        });
+      expect((await records.link(APP, layer.digest))?.claimed).toBe(several ? true : undefined);
+    },
+  );
+
+  test('is no upstream of what was pushed', async () => {
+    const records = served();
+    expect(await records.link(APP, layer.digest)).toMatchObject({ by: 'import' });
+    expect((await records.blob(layer.digest))?.brought).toBeUndefined();
+  });
 });
 
 describe('trouble with the data', () => {

@@ -27,6 +27,13 @@ describe('[decision 8] who has shown that it has the bytes', () => {
     expect(counts(await givers.of('docker.io/x/y', digest, RECORD), 'liar')).toBe(false);
   });
 
+  test('is whoever had brought them to an official registry whose data are looked up', async () => {
+    const { givers } = await createGivers();
+    const record = { ...RECORD, brought: { registry: 'docker.io', upstream: 'hub' } };
+    expect(await givers.of('docker.io/x/y', digest, record)).toEqual(new Set(['hub']));
+    expect(await givers.of('quay.io/x/y', digest, record)).toEqual(new Set());
+  });
+
   test('is no pusher, and no import', async () => {
     const { givers, records } = await createGivers();
     await records.putBlob(digest, RECORD);

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
+import type { LeaseRecord } from '../../../src/metadata/records.ts';
+import type { Digest } from '../../../src/oci/digest.ts';
 import { createFakeClock } from '../../fakes/fake-clock.ts';
 import { randomBlob } from '../../fakes/images.ts';
 import { createMemoryDisk } from '../../fakes/memory-disk.ts';
 import { createMemoryMetadata } from '../../fakes/memory-metadata.ts';
 import { createScriptedPort, type ScriptedPort } from '../../fakes/scripted-port.ts';
-import { bytesOf, createHouse, drain, gate, settle, sha256, type House } from './house.ts';
+import { bytesOf, contentOf, createHouse, drain, gate, settle, sha256, type House } from './house.ts';
 
 const secret = randomBlob(3_000_000, 91);
 const small = randomBlob(3_000, 92);
@@ -94,6 +96,85 @@ describe('[decision 8] bytes that another process brings', () => {
   });
 });
 
+/** A process that is played, and leads the fill of a digest: what it tells, and what it has written. */
+async function playedLeader(house: House, digest: Digest) {
+  const { records, blobs, clock } = house;
+  const { lease } = await records.takeLease(digest, 'elsewhere 9 x', clock.now(), clock.now() + 5_000);
+  return async (id: string, bytes: Uint8Array, told: Partial<LeaseRecord>): Promise<void> => {
+    if (bytes.length > 0) {
+      const part = await blobs.part(id, false);
+      await part.write(bytes, 0);
+      part.release();
+    }
+    const next = { until: clock.now() + 5_000, state: 'running', frontier: bytes.length, part: id, ...told } as const;
+    expect(await records.renewLease(digest, lease, next)).toBe(true);
+    await clock.advance(200);
+    await settle();
+  };
+}
+
+describe('[decision 8] what is told of a fill elsewhere', () => {
+  test('holds for the part that it was told of: who brings the rest alone has not brought it all', async () => {
+    const first = has('first');
+    const house = await createHouse({ chain: [first], policy: GUARDED });
+    const tell = await playedLeader(house, secret.digest);
+    const brought = { repository: 'docker.io/a/b', anonymous: false, public: false, upstream: 'second' };
+    const half = secret.bytes.subarray(0, 1_500_000);
+    const asked = house.blob('a/b', secret.digest).then(drain);
+    await tell('a'.repeat(32), Buffer.alloc(1_000_000, 'garbage'), { brought, size: secret.bytes.length });
+    await tell('b'.repeat(32), half, { brought, size: secret.bytes.length });
+    await tell('b'.repeat(32), Buffer.alloc(0), { brought, size: secret.bytes.length, frontier: half.length, state: 'failed' });
+    await asked;
+    expect(first.starts()).toEqual([half.length]);
+    await settle();
+    expect(await house.records.link('docker.io/a/b', secret.digest)).toMatchObject({ upstream: 'first', claimed: true });
+  });
+
+  test.each(['failed', 'running'] as const)('does not hold for bytes that somebody else has put there (%s)', async (state) => {
+    const evil = claims('evil', small);
+    const house = await createHouse({ chain: [evil], policy: GUARDED });
+    const tell = await playedLeader(house, small.digest);
+    const brought = { repository: 'quay.io/thief/x', anonymous: true, public: true, upstream: 'evil' };
+    const asked = house.blob('thief/y', small.digest).then(drain, () => ({ bytes: Buffer.alloc(0) }));
+    await tell('a'.repeat(32), Buffer.alloc(0), { brought, size: small.bytes.length });
+    const part = await house.blobs.part('c'.repeat(32), false);
+    await part.write(small.bytes, 0);
+    await part.publish(small.digest);
+    await house.records.putBlob(small.digest, { size: small.bytes.length, public: false, state: 'held', at: 0 });
+    await tell('a'.repeat(32), Buffer.alloc(0), { brought, size: small.bytes.length, state });
+    for (let at = 0; at < 80; at += 1) {
+      await house.clock.advance(100);
+      await settle(5);
+    }
+    expect((await asked).bytes.equals(small.bytes)).toBe(false);
+    expect(await house.records.link('docker.io/thief/y', small.digest)).toBeUndefined();
+  });
+
+  test('holds where its leader died as it was done', async () => {
+    const hub = has('hub');
+    const house = await createHouse({ chain: [hub], policy: GUARDED });
+    const tell = await playedLeader(house, secret.digest);
+    const brought = { repository: 'docker.io/a/b', anonymous: false, public: false, upstream: 'hub' };
+    const asked = ['a/b', 'c/d'].map(async (name) => house.blob(name, secret.digest).then(drain));
+    await tell('a'.repeat(32), secret.bytes.subarray(0, 1_000_000), { brought, size: secret.bytes.length });
+    const part = await house.blobs.part('c'.repeat(32), false);
+    await part.write(secret.bytes, 0);
+    await house.store.keepBlob(part, secret.digest, secret.bytes.length, {
+      repository: 'docker.io/a/b',
+      upstream: 'hub',
+      public: false,
+      needed: 'account',
+    });
+    for (let at = 0; at < 80; at += 1) {
+      await house.clock.advance(100);
+      await settle(5);
+    }
+    for (const { bytes, broken } of await Promise.all(asked))
+      expect([broken, sha256(bytes)]).toEqual([undefined, secret.digest]);
+    expect(hub.gets().length).toBe(0);
+  });
+});
+
 describe('[decision 8] a fill of this process', () => {
   test('is left by another repository when somebody else goes on with it, who has not been asked for that', async () => {
     const { opened, open } = gate();
@@ -104,20 +185,77 @@ describe('[decision 8] a fill of this process', () => {
           ? { bytes: secret.bytes }
           : { kind: 'absent' },
     );
-    const second = has('second');
+    const second = createScriptedPort('second', ({ repository }) =>
+      repository === 'a/b' ? { bytes: secret.bytes } : { kind: 'absent' },
+    );
     const house = await createHouse({ chain: [first, second], policy: GUARDED });
     const own = drain(await house.blob('a/b', secret.digest));
     await settle();
     const follower = drain(await house.blob('c/d', secret.digest));
+    const [slow, late] = [await house.blob('c/d', secret.digest), await house.blob('c/d', secret.digest)];
+    const reader = await contentOf(slow).content.open(0, undefined, new AbortController().signal);
+    expect(await reader.read(Buffer.alloc(1_000))).toBe(1_000);
     await settle();
     open();
     const [mine, theirs] = await Promise.all([own, follower]);
     expect(sha256(mine.bytes)).toBe(secret.digest);
     expect(theirs.broken).toBeDefined();
     expect(theirs.bytes.length).toBeLessThanOrEqual(1_000_000);
-    // Neither has brought all of it.
+    // However slowly they read, and however late they begin to.
+    await expect(reader.read(Buffer.alloc(1_000))).rejects.toThrow('is not there');
+    expect((await drain(late)).bytes.length).toBe(0);
+    // Neither has brought all of it, and of the other repository nobody has shown that it holds it.
     await settle();
     expect((await house.records.link('docker.io/a/b', secret.digest))?.claimed).toBe(true);
+    expect(await house.records.link('docker.io/c/d', secret.digest)).toBeUndefined();
+  });
+
+  test('is gone on with by itself where its own chain can: no client notices', async () => {
+    const { opened, open } = gate();
+    const first = createScriptedPort('first', ({ method }, at) =>
+      method === 'GET' && at === 0
+        ? { bytes: secret.bytes, hold: { after: 1_000_000, until: opened }, breakAfter: 1_000_000 }
+        : method === 'HEAD'
+          ? { bytes: secret.bytes }
+          : { kind: 'absent' },
+    );
+    const house = await createHouse({ chain: [first, has('second')], policy: GUARDED });
+    const own = drain(await house.blob('a/b', secret.digest));
+    await settle();
+    const whole = drain(await house.blob('c/d', secret.digest));
+    const part = drain(await house.blob('c/d', secret.digest, { range: 'bytes=900000-' }));
+    await settle();
+    open();
+    const [mine, theirs, rest] = await Promise.all([own, whole, part]);
+    for (const { bytes, broken } of [mine, theirs]) expect([broken, sha256(bytes)]).toEqual([undefined, secret.digest]);
+    expect([rest.broken, rest.bytes.equals(secret.bytes.subarray(900_000))]).toEqual([undefined, true]);
+  });
+
+  test('is followed, and what is held shown, by whichever upstream of a balance brought it', async () => {
+    const { opened, open } = gate();
+    const one = createScriptedPort('one', ({ method, repository }) =>
+      method === 'GET' && repository === 'a/b'
+        ? { bytes: secret.bytes, hold: { after: 1_000_000, until: opened } }
+        : { bytes: secret.bytes },
+    );
+    const two = has('two');
+    const chain = [one, two];
+    const house = await createHouse({ chain, policy: GUARDED });
+    const own = drain(await house.blob('a/b', secret.digest));
+    await settle();
+    chain.reverse();
+    const follower = drain(await house.blob('c/d', secret.digest));
+    await settle();
+    open();
+    for (const { bytes } of await Promise.all([own, follower])) expect(sha256(bytes)).toBe(secret.digest);
+    await settle();
+    expect((await house.records.link('docker.io/c/d', secret.digest))?.claimed).not.toBe(true);
+    expect(sha256(await bytesOf(await house.blob('e/f', secret.digest)))).toBe(secret.digest);
+    expect([one.gets().length, two.asked.length]).toEqual([1, 0]);
+    // Unless that one is down.
+    one.stand({ up: false });
+    expect(sha256(await bytesOf(await house.blob('g/h', secret.digest)))).toBe(secret.digest);
+    expect([one.gets().length, two.gets().length]).toEqual([1, 1]);
   });
 
   test('gives a follower who is far ahead the bytes of its own repository', async () => {
