@@ -8,12 +8,14 @@ import { createApp } from '../http/app.ts';
 import { createBuffers } from '../http/buffers.ts';
 import { createClientAddresses, type ClientAddresses } from '../http/client-address.ts';
 import { createDebugApp } from '../http/debug.ts';
-import { createHandler, type Fetch, type Handler } from '../http/handler.ts';
+import { createDateField } from '../http/date-field.ts';
+import { createHandler, type Fetch, type Handler, type HandlerOptions } from '../http/handler.ts';
 import { createHealth } from '../http/health.ts';
 import { createStallWatch } from '../http/outlet.ts';
 import { createSender, type Sender } from '../http/sender.ts';
 import { createLimits, type Counting, type Limits } from '../http/limits.ts';
-import { createListener, type Listener, type ListenerOptions } from '../http/server.ts';
+import { createRepeats, type Repeats } from '../http/repeats.ts';
+import { createListener, KEEP_ALIVE_MS, type Listener, type ListenerOptions } from '../http/server.ts';
 import { openAdminSocket, type AdminSocket } from '../http/socket.ts';
 import { clientKind } from '../observe/client-kind.ts';
 import type { HouseEvent } from '../observe/events.ts';
@@ -23,7 +25,7 @@ import type { Pseudonym } from '../oci/via.ts';
 import type { Clock } from '../system/clock.ts';
 import { descriptorLimit } from '../system/descriptor-limit.ts';
 import type { Disk } from '../system/disk.ts';
-import { randomId, type Random } from '../system/random.ts';
+import { createIds, randomId, type Random } from '../system/random.ts';
 import { unlinkSocket } from '../system/unlink-socket.ts';
 import type { Chains } from './chains.ts';
 import { healthChecks } from './checks.ts';
@@ -90,7 +92,7 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
   const open = async (
     address: Address,
     handlerOf: (now: Front) => Handler,
-    secure: Pick<ListenerOptions, 'tls' | 'http2'> = {},
+    more: Pick<ListenerOptions, 'tls' | 'http2' | 'again'> = {},
   ): Promise<Listener> => {
     const listener = await createListener({
       addr: toText(address),
@@ -104,14 +106,15 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
       newId: () => randomId(system.random),
       unlinkSocket,
       limits: connectionLimits(descriptorLimit()),
-      ...secure,
+      ...more,
     });
     opened.push(listener);
     return listener;
   };
   try {
     const secure = tls === undefined ? {} : { tls: tls.options, http2: config.http.http2 };
-    const main = await open(config.http.addr, ({ main: handle }) => handle, secure);
+    const again: Repeats['answer'] = (text, socket, connection) => front.repeats.answer(text, socket, connection);
+    const main = await open(config.http.addr, ({ main: handle }) => handle, { ...secure, again });
     tls?.start((next) => main.setTls(next));
     if (tls === undefined && !isLoopback(main.address)) report({ kind: 'plain-http', address: main.address });
     const { debug } = config.http;
@@ -169,6 +172,8 @@ async function openSocket({ report, ...options }: EdgeOptions): Promise<AdminSoc
 interface Front {
   readonly main: Handler;
   readonly debug: Handler;
+  /** Of the main one; a reload forgets all. */
+  readonly repeats: Repeats;
   readonly addresses: ClientAddresses;
 }
 
@@ -181,26 +186,34 @@ function createFront(
   buffers: ReturnType<typeof createBuffers>,
   failing: () => Readonly<Record<string, string>>,
 ): Front {
-  const { system, report } = options;
+  const { system, report, pulling, chains, limits } = options;
   const addresses = createClientAddresses(config.http.trustedproxies);
   const stalls = createStallWatch(system.clock, config.http.stalltimeout);
   const send = createSender({ clock: system.clock, buffers, stalls });
-  const handler = (fetch: Fetch): Handler =>
+  const shared = { clock: system.clock, report, addresses, newId: createIds(system.random), newTrace };
+  const repeats = createRepeats({
+    ...shared,
+    limits,
+    stalls,
+    date: createDateField(() => system.clock.now()),
+    keepAliveSeconds: KEEP_ALIVE_MS / 1000,
+    parseName: (target, host) => chains().parseName(target, host),
+    ready: pulling.ready,
+  });
+  const handler = (fetch: Fetch, more: Pick<HandlerOptions, 'repeats'> = {}): Handler =>
     createHandler({
+      ...shared,
+      ...more,
       fetch,
       send,
-      clock: system.clock,
-      report,
-      addresses,
-      newId: () => randomId(system.random),
-      newTrace,
       clientKind,
       stallMs: config.http.stalltimeout,
       headers: Object.fromEntries(config.http.headers),
     });
   return {
-    main: handler(mainApp({ ...options, auth }, config, send, addresses)),
+    main: handler(mainApp({ ...options, auth }, config, send, addresses), { repeats }),
     debug: handler(debugApp(options, config, send, failing)),
+    repeats,
     addresses,
   };
 }

@@ -9,8 +9,10 @@ import { Givers } from '../pull/givers.ts';
 import { createLists, type Lists } from '../pull/lists.ts';
 import { Passthrough } from '../pull/passthrough.ts';
 import { Prover } from '../pull/prove.ts';
-import { createPull, type Pull, type PullRequest } from '../pull/pull.ts';
+import { createPull, type Pull, type PullReady, type PullRequest } from '../pull/pull.ts';
+import { Ready } from '../pull/ready.ts';
 import type { Refill } from '../pull/refill.ts';
+import { SmallBlobs } from '../pull/small-blobs.ts';
 import { Store } from '../pull/store.ts';
 import { createAskTaken, type AskTaken } from '../pull/taken.ts';
 import { newTrace } from '../pull/trace.ts';
@@ -29,6 +31,7 @@ import type { Storage } from './storage.ts';
 
 export interface Pulling {
   readonly pull: Pull;
+  readonly ready: PullReady;
   readonly refresh: (request: PullRequest) => Promise<ManifestAnswer>;
   readonly lists: Lists;
   /** Whether an upstream answers a name that is to be pushed. */
@@ -70,6 +73,7 @@ export function createPulling(
   const { clock, random } = system;
   const { cached: blobs, records } = storage;
   const store = new Store({ blobs, records, clock, random, report });
+  const smallBlobs = new SmallBlobs({ clock, store, unowned });
   const blame = new Blame(clock);
   const givers = new Givers({ records });
   const filling = { clock, random, blobs, report, blame };
@@ -90,6 +94,8 @@ export function createPulling(
     blobs,
     records,
     store,
+    smallBlobs,
+    ready: new Ready({ clock, records: storage.instant, store, blobs: smallBlobs }),
     fills,
     unrecordedFills,
     blame,
@@ -101,7 +107,7 @@ export function createPulling(
     passthrough: new Passthrough({ clock, random, records, unowned, attempts: attempts('passthrough') }),
     router: (name: { readonly registry: string; readonly repository: string }) => chains().router(name),
   };
-  const { pull, refresh, manifest, adopt, refill, prefetch, watch } = createPull(deps);
+  const { pull, ready, refresh, manifest, adopt, refill, prefetch, watch } = createPull(deps);
   const lists = createLists({
     ...deps,
     random,
@@ -128,12 +134,16 @@ export function createPulling(
   });
   return {
     pull,
+    ready,
     refresh,
     lists,
     askTaken: createAskTaken(deps),
     adopt,
     refill,
-    forget: (digest) => store.forget(digest),
+    forget(digest) {
+      store.forget(digest);
+      smallBlobs.forget(digest);
+    },
     fills,
     unrecordedFills,
     sweep: () => sweeping.start(),

@@ -57,6 +57,8 @@ export interface Storage {
   readonly files: BlobStore;
   readonly room: Room;
   readonly records: Records;
+  /** The same, as they stand here, where each is told in the turn it is asked in: not by a server elsewhere, nor from an official registry's data. */
+  readonly instant: Pick<Records, 'tag' | 'link'> | undefined;
   /**
    * Names this process, once, in everything that one process does at a time: two names of one process would take each other
    * for a ghost, since of a number that is its own another holder must be an earlier process's.
@@ -127,6 +129,7 @@ export function storageOver(
     files,
     room,
     records,
+    instant: config.metadata.kind === 'lmdb' ? records : undefined,
     dump: createDump(store),
     hasForgotten: () => records.hasForgotten(),
     probe: () => looking.limit('a probe', probeDataDirectory({ disk, clock, random, root })),

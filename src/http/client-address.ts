@@ -4,7 +4,7 @@ import ipaddr from 'ipaddr.js';
 /** What the proxies before us say of a request, as far as they are believed. */
 export interface ClientAddresses {
   /** The client's address: the first from the right that no trusted proxy has. */
-  clientOf(incoming: IncomingMessage): string;
+  clientOf(incoming: Pick<IncomingMessage, 'socket' | 'rawHeaders'>): string;
   /** Whether what this peer says of its client is believed. Peers on a unix socket are: the file's mode lets them in. */
   trusts(peer: string | undefined): boolean;
 }
@@ -73,7 +73,7 @@ function fold(address: Address): Address {
 }
 
 /** All its field lines in order. Not from `headersDistinct`, which a field named `__proto__` broke (CVE-2026-21710). */
-function forwardedFor(incoming: IncomingMessage): string[] {
+function forwardedFor(incoming: Pick<IncomingMessage, 'rawHeaders'>): string[] {
   const { rawHeaders } = incoming;
   const hops: string[] = [];
   for (let index = 0; index < rawHeaders.length; index += 2) {

@@ -1,4 +1,5 @@
 import type { Outgoing } from './outgoing.ts';
+import type { Heard } from './tap.ts';
 
 /** Every connection owns one buffer of this size, made when its first body leaves. */
 export const OWN_BYTES = 16 * 1024;
@@ -40,6 +41,10 @@ export class Connection {
   live = 0;
   /** No further request is wanted: answers say `Connection: close`. */
   closing = false;
+  /** What Node's parser is reading now, where that is one whole request (tap.ts). */
+  heard: Heard | undefined;
+  /** A request of it was answered: its peer is heard, and Node's limits for a first request are behind it. */
+  #served = false;
   readonly #onGone = new Set<() => void>();
   #gone = false;
   #buffer: Buffer | undefined;
@@ -49,6 +54,11 @@ export class Connection {
     this.certificate = certificate;
     wire.once('close', () => this.#leave());
     if (wire.destroyed) this.#leave();
+  }
+
+  /** Nothing is read, answered or written on it now, and it goes on. */
+  get isResting(): boolean {
+    return this.#served && this.live === 0 && !this.closing && this.wire.writableLength === 0 && !this.gone;
   }
 
   get gone(): boolean {
@@ -103,6 +113,7 @@ export class Connection {
   /** A request ended. */
   leave(): void {
     this.live -= 1;
+    this.#served = true;
     if (this.live === WAITING_PAUSE / 2) this.wire.resume();
     // The answer was begun before anybody wished the connection closed, so that it could not say so itself.
     if (this.live === 0 && this.closing) this.wire.destroySoon();

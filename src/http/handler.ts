@@ -7,6 +7,7 @@ import type { ClientAddresses } from './client-address.ts';
 import { onTurn, type Connection } from './connection.ts';
 import { errorReply, unexpected } from './errors.ts';
 import type { Report } from './events.ts';
+import type { Repeats } from './repeats.ts';
 import { pathOf, type Exchange } from './exchange.ts';
 import { objection, requestIdOf } from './guard.ts';
 import type { Outgoing } from './outgoing.ts';
@@ -38,6 +39,8 @@ export interface HandlerOptions {
   readonly stallMs: number;
   /** `http.headers`: sent with every answer. Throws Error at once for those that frame the message. */
   readonly headers: Readonly<Record<string, readonly string[]>>;
+  /** Requests that may be answered without this handler when they come again. */
+  readonly repeats?: Pick<Repeats, 'learn'>;
 }
 
 /** Answers one request, whatever happens; never throws, never rejects. */
@@ -49,6 +52,8 @@ export function createHandler(options: HandlerOptions): Handler {
   const listen = createListen(options);
 
   return (incoming, outgoing, connection) => {
+    const { heard } = connection;
+    heard?.requests.push(incoming);
     const controller = new AbortController();
     const endings = new Set<() => void>();
     const onEnd = (listener: () => void): void => void (ended ? listener() : endings.add(listener));
@@ -63,6 +68,7 @@ export function createHandler(options: HandlerOptions): Handler {
       if (exchange.handler === undefined) report({ kind: 'request started', handler: 'other' });
       for (const ending of endings) ending();
       report(toRecord(exchange, options));
+      if (heard !== undefined && heard.requests.length === 1) options.repeats?.learn(heard.text, exchange);
     };
     // Errors of the response say that the connection is gone, which its close says too.
     outgoing.on('error', () => undefined);

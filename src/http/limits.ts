@@ -26,6 +26,10 @@ export interface Limits {
   address(exchange: Exchange): Promise<void>;
   /** By who it is. Who has said nothing has an address alone. */
   subject(exchange: Exchange): Promise<void>;
+  /** Whether an address may ask for something at once, without a wait and without a place; nothing is counted. */
+  isFree(client: string): boolean;
+  /** Such a request was taken. */
+  count(client: string): void;
 }
 
 /**
@@ -41,6 +45,8 @@ export type Whose = 'address' | 'account';
 export interface Counting {
   take(whose: Whose, key: string, rate: Rate, waitMsMax: number): Taken | Promise<Taken>;
   place(whose: Whose, key: string, max: number, waitMsMax: number, signal: AbortSignal): Promise<Leave | undefined>;
+  /** See {@link TokenBuckets}; left out where it is counted elsewhere, and nobody can tell at once. */
+  has?(whose: Whose, key: string, rate: Rate): boolean;
 }
 
 /** In memory, of this process. */
@@ -49,6 +55,7 @@ export function countHere(clock: EdgeClock): Counting {
   const places = { address: createPlaces(clock), account: createPlaces(clock) };
   return {
     take: (whose, key, rate, waitMsMax) => buckets[whose].take(key, rate, waitMsMax),
+    has: (whose, key, rate) => buckets[whose].has(key, rate),
     place: (whose, key, max, waitMsMax, signal) => places[whose].take(key, max, waitMsMax, signal),
   };
 }
@@ -61,6 +68,14 @@ export function createLimits(clock: EdgeClock, limits: () => RequestLimits, coun
     address: (exchange) => addresses(addressGroup(exchange.client), limits().address, exchange),
     async subject(exchange) {
       if (exchange.identity.subject.kind !== 'anyone') await subjects(accountOf(exchange), limits().subject, exchange);
+    },
+    isFree(client) {
+      const { rate, concurrent } = limits().address;
+      return concurrent === undefined && (rate === undefined || counting.has?.('address', addressGroup(client), rate) === true);
+    },
+    count(client) {
+      const { rate } = limits().address;
+      if (rate !== undefined) void counting.take('address', addressGroup(client), rate, 0);
     },
   };
 }

@@ -1,3 +1,4 @@
+import type { Connection } from './connection.ts';
 import type { EdgeClock } from './ports.ts';
 import type { Exchange } from './exchange.ts';
 import { cut } from './send.ts';
@@ -25,13 +26,16 @@ export interface Outlet {
 /** Looks at all answers that wait for their clients, together, so that a write costs no timer. */
 export interface StallWatch {
   open(exchange: Exchange): Outlet;
+  /** Looks after something that is being written, until the function is called: `stop` when nothing of it moves any more. */
+  watch(connection: Connection, stop: () => void): () => void;
 }
 
 /** A client is looked at so often within the stall time; it is cut when nothing moved at so many looks. */
 const LOOKS = 4;
 
 interface Waiting {
-  readonly exchange: Exchange;
+  readonly connection: Connection;
+  readonly stop: () => void;
   /** Bytes not yet taken, at the last look. */
   left: number;
   quietLooks: number;
@@ -50,15 +54,15 @@ export function createStallWatch(clock: EdgeClock, stallMs: number): StallWatch 
   }
 
   function look(one: Waiting): void {
-    const left = one.exchange.connection.unsent();
+    const left = one.connection.unsent();
     one.quietLooks = left === one.left ? one.quietLooks + 1 : 0;
     one.left = left;
     // The first look may come right after the write began: it only takes the measure.
-    if (one.quietLooks >= LOOKS) cut(one.exchange.outgoing);
+    if (one.quietLooks >= LOOKS) one.stop();
   }
 
-  function watch(exchange: Exchange): () => void {
-    const one: Waiting = { exchange, left: -1, quietLooks: 0 };
+  function watch(connection: Connection, stop: () => void): () => void {
+    const one: Waiting = { connection, stop, left: -1, quietLooks: 0 };
     waiting.add(one);
     if (!ticking) {
       ticking = true;
@@ -67,10 +71,13 @@ export function createStallWatch(clock: EdgeClock, stallMs: number): StallWatch 
     return () => void waiting.delete(one);
   }
 
-  return { open: (exchange) => createOutlet(exchange, clock, watch) };
+  return {
+    open: (exchange) => createOutlet(exchange, clock, () => watch(exchange.connection, () => cut(exchange.outgoing))),
+    watch,
+  };
 }
 
-function createOutlet(exchange: Exchange, clock: EdgeClock, watch: (exchange: Exchange) => () => void): Outlet {
+function createOutlet(exchange: Exchange, clock: EdgeClock, watch: () => () => void): Outlet {
   const { outgoing, connection } = exchange;
   let lastWriteMs = 0;
 
@@ -79,7 +86,7 @@ function createOutlet(exchange: Exchange, clock: EdgeClock, watch: (exchange: Ex
     return new Promise((resolve, reject) => {
       if (connection.gone) return reject(new ClientGone('the client has gone'));
       let settled = false;
-      const unwatch = watch(exchange);
+      const unwatch = watch();
       const finish = (error?: Error | null): void => {
         if (settled) return;
         settled = true;

@@ -9,7 +9,7 @@ import { parseUrl } from '../oci/url.ts';
  * authority: nothing is built from it.
  */
 export function publicAddress(
-  incoming: IncomingMessage,
+  incoming: Pick<IncomingMessage, 'headers' | 'socket'>,
   configured: string | undefined,
   addresses: ClientAddresses,
 ): string | undefined {
@@ -26,7 +26,7 @@ function isAuthority(host: string): boolean {
   return /^(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(host) && parseUrl(`http://${host}`) !== undefined;
 }
 
-function schemeOf(incoming: IncomingMessage): 'http' | 'https' {
+function schemeOf(incoming: Pick<IncomingMessage, 'socket'>): 'http' | 'https' {
   return (incoming.socket as Partial<TLSSocket>).encrypted === true ? 'https' : 'http';
 }
 

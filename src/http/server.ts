@@ -10,8 +10,10 @@ import { Connection } from './connection.ts';
 import { createDrain, sayFarewell, type Drain } from './drain.ts';
 import type { Report } from './events.ts';
 import type { Handler } from './handler.ts';
+import type { Repeats } from './repeats.ts';
 import { createHttp2, type Http2 } from './http2.ts';
 import type { EdgeClock } from './ports.ts';
+import { tap } from './tap.ts';
 import { asksOtherwise, toNode, type TlsOptions } from './tls-options.ts';
 import { listenOnUnixSocket } from './unix-socket.ts';
 import { answerUnreadable } from './unreadable.ts';
@@ -25,6 +27,8 @@ export interface ListenerOptions {
   /** HTTP/2 is offered besides; over TLS alone. */
   readonly http2?: boolean;
   readonly handle: Handler;
+  /** Answers what came before byte for byte (repeats.ts); default: nothing is. */
+  readonly again?: Repeats['answer'];
   readonly addresses: ClientAddresses;
   readonly clock: EdgeClock;
   readonly report: Report;
@@ -47,11 +51,14 @@ export interface Limits {
   readonly checkingIntervalMs: number;
 }
 
+/** Said with every answer. */
+export const KEEP_ALIVE_MS = 95_000;
+
 const DEFAULT_LIMITS: Limits = {
   connectionsMax: 20_000,
   connectionsPerAddressMax: 1000,
   headersTimeoutMs: 15_000,
-  keepAliveTimeoutMs: 95_000,
+  keepAliveTimeoutMs: KEEP_ALIVE_MS,
   checkingIntervalMs: 5000,
 };
 
@@ -159,6 +166,8 @@ interface Tracked {
   /** `undefined`: no connection came of it. */
   of(socket: Socket): Connection | undefined;
   add(connection: Connection, socket: Socket): void;
+  /** Node reads HTTP/1.1 from it. */
+  listenIn(connection: Connection, socket: Socket): void;
 }
 
 function trackConnections(server: Server, options: ListenerOptions, limits: Limits): Tracked {
@@ -171,13 +180,20 @@ function trackConnections(server: Server, options: ListenerOptions, limits: Limi
     bySocket.set(socket, connection);
     connection.onGone(() => all.delete(connection));
   };
+  const listenIn = (connection: Connection, socket: Socket): void => {
+    const { again } = options;
+    if (again !== undefined) tap(socket, connection, (text) => again(text, socket, connection));
+  };
   server.on('connection', (socket: Socket) => {
     if (!caps.admit(socket)) return socket.destroy();
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    return options.tls === undefined ? add(new Connection(socket), socket) : undefined;
+    if (options.tls !== undefined) return undefined;
+    const connection = new Connection(socket);
+    add(connection, socket);
+    return listenIn(connection, socket);
   });
-  return { all, sockets, of: (socket) => bySocket.get(socket), add };
+  return { all, sockets, of: (socket) => bySocket.get(socket), add, listenIn };
 }
 
 /** What becomes of a connection once its handshake is done: refused for its certificate, HTTP/2, or HTTP/1.1 as Node does it. */
@@ -188,8 +204,10 @@ function admitSecure(server: SecureServer, tls: () => TlsOptions | undefined, ht
     const { admitted, name } = shownBy(socket, tls()?.clientAuth);
     if (!admitted) return void socket.destroy();
     if (socket.alpnProtocol === 'h2') return connections.add(http2.serve(socket, name), socket);
-    connections.add(new Connection(socket, name), socket);
+    const connection = new Connection(socket, name);
+    connections.add(connection, socket);
     for (const begin of http1) begin.call(server, socket);
+    connections.listenIn(connection, socket);
     return undefined;
   });
 }

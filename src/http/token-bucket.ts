@@ -14,6 +14,8 @@ export interface TokenBuckets {
    * and `waitMs` says when there is one again.
    */
   take(key: string, rate: Rate, waitMsMax: number): Taken;
+  /** Whether one could be taken without a wait. */
+  has(key: string, rate: Rate): boolean;
 }
 
 export interface Taken {
@@ -27,11 +29,16 @@ export const BUCKETS_MAX = 10_000;
 /** What is taken before it is there leaves less than nothing, so that those who wait have a turn each. */
 export function createTokenBuckets(clock: Pick<EdgeClock, 'monotonic'>): TokenBuckets {
   const buckets = createRecent<{ readonly left: number; readonly atMs: number }>(BUCKETS_MAX);
+  const leftNow = (key: string, { perSecond, burst }: Rate, now: number): number => {
+    const { left, atMs } = buckets.get(key) ?? { left: burst, atMs: now };
+    return Math.min(burst, left + ((now - atMs) * perSecond) / 1000);
+  };
   return {
-    take(key, { perSecond, burst }, waitMsMax) {
+    has: (key, rate) => leftNow(key, rate, clock.monotonic()) >= 1,
+    take(key, rate, waitMsMax) {
       const now = clock.monotonic();
-      const { left, atMs } = buckets.get(key) ?? { left: burst, atMs: now };
-      const before = Math.min(burst, left + ((now - atMs) * perSecond) / 1000);
+      const before = leftNow(key, rate, now);
+      const { perSecond } = rate;
       const waitMs = Math.max(0, ((1 - before) * 1000) / perSecond);
       const taken = waitMs <= waitMsMax;
       // Who is refused is remembered too.

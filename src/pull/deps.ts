@@ -8,7 +8,9 @@ import type { Fills } from './fills.ts';
 import type { Givers } from './givers.ts';
 import type { Passthrough } from './passthrough.ts';
 import type { Prover } from './prove.ts';
+import type { Ready } from './ready.ts';
 import type { Route, Router } from './route.ts';
+import type { SmallBlobs } from './small-blobs.ts';
 import type { Store } from './store.ts';
 import type { Trace } from './trace.ts';
 import type { Unowned } from './unowned.ts';
@@ -19,6 +21,8 @@ export interface PullDeps {
   readonly blobs: BlobStore;
   readonly records: Records;
   readonly store: Store;
+  readonly smallBlobs: SmallBlobs;
+  readonly ready: Pick<Ready, 'look'>;
   readonly fills: Fills;
   /** The same while the metadata cannot be asked: shared within this process, and remembered by nobody. */
   readonly unrecordedFills: Fills;

@@ -20,8 +20,9 @@ import { refusalError, refusedOutcome } from './refusal-error.ts';
 import { blobHosted, manifestHosted, refuseRefresh } from './hosted.ts';
 import { blobOffline, manifestOffline } from './offline.ts';
 import { earlier, Meanings } from './meaning.ts';
+import type { ReadyContent } from './ready.ts';
 import type { Reply } from './reply.ts';
-import { respondBlob, respondManifest } from './respond.ts';
+import { respondBlob, respondBlobBytes, respondManifest } from './respond.ts';
 import { Tags } from './tag.ts';
 import { newTrace, noteTried, type Trace } from './trace.ts';
 import { troubleOf } from './trouble.ts';
@@ -52,8 +53,12 @@ export interface PullRequest {
 /** Name → route → lookup → fill → store → respond. Throws RegistryError for every refusal. */
 export type Pull = (request: PullRequest) => Promise<Reply>;
 
+/** What is answered out of memory, in the same turn; `undefined`: nothing, and `pull` is to be asked. Never throws. See ready.ts. */
+export type PullReady = (request: PullRequest) => Reply | undefined;
+
 export interface Pulls {
   readonly pull: Pull;
+  readonly ready: PullReady;
   /** A manifest by the same steps, without the reply. */
   readonly manifest: (request: PullRequest) => Promise<ManifestAnswer | ManifestRefusal>;
   /** Asks upstream for a tag, whatever its age. */
@@ -126,11 +131,23 @@ export function createPull(deps: PullDeps): Pulls {
 
   return {
     prefetch,
+    ready(request) {
+      try {
+        return answerReady(deps, request, startPulling(deps, request));
+      } catch (error) {
+        // What has no route any more, or is denied, is refused by the ordinary way, in its words.
+        if (error instanceof RegistryError) return undefined;
+        throw error;
+      }
+    },
     adopt: createAdopt(deps, byDigest),
     refill: createRefill(deps, byDigest),
     async pull(request) {
       const { target } = request;
-      const pulling = await enter(deps, request);
+      const started = startPulling(deps, request);
+      const ready = answerReady(deps, request, started);
+      if (ready !== undefined) return ready;
+      const pulling = await enter(deps, request, started);
       const admitting = request.unjudged === true ? undefined : admittingOf(deps, pulling, target);
       prefetch.giveWay(target.kind === 'blob' ? target.digest : undefined);
       if (target.kind === 'manifest') {
@@ -155,7 +172,7 @@ export function createPull(deps: PullDeps): Pulls {
     },
     async manifest(request) {
       if (request.target.kind !== 'manifest') throw new RegistryError('MANIFEST_UNKNOWN', 'only a manifest is asked for here');
-      const pulling = await enter(deps, request);
+      const pulling = await enter(deps, request, startPulling(deps, request));
       const answer = await getManifest(pulling, request.target);
       if (answer.kind === 'manifest') refuseDenied(pulling, answer.digest);
       return answer;
@@ -213,8 +230,7 @@ function startPulling(deps: PullDeps, { method, target, range, ifRange, ifNoneMa
 }
 
 /** Through the door of its route, where that has one. */
-async function enter(deps: PullDeps, request: PullRequest): Promise<Pulling> {
-  const pulling = startPulling(deps, request);
+async function enter(deps: PullDeps, request: PullRequest, pulling: Pulling): Promise<Pulling> {
   if (pulling.route.passthrough === undefined) return pulling;
   const { target, client } = request;
   const reference = target.kind === 'blob' ? target.digest : referenceText(target.reference);
@@ -273,9 +289,36 @@ function finishManifest(
   return withNamespace(respondManifest(answer, answer.source, pulling), request);
 }
 
+/** A question about content is somebody's who has to see what is there, and no use. */
+function answerReady(deps: PullDeps, request: PullRequest, pulling: Pulling): Reply | undefined {
+  const { target } = request;
+  if (request.unjudged === true || target.name.nonce !== undefined) return undefined;
+  const ready = deps.ready.look(pulling, target);
+  return ready && finishReady(deps, request, pulling, ready);
+}
+
+function finishReady(
+  deps: PullDeps,
+  request: PullRequest,
+  pulling: Pulling,
+  { digest, mediaType, bytes, source }: ReadyContent,
+): Reply {
+  const { target } = request;
+  const size = bytes.byteLength;
+  const tag = target.kind === 'manifest' && target.reference.kind === 'tag' ? target.reference.tag : undefined;
+  note(deps, pulling, digest, size, source, tag);
+  const reply =
+    mediaType === undefined
+      ? respondBlobBytes(digest, bytes, source, pulling)
+      : respondManifest({ digest, mediaType, size, bytes }, source, pulling);
+  return withNamespace(reply, request);
+}
+
 function finishBlob(deps: PullDeps, request: PullRequest, pulling: Pulling, answer: BlobAnswer): Reply {
   if (answer.kind === 'refused') throw toError(answer, pulling, request.target);
   note(deps, pulling, answer.content.digest, answer.content.size, answer.source, undefined);
+  const { digest, size } = answer.content;
+  if (answer.source.outcome === 'hit' && size !== undefined && pulling.method === 'GET') deps.smallBlobs.learn(digest, size);
   let opens = false;
   try {
     const reply = respondBlob(answer.content, answer.source, pulling);

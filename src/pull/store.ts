@@ -48,9 +48,14 @@ export class Store {
   async read(digest: Digest, size: number): Promise<Uint8Array | undefined> {
     const recent = this.#recent.get(digest);
     if (recent !== undefined) return recent;
-    const bytes = await this.#readFile(digest, size);
+    const bytes = await this.readFile(digest, size);
     if (bytes !== undefined) this.#recent.set(digest, bytes);
     return bytes;
+  }
+
+  /** What `read` yields, where that is in memory. */
+  atHand(digest: Digest): Uint8Array | undefined {
+    return this.#recent.get(digest);
   }
 
   /** What is at hand of it in memory: the file is another now, or gone. */
@@ -123,7 +128,8 @@ export class Store {
     throw new Error(`${digest} is being removed just now, and cannot be kept`);
   }
 
-  async #readFile(digest: Digest, size: number): Promise<Uint8Array | undefined> {
+  /** As `read`, past what is at hand. */
+  async readFile(digest: Digest, size: number): Promise<Uint8Array | undefined> {
     const file = await this.#deps.blobs.open(digest);
     if (file === undefined) return undefined;
     try {

@@ -27,6 +27,7 @@ import { mutants as past } from './past.ts';
 import { mutants as prefetch } from './prefetch.ts';
 import { mutants as pull } from './pull.ts';
 import { mutants as push } from './push.ts';
+import { mutants as ready } from './ready.ts';
 import { mutants as signIn } from './sign-in.ts';
 import { mutants as signed } from './signed.ts';
 import { mutants as sim } from './sim.ts';
@@ -54,6 +55,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   admission,
   pull,
   'tag-times': tagTimes,
+  ready,
   granting,
   push,
   config,

@@ -22,6 +22,8 @@ import { createUnrecordedFills } from '../../../src/pull/fill/unrecorded.ts';
 import { createPull, type PullTarget } from '../../../src/pull/pull.ts';
 import type { Reply } from '../../../src/pull/reply.ts';
 import { createRouter, type Route, type RoutePolicy } from '../../../src/pull/route.ts';
+import { Ready } from '../../../src/pull/ready.ts';
+import { SmallBlobs } from '../../../src/pull/small-blobs.ts';
 import { Store } from '../../../src/pull/store.ts';
 import { createAskTaken } from '../../../src/pull/taken.ts';
 import { newTrace, type Trace } from '../../../src/pull/trace.ts';
@@ -114,12 +116,15 @@ export async function createHouse(options: HouseOptions) {
     },
   });
   const unowned = new Unowned(clock);
+  const smallBlobs = new SmallBlobs({ clock, store, unowned });
   const policy = { ...POLICY, limits: createLimits(options.chain, options.reserve ?? 0), ...options.policy };
   const deps = {
     clock,
     blobs,
     records,
     store,
+    smallBlobs,
+    ready: new Ready({ clock, records, store, blobs: smallBlobs }),
     fills,
     unrecordedFills: createUnrecordedFills({
       clock,
