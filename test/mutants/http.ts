@@ -44,7 +44,7 @@ export const mutants = [
     name: 'a client that takes nothing is not cut',
     guards: ['S24', 'R53', 'promise 7'],
     file: 'src/http/outlet.ts',
-    find: 'if (one.quietLooks >= LOOKS) cut(one.exchange.outgoing);',
+    find: 'if (one.quietLooks >= LOOKS) one.stop();',
     replace: '',
     test: ['test/unit/http/sender.test.ts'],
   },

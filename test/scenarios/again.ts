@@ -12,7 +12,7 @@ export interface Came {
 }
 
 /** What a small blob is read for meanwhile may take some. */
-const TURNS = 50;
+const TURNS = 5000;
 
 /** A connection that is kept: each request goes out in one piece, when the answer before it has come. */
 export interface Kept {
