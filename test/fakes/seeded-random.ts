@@ -13,6 +13,11 @@ export function createSeededRandom(seed: number): Random {
 
   return {
     fraction: () => next() / 2 ** 32,
-    bytes: (count) => Uint8Array.from({ length: count }, () => next() >>> 24),
+    bytes(count) {
+      // Megabytes are drawn of it: `Uint8Array.from` takes five times as long.
+      const drawn = new Uint8Array(count);
+      for (let at = 0; at < count; at += 1) drawn[at] = next() >>> 24;
+      return drawn;
+    },
   };
 }
