@@ -98,6 +98,22 @@ export const mutants: readonly Mutant[] = [
     testName: 'seeds from 1,',
   },
   {
+    name: 'a registry that only claims is shown what is here',
+    guards: ['promise 9', 'decision 8'],
+    file: 'src/pull/givers.ts',
+    find: "    if (blob.public) return this.#remember(digest, 'anybody');\n",
+    replace: "    if (blob.size >= 0) return this.#remember(digest, 'anybody');\n",
+    test: [COURSES],
+  },
+  {
+    name: 'a registry that only claims is shown what arrives',
+    guards: ['promise 9', 'decision 8'],
+    file: 'src/pull/fill/brought.ts',
+    find: '    if (holder === this.#repository || this.isPublic) return true;\n',
+    replace: "    if (holder !== '') return true;\n",
+    test: [COURSES],
+  },
+  {
     name: 'what is set aside is not counted',
     guards: ['I5', 'decision 12'],
     file: 'src/metadata/records-inventory.ts',

@@ -11,8 +11,11 @@ const leaving = (blob: number, repository: string, leavesAfter: number): Doing =
   wish: { method: 'GET', repository, kind: 'blob', reference: BLOBS[blob]!.digest, leavesAfter },
 });
 
+const PRIVATE = 'docker.io/priv/x';
+const claimed = [8, 4, 8, 8].map((blob) => leaving(blob, 'thief.io/x/y', Infinity));
+
 /** What is drawn too seldom to be left to chance. */
-test.each<[string, readonly Doing[]]>([
+test.each<[string, readonly Doing[], number?]>([
   ['a client leaves while it waits', [leaving(5, A, 0)]],
   ['a client leaves in the middle', [leaving(9, 'docker.io/library/c', 1)]],
   [
@@ -38,8 +41,10 @@ test.each<[string, readonly Doing[]]>([
       { do: 'pull-image', repository: A, reference: 'latest' },
     ],
   ],
-])('%s', async (_, doings) => {
-  const steps = doings.map((doing) => ({ doing, gap: 35_000 }));
+  ['a registry claims what is held', [leaving(8, PRIVATE, Infinity), leaving(4, PRIVATE, Infinity), ...claimed]],
+  ['a registry claims what is arriving', [leaving(8, PRIVATE, Infinity), ...claimed], 25],
+])('%s', async (_, doings, gap = 35_000) => {
+  const steps = doings.map((doing) => ({ doing, gap }));
   const nature = { seed: 1, flavour: 'lmdb', tempo: 'instant', settings: PLAIN } as const;
   const { faults, trace } = await play({ nature, steps: [{ doing: { do: 'settle' }, gap: 5 }, ...steps] });
   expect(faults, trace.join('\n')).toEqual([]);

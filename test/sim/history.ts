@@ -23,6 +23,7 @@ const MIRRORED: Readonly<Record<string, { readonly tags: readonly string[]; read
   'quay.io/q/c': { tags: ['latest', 'old'], images: ['i2', 'i4'] },
   'mixed.io/base/w': { tags: ['latest'], images: ['i5', 'i0'] },
   'docker.io/evil/e': { tags: ['latest'], images: ['i0'] },
+  'thief.io/x/y': { tags: ['latest'], images: ['i3', 'i3', 'spy', 'i0'] },
   'docker.io/library/none': { tags: ['latest'], images: ['i0'] },
 };
 const HOSTED = ['own.io/team/app', 'own.io/team/web', 'mixed.io/team/app'] as const;

@@ -22,6 +22,10 @@ export type Mood = 'up' | 'slow' | 'moody' | 'liar' | 'down' | 'silent' | 'limit
 
 export const UPSTREAMS = ['hub-a', 'hub-b', 'hub-c', 'quay'] as const;
 
+/** A registry of somebody's own: it says that it has whatever it is asked for by digest, and has nothing. */
+export const THIEF = 'thief';
+export const isStolen = (holder: string): boolean => holder.startsWith('thief.io/');
+
 export interface AskedOf {
   readonly upstream: string;
   readonly request: UpstreamRequest;
@@ -148,6 +152,7 @@ export class Network {
   async #answer(name: string, request: UpstreamRequest): Promise<Said> {
     const { dice } = this.#machine;
     await this.#pass(dice.between(1, this.mood(name) === 'slow' ? 1_500 : 15));
+    if (name === THIEF) return this.#claim(request);
     switch (this.mood(name)) {
       case 'up':
       case 'slow':
@@ -186,6 +191,20 @@ export class Network {
     if (digest === undefined || bytes === undefined) return ABSENT;
     const mediaType = kind === 'blob' ? 'application/octet-stream' : mediaTypeOf(digest);
     return { ...common, bytes, digest, mediaType };
+  }
+
+  #claim({ kind, reference }: UpstreamRequest): Supply | typeof ABSENT {
+    const { dice } = this.#machine;
+    const digest = kind === 'blob' || kind === 'manifest' ? parseDigest(reference) : undefined;
+    const length = digest && BYTES.get(digest)?.length;
+    if (digest === undefined || length === undefined) return ABSENT;
+    return {
+      bytes: Buffer.alloc(length, 0xee),
+      anonymous: dice.chance(0.7),
+      mediaType: mediaTypeOf(digest),
+      digest,
+      ...(dice.chance(0.3) ? { breakAfter: dice.between(0, length) } : {}),
+    };
   }
 
   async #moodily(name: string, request: UpstreamRequest): Promise<Said> {

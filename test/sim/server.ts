@@ -14,7 +14,7 @@ import type { FillStatus } from '../../src/pull/fill/types.ts';
 import type { Random } from '../../src/system/random.ts';
 import { beginLife, type Life } from './life.ts';
 import type { Machine } from './machine.ts';
-import { UPSTREAMS, type Network } from './network.ts';
+import { THIEF, UPSTREAMS, type Network } from './network.ts';
 import { configOf, layChains, type Settings } from './settings.ts';
 
 export type SimEvent = HouseEvent | MetadataEvent;
@@ -67,7 +67,7 @@ async function compose(life: Life, network: Network, random: Random, settings: S
       limits: () => config.cache,
     },
   );
-  const byName = new Map(UPSTREAMS.map((name) => [name, network.upstreamFor(name, life)]));
+  const byName = new Map([...UPSTREAMS, THIEF].map((name) => [name, network.upstreamFor(name, life)]));
   let chains = layChains(config, byName);
   const system = { clock, random };
   const pulling = createPulling(system, storage, () => chains, report);

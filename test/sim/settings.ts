@@ -6,7 +6,7 @@ import { createBalance } from '../../src/pull/balance.ts';
 import { createLimits } from '../../src/pull/limits.ts';
 import type { Upstream } from '../../src/upstream/upstream.ts';
 import { load } from '../unit/config/load.ts';
-import { UPSTREAMS } from './network.ts';
+import { THIEF, UPSTREAMS } from './network.ts';
 
 /** What a reload changes; plain data. */
 export interface Settings {
@@ -60,7 +60,7 @@ function textOf({ reversed, balance, parallel, offline, onDelete, prefetch }: Se
       delete: { enabled: true },
       maintenance: { uploadpurging: { enabled: true, age: '24h', interval: '1h' } },
     },
-    upstreams: Object.fromEntries(UPSTREAMS.map((name) => [name, { url: `https://${name}.example.test` }])),
+    upstreams: Object.fromEntries([...UPSTREAMS, THIEF].map((name) => [name, { url: `https://${name}.example.test` }])),
     routes: [
       { name: 'evil', match: 'docker.io/evil/**', deny: true },
       {
@@ -74,6 +74,7 @@ function textOf({ reversed, balance, parallel, offline, onDelete, prefetch }: Se
         ...policy,
       },
       { name: 'quay', match: 'quay.io/**', upstreams: ['quay'], offline, ...policy },
+      { name: 'thief', match: 'thief.io/**', upstreams: [THIEF], ...policy },
       { name: 'mixed', match: 'mixed.io/**', upstreams: [HOSTED, 'hub-c'], push: true, ...policy },
       { name: 'own', match: 'own.io/**', upstreams: [HOSTED], push: true },
     ],

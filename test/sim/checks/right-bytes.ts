@@ -1,5 +1,6 @@
 import { parseDigest } from '../../../src/oci/digest.ts';
 import { BYTES, shortName } from '../content.ts';
+import { isStolen } from '../network.ts';
 import type { Answer } from '../puller.ts';
 import { answerText } from '../pull-image.ts';
 import type { Check, Faults } from './check.ts';
@@ -46,9 +47,15 @@ function rotsUnder({ rotten }: World, { startedAt, endedAt, wish }: Answer): boo
  * What a liar sent of a large blob, before its digest could be known: a range of it may be wrong and complete, but for the tail
  * (architecture.md, promise 1), and so may be the length that it is said to be a range of. Of what is held nobody is in doubt.
  */
-function isAheadOfDigest({ liedAt }: World, { status, outcome, headers }: Answer, { length }: Buffer): boolean {
+function isAheadOfDigest({ liedAt }: World, { wish, status, outcome, headers }: Answer, { length }: Buffer): boolean {
   const to = Number(/^bytes \d+-(\d+)\//.exec(headers['content-range'] ?? '')?.[1]) + 1;
-  return status === 206 && outcome !== 'hit' && liedAt > -Infinity && length > SMALL_BYTES && to <= length - TAIL_BYTES;
+  return (
+    status === 206 &&
+    outcome !== 'hit' &&
+    (liedAt > -Infinity || isStolen(wish.repository)) &&
+    length > SMALL_BYTES &&
+    to <= length - TAIL_BYTES
+  );
 }
 
 function judge(world: World, answer: Answer): Faults {
