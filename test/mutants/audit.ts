@@ -131,8 +131,8 @@ export const mutants = [
     name: 'what a server does by command is not told',
     guards: ['promise 9'],
     file: 'src/compose.ts',
-    find: '    const admin = withAudit(administration, (event) => auditing.note(event));',
-    replace: '    const admin = administration;',
+    find: '    const admin = withAudit(all.admin(administration), (event) => auditing.note(event));',
+    replace: '    const admin = all.admin(administration);',
     test: SCENARIO,
   },
   {

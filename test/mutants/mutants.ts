@@ -34,6 +34,7 @@ import { mutants as sim } from './sim.ts';
 import { mutants as tagTimes } from './tag-times.ts';
 import { mutants as tls } from './tls.ts';
 import { mutants as upstream } from './upstream.ts';
+import { mutants as workers } from './workers.ts';
 
 /** Every mutant of the house, by room: each room keeps a file of its own. */
 export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
@@ -71,6 +72,7 @@ export const MUTANTS: Readonly<Record<string, readonly Mutant[]>> = {
   eviction,
   official,
   backup,
+  workers,
   sim,
 };
 

@@ -202,7 +202,7 @@ export const mutants = [
     name: 'a login to another registry holds up who signs in from there',
     guards: ['issue 6: one port for mirror and registry'],
     file: 'src/auth/htpasswd.ts',
-    find: '...createHearing(createAttempts(clock, { heldMs: 0 })),',
+    find: "...createHearing(attempts('recognition')),",
     replace: '...signIns,',
     test: unit('htpasswd'),
   },

@@ -222,6 +222,17 @@ describe.concurrent('several workers', () => {
       );
       expect(await statuses()).toEqual(new Set([200]));
       expect((await server.metrics()).sum('entrepot_config_last_reload_successful')).toBe(1);
+      // What is limited is so for all of them together.
+      const reloads = (): number => server.records.filter(({ msg }) => msg === 'reloaded').length;
+      const known = reloads();
+      await writeFile(file, JSON.stringify({ ...before, limits: { address: { rate: '1/h', burst: 5 } } }));
+      await until(
+        async () => reloads(),
+        (count) => count > known,
+      );
+      const answers = await Promise.all(times(30, async () => (await server.get(manifestPath('latest'))).status));
+      expect(answers.filter((status) => status === 200)).toHaveLength(5);
+      expect(answers.filter((status) => status === 429)).toHaveLength(25);
     },
     own,
   );

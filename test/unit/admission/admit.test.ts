@@ -38,6 +38,24 @@ function admit(send: Send, more: Partial<AdmitOptions> = {}) {
 }
 
 describe('the question', () => {
+  test('is asked when all processes know the name that it gives', async () => {
+    let know = (): void => undefined;
+    const opened = (): Promise<void> => new Promise((resolve) => (know = resolve));
+    let isAsked = false;
+    const { judge } = admit(
+      async () => {
+        isAsked = true;
+        return answer({ allow: true });
+      },
+      { questions: new Questions(createSeededRandom(1), { opened, closed: () => undefined }) },
+    );
+    const judged = judge.judge(entering(), NEVER);
+    for (let turn = 0; turn < 20; turn += 1) await Promise.resolve();
+    expect(isAsked).toBe(false);
+    know();
+    expect(await judged).toMatchObject({ kind: 'admitted' });
+  });
+
   test('ends with its answer, however that is', async () => {
     const nonces: string[] = [];
     const opened: boolean[][] = [];

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Admin } from '../../../src/admin/admin.ts';
 import type { Proof } from '../../../src/admin/prove.ts';
-import type { CommandContext, RunningServer, StartServer } from '../../../src/commands/context.ts';
+import type { CommandContext, RunningServer, StartServer, Workers } from '../../../src/commands/context.ts';
 import { run } from '../../../src/commands/program.ts';
 import type { Config } from '../../../src/config/config.ts';
 import type { HouseEvent } from '../../../src/observe/events.ts';
@@ -25,6 +25,8 @@ export interface Scene {
   write(path: string, text: string): Promise<void>;
   readonly signals: EventEmitter;
   readonly exits: number[];
+  /** On stdout so far, since the last command. */
+  printed(): string;
   readonly reported: HouseEvent[];
   readonly reloads: Config[];
   /** Of the last server that was started. */
@@ -40,6 +42,7 @@ export interface SceneParts {
   readonly typed?: readonly string[];
   /** What stands on stdin otherwise. */
   readonly piped?: string;
+  readonly workers?: Partial<Workers>;
   /** False: there is no directory of that name. */
   readonly stored?: boolean;
 }
@@ -96,6 +99,7 @@ export async function scene(parts: SceneParts = {}): Promise<Scene> {
         throw new Error('no process is started here');
       },
       primary: () => undefined,
+      ...parts.workers,
     },
     actAsOwner: () => parts.stored !== false,
     openStore: () => Promise.resolve({ admin: { ...parts.admin } as Admin, close: () => Promise.resolve() }),
@@ -123,6 +127,7 @@ export async function scene(parts: SceneParts = {}): Promise<Scene> {
     write,
     signals,
     exits,
+    printed: () => printed.out,
     reported,
     reloads,
     clock,
