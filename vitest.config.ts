@@ -21,11 +21,8 @@ const everywhere = {
  */
 const sharing = { ...everywhere, isolate: false, setupFiles: [...everywhere.setupFiles, 'test/shared-process.ts'] };
 
-/** Those that start servers in their process may leave them their last timers, which keep no process alive and end by themselves. */
-const withServers = { ...sharing, env: { ENTREPOT_TIMERS: 'left' } };
-
-/** At their whole sizes (`npm run accept:…`) faults and scenarios take the machine for themselves. */
-const together = process.env['ENTREPOT_ACCEPT'] === 'full' ? 1 : 3;
+/** At their whole sizes (`npm run accept:…`) files take the machine for themselves. */
+const together = (count: number): number => (process.env['ENTREPOT_ACCEPT'] === 'full' ? 1 : count);
 
 /** What asserts how long something took, or how much memory it left. */
 const measuring = ['leaks', 'slow-readers', 'fuzz-requests', 'redis-pulls', 'metadata-redis'].map(
@@ -36,8 +33,8 @@ const measuring = ['leaks', 'slow-readers', 'fuzz-requests', 'redis-pulls', 'met
  * `ENTREPOT_LONG=1` adds the long runs (`*.long.test.ts`). Mutants and benchmarks have commands of their own: each runs the
  * suite, or the machine, for itself.
  *
- * As many files at once as there are cores where tests compute, one more where they wait for processes, sockets and disks; one
- * after the other where they measure.
+ * As many files at once as there are cores where tests compute, one more where they wait for processes, sockets and disks. Those that
+ * measure have the cores for themselves: what they bound leaves room for one beside them, and not for all.
  */
 export default defineConfig({
   test: {
@@ -62,20 +59,13 @@ export default defineConfig({
       },
       {
         test: {
-          ...withServers,
-          name: 'scenarios',
-          include: ['test/scenarios/**/*.test.ts'],
-          maxWorkers: together,
-          sequence: { groupOrder: 2 },
-        },
-      },
-      {
-        test: {
-          ...withServers,
-          name: 'faults',
-          include: ['test/{faults,clients}/**/*.test.ts'],
+          ...sharing,
+          name: 'houses',
+          include: ['test/{scenarios,faults,clients}/**/*.test.ts'],
           exclude: [...everywhere.exclude, ...measuring],
-          maxWorkers: together,
+          // What a server that has ended leaves in its process are timers that keep no process alive.
+          env: { ENTREPOT_TIMERS: 'left' },
+          maxWorkers: together(3),
           sequence: { groupOrder: 2 },
         },
       },
@@ -84,7 +74,7 @@ export default defineConfig({
           ...everywhere,
           name: 'measures',
           include: measuring,
-          maxWorkers: 1,
+          maxWorkers: together(2),
           sequence: { groupOrder: 3 },
         },
       },
