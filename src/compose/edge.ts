@@ -26,6 +26,7 @@ import type { Clock } from '../system/clock.ts';
 import { descriptorLimit } from '../system/descriptor-limit.ts';
 import type { Disk } from '../system/disk.ts';
 import { createIds, randomId, type Random } from '../system/random.ts';
+import { soon } from '../system/turn.ts';
 import { unlinkSocket } from '../system/unlink-socket.ts';
 import type { Chains } from './chains.ts';
 import { healthChecks } from './checks.ts';
@@ -195,6 +196,7 @@ function createFront(
     ...shared,
     limits,
     stalls,
+    soon,
     date: createDateField(() => system.clock.now()),
     keepAliveSeconds: KEEP_ALIVE_MS / 1000,
     parseName: (target, host) => chains().parseName(target, host),

@@ -1,9 +1,8 @@
-import { validateHeaderValue, type OutgoingHttpHeaders } from 'node:http';
+import type { OutgoingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import { createRecent } from '../auth/recent.ts';
 import type { NameParser, Target } from '../pull/name.ts';
 import type { PullReady } from '../pull/pull.ts';
-import type { Reply } from '../pull/reply.ts';
 import type { Trace } from '../pull/trace.ts';
 import type { ClientAddresses } from './client-address.ts';
 import type { Connection } from './connection.ts';
@@ -12,8 +11,8 @@ import type { Exchange } from './exchange.ts';
 import type { Limits } from './limits.ts';
 import type { StallWatch } from './outlet.ts';
 import type { EdgeClock } from './ports.ts';
-import { publicAddress } from './public-address.ts';
 import { isRepeatable } from './repeatable.ts';
+import { createRepeatedAnswer } from './repeated-answer.ts';
 
 export interface RepeatsOptions {
   readonly clock: EdgeClock;
@@ -25,6 +24,8 @@ export interface RepeatsOptions {
   readonly addresses: ClientAddresses;
   readonly limits: Pick<Limits, 'isFree' | 'count'>;
   readonly stalls: Pick<StallWatch, 'watch'>;
+  /** Calls back when all that has arrived until now has been looked at. */
+  readonly soon: (work: () => void) => void;
   readonly newId: () => string;
   readonly newTrace: (requestId: string) => Trace;
   readonly parseName: NameParser;
@@ -47,7 +48,8 @@ export interface Repeats {
   learn(text: string, exchange: Exchange): void;
 }
 
-interface Known {
+/** What is known of a request. */
+export interface Known {
   readonly method: 'GET' | 'HEAD';
   readonly target: Extract<Target, { kind: 'manifest' | 'blob' }>;
   readonly path: string;
@@ -68,8 +70,7 @@ export function createRepeats(options: RepeatsOptions): Repeats {
   const { clock, limits, addresses } = options;
   const known = createRecent<Known>(KNOWN_MAX);
   const clients = new WeakMap<Connection, string>();
-  const after = (): string =>
-    `Date: ${options.date()}\r\nConnection: keep-alive\r\nKeep-Alive: timeout=${options.keepAliveSeconds}\r\n\r\n`;
+  const send = createRepeatedAnswer(options);
 
   /** `undefined`: what the request itself says of its client may count, or a certificate does. */
   function clientOf(connection: Connection, socket: Socket): string | undefined {
@@ -89,10 +90,8 @@ export function createRepeats(options: RepeatsOptions): Repeats {
       const startedMs = clock.monotonic();
       const trace = options.newTrace(options.newId());
       const reply = options.ready({ method: request.method, target: request.target, signal: NEVER, trace });
-      const head = reply && headOf({ ...request.commonHeaders, 'x-request-id': trace.requestId, ...reply.headers });
-      if (reply === undefined || head === undefined) return false;
+      if (reply === undefined || !send({ request, client, socket, connection, startedMs, trace }, reply)) return false;
       limits.count(client);
-      send(options, { request, client, socket, connection, startedMs, trace }, `${head}${after()}`, reply);
       return true;
     },
     learn(text, exchange) {
@@ -104,73 +103,4 @@ export function createRepeats(options: RepeatsOptions): Repeats {
       known.put(text, { method, target, path, host, userAgent, clientKind, handler, commonHeaders });
     },
   };
-}
-
-interface Answering {
-  readonly request: Known;
-  readonly client: string;
-  readonly socket: Socket;
-  readonly connection: Connection;
-  readonly startedMs: number;
-  readonly trace: Trace;
-}
-
-/** The status line and the fields, as Node writes them; `undefined` where one of them cannot be sent (reliability.md, S21). */
-function headOf(headers: OutgoingHttpHeaders): string | undefined {
-  let head = 'HTTP/1.1 200 OK\r\n';
-  try {
-    for (const name in headers) {
-      const value = headers[name];
-      for (const one of Array.isArray(value) ? value : [value]) {
-        validateHeaderValue(name, String(one));
-        head += `${name}: ${one}\r\n`;
-      }
-    }
-    return head;
-  } catch {
-    return undefined;
-  }
-}
-
-/** In one piece, so that it leaves with one call of the system. Most of the time the kernel has it all at once. */
-function send({ clock, report, stalls, addresses }: RepeatsOptions, answering: Answering, head: string, reply: Reply): void {
-  const { request, client, socket, connection, startedMs, trace } = answering;
-  const body = reply.body.kind === 'bytes' ? reply.body.bytes : undefined;
-  const bytes = Buffer.allocUnsafe(head.length + (body?.byteLength ?? 0));
-  bytes.write(head, 'latin1');
-  if (body !== undefined) bytes.set(body, head.length);
-  let unwatch = (): void => undefined;
-  let ended = false;
-  const end = (error?: Error | null): void => {
-    if (ended) return;
-    ended = true;
-    unwatch();
-    connection.leave();
-    const whole = !error && !connection.gone;
-    report({
-      kind: 'request',
-      trace,
-      handler: request.handler,
-      method: request.method,
-      path: request.path,
-      status: reply.status,
-      bytes: whole ? (body?.byteLength ?? 0) : 0,
-      firstByteMs,
-      ms: clock.monotonic() - startedMs,
-      client,
-      clientKind: request.clientKind,
-      user: undefined,
-      limited: undefined,
-      userAgent: request.userAgent,
-      host: request.host,
-      publicAddress: () => publicAddress({ headers: { host: request.host }, socket }, undefined, addresses),
-      aborted: !whole,
-    });
-  };
-  report({ kind: 'request started', handler: request.handler });
-  connection.enter();
-  socket.write(bytes, end);
-  const firstByteMs = clock.monotonic() - startedMs;
-  if (socket.writableLength === 0) return end();
-  unwatch = stalls.watch(connection, () => socket.destroy());
 }

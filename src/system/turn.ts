@@ -2,3 +2,8 @@
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }
+
+/** Calls back when all has been looked at that has arrived until now. */
+export function soon(work: () => void): void {
+  setImmediate(work);
+}

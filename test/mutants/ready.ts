@@ -146,7 +146,7 @@ export const mutants = [
   {
     name: 'a field is sent again that cannot be sent',
     guards: ['S21'],
-    file: 'src/http/repeats.ts',
+    file: 'src/http/repeated-answer.ts',
     find: '        validateHeaderValue(name, String(one));\n',
     replace: '',
     test: REPEATS,
@@ -186,8 +186,8 @@ export const mutants = [
   {
     name: 'a client that takes nothing is held on to',
     guards: ['S23'],
-    file: 'src/http/repeats.ts',
-    find: '  unwatch = stalls.watch(connection, () => socket.destroy());\n',
+    file: 'src/http/repeated-answer.ts',
+    find: '    else unwatch = stalls.watch(connection, () => socket.destroy());\n',
     replace: '',
     test: REPEATS,
   },

@@ -61,6 +61,7 @@ interface Options {
 function learnt(options: Options = {}) {
   const clock = createFakeClock();
   const events: HttpEvent[] = [];
+  const soon: (() => void)[] = [];
   const addresses = createClientAddresses(options.trusted ?? []);
   const allowed = { address: options.address ?? NO_LIMIT, subject: NO_LIMIT };
   const repeats = createRepeats({
@@ -71,6 +72,7 @@ function learnt(options: Options = {}) {
     addresses,
     limits: createLimits(clock, () => allowed),
     stalls: createStallWatch(clock, STALL_MS),
+    soon: (work) => void soon.push(work),
     newId: () => 'id-1',
     newTrace,
     parseName: createNameParser({
@@ -106,9 +108,15 @@ function learnt(options: Options = {}) {
   repeats.learn(TEXT, exchange);
   const socket = new Scripted();
   const connection = new Connection(socket as unknown as Socket, options.certificate);
-  const answer = (): boolean => repeats.answer(TEXT, socket as unknown as Socket, connection);
+  const begin = (): boolean => repeats.answer(TEXT, socket as unknown as Socket, connection);
+  const turn = (): void => soon.splice(0).forEach((work) => work());
+  const answer = (): boolean => {
+    const answered = begin();
+    turn();
+    return answered;
+  };
   const records = (): RequestEnded[] => events.filter((event) => event.kind === 'request');
-  return { answer, socket, connection, clock, events, records };
+  return { begin, turn, soon, answer, socket, connection, clock, events, records };
 }
 
 describe('an answer that is given again', () => {
@@ -146,6 +154,24 @@ describe('an answer that is given again', () => {
     expect(learnt({ reply: () => undefined }).answer()).toBe(false);
     expect(learnt({ certificate: 'ann' }).answer()).toBe(false);
     expect(learnt({ trusted: ['192.0.2.0/24'] }).answer()).toBe(false);
+  });
+
+  test('leaves with all that are answered in the same turn', () => {
+    const { begin, turn, soon, socket, connection, records } = learnt();
+    expect([begin(), begin(), begin()]).toEqual([true, true, true]);
+    expect([soon.length, socket.written.length, connection.live, records().length]).toEqual([1, 0, 3, 0]);
+    turn();
+    expect([soon.length, socket.written.length, connection.live, records().length]).toEqual([0, 3, 0, 3]);
+    expect(begin()).toBe(true);
+    expect(soon.length).toBe(1);
+  });
+
+  test('of a client that has gone meanwhile is told as one that did not arrive', () => {
+    const { begin, turn, socket, records } = learnt();
+    begin();
+    socket.destroy();
+    turn();
+    expect(records()).toMatchObject([{ status: 200, bytes: 0, aborted: true }]);
   });
 
   test('counts for its address, and waits for nobody', () => {
