@@ -89,9 +89,8 @@ export const mutants = [
     name: 'what was told of a part is forgotten with the one before it',
     guards: ['promise 9', 'decision 8'],
     file: 'src/pull/fill/follow.ts',
-    find: '  if (growing.part?.id !== lease.part) {\n',
-    replace:
-      '  growing.brought.told(lease.brought);\n  if (growing.part?.id === lease.part) return growing.follow(frontier);\n  {\n',
+    find: '    await change(growing, theirs, lease.size);\n  }\n  // Of the part that is read now, and before any more of it is.\n  growing.brought.told(lease.brought);\n',
+    replace: '    growing.brought.told(lease.brought);\n    await change(growing, theirs, lease.size);\n  }\n',
     test: UNIT,
   },
   {
@@ -181,6 +180,7 @@ export const mutants = [
     find: '...(others.length > 0 ? { claimed: true } : {})',
     replace: '...(others.length < 0 ? { claimed: true } : {})',
     test: ['test/scenarios/import.test.ts'],
+    testName: 'says whose they are',
   },
   {
     name: 'what is imported was brought by the upstream that is named, whoever else is asked',

@@ -176,15 +176,20 @@ describe('[decision 8] what is told of a fill elsewhere', () => {
 });
 
 describe('[decision 8] a fill of this process', () => {
-  test('is left by another repository when somebody else goes on with it, who has not been asked for that', async () => {
-    const { opened, open } = gate();
-    const first = createScriptedPort('first', ({ method }, at) =>
+  /** Brings so much, says yes to whoever asks, and then has nothing more. */
+  function breaking(bytes: Uint8Array, until: Promise<void>): ScriptedPort {
+    return createScriptedPort('first', ({ method }, at) =>
       method === 'GET' && at === 0
-        ? { bytes: secret.bytes, hold: { after: 1_000_000, until: opened }, breakAfter: 1_000_000 }
+        ? { bytes, hold: { after: 1_000_000, until }, breakAfter: 1_000_000 }
         : method === 'HEAD'
-          ? { bytes: secret.bytes }
+          ? { bytes }
           : { kind: 'absent' },
     );
+  }
+
+  test('is left by another repository when somebody else goes on with it, who has not been asked for that', async () => {
+    const { opened, open } = gate();
+    const first = breaking(secret.bytes, opened);
     const second = createScriptedPort('second', ({ repository }) =>
       repository === 'a/b' ? { bytes: secret.bytes } : { kind: 'absent' },
     );
@@ -203,23 +208,32 @@ describe('[decision 8] a fill of this process', () => {
     expect(theirs.bytes.length).toBeLessThanOrEqual(1_000_000);
     // However slowly they read, and however late they begin to.
     await expect(reader.read(Buffer.alloc(1_000))).rejects.toThrow('is not there');
+    await settle();
     expect((await drain(late)).bytes.length).toBe(0);
     // Neither has brought all of it, and of the other repository nobody has shown that it holds it.
-    await settle();
     expect((await house.records.link('docker.io/a/b', secret.digest))?.claimed).toBe(true);
     expect(await house.records.link('docker.io/c/d', secret.digest)).toBeUndefined();
   });
 
+  test('never ends whole and wrong, where its own chain goes on after wrong bytes', async () => {
+    const { opened, open } = gate();
+    const first = breaking(Buffer.alloc(secret.bytes.length, 'garbage'), opened);
+    const house = await createHouse({ chain: [first, has('second')], policy: GUARDED });
+    const own = drain(await house.blob('a/b', secret.digest));
+    await settle();
+    const follower = drain(await house.blob('c/d', secret.digest));
+    await settle();
+    open();
+    for (const { bytes, broken } of await Promise.all([own, follower])) {
+      expect(broken).toBeDefined();
+      expect(bytes.length).toBeLessThan(secret.bytes.length);
+    }
+  });
+
   test('is gone on with by itself where its own chain can: no client notices', async () => {
     const { opened, open } = gate();
-    const first = createScriptedPort('first', ({ method }, at) =>
-      method === 'GET' && at === 0
-        ? { bytes: secret.bytes, hold: { after: 1_000_000, until: opened }, breakAfter: 1_000_000 }
-        : method === 'HEAD'
-          ? { bytes: secret.bytes }
-          : { kind: 'absent' },
-    );
-    const house = await createHouse({ chain: [first, has('second')], policy: GUARDED });
+    const second = has('second');
+    const house = await createHouse({ chain: [breaking(secret.bytes, opened), second], policy: GUARDED });
     const own = drain(await house.blob('a/b', secret.digest));
     await settle();
     const whole = drain(await house.blob('c/d', secret.digest));
@@ -229,6 +243,7 @@ describe('[decision 8] a fill of this process', () => {
     const [mine, theirs, rest] = await Promise.all([own, whole, part]);
     for (const { bytes, broken } of [mine, theirs]) expect([broken, sha256(bytes)]).toEqual([undefined, secret.digest]);
     expect([rest.broken, rest.bytes.equals(secret.bytes.subarray(900_000))]).toEqual([undefined, true]);
+    expect(second.starts()).toEqual([1_000_000, 1_000_000, 1_000_000]);
   });
 
   test('is followed, and what is held shown, by whichever upstream of a balance brought it', async () => {
