@@ -204,7 +204,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       calls: createCalls(admin, { reload: options.reload, health: () => condition.readiness() }),
       probeStorage: () => storage.probe(),
       counting: desk?.counting,
-      isAlone: siblings.count === 1,
+      sharers: siblings.count,
       socketPath: join(config.storage.rootdirectory, 'entrepot.sock'),
       onSocketTaken: () =>
         log.warn('socket taken', { why: 'another server on this directory answers there: commands reach that one' }),

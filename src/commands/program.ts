@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { normalizeArguments } from './arguments.ts';
 import { backup, type BackupFlags } from './backup.ts';
 import { evict, pin, unpin, type EvictFlags } from './cache.ts';
-import { check, type CheckFlags } from './check.ts';
+import type { CheckFlags } from './check.ts';
 import { client, type ClientFlags } from './client.ts';
 import { collect, type CollectFlags } from './collect.ts';
 import type { CommandContext, ExitCode } from './context.ts';
@@ -85,7 +85,10 @@ function addServing(program: Command, context: CommandContext, finish: Finish): 
     .option('--schema', 'print the JSON Schema of the configuration')
     .option('--as <subject>', 'explain whether somebody may: user:NAME, token:NAME, oidc:ISSUER:CLAIM=VALUE, signed-in, anyone')
     .option(...JSON_FLAG)
-    .action((words: string[], flags: CheckFlags & LookFlags) => finish(check(context, words, flags)));
+    // It knows the whole house, which whoever only looks after workers has no use for.
+    .action((words: string[], flags: CheckFlags & LookFlags) =>
+      finish(import('./check.ts').then(({ check }) => check(context, words, flags))),
+    );
 }
 
 function addLooking(program: Command, context: CommandContext, finish: Finish): void {

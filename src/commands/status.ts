@@ -17,6 +17,7 @@ export function printStatus(status: Status): string {
     ...(hosted.length === 0 ? [] : [['hosted', hosted.map(({ name, push }) => (push ? `${name} (push)` : name)).join(', ')]]),
     ...printCache(status),
     ...quotas.map((quota) => ['quota', printQuota(quota)]),
+    ...printWorkers(status),
     ['fills', `${status.fills.length} running, ${status.partialFills} parts on disk`],
   ]);
   const parts = [
@@ -26,6 +27,14 @@ export function printStatus(status: Status): string {
     status.warnings.map((warning) => `warning: ${warning}\n`).join(''),
   ];
   return parts.filter((part) => part !== '').join('\n');
+}
+
+/** `2 serve (4711, 4712); 1 was replaced`. */
+function printWorkers({ workers }: Status): string[][] {
+  if (workers === undefined) return [];
+  const serving = workers.workers.filter(({ state }) => state === 'serving').map(({ pid }) => pid);
+  const replaced = workers.restarted === 0 ? '' : `; ${workers.restarted} ended by themselves and were replaced`;
+  return [['workers', `${serving.length} of ${workers.workers.length} serve (${serving.join(', ')})${replaced}`]];
 }
 
 /** How full it is, when it makes room, what goes then, and what another size would have hit. */

@@ -55,8 +55,8 @@ export interface EdgeOptions {
   readonly socketPath: string;
   /** Who counts what clients ask for; default: this process. */
   readonly counting: Counting | undefined;
-  /** No other process shares these listeners: the socket is opened with them. */
-  readonly isAlone: boolean;
+  /** Processes that share these listeners; where there is one, the socket is opened with them. */
+  readonly sharers: number;
   /** Another server on the same directory answers at the socket: this one goes on without. */
   readonly onSocketTaken: () => void;
   /** Rejects when the storage cannot be written, for `health.storagedriver`. */
@@ -106,7 +106,7 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
       report,
       newId: () => randomId(system.random),
       unlinkSocket,
-      limits: connectionLimits(descriptorLimit()),
+      limits: connectionLimits(descriptorLimit(), options.sharers),
       ...more,
     });
     opened.push(listener);
@@ -120,7 +120,7 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
     if (tls === undefined && !isLoopback(main.address)) report({ kind: 'plain-http', address: main.address });
     const { debug } = config.http;
     const debugListener = debug === undefined ? undefined : await open(debug.addr, ({ debug: handle }) => handle);
-    let socket = options.isAlone ? await openSocket(options) : undefined;
+    let socket = options.sharers === 1 ? await openSocket(options) : undefined;
     health.start();
     return {
       addresses: { main: main.address, ...(debugListener === undefined ? {} : { debug: debugListener.address }) },
@@ -293,9 +293,20 @@ function toText({ host, port }: Address): string {
 const OWN_DESCRIPTORS = 128;
 const CONNECTIONS_MIN = 16;
 const CONNECTIONS_MAX = 20_000;
+const CONNECTIONS_PER_ADDRESS_MAX = 1000;
 
-/** Each client may need two descriptors, its own and one of a file or an upstream (reliability.md, R37). */
-export function connectionLimits(descriptors: number | undefined): { readonly connectionsMax: number } {
-  const fitting = descriptors === undefined ? CONNECTIONS_MAX : Math.floor((descriptors - OWN_DESCRIPTORS) / 2);
-  return { connectionsMax: Math.min(CONNECTIONS_MAX, Math.max(CONNECTIONS_MIN, fitting)) };
+/**
+ * Each client may need two descriptors, its own and one of a file or an upstream (reliability.md, R37). Of what may come in all, each of
+ * the processes has its part.
+ */
+export function connectionLimits(
+  descriptors: number | undefined,
+  sharers = 1,
+): { readonly connectionsMax: number; readonly connectionsPerAddressMax: number } {
+  const most = Math.ceil(CONNECTIONS_MAX / sharers);
+  const fitting = descriptors === undefined ? most : Math.floor((descriptors - OWN_DESCRIPTORS) / 2);
+  return {
+    connectionsMax: Math.min(most, Math.max(CONNECTIONS_MIN, fitting)),
+    connectionsPerAddressMax: Math.ceil(CONNECTIONS_PER_ADDRESS_MAX / sharers),
+  };
 }

@@ -74,9 +74,18 @@ export async function settle(
     limits: settleLimits(written.limits, work),
     audit: { file: settleAuditFile(written.audit.file, work) },
     originUse: settleUse('origin', undefined, { routes: settled.routes, access }, work),
-    workers: written.workers,
+    workers: settleWorkers(written, work),
     ...settled,
   };
+}
+
+/** Each asks by itself, one question at a time at least. */
+function settleWorkers({ workers, upstreams }: Written, work: Settling): Config['workers'] {
+  for (const [name, { concurrency }] of upstreams) {
+    if (workers !== 'auto' && concurrency < workers)
+      work.warnings.push(`upstreams.${name}.concurrency is less than workers: it counts as ${workers}, one for each`);
+  }
+  return workers;
 }
 
 /** Standard output is no file that one could put something at the end of. */

@@ -42,14 +42,6 @@ export const mutants = [
     test: PRIMARY,
   },
   {
-    name: 'two have the duties of one',
-    guards: ['decision 15'],
-    file: primary,
-    find: 'if (duty !== undefined || first === undefined || stopping) return;',
-    replace: 'if (first === undefined || stopping) return;',
-    test: PRIMARY,
-  },
-  {
     name: 'a worker that dies is not replaced',
     guards: ['decision 15'],
     file: primary,

@@ -79,7 +79,7 @@ describe('a worker that ends', () => {
     ]);
   });
 
-  test('again and again is replaced ever later, and then no more', async () => {
+  test('again and again is replaced ever later, and then no more', { timeout: 10_000 }, async () => {
     const scene = workersScene(2);
     await scene.begin();
     let reason: string | undefined;
@@ -209,18 +209,22 @@ describe('a configuration', () => {
 });
 
 describe('what workers ask of each other', () => {
-  test('is answered by all others, whoever has the duties first, and by nobody for those who are silent', async () => {
-    const scene = workersScene(3);
-    const [one, two, three] = await scene.begin();
-    one!.station.siblings.answer('name', () => 'one');
-    two!.station.siblings.answer('name', () => new Promise(() => undefined));
-    const asked = three!.station.siblings.gather('name');
-    await scene.clock.advance(5000);
-    expect(await asked).toEqual(['one']);
-    two!.station.siblings.answer('name', () => 'two');
-    expect(await three!.station.siblings.gather('name')).toEqual(['one', 'two']);
-    expect(await one!.station.siblings.gather('nobody knows')).toEqual([]);
-  });
+  test(
+    'is answered by all others, whoever has the duties first, and by nobody for those who are silent',
+    { timeout: 10_000 },
+    async () => {
+      const scene = workersScene(3);
+      const [one, two, three] = await scene.begin();
+      one!.station.siblings.answer('name', () => 'one');
+      two!.station.siblings.answer('name', () => new Promise(() => undefined));
+      const asked = three!.station.siblings.gather('name');
+      await scene.clock.advance(5000);
+      expect(await asked).toEqual(['one']);
+      two!.station.siblings.answer('name', () => 'two');
+      expect(await three!.station.siblings.gather('name')).toEqual(['one', 'two']);
+      expect(await one!.station.siblings.gather('nobody knows')).toEqual([]);
+    },
+  );
 
   test('is no answer of one that dies', async () => {
     const scene = workersScene(2);
@@ -269,25 +273,29 @@ describe('metrics', () => {
   const total = (shares: unknown): number =>
     (shares as readonly (readonly MetricShare[])[]).flat().reduce((sum, { values }) => sum + values[0]!.value, 0);
 
-  test('of those that have ended stay counted, and of those that are silent what they last told', async () => {
-    const scene = workersScene(2);
-    const [one, two] = await scene.begin();
-    two!.station.siblings.answer('metrics', () => [counter('pulls', 5)]);
-    expect(total(await one!.station.siblings.ask('metrics', [counter('pulls', 2)]))).toBe(7);
-    two!.station.siblings.answer('metrics', () => new Promise(() => undefined));
-    const late = one!.station.siblings.ask('metrics', [counter('pulls', 3)]);
-    await scene.clock.advance(5000);
-    expect(total(await late)).toBe(8);
-    two!.end();
-    await scene.settled();
-    scene.started[2]!.station.siblings.answer('metrics', () => [counter('pulls', 1)]);
-    scene.started[2]!.serve();
-    await scene.settled();
-    expect(total(await one!.station.siblings.ask('metrics', [counter('pulls', 3)]))).toBe(9);
-    one!.end();
-    await scene.settled();
-    expect(total(await scene.started[2]!.station.siblings.ask('metrics', [counter('pulls', 1)]))).toBe(9);
-  });
+  test(
+    'of those that have ended stay counted, and of those that are silent what they last told',
+    { timeout: 10_000 },
+    async () => {
+      const scene = workersScene(2);
+      const [one, two] = await scene.begin();
+      two!.station.siblings.answer('metrics', () => [counter('pulls', 5)]);
+      expect(total(await one!.station.siblings.ask('metrics', [counter('pulls', 2)]))).toBe(7);
+      two!.station.siblings.answer('metrics', () => new Promise(() => undefined));
+      const late = one!.station.siblings.ask('metrics', [counter('pulls', 3)]);
+      await scene.clock.advance(5000);
+      expect(total(await late)).toBe(8);
+      two!.end();
+      await scene.settled();
+      scene.started[2]!.station.siblings.answer('metrics', () => [counter('pulls', 1)]);
+      scene.started[2]!.serve();
+      await scene.settled();
+      expect(total(await one!.station.siblings.ask('metrics', [counter('pulls', 3)]))).toBe(9);
+      one!.end();
+      await scene.settled();
+      expect(total(await scene.started[2]!.station.siblings.ask('metrics', [counter('pulls', 1)]))).toBe(9);
+    },
+  );
 
   test('of who has the duties come first: it knows best what all share', async () => {
     const scene = workersScene(2);
