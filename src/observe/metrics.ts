@@ -1,7 +1,8 @@
-import { AggregatorRegistry, Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import { AggregatorRegistry, Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 import { METRICS, type MetricDeclaration, type MetricName } from './metric-table.ts';
 import type { MetricSources } from './sources.ts';
 import { sampleSources } from './sources.ts';
+import { createTally, TalliedHistogram, type Tally } from './tallies.ts';
 
 type NamesOf<T extends MetricDeclaration['type']> = {
   [N in MetricName]: (typeof METRICS)[N]['type'] extends T ? N : never;
@@ -47,16 +48,20 @@ export interface MetricsOptions {
 /** A registry of its own, so that two servers in one process (tests) do not meet. */
 export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
-  const { counters, gauges, histograms } = declareAll(registry);
+  const { gauges, histograms, tallies } = declareAll(registry);
   const sources: MetricSources[] = [];
   const sample = async (): Promise<void> => {
+    for (const tally of tallies.values()) tally.flush();
     for (const one of sources) await sampleSources(one, metrics, (name) => forget(name, gauges.get(name)));
   };
   const metrics: Metrics = {
-    count: (name, labels, amount = 1) => counters.get(name)?.inc({ ...labels }, amount),
-    set: (name, labels, value) => gauges.get(name)?.set({ ...labels }, value),
-    add: (name, labels, change) => gauges.get(name)?.inc({ ...labels }, change),
-    record: (name, labels, value) => histograms.get(name)?.observe({ ...labels }, value),
+    count: (name, labels, amount = 1) => tallies.get(name)?.add(labels, amount),
+    set(name, labels, value) {
+      tallies.get(name)?.flush();
+      gauges.get(name)?.set({ ...labels }, value);
+    },
+    add: (name, labels, change) => tallies.get(name)?.add(labels, change),
+    record: (name, labels, value) => histograms.get(name)?.record(labels, value),
     attach: (added) => void sources.push(added),
     async text() {
       await sample();
@@ -75,9 +80,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
 }
 
 function declareAll(registry: Registry) {
-  const counters = new Map<MetricName, Counter>();
   const gauges = new Map<MetricName, Gauge>();
-  const histograms = new Map<MetricName, Histogram>();
+  const histograms = new Map<MetricName, TalliedHistogram>();
+  const tallies = new Map<MetricName, Tally>();
   for (const [name, declaration] of Object.entries(METRICS) as [MetricName, MetricDeclaration][]) {
     const options = {
       name,
@@ -85,12 +90,15 @@ function declareAll(registry: Registry) {
       labelNames: [...declaration.labels],
       registers: [registry],
     };
-    if (declaration.type === 'counter') counters.set(name, new Counter(options));
-    else if (declaration.type === 'gauge')
-      gauges.set(name, forget(name, new Gauge({ ...options, aggregator: declaration.over ?? 'first' })));
-    else histograms.set(name, new Histogram({ ...options, buckets: [...(declaration.buckets ?? [])] }));
+    if (declaration.type === 'histogram') {
+      histograms.set(name, new TalliedHistogram({ ...options, buckets: [...(declaration.buckets ?? [])] }));
+      continue;
+    }
+    const gauge = declaration.type === 'gauge' ? new Gauge({ ...options, aggregator: declaration.over ?? 'first' }) : undefined;
+    if (gauge !== undefined) gauges.set(name, forget(name, gauge));
+    tallies.set(name, createTally(gauge ?? new Counter(options), declaration.labels));
   }
-  return { counters, gauges, histograms };
+  return { gauges, histograms, tallies };
 }
 
 /** Empties a gauge. prom-client shows one without labels as 0 until it is set, which would claim an empty disk: show nothing. */

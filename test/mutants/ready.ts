@@ -215,5 +215,22 @@ export const mutants = [
     replace:
       "    const { repeats } = front;\n    const again: Repeats['answer'] = (text, socket, connection) => repeats.answer(text, socket, connection);\n",
     test: AGAIN,
+    testName: 'obey rules and routes',
+  },
+  {
+    name: 'what is counted is told at each look again',
+    guards: ['decision 16'],
+    file: 'src/observe/tallies.ts',
+    find: '      sums.clear();\n',
+    replace: '',
+    test: ['test/unit/observe/tallies.test.ts'],
+  },
+  {
+    name: 'series whose labels join to the same text are one',
+    guards: ['decision 16'],
+    file: 'src/observe/tallies.ts',
+    find: '`${labels[name]}\\0`',
+    replace: "labels[name] ?? ''",
+    test: ['test/unit/observe/tallies.test.ts'],
   },
 ] as const satisfies readonly Mutant[];

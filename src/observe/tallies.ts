@@ -1,0 +1,115 @@
+import { Histogram, type Counter, type Gauge, type HistogramConfiguration } from 'prom-client';
+
+type Labels = Readonly<Record<string, string>>;
+
+/** Names a series among those of one metric. */
+function keyOf(names: readonly string[], labels: Labels): string {
+  let key = '';
+  for (const name of names) key += `${labels[name]}\0`;
+  return key;
+}
+
+/** What is added to a counter or a gauge, summed up until somebody looks. */
+export interface Tally {
+  add(labels: Labels, amount: number): void;
+  /** Tells the metric of it. */
+  flush(): void;
+}
+
+/** prom-client looks at the labels of each call, names and values, which costs more than all the rest of counting. */
+export function createTally(metric: Pick<Counter | Gauge, 'inc'>, names: readonly string[]): Tally {
+  const sums = new Map<string, { readonly labels: Labels; amount: number }>();
+  let isNew = false;
+  return {
+    add(labels, amount) {
+      const key = keyOf(names, labels);
+      const sum = sums.get(key);
+      isNew = true;
+      if (sum === undefined) sums.set(key, { labels, amount });
+      else sum.amount += amount;
+    },
+    flush() {
+      if (!isNew) return;
+      isNew = false;
+      for (const { labels, amount } of sums.values()) metric.inc({ ...labels }, amount);
+      sums.clear();
+    },
+  };
+}
+
+interface Series {
+  readonly labels: Labels;
+  /** By bucket, the last of them without bound. */
+  readonly counts: Float64Array;
+  sum: number;
+}
+
+/** What prom-client makes its lines of. */
+interface Exposed {
+  readonly name: string;
+  readonly help: string;
+  readonly type: string;
+  readonly aggregator: string;
+  readonly values: readonly Line[];
+}
+
+interface Line {
+  readonly metricName: string;
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly sharedLabels: Labels;
+  readonly value: number;
+}
+
+/** A histogram that keeps its own series, for the same reason. */
+export class TalliedHistogram extends Histogram {
+  readonly #name: string;
+  readonly #labels: readonly string[];
+  readonly #bounds: readonly number[];
+  readonly #series = new Map<string, Series>();
+
+  constructor(options: HistogramConfiguration<string> & { readonly labelNames: string[]; readonly buckets: number[] }) {
+    super(options);
+    this.#name = options.name;
+    this.#labels = options.labelNames;
+    this.#bounds = options.buckets;
+    // prom-client shows one without labels from the start.
+    if (this.#labels.length === 0) this.#of({});
+  }
+
+  record(labels: Labels, value: number): void {
+    const series = this.#of(labels);
+    let bucket = 0;
+    while (bucket < this.#bounds.length && value > (this.#bounds[bucket] ?? 0)) bucket += 1;
+    series.counts[bucket] = (series.counts[bucket] ?? 0) + 1;
+    series.sum += value;
+  }
+
+  /** prom-client asks for it in `get` too, and puts `sharedLabels` to the others there. */
+  async getForPromString(): Promise<Exposed> {
+    const { name, help, type, aggregator } = this as unknown as Exposed;
+    const values = [...this.#series.values()].flatMap((series) => this.#lines(series));
+    return { name, help, type, aggregator, values };
+  }
+
+  #of(labels: Labels): Series {
+    const key = keyOf(this.#labels, labels);
+    const known = this.#series.get(key);
+    if (known !== undefined) return known;
+    const made = { labels: { ...labels }, counts: new Float64Array(this.#bounds.length + 1), sum: 0 };
+    this.#series.set(key, made);
+    return made;
+  }
+
+  #lines({ labels: sharedLabels, counts, sum }: Series): readonly Line[] {
+    let count = 0;
+    const buckets = Array.from(counts, (more, at) => {
+      count += more;
+      return { metricName: `${this.#name}_bucket`, labels: { le: this.#bounds[at] ?? '+Inf' }, sharedLabels, value: count };
+    });
+    return [
+      ...buckets,
+      { metricName: `${this.#name}_sum`, labels: {}, sharedLabels, value: sum },
+      { metricName: `${this.#name}_count`, labels: {}, sharedLabels, value: count },
+    ];
+  }
+}
