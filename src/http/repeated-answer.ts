@@ -27,15 +27,18 @@ export function createRepeatedAnswer(options: RepeatsOptions): (answering: Answe
   const { report, clock, stalls, addresses } = options;
   const write = together(options.soon);
 
-  function toRecord({ request, client, socket, startedMs, trace }: Answering, sent: Sent): Parameters<typeof report>[0] {
+  function tell({ request, client, socket, startedMs, trace }: Answering, { status, bytes, firstByteMs, aborted }: Sent): void {
     const { handler, method, path, clientKind, userAgent, host } = request;
-    return {
-      ...sent,
+    const publicUrl = (): string | undefined => publicAddress({ headers: { host }, socket }, undefined, addresses);
+    report({
       kind: 'request',
       trace,
       handler,
       method,
       path,
+      status,
+      bytes,
+      firstByteMs,
       ms: clock.monotonic() - startedMs,
       client,
       clientKind,
@@ -43,8 +46,9 @@ export function createRepeatedAnswer(options: RepeatsOptions): (answering: Answe
       limited: undefined,
       userAgent,
       host,
-      publicAddress: () => publicAddress({ headers: { host }, socket }, undefined, addresses),
-    };
+      publicAddress: publicUrl,
+      aborted,
+    });
   }
 
   function send(answering: Answering, status: number, bytes: Buffer, bodyBytes: number): void {
@@ -57,7 +61,7 @@ export function createRepeatedAnswer(options: RepeatsOptions): (answering: Answe
       unwatch();
       connection.leave();
       const whole = !error && !connection.gone;
-      report(toRecord(answering, { status, bytes: whole ? bodyBytes : 0, firstByteMs, aborted: !whole }));
+      tell(answering, { status, bytes: whole ? bodyBytes : 0, firstByteMs, aborted: !whole });
     };
     socket.write(bytes, end);
     const firstByteMs = clock.monotonic() - startedMs;

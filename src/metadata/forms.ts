@@ -42,8 +42,15 @@ function form<T extends object>(checks: { readonly [K in keyof T]-?: Check }): F
     encode: (record) => Buffer.from(JSON.stringify(record)),
     decode(bytes) {
       const value = parseObject(bytes);
-      if (value === undefined || !fields.every(([name, check]) => check(value[name]))) return undefined;
-      return Object.fromEntries(fields.map(([name]) => [name, value[name]]).filter(([, part]) => part !== undefined)) as T;
+      if (value === undefined) return undefined;
+      // Each hit comes by here: no lists are made.
+      const record: Record<string, unknown> = {};
+      for (const [name, check] of fields) {
+        const part = value[name];
+        if (!check(part)) return undefined;
+        if (part !== undefined) record[name] = part;
+      }
+      return record as T;
     },
     same(a, b) {
       if (a === undefined || b === undefined) return a === b;
@@ -55,7 +62,7 @@ function form<T extends object>(checks: { readonly [K in keyof T]-?: Check }): F
 function parseObject(bytes: Uint8Array): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString());
-    return typeof value === 'object' && value !== null ? { ...value } : undefined;
+    return typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : undefined;
   } catch {
     return undefined; // Not JSON; the caller reports it.
   }
