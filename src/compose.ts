@@ -43,6 +43,9 @@ import { ALONE, type Siblings } from './workers/siblings.ts';
 
 const system = { clock: systemClock, disk: nodeDisk, random: systemRandom, run: runProgram };
 
+/** Between two looks at a socket that another process has. */
+const SOCKET_MS = 5_000;
+
 /**
  * Builds the house from its configuration, top to bottom, and opens its doors. Resolves when it listens; rejects with what
  * kept it from that, everything that was opened closed again.
@@ -190,6 +193,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       fetchJson: documents.fetch,
       report,
     });
+    let isSocketTold = false;
     const edge = await listen({
       config,
       system,
@@ -206,8 +210,11 @@ export async function startServer(config: Config, options: StartOptions): Promis
       counting: desk?.counting,
       sharers: siblings.count,
       socketPath: join(config.storage.rootdirectory, 'entrepot.sock'),
-      onSocketTaken: () =>
-        log.warn('socket taken', { why: 'another server on this directory answers there: commands reach that one' }),
+      onSocketTaken() {
+        if (!isSocketTold)
+          log.warn('socket taken', { why: 'another server on this directory answers there: commands reach that one' });
+        isSocketTold = true;
+      },
     });
     listening = edge.addresses['main'] ?? '';
     metrics.attach({
@@ -248,9 +255,17 @@ export async function startServer(config: Config, options: StartOptions): Promis
     siblings.onDuty(() => {
       if (draining) return;
       for (const one of running) one.duty?.();
-      if (siblings.count > 1)
-        edge.openSocket().catch((error: unknown) => log.error('socket failed', { error: messageOf(error) }));
+      if (siblings.count > 1) void takeSocket();
     });
+    /** Who had it before may be about to end, or another server be there for good: then it is looked at for as long as that is. */
+    async function takeSocket(): Promise<void> {
+      try {
+        if (draining || (await edge.openSocket())) return;
+      } catch (error) {
+        log.error('socket failed', { error: messageOf(error) });
+      }
+      clock.after(SOCKET_MS, () => void takeSocket());
+    }
 
     return {
       addresses: edge.addresses,

@@ -68,8 +68,8 @@ export interface Edge {
   readonly addresses: Readonly<Record<string, string>>;
   connections(): number;
   buffersBytes(): number;
-  /** Opens the administrator's socket, where it is not open. Rejects where it cannot; not where another server has it. */
-  openSocket(): Promise<void>;
+  /** Opens the administrator's socket, where it is not open. Rejects where it cannot; false where another process has it. */
+  openSocket(): Promise<boolean>;
   /**
    * What of `http` a reload may change, ready to take effect for the next request when the function is called. Throws, and changes
    * nothing, if it cannot.
@@ -128,6 +128,7 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
       buffersBytes: () => buffers.bytes() + opened.reduce((sum, listener) => sum + listener.buffersBytes(), 0),
       async openSocket() {
         socket ??= await openSocket(options);
+        return socket !== undefined;
       },
       prepare(next, auth) {
         const made = createFront({ ...options, limits }, next, auth, buffers, () => health.failing());
@@ -140,9 +141,11 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
       async drain(timeoutMs) {
         condition.drain();
         tls?.stop();
+        // Whoever has the duties next is to have it now.
+        if (options.sharers > 1) await socket?.close();
         await main.drain(timeoutMs);
         health.stop();
-        await socket?.close();
+        if (options.sharers === 1) await socket?.close();
         await debugListener?.drain(0);
       },
     };

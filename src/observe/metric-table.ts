@@ -82,6 +82,7 @@ const OURS = {
   entrepot_eviction_age_seconds: gauge(
     'Time since its last use of what went last to make room: a cache that evicts what was used lately is too small.',
     [],
+    'min',
   ),
   entrepot_disk_free_bytes: gauge('Bytes that may still be written to the disk of the blobs.', []),
   entrepot_bypass_total: counter('Requests and fills that went past the cache.', ['reason']),

@@ -112,7 +112,12 @@ export function createPrimary(options: PrimaryOptions): Primary {
         if (serving().length === count) tellAll();
       },
       fault: (message: string) => void (place.fault = message),
-      leaving: () => void ([place.leaving, place.state] = [true, 'ending']),
+      leaving() {
+        [place.leaving, place.state] = [true, 'ending'];
+        // It may take as long as what it answers.
+        if (duty === place) duty = undefined;
+        appoint();
+      },
       gather: ({ call, params }: { readonly call: string; readonly params: unknown }) => gather(place, call, params),
       tell({ call, params }: { readonly call: string; readonly params: unknown }) {
         for (const other of serving()) if (other !== place) other.peer.tell(call, params);

@@ -34,11 +34,19 @@ export const mutants = [
     test: PRIMARY,
   },
   {
+    name: 'who is about to end keeps its duties',
+    guards: ['decision 15'],
+    file: primary,
+    find: '        if (duty === place) duty = undefined;\n        appoint();\n      },',
+    replace: '      },',
+    test: PRIMARY,
+  },
+  {
     name: 'duties die with who had them',
     guards: ['decision 15'],
     file: primary,
-    find: 'if (duty === place) duty = undefined;',
-    replace: '',
+    find: '    if (duty === place) duty = undefined;\n    if (stopping || !begun) return;',
+    replace: '    if (stopping || !begun) return;',
     test: PRIMARY,
   },
   {

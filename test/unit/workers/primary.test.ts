@@ -124,6 +124,19 @@ describe('a worker that ends', () => {
     expect(scene.events.filter((event) => event.kind === 'worker-ended' && !event.leaving)).toEqual([]);
   });
 
+  test('behind what it answers hands its duties on at once', async () => {
+    const scene = workersScene(2);
+    const [one, two] = await scene.begin();
+    let begun = 0;
+    two!.station.siblings.onDuty(() => (begun += 1));
+    one!.station.leaving();
+    await scene.settled();
+    expect(begun).toBe(1);
+    one!.end(0);
+    await scene.settled();
+    expect(begun).toBe(1);
+  });
+
   test('is not replaced once all are to end', async () => {
     const scene = workersScene(2);
     const [one, two] = await scene.begin();
