@@ -1,7 +1,7 @@
-import { LRUCache } from 'lru-cache';
 import type { BlobRecord, Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { registryOf } from './fill/brought.ts';
+import { recentOnes } from './recent.ts';
 import type { Provenance } from './store.ts';
 
 /** Upstreams that have brought all bytes of a digest; `anybody`: no secret, since nobody needed a credential to have them. */
@@ -27,7 +27,7 @@ const UPSTREAMS_MAX = 16;
  */
 export class Givers {
   readonly #records: GiversDeps['records'];
-  readonly #remembered = new LRUCache<Digest, Given>({ max: REMEMBERED_MAX });
+  readonly #remembered = recentOnes<{ readonly given: Given }>(REMEMBERED_MAX);
 
   constructor({ records }: GiversDeps) {
     this.#records = records;
@@ -49,7 +49,7 @@ export class Givers {
 
   /** The same, as far as this process remembers. */
   remembered(holder: string, digest: Digest): Given {
-    const known = this.#remembered.get(digest);
+    const known = this.#remembered.get(digest)?.given;
     if (known === undefined || known === 'anybody') return known ?? new Set();
     const registry = `${registryOf(holder)} `;
     return new Set([...known].filter((giver) => giver.startsWith(registry)).map((giver) => giver.slice(registry.length)));
@@ -57,7 +57,7 @@ export class Givers {
 
   /** Somebody has just brought it. */
   note(digest: Digest, { repository, upstream, claimed, public: isPublic }: Provenance): void {
-    const before = this.#remembered.get(digest);
+    const before = this.#remembered.get(digest)?.given;
     if (isPublic) this.#remember(digest, 'anybody');
     if (isPublic || claimed === true || before === 'anybody') return;
     const givers = [...(before ?? []), `${registryOf(repository)} ${upstream}`];
@@ -65,7 +65,7 @@ export class Givers {
   }
 
   #remember(digest: Digest, given: Given): Given {
-    this.#remembered.set(digest, given);
+    this.#remembered.set(digest, { given });
     return given;
   }
 }

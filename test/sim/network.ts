@@ -91,7 +91,9 @@ export class Network {
     const { clock } = this.#machine;
     const entry: AskedOf = { upstream: port.name, request, at: clock.monotonic(), said: 'asking' };
     this.log.push(entry);
-    const digest = request.kind === 'blob' && request.method === 'GET' ? parseDigest(request.reference) : undefined;
+    // What the thief sends is of no blob.
+    const isBlob = request.kind === 'blob' && request.method === 'GET' && port.name !== THIEF;
+    const digest = isBlob ? parseDigest(request.reference) : undefined;
     if (digest !== undefined) this.#count(digest, 1);
     try {
       const answer = await port.ask(request, signal);
