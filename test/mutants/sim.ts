@@ -109,7 +109,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a registry that only claims is shown what arrives',
     guards: ['promise 9', 'decision 8'],
     file: 'src/pull/fill/brought.ts',
-    find: '    if (holder === this.#repository || this.isPublic) return true;\n',
+    find: '    if (holder === this.#repository) return true;\n',
     replace: "    if (holder !== '') return true;\n",
     test: [COURSES],
   },

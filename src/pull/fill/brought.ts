@@ -8,9 +8,10 @@ interface Follower {
 }
 
 /**
- * How the bytes at hand of a fill came. Another repository may read them as they arrive where anybody could have them, or where the
+ * How the bytes at hand of a fill came. Another repository of that registry may read them as they arrive where anybody could have them, or where the
  * upstream that says yes for it is the one that brings them all: whoever merely says that it has a digest has not shown that it does
- * (architecture.md, decision 8).
+ * (architecture.md, decision 8). In another registry anybody may answer, with other bytes than these, or none for a long time: who pulls from
+ * here is not to wait for that, nor to be cut for it.
  */
 export class Brought {
   /** Under which they were asked for, with its registry. */
@@ -65,7 +66,8 @@ export class Brought {
 
   /** Whether what an earlier fill left may be gone on with for this repository. */
   admits(left: BroughtRecord | undefined): left is BroughtRecord {
-    return left !== undefined && (left.public || left.repository === this.#repository);
+    if (left === undefined || registryOf(left.repository) !== registryOf(this.#repository)) return false;
+    return left.public || left.repository === this.#repository;
   }
 
   /** It is gone on with. */
@@ -87,7 +89,7 @@ export class Brought {
 
   /** We lead now, for `repository`. False where what another process brought so far may not be shown there. */
   lead(repository: string): boolean {
-    const may = this.isPublic || this.#repository === repository;
+    const may = this.#repository === repository || (this.isPublic && registryOf(this.#repository) === registryOf(repository));
     this.#repository = repository;
     this.#isPublic = this.#isOpen && (this.#isPublic || !may);
     if (!may) {
@@ -115,8 +117,9 @@ export class Brought {
   }
 
   #permits({ holder, upstream }: Follower): boolean {
-    if (holder === this.#repository || this.isPublic) return true;
-    return upstream !== undefined && upstream === this.soleFor(holder);
+    if (holder === this.#repository) return true;
+    if (registryOf(holder) !== registryOf(this.#repository)) return false;
+    return this.isPublic || (upstream !== undefined && upstream === this.soleFor(holder));
   }
 
   #sendAway(): void {

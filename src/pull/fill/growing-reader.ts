@@ -77,8 +77,9 @@ export class GrowingReader implements Reader {
   /** Resolves when the first byte can be read; rejects where none can be. */
   async ready(): Promise<void> {
     for (;;) {
+      if (this.#closed) return;
       if (this.#followed?.aborted === true && !this.#isSatisfied()) return this.#goByItself();
-      if (this.#closed || this.#readable() > this.#position || this.#atEnd()) return;
+      if (this.#readable() > this.#position || this.#atEnd()) return;
       if (this.#growing.phase === 'failed') throw cutError(this.#growing.error);
       if (this.#growing.phase === 'bypass') return this.#goBeyond();
       await this.#change();

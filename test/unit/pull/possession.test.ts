@@ -273,6 +273,48 @@ describe('[decision 8] a fill of this process', () => {
     expect([one.gets().length, two.gets().length]).toEqual([1, 1]);
   });
 
+  test('of another registry holds up nobody, and cuts nobody, though it may be public', async () => {
+    const { opened, open } = gate();
+    const wrong = Buffer.alloc(secret.bytes.length, 'garbage');
+    const upstream = createScriptedPort('origin', ({ method, registry }) =>
+      method === 'GET' && registry === 'quay.io'
+        ? { bytes: wrong, hold: { after: 2_000_000, until: opened } }
+        : { bytes: secret.bytes },
+    );
+    const house = await createHouse({ chain: [upstream] });
+    const thief = drain(await house.blob('quay.io/thief/x', secret.digest));
+    await settle();
+    expect(sha256(await bytesOf(await house.blob('a/b', secret.digest)))).toBe(secret.digest);
+    // Nor does what it leaves.
+    await house.fills.park();
+    open();
+    await thief;
+    const again = await createHouse({
+      chain: [upstream],
+      disk: house.disk,
+      metadata: house.metadata,
+      process: 1,
+      isDead: () => true,
+    });
+    expect((await house.records.part(secret.digest))?.synced).toBeGreaterThan(0);
+    expect(sha256(await bytesOf(await again.blob('a/b', secret.digest)))).toBe(secret.digest);
+  });
+
+  test('leaves what another repository may not go on with: its own upstream brings it from the first byte', async () => {
+    const { port, open } = holding(2_000_000);
+    const house = await createHouse({ chain: [port], policy: GUARDED });
+    const own = drain(await house.blob('a/b', secret.digest));
+    await settle();
+    await house.fills.park();
+    open();
+    await own;
+    const evil = claims('evil');
+    const common = { policy: GUARDED, disk: house.disk, metadata: house.metadata, process: 1, isDead: () => true };
+    const again = await createHouse({ ...common, chain: [evil] });
+    expect((await taken(again.blob('thief/x', secret.digest))).length).toBe(0);
+    expect(new Set(evil.starts())).toEqual(new Set([0]));
+  });
+
   test('gives a follower who is far ahead the bytes of its own repository', async () => {
     const { opened, open } = gate();
     const hub = createScriptedPort('hub', ({ method, repository }) =>
