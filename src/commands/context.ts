@@ -58,6 +58,8 @@ export interface Workers {
   readonly processors: () => number;
   /** Starts this program again. */
   readonly start: () => WorkerProcess;
+  /** Keeps this process, also while none of them runs, until the function is called. */
+  readonly hold: () => () => void;
   /** Where this process is a worker: whoever started it. */
   readonly primary: () => PrimaryChannel | undefined;
 }

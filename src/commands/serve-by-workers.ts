@@ -51,7 +51,9 @@ export async function serveByWorkers(
       });
     },
   });
+  const release = context.workers.hold();
   const addresses = await primary.start().catch((error: unknown) => {
+    release();
     // It was put into words where it happened.
     throw new CommandFault(error instanceof Error ? error.message : String(error), 1, { cause: error });
   });
@@ -63,7 +65,7 @@ export async function serveByWorkers(
       order = nextOrder;
       return restart;
     },
-    drain: () => primary.drain(),
+    drain: () => primary.drain().finally(release),
     failed: primary.failed.then((reason) => `worker processes ended again and again: ${reason}`),
     report(event) {
       if (event.kind === 'listening' || event.kind === 'reloaded' || event.kind === 'reload-failed') report(event);

@@ -3,7 +3,7 @@ import { systemClock } from '../system/clock.ts';
 import { nodeDisk } from '../system/node-disk.ts';
 import { actAsOwner } from '../system/owner.ts';
 import { processors } from '../system/processors.ts';
-import { primaryChannel, startWorkerProcess } from '../system/worker-processes.ts';
+import { holdProcess, primaryChannel, startWorkerProcess } from '../system/worker-processes.ts';
 import type { CommandContext, Signals, Terminal } from './context.ts';
 import { createKeyboard } from './keyboard.ts';
 
@@ -19,7 +19,7 @@ export function systemContext(
     clock: systemClock,
     disk: nodeDisk,
     actAsOwner,
-    workers: { processors: () => processors(), start: startWorkerProcess, primary: primaryChannel },
+    workers: { processors: () => processors(), start: startWorkerProcess, hold: holdProcess, primary: primaryChannel },
     terminal,
     // On stderr, since stdout is what the command yields; and asked for only then, since looking at stdin opens it.
     keyboard: createKeyboard(() => process.stdin, terminal.err),

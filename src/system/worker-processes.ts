@@ -50,6 +50,14 @@ export function startWorkerProcess(): WorkerProcess {
   };
 }
 
+const HOLD_MS = 24 * 3600 * 1000;
+
+/** Keeps this process until the function that it yields is called: without a worker there is nothing else that does, and timers do not. */
+export function holdProcess(): () => void {
+  const timer = setInterval(() => undefined, HOLD_MS);
+  return () => clearInterval(timer);
+}
+
 /** The way to the primary, which keeps this process alive until it is closed. */
 export interface PrimaryChannel extends Channel {
   close(): void;

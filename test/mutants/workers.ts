@@ -162,6 +162,14 @@ export const mutants = [
     test: COMMANDS,
   },
   {
+    name: 'a primary without workers ends by itself',
+    guards: ['decision 15'],
+    file: 'src/commands/serve-by-workers.ts',
+    find: 'context.workers.hold()',
+    replace: '((): void => undefined)',
+    test: COMMANDS,
+  },
+  {
     name: 'lines of two workers run into each other',
     guards: ['R63'],
     file: primary,

@@ -6,7 +6,7 @@ import { describe, expect } from 'vitest';
 import { createHttpClient, type Reply } from '../fakes/http-client.ts';
 import { randomBlob } from '../fakes/images.ts';
 import { createGate } from '../fakes/scripted-behaviour.ts';
-import { until } from './acceptance.ts';
+import { full, until } from './acceptance.ts';
 import { command } from './command.ts';
 import { scenario, times } from './harness.ts';
 import { ALPINE, blobPath, manifestPath } from './paths.ts';
@@ -43,6 +43,15 @@ async function readersOf(server: RunningProcess, path: string, least: number): P
     replies.push(await server.get(path));
   }
   return replies;
+}
+
+/** A port that nobody listens on now: one that is chosen as a server starts is another one when all of it has died. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 function linkOf(path: string): string {
@@ -313,6 +322,34 @@ describe.concurrent('several workers', () => {
       await server.logged('worker started');
       expect(workersOf(server)).not.toContain(victim);
       expect(await server.logged('worker ended')).toMatchObject({ how: 0, level: 'info' });
+    },
+    own,
+  );
+
+  scenario(
+    'all are killed at once: the server is back, and where that happens again and again it ends and says so',
+    async ({ upstream, startProcess }) => {
+      const server = await startProcess({ ...two(routesTo(upstream)), http: { addr: `127.0.0.1:${await freePort()}` } });
+      for (const worker of workersOf(server)) process.kill(worker, 'SIGKILL');
+      const answers = (): Promise<number> =>
+        server.get('/v2/').then(
+          ({ status }) => status,
+          () => 0,
+        );
+      await until(answers, (status) => status === 200);
+      if (!full) return;
+      const started = (): number => server.records.filter(({ msg }) => msg === 'worker started').length;
+      await until(
+        async () => started(),
+        (count) => count === 2,
+      );
+      while (isRunning(server.pid)) {
+        const [worker] = workersOf(server);
+        if (worker !== undefined) process.kill(worker, 'SIGKILL');
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      expect(await server.kill()).toBe(1);
+      expect(server.stderr()).toMatch(/^worker processes ended again and again: the last was ended by SIGKILL\n$/);
     },
     own,
   );

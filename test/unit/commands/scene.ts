@@ -98,6 +98,7 @@ export async function scene(parts: SceneParts = {}): Promise<Scene> {
       start: () => {
         throw new Error('no process is started here');
       },
+      hold: () => () => undefined,
       primary: () => undefined,
       ...parts.workers,
     },

@@ -62,8 +62,13 @@ async function serveByWorkers(text: string, processors = 4) {
     void play({ ...far, close }, end);
     return { pid: 7, ...near, onOutput: () => undefined, onEnd: (listener) => void ends.push(listener), kill: () => end(9) };
   };
+  let held = 0;
+  const hold = (): (() => void) => {
+    held += 1;
+    return () => void (held -= 1);
+  };
   const primary = await scene({
-    workers: { processors: () => processors, start },
+    workers: { processors: () => processors, start, hold },
     startServer: async () => {
       own += 1;
       return { addresses: {}, reload: async () => [], drain: async () => undefined, report: () => undefined };
@@ -72,7 +77,14 @@ async function serveByWorkers(text: string, processors = 4) {
   await primary.write('/work/config.yml', text);
   const ended = run(['serve'], primary.context);
   await until(() => own === 1 || primary.printed().includes('"msg":"listening"'));
-  return { primary, workers, own: () => own, ended, refuse: (error: Error | undefined) => void (refusal = error) };
+  return {
+    primary,
+    workers,
+    own: () => own,
+    held: () => held,
+    ended,
+    refuse: (error: Error | undefined) => void (refusal = error),
+  };
 }
 
 describe('serving by workers', () => {
@@ -151,5 +163,15 @@ describe('serving by workers', () => {
     one!.orphan();
     expect(await one!.ended).toBe(0);
     expect(one!.done).toEqual(['drain']);
+  });
+
+  test('the primary lives on while no worker does, and no longer than it serves', async () => {
+    const { primary, workers, held, ended } = await serveByWorkers(`${CONFIG}workers: 2\n`);
+    for (const worker of workers) worker.orphan();
+    await until(() => primary.printed().split('"msg":"worker ended"').length === 3);
+    expect(held()).toBe(1);
+    primary.signals.emit('SIGTERM');
+    await ended;
+    expect(held()).toBe(0);
   });
 });

@@ -85,7 +85,7 @@ describe('a worker that ends', () => {
     let reason: string | undefined;
     void scene.primary.failed.then((why) => (reason = why));
     const pauses: (number | undefined)[] = [];
-    while (reason === undefined) {
+    for (let times = 0; reason === undefined && times < 20; times += 1) {
       scene.started.at(-1)!.end('SIGSEGV');
       await scene.settled();
       const last = scene.events.findLast(({ kind }) => kind === 'worker-ended') as { pauseMs: number | undefined };
