@@ -208,6 +208,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       calls: createCalls(admin, { reload: options.reload, health: () => condition.readiness() }),
       probeStorage: () => storage.probe(),
       counting: desk?.counting,
+      isFirst: siblings.worker === 1,
       sharers: siblings.count,
       socketPath: join(config.storage.rootdirectory, 'entrepot.sock'),
       onSocketTaken() {

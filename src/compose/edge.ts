@@ -55,6 +55,8 @@ export interface EdgeOptions {
   readonly socketPath: string;
   /** Who counts what clients ask for; default: this process. */
   readonly counting: Counting | undefined;
+  /** Of the processes that share these listeners: what concerns all is told by one. */
+  readonly isFirst: boolean;
   /** Processes that share these listeners; where there is one, the socket is opened with them. */
   readonly sharers: number;
   /** Another server on the same directory answers at the socket: this one goes on without. */
@@ -117,7 +119,8 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
     const again: Repeats['answer'] = (text, socket, connection) => front.repeats.answer(text, socket, connection);
     const main = await open(config.http.addr, ({ main: handle }) => handle, { ...secure, again });
     tls?.start((next) => main.setTls(next));
-    if (tls === undefined && !isLoopback(main.address)) report({ kind: 'plain-http', address: main.address });
+    if (tls === undefined && options.isFirst && !isLoopback(main.address))
+      report({ kind: 'plain-http', address: main.address });
     const { debug } = config.http;
     const debugListener = debug === undefined ? undefined : await open(debug.addr, ({ debug: handle }) => handle);
     let socket = options.sharers === 1 ? await openSocket(options) : undefined;
