@@ -43,6 +43,8 @@ export class Connection {
   closing = false;
   /** What Node's parser is reading now, where that is one whole request (tap.ts). */
   heard: Heard | undefined;
+  /** Writes an answer that waits for the end of the turn (repeated-answer.ts). It comes before whatever else is read or written. */
+  due: (() => void) | undefined;
   /** A request of it was answered: its peer is heard, and Node's limits for a first request are behind it. */
   #served = false;
   readonly #onGone = new Set<() => void>();

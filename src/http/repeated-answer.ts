@@ -78,7 +78,13 @@ export function createRepeatedAnswer(options: RepeatsOptions): (answering: Answe
     const bytes = inOnePiece(`${head}${endOfHead(options)}`, body);
     report({ kind: 'request started', handler: request.handler });
     connection.enter();
-    write(() => send(answering, reply.status, bytes, body?.byteLength ?? 0));
+    const leave = (): void => {
+      if (connection.due !== leave) return;
+      connection.due = undefined;
+      send(answering, reply.status, bytes, body?.byteLength ?? 0);
+    };
+    connection.due = leave;
+    write(leave);
     return true;
   };
 }

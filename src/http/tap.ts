@@ -29,6 +29,8 @@ export function tap(socket: Socket, connection: Connection, again: (text: string
   if (parse === undefined || others.length > 0) return;
   let aligned = true;
   const hear = (chunk: Buffer): void => {
+    // Answers keep the order of their requests, also where a second one comes in the same turn, as TLS may hand it over.
+    connection.due?.();
     if (!aligned) return void parse.call(socket, chunk);
     const text = oneRequest(chunk);
     if (text !== undefined && connection.isResting && again(text)) return;

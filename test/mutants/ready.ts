@@ -152,6 +152,22 @@ export const mutants = [
     test: REPEATS,
   },
   {
+    name: 'an answer overtakes the one before it',
+    guards: ['S18'],
+    file: 'src/http/tap.ts',
+    find: '    connection.due?.();\n',
+    replace: '',
+    test: TAP,
+  },
+  {
+    name: 'an answer is written twice',
+    guards: ['S18'],
+    file: 'src/http/repeated-answer.ts',
+    find: '      if (connection.due !== leave) return;\n',
+    replace: '',
+    test: REPEATS,
+  },
+  {
     name: 'requests that come again count for nobody',
     guards: ['S24'],
     file: 'src/http/repeats.ts',

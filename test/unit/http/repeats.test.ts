@@ -156,14 +156,17 @@ describe('an answer that is given again', () => {
     expect(learnt({ trusted: ['192.0.2.0/24'] }).answer()).toBe(false);
   });
 
-  test('leaves with all that are answered in the same turn', () => {
+  test('leaves at the end of its turn, and before what comes behind it', () => {
     const { begin, turn, soon, socket, connection, records } = learnt();
-    expect([begin(), begin(), begin()]).toEqual([true, true, true]);
-    expect([soon.length, socket.written.length, connection.live, records().length]).toEqual([1, 0, 3, 0]);
-    turn();
-    expect([soon.length, socket.written.length, connection.live, records().length]).toEqual([0, 3, 0, 3]);
     expect(begin()).toBe(true);
-    expect(soon.length).toBe(1);
+    expect([soon.length, socket.written.length, connection.live, records().length]).toEqual([1, 0, 1, 0]);
+    turn();
+    expect([socket.written.length, connection.live, records().length]).toEqual([1, 0, 1]);
+    begin();
+    connection.due?.();
+    expect([socket.written.length, connection.due]).toEqual([2, undefined]);
+    turn();
+    expect([socket.written.length, connection.live, records().length]).toEqual([2, 0, 2]);
   });
 
   test('of a client that has gone meanwhile is told as one that did not arrive', () => {

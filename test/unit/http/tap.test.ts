@@ -94,6 +94,16 @@ describe('what is read before Node’s parser', () => {
     expect([parsed.length, again.length]).toEqual([3, 0]);
   });
 
+  test('an answer that is due leaves before anything else is read', async () => {
+    const { arrive, parsed, again, connection } = tapped();
+    await arrive(KNOWN);
+    const order: string[] = [];
+    connection.enter();
+    connection.due = () => order.push(`due before ${parsed.length + again.length + 1}`);
+    await arrive(KNOWN, request('GET', '/other'));
+    expect(order).toEqual(['due before 2', 'due before 3']);
+  });
+
   test('where Node reads in another way, nothing changes', () => {
     const wire = new Duplex({ read: () => undefined, write: () => undefined });
     onTestFinished(() => void wire.destroy());
