@@ -387,6 +387,14 @@ export const mutants: readonly Mutant[] = [
     test: ['test/unit/pull/fills.test.ts'],
   },
   {
+    name: 'a file that is cut short under a reader cuts its client',
+    guards: ['promise 5', 'R23'],
+    file: 'src/pull/fill/growing-reader.ts',
+    find: '      if (this.#closed) throw error;\n      await this.#goByItself()',
+    replace: '      if (error !== undefined) throw error;\n      await this.#goByItself()',
+    test: ['test/sim/seeds.test.ts'],
+  },
+  {
     name: 'a follower of another repository’s fill proves nothing',
     guards: ['promise 9', 'decision 8'],
     file: 'src/pull/fill.ts',

@@ -66,7 +66,11 @@ export class GrowingReader implements Reader {
         continue;
       }
       const available = this.#readable() - this.#position;
-      if (available > 0) return this.#readFile(into, available);
+      if (available > 0) {
+        const count = await this.#readOrGoOn(into, available);
+        if (count !== undefined) return count;
+        continue;
+      }
       if (this.#atEnd()) return 0;
       if (this.#growing.phase === 'failed') throw cutError(this.#growing.error);
       if (this.#growing.phase === 'bypass') await this.#goBeyond();
@@ -107,6 +111,19 @@ export class GrowingReader implements Reader {
   #atEnd(): boolean {
     if (this.#isSatisfied()) return true;
     return this.#growing.phase === 'done' && this.#position >= this.#growing.written;
+  }
+
+  /** Where the file fails, or was cut short under our feet, an upstream has the rest (promise 5): nothing was read then. */
+  async #readOrGoOn(into: Uint8Array, available: number): Promise<number | undefined> {
+    try {
+      return await this.#readFile(into, available);
+    } catch (error) {
+      if (this.#closed) throw error;
+      await this.#goByItself().catch(() => {
+        throw error;
+      });
+      return undefined;
+    }
   }
 
   async #readFile(into: Uint8Array, available: number): Promise<number> {
