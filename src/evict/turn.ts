@@ -43,12 +43,20 @@ export async function wasLeft(task: Task, { clock, records, isDead }: Omit<TurnD
 
 /** Throws RegistryError where another does it now. */
 export async function takeTurn(task: Task, { clock, records: { tasks }, holder, isDead }: TurnDeps): Promise<Turn> {
-  const since = clock.monotonic();
-  const until = (): number => clock.now() + TURN_MS;
-  let { taken, lease } = await tasks.takeLease(task, holder, clock.now(), until());
-  if (!taken && isDead(lease.holder)) ({ taken, lease } = await tasks.takeLease(task, holder, lease.until, until()));
-  if (!taken) throw new RegistryError('UNAVAILABLE', `another ${RUN_OF[task]} is running: wait for its end`, { status: 503 });
-  return keepTurn(task, clock, tasks, lease, since);
+  const own = ownOf(tasks);
+  own.asking += 1;
+  try {
+    const since = clock.monotonic();
+    const until = (): number => clock.now() + TURN_MS;
+    let { taken, lease } = await tasks.takeLease(task, holder, clock.now(), until());
+    if (!taken && (isDead(lease.holder) || isNobodys(task, tasks, lease, holder)))
+      ({ taken, lease } = await tasks.takeLease(task, holder, lease.until, until()));
+    if (!taken) throw new RegistryError('UNAVAILABLE', `another ${RUN_OF[task]} is running: wait for its end`, { status: 503 });
+    own.lasting.add(nameOf(task, lease));
+    return keepTurn(task, clock, tasks, lease, since);
+  } finally {
+    own.asking -= 1;
+  }
 }
 
 /** How often to ask while another has the turn, and for how long in all. By its signal it ends with the signal's reason. */
@@ -123,7 +131,35 @@ function keepTurn(task: Task, clock: Clock, tasks: Records['tasks'], lease: Leas
     async end() {
       leave();
       await renewing;
+      ownOf(tasks).lasting.delete(nameOf(task, lease));
       await tasks.dropLease(task, lease);
     },
   };
+}
+
+type Tasks = TurnDeps['records']['tasks'];
+
+/** The turns of this process, by the store that they are a right in; and how many are being asked for just now. */
+interface Own {
+  readonly lasting: Set<string>;
+  asking: number;
+}
+
+const OWN = new WeakMap<Tasks, Own>();
+
+function ownOf(tasks: Tasks): Own {
+  const own = OWN.get(tasks) ?? { lasting: new Set(), asking: 0 };
+  OWN.set(tasks, own);
+  return own;
+}
+
+const nameOf = (task: Task, { holder, fence }: LeaseRecord): string => `${task} ${holder} ${fence}`;
+
+/**
+ * One of this process that it does not have: the store was told of it, or not told of its end, while its answers were lost. It would
+ * stand until it runs out, for hours where a clock is set back meanwhile.
+ */
+function isNobodys(task: Task, tasks: Tasks, lease: LeaseRecord, holder: string): boolean {
+  const { lasting, asking } = ownOf(tasks);
+  return lease.holder === holder && asking === 1 && !lasting.has(nameOf(task, lease));
 }

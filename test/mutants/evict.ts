@@ -9,6 +9,22 @@ const PULL = 'test/unit/pull/hosted.test.ts';
 /** Each takes what is needed, or leaves what is not; the tests named must then fail. */
 export const mutants: readonly Mutant[] = [
   {
+    name: 'a turn whose answer was lost lasts until it runs out',
+    guards: ['I5', 'R34'],
+    file: 'src/evict/turn.ts',
+    find: 'return lease.holder === holder && asking === 1 && !lasting',
+    replace: 'return lease.holder !== holder && asking === 1 && !lasting',
+    test: ['test/unit/evict/turn.test.ts'],
+  },
+  {
+    name: 'a turn that is just being given is taken by whoever else asks in this process',
+    guards: ['R28'],
+    file: 'src/evict/turn.ts',
+    find: 'lease.holder === holder && asking === 1 && !lasting',
+    replace: 'lease.holder === holder && asking > 0 && !lasting',
+    test: ['test/unit/evict/turn.test.ts'],
+  },
+  {
     name: 'links that were just written are taken',
     guards: ['R28'],
     file: 'src/evict/mark.ts',
