@@ -47,6 +47,8 @@ export class Network {
   /** By digest: GETs of blobs whose bodies are being read now, and the most at once since it was looked at. */
   readonly open = new Map<Digest, number>();
   readonly most = new Map<Digest, number>();
+  /** In which registries it was asked for since then: each has its own transfer, while one is under way. */
+  readonly sides = new Map<Digest, Set<string>>();
   /** Bytes of blobs that left, by digest. */
   readonly sent = new Map<Digest, number>();
   readonly #moods = new Map<string, { mood: Mood; since: number }>();
@@ -94,7 +96,10 @@ export class Network {
     // What the thief sends is of no blob.
     const isBlob = request.kind === 'blob' && request.method === 'GET' && port.name !== THIEF;
     const digest = isBlob ? parseDigest(request.reference) : undefined;
-    if (digest !== undefined) this.#count(digest, 1);
+    if (digest !== undefined) {
+      this.#count(digest, 1);
+      this.sides.set(digest, (this.sides.get(digest) ?? new Set()).add(request.registry));
+    }
     try {
       const answer = await port.ask(request, signal);
       entry.at = clock.monotonic();

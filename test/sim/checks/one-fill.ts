@@ -3,7 +3,10 @@ import type { Digest } from '../../../src/oci/digest.ts';
 import { BODY_END_MS } from '../network.ts';
 import type { Check } from './check.ts';
 
-/** One GET of a digest at a time, and no byte twice, as long as nothing goes wrong and nobody asks for a range. */
+/**
+ * One GET of a digest at a time, and no byte twice, as long as nothing goes wrong, nobody asks for a range, and it is asked for in one
+ * registry (src/README.md, Decisions: nobody waits for a fill of another).
+ */
 export const oneFill: Check = {
   of: 'promise 2, I9',
   onStep(world) {
@@ -13,21 +16,26 @@ export const oneFill: Check = {
     const isPassedBy = world.stepSince < world.leftAloneUntil || world.nature.tempo === 'slow';
     const isExcused = world.eventful || world.settings.maxBytes !== undefined || isPassedBy;
     if (!isExcused) {
-      for (const [digest, most] of network.most) if (most > 1) faults.push(`${most} GETs of ${shortName(digest)} at once`);
+      const isOne = (digest: Digest): boolean => (network.sides.get(digest)?.size ?? 0) < 2;
+      for (const [digest, most] of network.most)
+        if (most > 1 && isOne(digest)) faults.push(`${most} GETs of ${shortName(digest)} at once`);
       for (const [digest, bytes] of network.sent) {
         const { length } = BYTES.get(digest)!;
-        if (bytes > length) faults.push(`${bytes} bytes of ${shortName(digest)} were fetched, which has ${length}`);
+        if (bytes > length && isOne(digest))
+          faults.push(`${bytes} bytes of ${shortName(digest)} were fetched, which has ${length}`);
       }
     }
     if (isExcused || faults.length > 0) {
       network.most.clear();
       network.sent.clear();
+      network.sides.clear();
     }
     return faults;
   },
   async onQuiet({ network, server, waiting }) {
     network.most.clear();
     network.sent.clear();
+    network.sides.clear();
     const open = (): [Digest, number][] => [...network.open].filter(([, count]) => count > 0);
     // What was all there but for its end may stall before that.
     for (const until = waiting.now() + BODY_END_MS; open().length > 0 && waiting.now() < until;) await waiting.pause(100);
