@@ -34,7 +34,8 @@ import { messageOf } from './observe/redact.ts';
 import { createReporter, type Report } from './observe/report.ts';
 import { createFetchJson } from './upstream/fetch-json.ts';
 import { createBudgets } from './upstream/budget.ts';
-import { systemClock } from './system/clock.ts';
+import { systemClock, type Timer } from './system/clock.ts';
+import { giveBackHeap } from './system/heap.ts';
 import { nodeDisk } from './system/node-disk.ts';
 import { systemRandom } from './system/random.ts';
 import { runProgram } from './system/run-program.ts';
@@ -45,6 +46,9 @@ const system = { clock: systemClock, disk: nodeDisk, random: systemRandom, run: 
 
 /** Between two looks at a socket that another process has. */
 const SOCKET_MS = 5_000;
+
+/** What a start leaves behind is given back when it is over. */
+const AT_REST_MS = 10_000;
 
 /**
  * Builds the house from its configuration, top to bottom, and opens its doors. Resolves when it listens; rejects with what
@@ -228,6 +232,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       metadataUp: () => condition.isUp('metadata'),
       notifications: () => notifications.pending(),
     });
+    let atRest: Timer | undefined;
     /** In the order in which they end: what others need comes after them. */
     const running: readonly Running[] = [
       { duty: () => pushing.purge(), quiet: () => pushing.stop(), stop: () => pushing.settled() },
@@ -244,6 +249,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       { duty: () => evicting.evictor.start(), stop: () => evicting.evictor.stop() },
       { duty: () => hosted.start(), stop: () => hosted.stop() },
       { duty: () => admitting.start(), quiet: () => admitting.stop() },
+      { start: () => void (atRest = clock.after(AT_REST_MS, giveBackHeap)), quiet: () => atRest?.cancel() },
       { stop: () => notifications.stop() },
       { stop: () => auditing.stop() },
       { stop: () => documents.close() },

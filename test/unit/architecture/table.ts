@@ -64,6 +64,7 @@ export const OWNERS: Readonly<Record<string, readonly string[]>> = {
   'node:fs': ['system'],
   'node:fs/promises': ['system'],
   'node:timers': ['system'],
+  'node:v8': ['system'],
   'node:vm': ['system'],
   'node:timers/promises': ['system'],
 };
