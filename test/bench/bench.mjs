@@ -2,7 +2,7 @@
 //   [-- --only small,large,first,memory,several] [--rounds 5] [--seconds 4] [--mib 200] [--write]
 // Every figure is the median of rounds in which all contenders ran one after the other; a ratio is of two such. `--write` puts the
 // table into RESULTS.md, with the machine named. The goals are those of the plan; what is missed says so.
-import { fork } from 'node:child_process';
+import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';
@@ -261,5 +261,8 @@ async function report() {
     '',
   ].join('\n');
   process.stdout.write(text);
-  if (values.write) writeFileSync(new URL('RESULTS.md', import.meta.url), text);
+  if (!values.write) return;
+  const file = new URL('RESULTS.md', import.meta.url).pathname;
+  writeFileSync(file, text);
+  execFileSync('npx', ['--no-install', 'oxfmt', file]);
 }
