@@ -6,6 +6,7 @@ import { Fills } from '../pull/fills.ts';
 import { Absences } from '../pull/absences.ts';
 import type { Adopt } from '../pull/adopt.ts';
 import { Givers } from '../pull/givers.ts';
+import { splitHolder } from '../pull/holder.ts';
 import { createLists, type Lists } from '../pull/lists.ts';
 import { Passthrough } from '../pull/passthrough.ts';
 import { Prover } from '../pull/prove.ts';
@@ -167,6 +168,5 @@ export function createPulling(
 }
 
 function isOffline({ router }: Chains, holder: string): boolean {
-  const slash = holder.indexOf('/');
-  return router({ registry: holder.slice(0, slash), repository: holder.slice(slash + 1) })?.policy.offline === true;
+  return router(splitHolder(holder))?.policy.offline === true;
 }

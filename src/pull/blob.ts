@@ -3,7 +3,7 @@ import { NEGATIVE_STATUS } from './cache-status.ts';
 import { etagOf, type Content } from './content.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import { fillBlob, fillThrough, throughSource, type Filled } from './fill.ts';
-import { counts, namesOf } from './givers.ts';
+import { counts, isNobody, namesOf } from './givers.ts';
 import { heldContent } from './held.ts';
 import { promised } from './hosted.ts';
 import { lookupBlob, type BlobLookup } from './lookup.ts';
@@ -56,7 +56,7 @@ async function obtain(
  */
 export async function blobUnrecorded(deps: PullDeps, pulling: Pulling, digest: Digest): Promise<BlobAnswer> {
   const given = deps.givers.remembered(pulling.holder, digest);
-  const size = given === 'anybody' || given.size > 0 ? await sizeOnDisk(deps, digest) : undefined;
+  const size = isNobody(given) ? undefined : await sizeOnDisk(deps, digest);
   if (size !== undefined) {
     const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest }, namesOf(given));
     if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };

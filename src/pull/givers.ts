@@ -1,6 +1,6 @@
 import type { BlobRecord, Records } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
-import { registryOf } from './fill/brought.ts';
+import { registryOf } from './holder.ts';
 import { recentOnes } from './recent.ts';
 import type { Provenance } from './store.ts';
 
@@ -73,6 +73,11 @@ export class Givers {
 /** Whether this upstream's yes is enough. */
 export function counts(given: Given, upstream: string): boolean {
   return given === 'anybody' || given.has(upstream);
+}
+
+/** Nobody's yes would be: whoever has the bytes has to bring them. */
+export function isNobody(given: Given): boolean {
+  return given !== 'anybody' && given.size === 0;
 }
 
 /** Those who are worth asking before others; none where it does not matter who says yes. */

@@ -4,7 +4,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { Clock } from '../system/clock.ts';
 import type { ReportPull } from './events.ts';
 import { judge, mayBeStale, type Freshness } from './freshness.ts';
-import type { Given, Givers } from './givers.ts';
+import { isNobody, type Given, type Givers } from './givers.ts';
 import { linkShows, note, shows, type Terms } from './granting.ts';
 import type { Route } from './route.ts';
 import { unlessTrouble } from './trouble.ts';
@@ -55,7 +55,7 @@ export async function lookupBlob(
   // Public on both sides: the manifest that names it and the bytes themselves (decision 8).
   if (described?.public !== true || !blob.public) {
     const given = await deps.givers.of(repository, digest, blob);
-    if (given !== 'anybody' && given.size === 0) return { kind: 'missing', expectedSize };
+    if (isNobody(given)) return { kind: 'missing', expectedSize };
     return { kind: 'unlinked', size: blob.size, given, expectedSize };
   }
   await notePublic(deps, repository, digest, { kind: 'blob', size: blob.size });

@@ -8,7 +8,7 @@ import type { Collapse } from './collapse.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import { fetchManifest, type FetchedManifest } from './fetch-manifest.ts';
 import { askedAt } from './freshness.ts';
-import { counts, namesOf } from './givers.ts';
+import { counts, isNobody, namesOf } from './givers.ts';
 import { neededFor } from './granting.ts';
 import { lookupManifest, type ManifestLink } from './lookup.ts';
 import { linkProven } from './prove.ts';
@@ -91,7 +91,7 @@ async function showUnlinked(
   const bytes = blob?.state === 'held' ? await deps.store.readSmall(digest, blob.size) : undefined;
   if (blob === undefined || bytes === undefined) return undefined;
   const given = await deps.givers.of(pulling.holder, digest, blob);
-  if (given !== 'anybody' && given.size === 0) return undefined;
+  if (isNobody(given)) return undefined;
   const proof = await deps.prover.prove({ kind: 'manifest', ...pulling, digest }, namesOf(given));
   if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };
   if (!counts(given, proof.upstream)) return undefined;

@@ -2,6 +2,7 @@ import type { LinkRecord } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import { fillOrder } from './fill.ts';
+import { splitHolder } from './holder.ts';
 import type { ManifestByDigest } from './prefetch.ts';
 import { newTrace } from './trace.ts';
 
@@ -18,8 +19,7 @@ export type Refill = (
 
 export function createRefill(deps: PullDeps, byDigest: ManifestByDigest): Refill {
   return async (holder, digest, link, signal) => {
-    const slash = holder.indexOf('/');
-    const [registry, repository] = [holder.slice(0, slash), holder.slice(slash + 1)];
+    const { registry, repository } = splitHolder(holder);
     const route = deps.router({ registry, repository });
     if (
       route === undefined ||

@@ -1,6 +1,7 @@
 import type { PullCount, Records, TagMove } from '../metadata/records.ts';
 import { sleep, type Clock, type Timer } from '../system/clock.ts';
 import type { Random } from '../system/random.ts';
+import { splitHolder } from './holder.ts';
 import type { Route, Router } from './route.ts';
 
 /** A few times a day; drawn anew each time, so that many servers do not ask at once. */
@@ -80,8 +81,7 @@ async function* inUse({ records, router, clock }: WatchDeps, signal: AbortSignal
   for (;;) {
     const page = await records.repositories(after, PAGE);
     for (const holder of page) {
-      const slash = holder.indexOf('/');
-      const name = { registry: holder.slice(0, slash), repository: holder.slice(slash + 1) };
+      const name = splitHolder(holder);
       if (!isWatched(router(name)) || (await records.owner(holder)) !== undefined) continue;
       for await (const tag of tagsInUse(records, holder, clock.now() - IN_USE_MS)) {
         if (signal.aborted) return;

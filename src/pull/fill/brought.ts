@@ -1,4 +1,5 @@
 import type { BroughtRecord } from '../../metadata/records.ts';
+import { registryOf } from '../holder.ts';
 
 /** Somebody who reads bytes that came for another repository, or may come to. */
 interface Follower {
@@ -133,8 +134,3 @@ export class Brought {
 
 /** Who cannot be named, or several. */
 const SOMEBODY = '';
-
-/** Of a repository with its registry. */
-export function registryOf(holder: string): string {
-  return holder.slice(0, holder.indexOf('/'));
-}
