@@ -343,11 +343,12 @@ describe.concurrent('several workers', () => {
         async () => started(),
         (count) => count === 2,
       );
-      while (isRunning(server.pid)) {
+      const killOne = async (): Promise<boolean> => {
         const [worker] = workersOf(server);
         if (worker !== undefined) process.kill(worker, 'SIGKILL');
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
+        return isRunning(server.pid);
+      };
+      await until(killOne, (runs) => !runs, 60_000);
       expect(await server.kill()).toBe(1);
       expect(server.stderr()).toMatch(/^worker processes ended again and again: the last was ended by SIGKILL\n$/);
     },
