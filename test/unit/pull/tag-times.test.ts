@@ -61,6 +61,18 @@ async function rivals(policy: HouseOptions['policy'] = {}) {
   return { slow, quick, late, soon, clock: shared.clock };
 }
 
+/** Tag `3` is held as two and tag `4` as one, and it is time to ask for both again. */
+async function bothDue() {
+  const clock = createFakeClock();
+  const hub = createScriptedPort('hub', () => supply(two));
+  const house = await createHouse({ chain: [hub], clock });
+  await house.manifest('a/b', '3');
+  hub.say(() => supply(one));
+  await house.manifest('a/b', '4');
+  await clock.advance(TTL);
+  return { clock, hub, house };
+}
+
 describe('a tag is as old as its question (RFC 9111, 4.2.3)', () => {
   test('[R20] where a GET brought it', async () => {
     const clock = createFakeClock();
@@ -84,13 +96,7 @@ describe('a tag is as old as its question (RFC 9111, 4.2.3)', () => {
   });
 
   test('[R20] where it came to be what is held already', async () => {
-    const clock = createFakeClock();
-    const hub = createScriptedPort('hub', () => supply(two));
-    const house = await createHouse({ chain: [hub], clock });
-    await house.manifest('a/b', '3');
-    hub.say(() => supply(one));
-    await house.manifest('a/b', '4');
-    await clock.advance(TTL);
+    const { clock, hub, house } = await bothDue();
     hub.say(slowly(clock, supply(one)));
     await during(clock, SLOW, house.manifest('a/b', '3'));
     hub.say(() => supply(two));
@@ -108,13 +114,7 @@ describe('a tag is as old as its question (RFC 9111, 4.2.3)', () => {
   });
 
   test('[P21] a HEAD that is remembered gives what it moves to no second life', async () => {
-    const clock = createFakeClock();
-    const hub = createScriptedPort('hub', () => supply(two));
-    const house = await createHouse({ chain: [hub], clock });
-    await house.manifest('a/b', '3');
-    hub.say(() => supply(one));
-    await house.manifest('a/b', '4');
-    await clock.advance(TTL);
+    const { clock, hub, house } = await bothDue();
     // Of another digest than the record's: answered and remembered by the HEAD alone, and moved to by the GET.
     await house.manifest('a/b', '3', { method: 'HEAD' });
     await clock.advance(TTL - 10_000);
