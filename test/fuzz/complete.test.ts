@@ -15,6 +15,7 @@ const EXCUSED: Readonly<Record<string, string>> = {
   readWhole: 'takes bytes in, and looks at none',
   readHeld: 'reads a file by readManifest',
   readOr: 'reads no text: an answer for when a record cannot be had',
+  splitHolder: 'takes a name of ours apart, whose parts were parsed when it was made',
   readFirst: 'finds the file; what stands in it is read by loadConfig',
 };
 

@@ -129,7 +129,10 @@ describe('refused, in one line that says what to do', () => {
     expect(await refused('restore', '--config', target, 'backup')).toContain('entrepot 9.1.0');
     await rm(marker);
     expect(await refused('restore', '--config', target, 'backup')).toContain('was never finished');
-    await writeFile(marker, written.replace(/"sha256": "../, '"sha256": "00'));
+    await writeFile(
+      marker,
+      written.replace(/(?<="sha256": ")./, (digit) => (digit === '0' ? '1' : '0')),
+    );
     expect(await refused('restore', '--config', target, 'backup')).toContain('is damaged');
     expect(await readdir(join(home, 'restored'))).toEqual([]);
     expect(await refused('backup', '--config', file, 'data')).toContain('name another directory');
