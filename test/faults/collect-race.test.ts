@@ -64,15 +64,16 @@ test(
           }
         }
       };
+      const collect = async (): Promise<void> => {
+        const steps = await place.collect(true);
+        counts.collections += 1;
+        const last = steps.at(-1);
+        if (last?.kind !== 'collected') throw new Error('a collection was broken off');
+        counts.taken += last.blobs;
+        counts['bytes taken'] += last.bytes;
+      };
       const collector = async (): Promise<void> => {
-        while (performance.now() < end) {
-          const steps = await place.collect(true);
-          counts.collections += 1;
-          const last = steps.at(-1);
-          if (last?.kind !== 'collected') throw new Error('a collection was broken off');
-          counts.taken += last.blobs;
-          counts['bytes taken'] += last.bytes;
-        }
+        while (performance.now() < end) await collect();
       };
       await Promise.all([collector(), ...times(PUSHERS, pusher)]);
       for (const image of standing.values()) faults.push(...(await faultsOf(server, image, image.tag)));
@@ -80,7 +81,7 @@ test(
 
       // The grace passes with nobody pushing: what is left is what is needed.
       await new Promise((resolve) => setTimeout(resolve, HOUR_MS * 1.1));
-      await place.collect(true);
+      await collect();
       const needed = new Set(
         [...standing.values()].flatMap(({ manifest, blobs }) => [manifest, ...blobs].map((one) => one.digest)),
       );

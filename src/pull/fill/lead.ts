@@ -181,18 +181,24 @@ export class Lead {
     return undefined;
   }
 
-  /** `to`: where what was asked for ends, if that is before the end of the blob. */
+  /** All that a body brings, to the disk. `to`: where what was asked for ends, if that is before the end of the blob. */
   async #pump(body: UpstreamBody, to: number | undefined): Promise<BodyEnd> {
+    const end = await this.#take(body, to);
+    if (typeof end === 'object') return end;
+    return (await this.#onDisk(() => this.#writer.drain())) ?? end;
+  }
+
+  /** It ends when the last byte is taken over, which is not yet written. */
+  async #take(body: UpstreamBody, to: number | undefined): Promise<BodyEnd> {
+    const end = to ?? this.#growing.size;
     try {
       for (;;) {
         const chunk = await body.read();
         if (chunk === undefined) return this.#endOfBody();
-        const { size, written } = this.#growing;
-        const end = to ?? size;
-        if (end !== undefined && written + chunk.byteLength > end) return 'overrun';
+        if (end !== undefined && this.#writer.received + chunk.byteLength > end) return 'overrun';
         const trouble = await this.#onDisk(() => this.#writer.write(chunk));
         if (trouble !== undefined) return trouble;
-        if (this.#growing.written === end) return 'broken';
+        if (this.#writer.received === end) return 'broken';
       }
     } catch (error) {
       if (this.#stop.aborted) return 'broken';
@@ -200,16 +206,17 @@ export class Lead {
       this.#broken = error;
       return error.reason === 'stall' ? 'stalled' : 'broken';
     } finally {
-      if (this.#complete() || this.#growing.written === to) finish(body);
+      if (this.#writer.received === end) finish(body);
       else body.close();
     }
   }
 
   #endOfBody(): 'ended' | 'broken' {
-    const { size, written } = this.#growing;
+    const { size } = this.#growing;
     if (size === undefined) return 'ended';
     const { upstream } = this.#asker;
-    this.#broken = new UpstreamError(upstream, 'cut', `${upstream} ended its body at ${written} of ${size} bytes`);
+    const at = this.#writer.received;
+    this.#broken = new UpstreamError(upstream, 'cut', `${upstream} ended its body at ${at} of ${size} bytes`);
     return 'broken';
   }
 
@@ -227,12 +234,18 @@ export class Lead {
     return this.#growing.size !== undefined && this.#growing.written === this.#growing.size;
   }
 
-  #verify(): LeadEnd | 'mismatch' {
+  /** Whoever reads has the rest at once; what is kept of it has to be sure. */
+  async #verify(): Promise<LeadEnd | 'mismatch'> {
     const { part, size, written } = this.#growing;
     const right = size === undefined || written === size;
     if (!right || part === undefined || !this.#writer.matches()) return 'mismatch';
     this.#growing.verified();
-    return { kind: 'done', part, upstream: this.#asker.upstream };
+    try {
+      await this.#writer.synced();
+      return { kind: 'done', part, upstream: this.#asker.upstream };
+    } catch (error) {
+      return { kind: 'disk', error };
+    }
   }
 
   /** True when the upstream is to blame: one body came whole from it. The generation is over either way. */
@@ -254,7 +267,8 @@ export class Lead {
   }
 
   async #park(): Promise<LeadEnd> {
-    if (this.#stop.reason !== LEASE_LOST) await this.#writer.sync().catch(() => undefined); // Parking saves a transfer; where it cannot, the next fill starts anew.
+    const settle = this.#stop.reason === LEASE_LOST ? this.#writer.synced() : this.#writer.sync();
+    await settle.catch(() => undefined); // Parking saves a transfer; where it cannot, the next fill starts anew.
     return { kind: 'parked' };
   }
 
@@ -263,7 +277,7 @@ export class Lead {
     const { written } = this.#growing;
     if (this.#job.expectedSize === undefined && written > 0 && this.#asker.bodies > 0 && this.#writer.matches()) {
       this.#growing.size = undefined; // Whatever an upstream said of it: the digest says that this is all.
-      const end = this.#verify();
+      const end = await this.#verify();
       if (end !== 'mismatch') return end;
     }
     await this.#park();

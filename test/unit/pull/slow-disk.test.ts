@@ -18,12 +18,16 @@ function registry(): ScriptedPort {
   });
 }
 
-/** A disk whose syncs hang until it is told that they go on. */
-function hanging(): { disk: MemoryDisk; hang(): void; goOn(): void } {
+/** A disk whose syncs hang until it is told that they go on; `writes`: those too. */
+function hanging(writes = false): { disk: MemoryDisk; hang(): void; goOn(): void } {
   const inner = createMemoryDisk();
   let held: ReturnType<typeof gate> | undefined;
   const slow = (file: OpenFile): OpenFile => ({
     ...file,
+    async write(bytes, position) {
+      if (writes) await held?.opened;
+      return file.write(bytes, position);
+    },
     async sync() {
       await held?.opened;
       return file.sync();
@@ -57,7 +61,7 @@ async function after<T>(house: House, ms: number, work: Promise<T>): Promise<T |
 describe('[R38] a disk that hangs', () => {
   test('every pull is whole within the limit, those after it do not wait, and then it is cached again', async () => {
     const hub = registry();
-    const { disk, hang, goOn } = hanging();
+    const { disk, hang, goOn } = hanging(true);
     const house = await createHouse({ chain: [hub], disk, impatient: true });
     const [large, small, other] = blobs.map(({ digest }) => digest);
     hang();
@@ -83,6 +87,24 @@ describe('[R38] a disk that hangs', () => {
     await bytesOf(await house.blob('a/b', other!));
     await settle(60);
     expect(String((await house.blob('a/b', other!)).headers['cache-status'])).toContain('; hit');
+    await house.blobs.close();
+    expect(disk.openFiles()).toEqual([]);
+    expect(await house.blobs.parts()).toEqual([]);
+  });
+
+  test('no reader of a fill waits for an fsync, and what was never synced is not kept', async () => {
+    const { disk, hang, goOn } = hanging();
+    const house = await createHouse({ chain: [registry()], disk, impatient: true });
+    const { digest } = blobs[0]!;
+    hang();
+    // No time passes meanwhile.
+    expect(sha256(await bytesOf(await house.blob('a/b', digest)))).toBe(digest);
+    expect(house.counted('bypass')).toBe(0);
+    await after(house, 1.5 * PATIENCE_MS, Promise.resolve());
+    expect(house.counted('bypass')).toBe(1);
+    expect(await house.blobs.open(digest)).toBeUndefined();
+    goOn();
+    await after(house, 1.5 * PATIENCE_MS, Promise.resolve());
     await house.blobs.close();
     expect(disk.openFiles()).toEqual([]);
     expect(await house.blobs.parts()).toEqual([]);
