@@ -1,5 +1,3 @@
-import { hash, verify } from '@node-rs/bcrypt';
-
 /** bcrypt reads no further, so that all passwords that begin alike would be one (reliability.md, S33). */
 export const PASSWORD_BYTES_MAX = 72;
 
@@ -20,8 +18,12 @@ export function isTellable(password: string): boolean {
 /** In a thread of the pool that disk and DNS share (libuv's four): whoever asks for several at once starves them (S31). */
 export type VerifyBcrypt = (password: string, hash: string) => Promise<boolean>;
 
-export const verifyBcrypt: VerifyBcrypt = (password, stored) =>
-  verify(Buffer.from(password).subarray(0, PASSWORD_BYTES_MAX), stored);
+export const verifyBcrypt: VerifyBcrypt = async (password, stored) =>
+  (await library()).verify(Buffer.from(password).subarray(0, PASSWORD_BYTES_MAX), stored);
 
 /** As a line of an htpasswd file has it. */
-export const hashBcrypt = (password: string, cost: number): Promise<string> => hash(password, { cost, version: '2y' });
+export const hashBcrypt = async (password: string, cost: number): Promise<string> =>
+  (await library()).hash(password, { cost, version: '2y' });
+
+/** Native code, loaded by whoever has passwords. */
+const library = () => import('@node-rs/bcrypt');

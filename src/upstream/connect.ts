@@ -4,7 +4,7 @@ import { request as openTunnelOverTls } from 'node:https';
 import { isIP, type LookupFunction, type Socket } from 'node:net';
 import { rootCertificates } from 'node:tls';
 
-import { buildConnector } from 'undici';
+import buildConnector from 'undici/lib/core/connect.js';
 
 import type { Clock } from '../system/clock.ts';
 import { normalHost, type Address, type Guard } from './guard.ts';

@@ -4,7 +4,6 @@ import type { Clock } from '../system/clock.ts';
 import { authorizationOf, fingerprint, type Credentials, type CredentialsProvider } from './credentials.ts';
 import type { Report } from './events.ts';
 import { toUpstreamError } from './failure.ts';
-import { judgeRealm } from './realm.ts';
 import { createRefusals, CredentialsRefused, type Signer } from './refusals.ts';
 import type { ExchangedCredentials, TokenAnswer, TokenRequest, Tokens } from './tokens.ts';
 import { UpstreamError } from './upstream.ts';
@@ -99,6 +98,8 @@ export function createSignIn(options: SignInOptions): SignIn {
     credentials: ExchangedCredentials | undefined,
     signal: AbortSignal,
   ): Promise<Pass | Refusal> => {
+    // With it comes the list of public suffixes, which is large, and which most upstreams never need.
+    const { judgeRealm } = await import('./realm.ts');
     const verdict = judgeRealm(want.realm, want.at, options.tokenHosts);
     if (verdict.kind === 'refused') throw new UpstreamError(options.upstream, 'auth', `${options.upstream}: ${verdict.why}`);
     const host = new URL(want.realm).host;

@@ -1,4 +1,5 @@
-import { Agent, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
+import Agent from 'undici/lib/dispatcher/agent.js';
 
 import { createBody, type BodyFeed, type BodyLimits, type ResponseBody } from './body.ts';
 import { bytesReadAtFailure, createConnector, createProxyConnector, ProxyFailure, type ConnectOptions } from './connect.ts';
