@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { createCalls } from './admin/calls.ts';
 import { createRecent } from './admin/recent.ts';
-import { proveUpstream, type Proof } from './admin/prove.ts';
+import type { Proof } from './admin/prove.ts';
 import type { OpenStore, RestoreStore, RunningServer, StartOptions } from './commands/context.ts';
 import { createAdmitting, ownAddress } from './compose/admission.ts';
 import { createChains, type Chains } from './compose/chains.ts';
@@ -16,8 +16,6 @@ import { createRooms, type Running } from './compose/rooms.ts';
 import { createAdministration } from './compose/administration.ts';
 import { createAllWorkers } from './compose/all-workers.ts';
 import { serveOfficial } from './compose/official.ts';
-import { provable } from './compose/proofs.ts';
-import { restoreBackup } from './compose/restoring.ts';
 import { createNotifier, type Notifier } from './compose/notifications.ts';
 import { mirrorPseudonym } from './compose/pseudonym.ts';
 import { openStorage, type StorageDeps } from './compose/storage.ts';
@@ -397,10 +395,13 @@ export const openStore: OpenStore = async (config, version) => {
 };
 
 /** Makes the configuration's root directory of a backup. */
-export const restoreStore: RestoreStore = (config, directory, version) =>
-  restoreBackup(config, directory, { ...system, version, ...UNHEARD, limits: () => config.cache });
+export const restoreStore: RestoreStore = async function* (config, directory, version) {
+  const { restoreBackup } = await import('./compose/restoring.ts');
+  yield* restoreBackup(config, directory, { ...system, version, ...UNHEARD, limits: () => config.cache });
+};
 
 /** Asks every upstream of the configuration, each once: for `entrepot check`, which touches no store. */
 export async function proveUpstreams(config: Config, signal: AbortSignal): Promise<readonly Proof[]> {
+  const [{ provable }, { proveUpstream }] = await Promise.all([import('./compose/proofs.ts'), import('./admin/prove.ts')]);
   return Promise.all(provable(config, system).map((proved) => proveUpstream(system.clock, proved, signal)));
 }

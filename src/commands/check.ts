@@ -1,7 +1,7 @@
 import type { Proof } from '../admin/prove.ts';
 import type { Config } from '../config/config.ts';
 import { configJsonSchema } from '../config/json-schema.ts';
-import { proveAuthFiles } from '../compose/authentication.ts';
+import { proveAuthFiles } from '../compose/signing-in.ts';
 import { explainAccess } from '../compose/access.ts';
 import { systemRandom } from '../system/random.ts';
 import { RegistryError } from '../oci/errors.ts';

@@ -1,21 +1,17 @@
 import { Command, CommanderError } from 'commander';
 import { normalizeArguments } from './arguments.ts';
-import { backup, type BackupFlags } from './backup.ts';
-import { evict, pin, unpin, type EvictFlags } from './cache.ts';
+import type { BackupFlags } from './backup.ts';
+import type { EvictFlags } from './cache.ts';
 import type { CheckFlags } from './check.ts';
-import { client, type ClientFlags } from './client.ts';
-import { collect, type CollectFlags } from './collect.ts';
+import type { ClientFlags } from './client.ts';
+import type { CollectFlags } from './collect.ts';
 import type { CommandContext, ExitCode } from './context.ts';
-import { health, reload } from './control.ts';
-import { htpasswd } from './htpasswd.ts';
-import { importFrom, type ImportFlags } from './import.ts';
+import type { ImportFlags } from './import.ts';
 import { CommandFault, exitOf, faultText } from './fault.ts';
-import { clients, disown, explain, ls, refresh, release, status, tail, type LookFlags } from './look.ts';
-import { scrub, type ScrubFlags } from './scrub.ts';
-import { restore } from './restore.ts';
-import { serve } from './serve.ts';
+import type { LookFlags } from './look.ts';
+import type { ScrubFlags } from './scrub.ts';
 import { printJson } from './table.ts';
-import { createToken, listTokens, revokeToken, type TokenFlags } from './token.ts';
+import type { TokenFlags } from './token.ts';
 
 /** Runs one command line (without node and script) and yields its exit code. Never rejects. */
 export async function run(given: readonly string[], context: CommandContext): Promise<ExitCode> {
@@ -65,6 +61,23 @@ function oneLine(text: string, write: (text: string) => void): void {
   );
 }
 
+/** A command, and what it needs, is loaded when it is called. */
+const load = {
+  backup: () => import('./backup.ts'),
+  cache: () => import('./cache.ts'),
+  check: () => import('./check.ts'),
+  client: () => import('./client.ts'),
+  collect: () => import('./collect.ts'),
+  control: () => import('./control.ts'),
+  htpasswd: () => import('./htpasswd.ts'),
+  import: () => import('./import.ts'),
+  look: () => import('./look.ts'),
+  restore: () => import('./restore.ts'),
+  scrub: () => import('./scrub.ts'),
+  serve: () => import('./serve.ts'),
+  token: () => import('./token.ts'),
+} as const;
+
 const CONFIG = ['--config <file>', 'the configuration'] as const;
 const JSON_FLAG = ['--json', 'print JSON'] as const;
 
@@ -74,7 +87,9 @@ function addServing(program: Command, context: CommandContext, finish: Finish): 
     .description('serve (the default)')
     .argument('[config]', 'the configuration')
     .option(...CONFIG)
-    .action((config: string | undefined, flags: LookFlags) => finish(serve(context, config ?? flags.config)));
+    .action(async (config: string | undefined, flags: LookFlags) =>
+      finish((await load.serve()).serve(context, config ?? flags.config)),
+    );
   program
     .command('check')
     .description('print the configuration as understood, and prove each upstream')
@@ -85,58 +100,61 @@ function addServing(program: Command, context: CommandContext, finish: Finish): 
     .option('--schema', 'print the JSON Schema of the configuration')
     .option('--as <subject>', 'explain whether somebody may: user:NAME, token:NAME, oidc:ISSUER:CLAIM=VALUE, signed-in, anyone')
     .option(...JSON_FLAG)
-    // It knows the whole house, which whoever only looks after workers has no use for.
-    .action((words: string[], flags: CheckFlags & LookFlags) =>
-      finish(import('./check.ts').then(({ check }) => check(context, words, flags))),
+    .action(async (words: string[], flags: CheckFlags & LookFlags) =>
+      finish((await load.check()).check(context, words, flags)),
     );
 }
 
 function addLooking(program: Command, context: CommandContext, finish: Finish): void {
-  looking(program, 'status', 'one screen of how the running server does').action((flags: LookFlags) =>
-    finish(status(context, flags)),
+  looking(program, 'status', 'one screen of how the running server does').action(async (flags: LookFlags) =>
+    finish((await load.look()).status(context, flags)),
   );
   looking(program, 'explain', "how an image's name resolves, and what is held of it")
     .argument('<image>')
     .option('--as <subject>', 'whether somebody may pull it: user:NAME, token:NAME, oidc:ISSUER:CLAIM=VALUE, signed-in, anyone')
-    .action((image: string, flags: LookFlags & { readonly as?: string }) => finish(explain(context, image, flags)));
+    .action(async (image: string, flags: LookFlags & { readonly as?: string }) =>
+      finish((await load.look()).explain(context, image, flags)),
+    );
   looking(program, 'ls', 'what is held')
     .argument('[pattern]', 'an image, or a pattern with *')
-    .action((pattern: string | undefined, flags: LookFlags) => finish(ls(context, pattern, flags)));
+    .action(async (pattern: string | undefined, flags: LookFlags) => finish((await load.look()).ls(context, pattern, flags)));
   looking(program, 'evict', 'drop what is cached under a name, so that the next pull is fresh')
     .argument('[pattern]', 'an image, a repository, or a pattern with *; without one what would go next (--dry-run)')
     .option('-d, --dry-run', 'only tell what would go, and why')
-    .action((pattern: string | undefined, flags: EvictFlags) => finish(evict(context, pattern, flags)));
+    .action(async (pattern: string | undefined, flags: EvictFlags) =>
+      finish((await load.cache()).evict(context, pattern, flags)),
+    );
   looking(program, 'pin', 'never evict these images')
     .argument('<pattern>', 'an image, a repository, or a pattern with *')
-    .action((pattern: string, flags: LookFlags) => finish(pin(context, pattern, flags)));
+    .action(async (pattern: string, flags: LookFlags) => finish((await load.cache()).pin(context, pattern, flags)));
   looking(program, 'unpin', 'take a pin back')
     .argument('<pattern>', 'as it was pinned')
-    .action((pattern: string, flags: LookFlags) => finish(unpin(context, pattern, flags)));
+    .action(async (pattern: string, flags: LookFlags) => finish((await load.cache()).unpin(context, pattern, flags)));
   looking(program, 'refresh', 'ask upstream now what a tag points to')
     .argument('<image>')
-    .action((image: string, flags: LookFlags) => finish(refresh(context, image, flags)));
+    .action(async (image: string, flags: LookFlags) => finish((await load.look()).refresh(context, image, flags)));
   looking(program, 'release', 'end the cooldown of what a tag points to now, and ask anew whether it may be let in')
     .argument('<image>')
-    .action((image: string, flags: LookFlags) => finish(release(context, image, flags)));
+    .action(async (image: string, flags: LookFlags) => finish((await load.look()).release(context, image, flags)));
   looking(program, 'disown', 'drop what was pushed to a repository and give its name back to its chain')
     .argument('<repository>')
-    .action((repository: string, flags: LookFlags) => finish(disown(context, repository, flags)));
+    .action(async (repository: string, flags: LookFlags) => finish((await load.look()).disown(context, repository, flags)));
   looking(program, 'collect', 'remove what was pushed and nothing needs any more')
     .option('-d, --dry-run', 'only tell what would go')
     .option('-m, --delete-untagged', 'manifests without a tag go too')
-    .action((flags: CollectFlags) => finish(collect(context, flags)));
+    .action(async (flags: CollectFlags) => finish((await load.collect()).collect(context, flags)));
   looking(program, 'garbage-collect', 'the same, as the official image has it')
     .argument('[config]', 'the configuration')
     .option('-d, --dry-run', 'only tell what would go')
     .option('-m, --delete-untagged', 'manifests without a tag go too')
     .option('-q, --quiet', 'print nothing')
-    .action((config: string | undefined, { config: named, ...flags }: CollectFlags) => {
+    .action(async (config: string | undefined, { config: named, ...flags }: CollectFlags) => {
       const file = config ?? named;
-      return finish(collect(context, file === undefined ? flags : { ...flags, config: file }));
+      return finish((await load.collect()).collect(context, file === undefined ? flags : { ...flags, config: file }));
     });
   looking(program, 'scrub', 'read all that is held through, and find what is damaged')
     .option('--repair', 'move damaged files away, and fetch them again')
-    .action((flags: ScrubFlags) => finish(scrub(context, flags)));
+    .action(async (flags: ScrubFlags) => finish((await load.scrub()).scrub(context, flags)));
   looking(program, 'import', 'take over the data of an official registry')
     .option('--from-registry <directory>', 'its root directory, as the running server sees it; nothing there is changed')
     .option('--as <registry>', 'whose repositories they are, where routes say so: docker.io, registry.acme.test')
@@ -146,27 +164,27 @@ function addLooking(program: Command, context: CommandContext, finish: Finish): 
       'after',
       '\nExit 1 where something could not be taken: it is named, and everything else is taken. Run again, it goes on.',
     )
-    .action((flags: ImportFlags) => finish(importFrom(context, flags)));
+    .action(async (flags: ImportFlags) => finish((await load.import()).importFrom(context, flags)));
   looking(program, 'backup', 'copy what is hosted, and all metadata, while everything goes on')
     .argument('<directory>', 'new, or an earlier backup, to which is added; as the running server sees it')
     .option('--with-cache', 'cached content too')
     .addHelpText('after', '\nExit 1 where hosted content was lost before: it is named, and everything else is in the backup.')
-    .action((directory: string, flags: BackupFlags) => finish(backup(context, directory, flags)));
+    .action(async (directory: string, flags: BackupFlags) => finish((await load.backup()).backup(context, directory, flags)));
   looking(program, 'restore', 'make an empty root directory what a backup was made of, and prove it')
     .argument('<directory>', 'the backup')
     .addHelpText(
       'after',
       '\nExit 1 where hosted content is damaged in the backup: it is named, and everything else is restored.',
     )
-    .action((directory: string, flags: LookFlags) => finish(restore(context, directory, flags)));
-  looking(program, 'clients', 'which clients came within the last hour').action((flags: LookFlags) =>
-    finish(clients(context, flags)),
+    .action(async (directory: string, flags: LookFlags) => finish((await load.restore()).restore(context, directory, flags)));
+  looking(program, 'clients', 'which clients came within the last hour').action(async (flags: LookFlags) =>
+    finish((await load.look()).clients(context, flags)),
   );
   program
     .command('tail')
     .description('one readable line a request, until stopped')
     .option(...CONFIG)
-    .action((flags: LookFlags) => finish(tail(context, flags)));
+    .action(async (flags: LookFlags) => finish((await load.look()).tail(context, flags)));
 }
 
 function addCredentials(program: Command, context: CommandContext, finish: Finish): void {
@@ -177,17 +195,17 @@ function addCredentials(program: Command, context: CommandContext, finish: Finis
   looking(token, 'create', 'make a token, and print it once')
     .argument('<name>', 'what it is for: ci-build')
     .option('--expires <duration>', 'how long it lives, such as 90d; without it until it is revoked')
-    .action((name: string, flags: TokenFlags) => finish(createToken(context, name, flags)));
-  looking(token, 'list', 'which there are, and when each was last used').action((flags: LookFlags) =>
-    finish(listTokens(context, flags)),
+    .action(async (name: string, flags: TokenFlags) => finish((await load.token()).createToken(context, name, flags)));
+  looking(token, 'list', 'which there are, and when each was last used').action(async (flags: LookFlags) =>
+    finish((await load.token()).listTokens(context, flags)),
   );
   looking(token, 'revoke', 'refuse it from now on')
     .argument('<name>')
-    .action((name: string, flags: LookFlags) => finish(revokeToken(context, name, flags)));
+    .action(async (name: string, flags: LookFlags) => finish((await load.token()).revokeToken(context, name, flags)));
   looking(program, 'htpasswd', 'print the line of a user for the file of auth.htpasswd')
     .argument('<user>')
     .addHelpText('after', '\nThe password is asked for, or is what stands on stdin: never an argument, which others see.')
-    .action((user: string, flags: LookFlags) => finish(htpasswd(context, user, flags)));
+    .action(async (user: string, flags: LookFlags) => finish((await load.htpasswd()).htpasswd(context, user, flags)));
 }
 
 function looking(program: Command, name: string, description: string): Command {
@@ -203,12 +221,12 @@ function addOther(program: Command, context: CommandContext, finish: Finish): vo
     .argument('<kind>', 'docker, containerd, podman, buildkit, k3s or crio')
     .option('--url <url>', 'the address by which clients reach this mirror')
     .option('--only', 'without falling back to the registry itself')
-    .action((kind: string, flags: ClientFlags) => finish(client(context, kind, flags)));
-  looking(program, 'reload', 'make the running server read its configuration again').action((flags: LookFlags) =>
-    finish(reload(context, flags)),
+    .action(async (kind: string, flags: ClientFlags) => finish((await load.client()).client(context, kind, flags)));
+  looking(program, 'reload', 'make the running server read its configuration again').action(async (flags: LookFlags) =>
+    finish((await load.control()).reload(context, flags)),
   );
-  looking(program, 'health', 'exit 0 where the running server answers pulls').action((flags: LookFlags) =>
-    finish(health(context, flags)),
+  looking(program, 'health', 'exit 0 where the running server answers pulls').action(async (flags: LookFlags) =>
+    finish((await load.control()).health(context, flags)),
   );
   program
     .command('version')

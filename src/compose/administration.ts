@@ -17,13 +17,11 @@ import { newTrace } from '../pull/trace.ts';
 import type { Clock } from '../system/clock.ts';
 import type { Disk } from '../system/disk.ts';
 import { randomId, type Random } from '../system/random.ts';
-import { createBackup } from './backing-up.ts';
 import { createCacheControl, type CacheHistory } from './cache-control.ts';
 import { whoMayPull } from './access.ts';
 import type { Chains } from './chains.ts';
 import type { Collecting } from './collecting.ts';
 import type { Evicting } from './evicting.ts';
-import { createImporting } from './importing.ts';
 import type { Condition } from './condition.ts';
 import type { Pulling } from './pulling.ts';
 import type { Scrubbing } from './scrubbing.ts';
@@ -73,8 +71,15 @@ function optionsOf(parts: AdministrationParts): Omit<AdminOptions, 'started'> {
     cache: createCacheControl({ storage: taken, records: storage.records, evicting, history, chains }),
     collect: collecting.collect,
     scrub: scrubbing.scrub,
-    import: createImporting({ system, storage: taken, chains, keepOut: collecting.keepOut }),
-    backup: createBackup({ system, storage: taken, chains, keepOut: collecting.keepOut, version }),
+    // Few servers are ever asked for these two.
+    async *import(request) {
+      const { createImporting } = await import('./importing.ts');
+      yield* createImporting({ system, storage: taken, chains, keepOut: collecting.keepOut })(request);
+    },
+    async *backup(request) {
+      const { createBackup } = await import('./backing-up.ts');
+      yield* createBackup({ system, storage: taken, chains, keepOut: collecting.keepOut, version })(request);
+    },
     tokens: { ...parts.machineTokens, isName: isMachineTokenName },
     fills: () =>
       pulling.fills.running().map(({ digest, size, frontier, readers, upstream }) => ({

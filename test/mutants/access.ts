@@ -178,7 +178,7 @@ export const mutants = [
   {
     name: 'behind a prefix, a wrong password is sent to a token endpoint that is not there',
     guards: ['issue 6: words that clients understand'],
-    file: 'src/compose/authentication.ts',
+    file: 'src/compose/signing-in.ts',
     find: 'path: tokenPath(config),',
     replace: "path: '/token',",
     test: SCENARIO,
