@@ -102,6 +102,7 @@ export async function settle(world: World): Promise<void> {
     return;
   }
   await world.pass(2_000);
+  await world.settle(SETTLE_MS, true); // Of what is filled ahead nobody knows before it begins.
   await world.through(world.judge.at(world, 'onQuiet'));
   world.eventful = false;
 }

@@ -15,6 +15,8 @@ export interface Life {
   readonly isOver: () => boolean;
   /** Timers set, neither fired nor cancelled. */
   readonly timers: () => number;
+  /** Calls of a slow disk or store that have not begun. */
+  readonly delayed: () => number;
   /** Reads of the metadata so far. */
   readonly metadataReads: () => number;
   /** Calls on behalf of this life pass through here: what an upstream answers to the dead is not heard. */
@@ -27,6 +29,7 @@ export function beginLife(machine: Machine): Life {
   const files = new Set<OpenFile>();
   let over = false;
   let reads = 0;
+  let delayed = 0;
 
   function end(): void {
     over = true;
@@ -39,7 +42,11 @@ export function beginLife(machine: Machine): Life {
   /** Before a call takes effect: it takes its time, and the power may go. */
   async function enter(): Promise<void> {
     const ms = delayOf(machine);
-    if (ms > 0 && !over) await new Promise<void>((resolve) => machine.clock.after(ms, resolve));
+    if (ms > 0 && !over) {
+      delayed += 1;
+      await new Promise<void>((resolve) => machine.clock.after(ms, resolve));
+      delayed -= 1;
+    }
     if (over) return never();
     machine.calls += 1;
     machine.callsLeft -= 1;
@@ -112,6 +119,7 @@ export function beginLife(machine: Machine): Life {
     },
     metadata: livingMetadata(machine, { call, guard, isOver: () => over, onRead: () => void (reads += 1) }),
     isOver: () => over,
+    delayed: () => delayed,
     timers: () => timers.size,
     metadataReads: () => reads,
     guard,

@@ -213,10 +213,11 @@ export class World {
     this.hosted.collected(Math.max(collection.wallMax, this.machine.clock.now()), collection.deleteUntagged);
   }
 
-  /** True when nobody waits any more, and nothing is being filled. */
-  async settle(msMax: number): Promise<boolean> {
+  /** True when nobody waits any more, and nothing is being filled; `wholly`: nor may be when a slow disk or store has answered. */
+  async settle(msMax: number, wholly = false): Promise<boolean> {
     const until = this.now + msMax;
-    const isBusy = (): boolean => this.running.size + this.server.fills().length > 0;
+    const { server } = this;
+    const isBusy = (): boolean => this.running.size + server.fills().length > 0 || (wholly && server.life.delayed() > 0);
     while (isBusy() && this.now < until) await this.pass(500);
     return !isBusy();
   }
