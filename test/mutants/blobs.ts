@@ -189,8 +189,8 @@ export const mutants = [
     name: 'a short write counts as whole',
     guards: ['promise 1'],
     file: 'src/system/node-disk.ts',
-    find: 'done += bytesWritten;',
-    replace: 'done += bytes.length;',
+    find: 'left = behind(left, bytesWritten);',
+    replace: 'left = [];',
     test: ['test/unit/system/node-disk.test.ts'],
   },
   {

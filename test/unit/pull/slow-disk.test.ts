@@ -1,10 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { PATIENCE_MS } from '../../../src/blobs/patience.ts';
-import type { OpenFile } from '../../../src/system/disk.ts';
 import { buildImage, randomBlob } from '../../fakes/images.ts';
-import { createMemoryDisk, type MemoryDisk } from '../../fakes/memory-disk.ts';
 import { ABSENT, createScriptedPort, type ScriptedPort } from '../../fakes/scripted-port.ts';
-import { bytesOf, createHouse, gate, settle, sha256, type House } from './house.ts';
+import { createHeldDisk } from './held-disk.ts';
+import { bytesOf, createHouse, settle, sha256, type House } from './house.ts';
 
 const blobs = [randomBlob(9_000_000, 1), randomBlob(90_000, 2), randomBlob(6_000_000, 3)];
 const image = buildImage({ layers: [300] });
@@ -16,35 +15,6 @@ function registry(): ScriptedPort {
     const blob = blobs.find(({ digest }) => digest === reference);
     return blob === undefined ? ABSENT : { bytes: blob.bytes, anonymous: true };
   });
-}
-
-/** A disk whose syncs hang until it is told that they go on; `writes`: those too. */
-function hanging(writes = false): { disk: MemoryDisk; hang(): void; goOn(): void } {
-  const inner = createMemoryDisk();
-  let held: ReturnType<typeof gate> | undefined;
-  const slow = (file: OpenFile): OpenFile => ({
-    ...file,
-    async write(bytes, position) {
-      if (writes) await held?.opened;
-      return file.write(bytes, position);
-    },
-    async sync() {
-      await held?.opened;
-      return file.sync();
-    },
-  });
-  const open: MemoryDisk['open'] = async (path, mode) => {
-    const file = await inner.open(path, mode);
-    return file && slow(file);
-  };
-  return {
-    disk: { ...inner, open },
-    hang: () => void (held = gate()),
-    goOn() {
-      held?.open();
-      held = undefined;
-    },
-  };
 }
 
 /** What comes when so much time has passed; `waits` where nothing has. */
@@ -61,10 +31,10 @@ async function after<T>(house: House, ms: number, work: Promise<T>): Promise<T |
 describe('[R38] a disk that hangs', () => {
   test('every pull is whole within the limit, those after it do not wait, and then it is cached again', async () => {
     const hub = registry();
-    const { disk, hang, goOn } = hanging(true);
+    const { disk, hold, goOn } = createHeldDisk();
     const house = await createHouse({ chain: [hub], disk, impatient: true });
     const [large, small, other] = blobs.map(({ digest }) => digest);
-    hang();
+    hold('write', 'sync');
     const pulls = Promise.all([house.blob('a/b', large!).then(bytesOf), house.blob('a/b', large!).then(bytesOf)]);
     expect(await after(house, PATIENCE_MS / 2, pulls)).toBe('waits');
     const both = await after(house, 0.6 * PATIENCE_MS, pulls);
@@ -93,10 +63,10 @@ describe('[R38] a disk that hangs', () => {
   });
 
   test('no reader of a fill waits for an fsync, and what was never synced is not kept', async () => {
-    const { disk, hang, goOn } = hanging();
+    const { disk, hold, goOn } = createHeldDisk();
     const house = await createHouse({ chain: [registry()], disk, impatient: true });
     const { digest } = blobs[0]!;
-    hang();
+    hold('sync');
     // No time passes meanwhile.
     expect(sha256(await bytesOf(await house.blob('a/b', digest)))).toBe(digest);
     expect(house.counted('bypass')).toBe(0);
@@ -111,9 +81,9 @@ describe('[R38] a disk that hangs', () => {
   });
 
   test('a manifest is answered without waiting for its file', async () => {
-    const { disk, hang, goOn } = hanging();
+    const { disk, hold, goOn } = createHeldDisk();
     const house = await createHouse({ chain: [registry()], disk, impatient: true });
-    hang();
+    hold('sync');
     const asked = house.manifest('a/b', '3');
     const reply = await after(house, PATIENCE_MS, asked);
     if (reply === 'waits') throw new Error('it waits for the disk');
