@@ -196,7 +196,7 @@ function createFront(
   const { system, report, pulling, chains, limits } = options;
   const addresses = createClientAddresses(config.http.trustedproxies);
   const stalls = createStallWatch(system.clock, config.http.stalltimeout);
-  const send = createSender({ clock: system.clock, buffers, stalls });
+  const send = createSender({ clock: system.clock, buffers, stalls, soon });
   const shared = { clock: system.clock, report, addresses, newId: createIds(system.random), newTrace };
   const repeats = createRepeats({
     ...shared,

@@ -1,10 +1,12 @@
 import { LARGE_BUFFER_BYTES, SMALL_BUFFER_BYTES, type Buffers, type BufferSize } from './buffers.ts';
 import { OWN_BYTES, type Connection } from './connection.ts';
 
-/** After so many bytes taken quickly the client is no reader that stops: kernel buffers hold less. */
+/** After so many bytes taken without a stop the client is no reader that stops: kernel buffers hold less. */
 const LARGE_AFTER_BYTES = 8 * 1024 * 1024;
-/** A write that took longer was waited for by a slow client, who needs no large buffer. */
-const SLOW_WRITE_MS = 1000;
+/** A write that took longer was waited for by a client that takes no more for now: a stop. */
+const STOP_MS = 100;
+/** Below, it is not worth a buffer that may get stuck: clients stop a little sooner or later than before. */
+const PIECE_BYTES_MIN = 4 * OWN_BYTES;
 
 export interface Progress {
   /** Bytes of the last read, and what it could have filled. */
@@ -28,21 +30,42 @@ export interface Lease {
   abandon(): void;
 }
 
+/**
+ * A buffer whose write the client stops in is stuck with it for seconds, and there are few: with a thousand slow readers all would be,
+ * and everybody's bytes would go by the 16 KiB of their own. So what a client took between two stops, which is what the kernel holds
+ * for it, is what it will take before the next; of what is left of that each piece is half, and the last ones, one of which gets
+ * stuck, are its own.
+ */
 export function lease(connection: Connection, buffers: Buffers): Lease {
-  const held = new Set<Buffer>();
+  /** What is lent, by the part of it that is used. */
+  const held = new Map<Buffer, Buffer>();
   let wanted: BufferSize | undefined;
+  let pieceMax: number = LARGE_BUFFER_BYTES;
   let next: Buffer | undefined;
+  /** The piece that the client stopped in last. */
+  let stop = { begin: 0, end: 0 };
+  /** Bytes that it took without a stop before that one, or a little less. */
+  let stride: number | undefined;
+  let lastCount = 0;
 
   function borrow(): Buffer | undefined {
     if (wanted === undefined) return undefined;
-    const buffer = buffers.borrow(wanted) ?? (wanted === LARGE_BUFFER_BYTES ? buffers.borrow(SMALL_BUFFER_BYTES) : undefined);
-    if (buffer !== undefined) held.add(buffer);
+    const whole = buffers.borrow(wanted) ?? (wanted === LARGE_BUFFER_BYTES ? buffers.borrow(SMALL_BUFFER_BYTES) : undefined);
+    if (whole === undefined) return undefined;
+    const buffer = whole.subarray(0, pieceMax);
+    held.set(buffer, whole);
     return buffer;
+  }
+
+  /** What it is expected to take before it stops again; `undefined` where nobody knows. */
+  function expected(sent: number): number | undefined {
+    if (stride !== undefined && sent - stop.begin > 2 * stride) stride = undefined;
+    return stride === undefined ? undefined : stride - (sent - stop.begin);
   }
 
   return {
     available(busy) {
-      next ??= borrow() ?? (busy?.byteLength === OWN_BYTES ? undefined : connection.buffer);
+      next ??= borrow() ?? (busy === undefined || held.has(busy) ? connection.buffer : undefined);
       return next !== undefined;
     },
     take() {
@@ -51,14 +74,26 @@ export function lease(connection: Connection, buffers: Buffers): Lease {
       return buffer;
     },
     giveBack(buffer) {
-      if (held.delete(buffer)) buffers.giveBack(buffer);
+      const whole = held.get(buffer);
+      held.delete(buffer);
+      if (whole !== undefined) buffers.giveBack(whole);
     },
     adapt({ count, room, sent, lastWriteMs }) {
-      if (lastWriteMs > SLOW_WRITE_MS || count < OWN_BYTES) wanted = undefined;
-      else if (count === room) wanted = sent >= LARGE_AFTER_BYTES ? LARGE_BUFFER_BYTES : SMALL_BUFFER_BYTES;
+      if (lastWriteMs > STOP_MS) {
+        const end = sent - count;
+        const begin = end - lastCount;
+        stride = Math.max(OWN_BYTES, begin - stop.end);
+        stop = { begin, end };
+      }
+      lastCount = count;
+      const left = expected(sent);
+      pieceMax = left === undefined ? LARGE_BUFFER_BYTES : Math.floor(left / 2);
+      if (count < OWN_BYTES || pieceMax < PIECE_BYTES_MIN) wanted = undefined;
+      else if (left !== undefined) wanted = SMALL_BUFFER_BYTES;
+      else if (count === room) wanted = sent - stop.begin >= LARGE_AFTER_BYTES ? LARGE_BUFFER_BYTES : SMALL_BUFFER_BYTES;
     },
     abandon() {
-      for (const buffer of held) buffers.discard(buffer);
+      for (const whole of held.values()) buffers.discard(whole);
       held.clear();
       connection.dropBuffer();
     },

@@ -6,11 +6,14 @@ import { lease, type Lease } from './lease.ts';
 import type { Outlet, StallWatch } from './outlet.ts';
 import type { EdgeClock } from './ports.ts';
 import { begin, cut } from './send.ts';
+import { createTurns, type Turns } from './turns.ts';
 
 export interface SenderOptions {
   readonly clock: EdgeClock;
   readonly buffers: Buffers;
   readonly stalls: StallWatch;
+  /** Calls back in the event loop's next turn. */
+  readonly soon: (work: () => void) => void;
 }
 
 /**
@@ -23,11 +26,13 @@ export interface SenderOptions {
 export type Sender = (exchange: Exchange, reply: Reply) => Promise<void>;
 
 export function createSender(options: SenderOptions): Sender {
+  const turns = createTurns(options.soon);
   return async (exchange, reply) => {
     exchange.body.discard();
     const borrowed = lease(exchange.connection, options.buffers);
     try {
-      await sendBody({ exchange, reply, lease: borrowed, outlet: options.stalls.open(exchange), clock: options.clock });
+      const outlet = options.stalls.open(exchange);
+      await sendBody({ exchange, reply, lease: borrowed, outlet, turns, clock: options.clock });
     } catch (error) {
       borrowed.abandon();
       if (!exchange.outgoing.headersSent) throw error;
@@ -41,6 +46,7 @@ interface Sending {
   readonly reply: Reply;
   readonly outlet: Outlet;
   readonly lease: Lease;
+  readonly turns: Turns;
   readonly clock: EdgeClock;
 }
 
@@ -106,7 +112,7 @@ async function pump(sending: Sending, content: Content, span: Span, before: () =
 
 /** One buffer is read into while the other is being written. */
 async function copy(sending: Sending, reader: Reader, span: Span, before: () => Promise<void>): Promise<void> {
-  const { outlet, lease: buffers } = sending;
+  const { outlet, lease: buffers, turns } = sending;
   let sent = 0;
   let begun = false;
   let writing: { readonly done: Promise<void>; readonly buffer: Buffer } | undefined;
@@ -120,6 +126,7 @@ async function copy(sending: Sending, reader: Reader, span: Span, before: () => 
 
   try {
     while (sent !== span.promised) {
+      await turns.take();
       if (!buffers.available(writing?.buffer)) await written();
       const buffer = buffers.take();
       const count = await outlet.orGone(reader.read(buffer));

@@ -129,6 +129,22 @@ export const mutants = [
     test: ['test/unit/http/sender.test.ts'],
   },
   {
+    name: 'as many pieces as there are in one turn of the event loop',
+    guards: ['promise 7'],
+    file: 'src/http/turns.ts',
+    find: 'if (begun === PIECES_A_TURN) return',
+    replace: 'if (begun < 0) return',
+    test: ['test/unit/http/turns.test.ts'],
+  },
+  {
+    name: 'large buffers for clients that are about to stop',
+    guards: ['promise 9'],
+    file: 'src/http/lease.ts',
+    find: 'pieceMax < PIECE_BYTES_MIN',
+    replace: 'pieceMax < 0',
+    test: ['test/unit/http/lease.test.ts'],
+  },
+  {
     name: 'two Hosts are one',
     guards: ['S19'],
     file: 'src/http/guard.ts',

@@ -5,12 +5,13 @@ import { fileLook, httpLook, tcpLook } from '../../../src/http/health-looks.ts';
 import { createStallWatch } from '../../../src/http/outlet.ts';
 import { createBuffers } from '../../../src/http/buffers.ts';
 import { createSender } from '../../../src/http/sender.ts';
+import { soon } from '../../../src/system/turn.ts';
 import { createFakeClock } from '../../fakes/fake-clock.ts';
 import { startEdge, type Edge } from './edge.ts';
 
 function startDebug(options: Partial<DebugOptions>): Promise<Edge> {
   const clock = createFakeClock();
-  const send = createSender({ clock, buffers: createBuffers(0), stalls: createStallWatch(clock, 60_000) });
+  const send = createSender({ clock, buffers: createBuffers(0), stalls: createStallWatch(clock, 60_000), soon });
   const fetch = createDebugApp({
     send,
     report: () => undefined,

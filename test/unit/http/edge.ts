@@ -21,6 +21,7 @@ import { createStallWatch } from '../../../src/http/outlet.ts';
 import { createSender } from '../../../src/http/sender.ts';
 import { createLimits } from '../../../src/http/limits.ts';
 import { createListener, type Limits, type Listener, type ListenerOptions } from '../../../src/http/server.ts';
+import { soon } from '../../../src/system/turn.ts';
 import { createFakeClock, type FakeClock } from '../../fakes/fake-clock.ts';
 
 export const DIGEST = parseDigest(`sha256:${'a'.repeat(64)}`)!;
@@ -83,7 +84,7 @@ export async function startEdge(options: EdgeOptions = {}): Promise<Edge> {
     for (const check of waiters) check();
   };
   const buffers = createBuffers(options.buffersMax ?? 8 * 1024 * 1024);
-  const send = createSender({ clock, buffers, stalls: createStallWatch(clock, STALL_MS) });
+  const send = createSender({ clock, buffers, stalls: createStallWatch(clock, STALL_MS), soon });
   const addresses = createClientAddresses(options.trusted ?? []);
   let ids = 0;
   const newId = (): string => `id-${++ids}`;
