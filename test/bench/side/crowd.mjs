@@ -1,8 +1,9 @@
 // Very many clients at once, in a process of their own: idle ones, slow ones, ones that stop reading. Yields the server's peak of
-// anonymous memory while they are there, and what the slowest of the slow ones got.
+// anonymous memory while they are there, and what they got, bytes a second: the least of the slow ones, and the median of the fast.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
+import { median } from './compare.mjs';
 
 const WARM_MS = 10_000;
 
@@ -15,7 +16,7 @@ export async function crowd({ url, pid }, path, options, seconds, memoryOf) {
   clearInterval(timer);
   await exited;
   if (result.fault !== undefined) throw new Error(result.fault);
-  return { peak, slowest: result.slowest };
+  return { peak, slowest: result.slowest, fast: result.fast };
 }
 
 if (process.argv[2]?.startsWith('{') && process.send !== undefined) await play(JSON.parse(process.argv[2]));
@@ -47,11 +48,12 @@ async function play({ url, path, seconds, idle = 0, slow = [], stalled = 0 }) {
         const own = { bytes: 0, rate, began: performance.now(), warmBytes: 0 };
         got.push(own);
         const timer = setInterval(() => {
-          const due = ((performance.now() - own.began) / 1000) * rate;
-          while (own.bytes < due) {
-            const chunk = socket.read();
-            if (chunk === null) break;
-            own.bytes += chunk.length;
+          // No more than is due: what one read brings at most would be a sixth of what is measured.
+          for (;;) {
+            const due = Math.floor(((performance.now() - own.began) / 1000) * rate) - own.bytes;
+            const bytes = due > 0 ? socket.read(Math.min(due, socket.readableLength || 1)) : null;
+            if (bytes === null) break;
+            own.bytes += bytes.length;
           }
         }, 50);
         socket.on('close', () => clearInterval(timer));
@@ -63,11 +65,12 @@ async function play({ url, path, seconds, idle = 0, slow = [], stalled = 0 }) {
     for (const own of got) own.warmBytes = own.bytes;
     const warmAt = performance.now();
     await pass(seconds * 1000);
-    const rates = got
-      .filter(({ rate }) => rate === 1e5)
-      .map(({ bytes, warmBytes }) => ((bytes - warmBytes) / (performance.now() - warmAt)) * 1000);
+    const took = performance.now() - warmAt;
+    const ratesOf = (wanted) =>
+      got.filter(({ rate }) => rate === wanted).map(({ bytes, warmBytes }) => ((bytes - warmBytes) / took) * 1000);
+    const [slowest, fastest] = [slow[0], slow.at(-1)].map((kind) => (kind === undefined ? [] : ratesOf(kind[1])));
     for (const socket of sockets) socket.destroy();
-    process.send({ slowest: rates.length === 0 ? undefined : Math.min(...rates) });
+    process.send(slow.length === 0 ? {} : { slowest: Math.min(...slowest), fast: median(fastest) });
   } catch (error) {
     process.send({ fault: error.message });
   }
