@@ -4,6 +4,8 @@ import type { CacheState } from './cache.ts';
 import type { Tally } from './recent.ts';
 
 export interface RunningFill {
+  /** Whose upstreams bring it: each registry has a fill of its own. */
+  readonly registry: string;
   readonly digest: string;
   readonly size: number | undefined;
   /** Up to where its bytes may be read. */

@@ -112,9 +112,10 @@ function printBudget({ rateLimit, pausedMs }: UpstreamStatus): string {
 function printFills(fills: readonly RunningFill[]): string {
   const rows = fills.map((fill) => [
     fill.digest,
+    fill.registry,
     `${formatBytes(fill.frontier)} of ${fill.size === undefined ? 'unknown' : formatBytes(fill.size)}`,
     String(fill.followers),
     fill.upstream ?? '-',
   ]);
-  return printTable([['FILL', 'DONE', 'FOLLOWERS', 'FROM'], ...rows]);
+  return printTable([['FILL', 'REGISTRY', 'DONE', 'FOLLOWERS', 'FROM'], ...rows]);
 }

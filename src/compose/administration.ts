@@ -82,7 +82,8 @@ function optionsOf(parts: AdministrationParts): Omit<AdminOptions, 'started'> {
     },
     tokens: { ...parts.machineTokens, isName: isMachineTokenName },
     fills: () =>
-      pulling.fills.running().map(({ digest, size, frontier, readers, upstream }) => ({
+      pulling.fills.running().map(({ registry, digest, size, frontier, readers, upstream }) => ({
+        registry,
         digest,
         size,
         frontier,

@@ -25,8 +25,8 @@ import type { Key } from './metadata-store.ts';
  *                                       outbox-last it                        the number of the last of them
  *     digest/sha256:…                   blob        it                        BlobRecord
  *                                     = holders     docker.io/library/a       the link's reverse entry
- *                                       part        it                        PartRecord
- *                                       lease       it                        LeaseRecord; a dropped one keeps its fence
+ *                                       part        docker.io                 PartRecord: of what that registry's upstreams bring
+ *                                       lease       docker.io                 LeaseRecord, of the same; a dropped one keeps its fence
  *                                       use         it                        last use
  *                                       holds       it                        counts every writing of a reverse entry
  *     upstream/hub-a                    memory      any text                  MemoryRecord
@@ -134,7 +134,8 @@ export const quotaReservationKey = (id: string): Key => ['reservations', bounded
 export const uploadKey = (id: string): Key => ['upload', bounded(id)];
 export const BLOB_KEY: Key = ['blob', 'it'];
 export const holderKey = (repository: string): Key => ['holders', bounded(repository)];
-export const PART_KEY: Key = ['part', 'it'];
+export const partKey = (registry: string): Key => ['part', bounded(registry)];
+export const fillLeaseKey = (registry: string): Key => ['lease', bounded(registry)];
 export const LEASE_KEY: Key = ['lease', 'it'];
 export const USE_KEY: Key = ['use', 'it'];
 export const HOLDS_KEY: Key = ['holds', 'it'];

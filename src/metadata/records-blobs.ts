@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import { blobForm, partForm } from './forms.ts';
-import { BLOB_KEY, PART_KEY, digestSlot } from './keys.ts';
+import { BLOB_KEY, digestSlot, partKey } from './keys.ts';
 import { andThen } from './maybe-promise.ts';
 import type { BlobRecord, Records } from './records.ts';
 import { untilMade, type Table } from './table.ts';
@@ -25,13 +25,13 @@ export function createBlobs(table: Table): Blobs {
     async dropBlob(digest) {
       await replace(digest, undefined);
     },
-    part: (digest) =>
-      andThen(table.get(digestSlot(digest), PART_KEY, partForm), (part) => part && { ...part, size: part.size }),
-    async putPart(digest, record) {
-      await store.commit(digestSlot(digest), [{ key: PART_KEY, value: partForm.encode(record) }]);
+    part: ({ registry, digest }) =>
+      andThen(table.get(digestSlot(digest), partKey(registry), partForm), (part) => part && { ...part, size: part.size }),
+    async putPart({ registry, digest }, record) {
+      await store.commit(digestSlot(digest), [{ key: partKey(registry), value: partForm.encode(record) }]);
     },
-    async dropPart(digest) {
-      await store.commit(digestSlot(digest), [{ key: PART_KEY, value: undefined }]);
+    async dropPart({ registry, digest }) {
+      await store.commit(digestSlot(digest), [{ key: partKey(registry), value: undefined }]);
     },
   };
 }

@@ -1,17 +1,19 @@
 import type { Clock } from '../system/clock.ts';
-import type { Digest } from '../oci/digest.ts';
 import { leaseForm } from './forms.ts';
-import { LEASE_KEY, digestSlot } from './keys.ts';
+import { LEASE_KEY, digestSlot, fillLeaseKey } from './keys.ts';
 import { andThen } from './maybe-promise.ts';
-import type { MaybePromise } from './metadata-store.ts';
-import type { LeaseRecord, Records } from './records.ts';
+import type { Key, MaybePromise } from './metadata-store.ts';
+import type { FillKey, LeaseRecord, Records } from './records.ts';
 import { untilMade, type Stored, type Table } from './table.ts';
 
 type Leases = Pick<Records, 'takeLease' | 'lease' | 'renewLease' | 'dropLease'>;
 
-/** Of digests: the right to fill them. */
+/** The right to fill a digest, in one registry. */
 export function createLeases(table: Table, clock: Clock): Leases {
-  return createLeasesOf<Digest>(table, clock, digestSlot);
+  return createLeasesAt<FillKey>(table, clock, ({ registry, digest }) => ({
+    slot: digestSlot(digest),
+    key: fillLeaseKey(registry),
+  }));
 }
 
 /** The right to do something alone, held by one process for a time; {@link Records.takeLease} and the others say what each does. */
@@ -24,11 +26,23 @@ export interface LeasesOf<Thing> {
 
 /** Leases by conditional commit. A dropped one stays as a record without holder, because its fence must not start again. */
 export function createLeasesOf<Thing>(table: Table, clock: Clock, slotOf: (thing: Thing) => string): LeasesOf<Thing> {
+  return createLeasesAt<Thing>(table, clock, (thing) => ({ slot: slotOf(thing), key: LEASE_KEY }));
+}
+
+function createLeasesAt<Thing>(
+  table: Table,
+  clock: Clock,
+  placeOf: (thing: Thing) => { readonly slot: string; readonly key: Key },
+): LeasesOf<Thing> {
   const { store } = table;
-  const read = (thing: Thing): ReturnType<typeof table.getStored<LeaseRecord>> =>
-    table.getStored(slotOf(thing), LEASE_KEY, leaseForm);
-  const replace = (thing: Thing, before: Stored<LeaseRecord>, next: LeaseRecord): Promise<boolean> =>
-    store.commit(slotOf(thing), [{ key: LEASE_KEY, value: leaseForm.encode(next) }], [{ key: LEASE_KEY, value: before.bytes }]);
+  const read = (thing: Thing): ReturnType<typeof table.getStored<LeaseRecord>> => {
+    const { slot, key } = placeOf(thing);
+    return table.getStored(slot, key, leaseForm);
+  };
+  const replace = (thing: Thing, before: Stored<LeaseRecord>, next: LeaseRecord): Promise<boolean> => {
+    const { slot, key } = placeOf(thing);
+    return store.commit(slot, [{ key, value: leaseForm.encode(next) }], [{ key, value: before.bytes }]);
+  };
 
   /** Of a record that cannot be read nothing is known but that it is older than now: go on above any count so far. */
   const fenceAfter = ({ bytes, record }: Stored<LeaseRecord>): number =>

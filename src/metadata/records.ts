@@ -111,20 +111,20 @@ export interface Records extends HostedRecords, Evictions, Pins {
   /** Repositories that link the digest, or are about to, or did within the last hour: only a link grants a read. */
   holders(digest: Digest, after: string | undefined, limit: number): MaybePromise<readonly string[]>;
 
-  /** The unfinished fill of a digest, as far as it is durable. */
-  part(digest: Digest): MaybePromise<PartRecord | undefined>;
-  putPart(digest: Digest, record: PartRecord): Promise<void>;
-  dropPart(digest: Digest): Promise<void>;
+  /** An unfinished fill, as far as it is durable. */
+  part(fill: FillKey): MaybePromise<PartRecord | undefined>;
+  putPart(fill: FillKey, record: PartRecord): Promise<void>;
+  dropPart(fill: FillKey): Promise<void>;
 
   /**
-   * The right to fill a digest, held by one process for a time. `takeLease` yields the lease where nobody holds a live one
-   * (its `fence` is greater than every earlier one of this digest), else the holder's. `renewLease` and `dropLease` are
+   * The right to fill a digest in one registry, held by one process for a time. `takeLease` yields the lease where nobody holds
+   * a live one (its `fence` is greater than every earlier one of this fill), else the holder's. `renewLease` and `dropLease` are
    * false when the lease was lost meanwhile.
    */
-  takeLease(digest: Digest, holder: string, now: number, until: number): Promise<{ taken: boolean; lease: LeaseRecord }>;
-  lease(digest: Digest): MaybePromise<LeaseRecord | undefined>;
-  renewLease(digest: Digest, lease: LeaseRecord, next: Omit<LeaseRecord, 'holder' | 'fence'>): Promise<boolean>;
-  dropLease(digest: Digest, lease: LeaseRecord): Promise<boolean>;
+  takeLease(fill: FillKey, holder: string, now: number, until: number): Promise<{ taken: boolean; lease: LeaseRecord }>;
+  lease(fill: FillKey): MaybePromise<LeaseRecord | undefined>;
+  renewLease(fill: FillKey, lease: LeaseRecord, next: Omit<LeaseRecord, 'holder' | 'fence'>): Promise<boolean>;
+  dropLease(fill: FillKey, lease: LeaseRecord): Promise<boolean>;
 
   /** A cached answer of `tags/list` or `referrers`; `key` names the list and its query. */
   listing(repository: string, key: string): MaybePromise<ListingRecord | undefined>;
@@ -147,7 +147,7 @@ export interface Records extends HostedRecords, Evictions, Pins {
   remembered(upstream: string, key: string): MaybePromise<MemoryRecord | undefined>;
   remember(upstream: string, key: string, record: MemoryRecord): Promise<void>;
 
-  /** The right to do a task that one process does at a time, by the task's name; as the leases of digests. */
+  /** The right to do a task that one process does at a time, by the task's name; as the leases of fills. */
   readonly tasks: LeasesOf<string>;
 
   readonly bookmarks: Bookmarks;
@@ -264,6 +264,15 @@ export interface BlobRecord {
   readonly at: number;
   /** Who had brought them to an official registry whose data they lay in, though no repository there was seen to hold them. */
   readonly brought?: { readonly registry: string; readonly upstream: string };
+}
+
+/**
+ * What one fill brings: a digest, from the upstreams of one registry. Fills of the same digest in two registries know nothing of
+ * each other.
+ */
+export interface FillKey {
+  readonly registry: string;
+  readonly digest: Digest;
 }
 
 export interface PartRecord {

@@ -98,9 +98,10 @@ export type Outcome = 'hit' | 'miss' | 'collapsed' | 'revalidated' | 'stale' | '
 
 /** The shape of `pull/events.ts`. */
 export type PullEvent =
-  | { readonly kind: 'fill-started'; readonly digest: string }
+  | { readonly kind: 'fill-started'; readonly registry: string; readonly digest: string }
   | {
       readonly kind: 'fill-ended';
+      readonly registry: string;
       readonly digest: string;
       readonly outcome: 'done' | 'failed' | 'bypass' | 'parked';
       readonly bytes: number;

@@ -12,12 +12,12 @@ export function reportPull(log: Log, metrics: Metrics, labels: Labels, states: S
     switch (event.kind) {
       case 'fill-started':
         metrics.add('entrepot_fills_running', {}, 1);
-        return log.debug('fill started', { digest: event.digest });
+        return log.debug('fill started', { registry: event.registry, digest: event.digest });
       case 'fill-ended': {
-        const { digest, outcome, bytes, ms } = event;
+        const { registry, digest, outcome, bytes, ms } = event;
         metrics.add('entrepot_fills_running', {}, -1);
         metrics.count('entrepot_fills_total', { outcome });
-        return log.debug('fill ended', { digest, outcome, bytes, ms: Math.round(ms) });
+        return log.debug('fill ended', { registry, digest, outcome, bytes, ms: Math.round(ms) });
       }
       case 'fill-followers':
         return metrics.set('entrepot_fill_followers', {}, event.count);

@@ -1,4 +1,5 @@
 import type { Descriptor } from '../oci/descriptor.ts';
+import { RegistryError } from '../oci/errors.ts';
 import { isManifestType } from '../oci/media-types.ts';
 import { blobAnswer } from './blob.ts';
 import { missStatus } from './cache-status.ts';
@@ -59,7 +60,10 @@ async function adoptBlob(deps: PullDeps, pulling: Pulling, need: Need): Promise<
       if (proven.kind === 'refused') return mustBeAbsent(proven.refusal, pulling, need);
       if (proven.source.outcome === 'hit') return;
     }
-    const { fill, leave } = await deps.fills.claim(fillOrder(pulling, need.digest, need.size), pulling.signal);
+    const claim = await deps.fills.claim(fillOrder(pulling, need.digest, need.size), pulling.signal);
+    if (claim === undefined)
+      throw new RegistryError('UNAVAILABLE', `${need.digest} is being fetched for others`, { status: 503 });
+    const { fill, leave } = claim;
     const first = await fill.first;
     const isOurs = fill.holder === pulling.holder;
     if (first.kind === 'refused' && isOurs) {

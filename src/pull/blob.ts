@@ -64,7 +64,7 @@ export async function blobUnrecorded(deps: PullDeps, pulling: Pulling, digest: D
   }
   if (pulling.method === 'HEAD') return head(deps, pulling, digest, undefined);
   // One that began before the trouble goes on, and is as good.
-  const fills = deps.fills.isRunning(digest) ? deps.fills : deps.unrecordedFills;
+  const fills = deps.fills.isRunning({ registry: pulling.registry, digest }) ? deps.fills : deps.unrecordedFills;
   return passing(await fillBlob({ ...deps, fills }, pulling, digest, undefined));
 }
 
@@ -114,7 +114,7 @@ async function head(deps: PullDeps, pulling: Pulling, digest: Digest, expectedSi
   const proof = await deps.prover.prove({ kind: 'blob', ...pulling, digest });
   if (proof.kind !== 'proven') return { kind: 'refused', refusal: proof };
   // Another mirror asks whether it is safe to wait for our fill, and that one waits for a mirror behind him.
-  if (pulling.route.via !== undefined && proof.passedLoop && deps.fills.isWaiting(digest))
+  if (pulling.route.via !== undefined && proof.passedLoop && deps.fills.isWaiting({ registry: pulling.registry, digest }))
     return { kind: 'refused', refusal: loopRefusal(proof.tried) };
   const content: Content = {
     digest,

@@ -2,9 +2,10 @@ import type { Digest } from '../oci/digest.ts';
 
 /** What the request path tells the rest of the house; compose.ts hands in who listens (log, metrics). */
 export type PullEvent =
-  | { readonly kind: 'fill-started'; readonly digest: Digest }
+  | { readonly kind: 'fill-started'; readonly registry: string; readonly digest: Digest }
   | {
       readonly kind: 'fill-ended';
+      readonly registry: string;
       readonly digest: Digest;
       readonly outcome: FillOutcome;
       readonly bytes: number;

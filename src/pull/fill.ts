@@ -40,8 +40,8 @@ export async function fillBlob(
   const { holder } = pulling;
   const order = fillOrder(pulling, digest, expectedSize);
   for (let failures = 0; ;) {
-    if (deps.fills.inTrouble(digest)) return fillThrough(deps, pulling, digest, expectedSize);
-    const claim = await deps.fills.claim(order, pulling.signal);
+    const claim = deps.fills.inTrouble(order) ? undefined : await deps.fills.claim(order, pulling.signal);
+    if (claim === undefined) return fillThrough(deps, pulling, digest, expectedSize);
     const { fill, joined, leave } = claim;
     const first = await firstOf(deps, pulling, claim);
     if (first.kind === 'content') {
@@ -121,7 +121,7 @@ async function joinFill(
     if (first.proven === pulling.holder && isAsGood) {
       noteTried(pulling.trace, first.tried, joined ? undefined : first.upstream);
     } else {
-      const brings = fill.soleFor(pulling.holder);
+      const brings = fill.broughtBy;
       const whom = new Set(brings === undefined ? [] : [brings]);
       const said = await deps.prover.prove({ kind: 'blob', ...pulling, digest: fill.digest }, whom);
       if (said.kind !== 'proven') {
@@ -130,13 +130,13 @@ async function joinFill(
       }
       proof = said;
     }
-    const followed = fill.follow(pulling.holder, proof?.upstream);
-    if (followed === undefined) {
+    const follower = { holder: pulling.holder, upstream: proof?.upstream };
+    if (!fill.permits(follower)) {
       leave();
       return passThrough(deps, pulling, fill.digest, expectedSize ?? proof?.size);
     }
-    if (proof !== undefined) linkWhenHeld(deps, pulling, fill, proof, followed);
-    seat = { followed, beside: () => throughSource(deps, pulling, fill.digest, fill.size) };
+    if (proof !== undefined && fill.isFirst(follower)) linkWhenHeld(deps, pulling, fill, proof);
+    seat = { follower, beside: () => throughSource(deps, pulling, fill.digest, fill.size) };
     const ahead = pulling.range === undefined ? undefined : aheadOf(fill, seat, pulling.range);
     if (ahead !== undefined) {
       const content = reading(ahead, leave);
@@ -152,15 +152,15 @@ async function joinFill(
 }
 
 /**
- * Only what turned out right is linked, with the size that it turned out to have, and only where who said yes could follow it to the
- * end: else others brought it.
+ * Only what turned out right is linked, with the size that it turned out to have, and only where who said yes brought it, or anybody
+ * could have it. What is waited with is no more than that: the client may have gone long before.
  */
-function linkWhenHeld(deps: PullDeps, pulling: Pulling, fill: Fill, proof: Proof, followed: AbortSignal): void {
+function linkWhenHeld(deps: PullDeps, { holder, route }: Pulling, fill: Fill, proof: Proof): void {
   const link = async (): Promise<void> => {
     const size = await fill.ended;
-    if (size === undefined || followed.aborted) return;
-    const claimed = proof.upstream !== fill.soleFor(pulling.holder);
-    await linkProven(deps, pulling, fill.digest, { kind: 'blob', size, claimed }, proof);
+    if (size === undefined || !fill.permits({ holder, upstream: proof.upstream })) return;
+    const claimed = proof.upstream !== fill.broughtBy;
+    await linkProven(deps, { holder, route }, fill.digest, { kind: 'blob', size, claimed }, proof);
   };
   deps.unowned.track(link()).catch((error: unknown) => deps.report({ kind: 'bypass', reason: 'metadata', error }));
 }

@@ -141,18 +141,18 @@ const KEEP_MS = 5_000;
 
 /** False when disk or metadata failed, or took too long: the pull goes on all the same (promise 5). */
 async function keepInTime(...asked: Parameters<typeof keep>): Promise<boolean> {
-  const [deps, , , { value }] = asked;
+  const [deps, { registry }, , { value }] = asked;
   const kept = await within(deps.clock, deps.unowned.track(keep(...asked)), KEEP_MS);
   if (kept !== undefined) return kept;
   const error = Object.assign(new Error(`the manifest was not kept within ${KEEP_MS / 1000} s`), { code: 'ETIMEDOUT' });
-  deps.fills.noteTrouble(value.digest, error);
+  deps.fills.noteTrouble({ registry, digest: value.digest }, error);
   deps.report({ kind: 'bypass', reason: 'storage', error });
   return false;
 }
 
 async function keep(
   deps: PullDeps,
-  { route, holder }: Pulling,
+  { route, registry, holder }: Pulling,
   reference: Reference,
   found: Extract<ChainResult<FetchedManifest>, { kind: 'found' }>,
 ): Promise<boolean> {
@@ -171,7 +171,7 @@ async function keep(
     return true;
   } catch (error) {
     const reason = troubleOf(error);
-    if (reason === 'storage') deps.fills.noteTrouble(digest, error);
+    if (reason === 'storage') deps.fills.noteTrouble({ registry, digest }, error);
     deps.report({ kind: 'bypass', reason, error });
     return false;
   }

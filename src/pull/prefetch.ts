@@ -185,12 +185,14 @@ export class Prefetch {
     const { registry, repository, route } = pulling;
     if ((await route.policy.admission?.blob({ registry, repository, digest })) !== undefined) return;
     const { kind } = await lookupBlob(this.#deps, pulling, digest);
+    const isRunning = fills.isRunning({ registry, digest });
     // Bytes that another repository brought are here; the client's request proves them with a HEAD.
-    if (kind !== 'missing' || fills.isRunning(digest) || absences.get(absenceKey(pulling, 'blob', digest)) !== undefined)
-      return;
+    if (kind !== 'missing' || isRunning || absences.get(absenceKey(pulling, 'blob', digest)) !== undefined) return;
     const chain = route.order(registry, 'content');
     if (!this.#mayAsk(pulling, chain)) return;
-    const { fill, leave } = await fills.claim(fillOrder(inOrder(pulling, chain), digest, size), pulling.signal);
+    const claim = await fills.claim(fillOrder(inOrder(pulling, chain), digest, size), pulling.signal);
+    if (claim === undefined) return;
+    const { fill, leave } = claim;
     const running = { fill, chain, registry };
     this.#running.add(running);
     leave();

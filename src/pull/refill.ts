@@ -27,7 +27,7 @@ export function createRefill(deps: PullDeps, byDigest: ManifestByDigest): Refill
       route.alone ||
       route.policy.offline ||
       signal.aborted ||
-      deps.fills.inTrouble(digest)
+      deps.fills.inTrouble({ registry, digest })
     )
       return;
     const asked = {
@@ -48,10 +48,10 @@ export function createRefill(deps: PullDeps, byDigest: ManifestByDigest): Refill
 
 /** Counted as one who wants it, so that it is not parked for the sake of others. */
 async function fill({ fills }: PullDeps, pulling: Pulling, digest: Digest, size: number): Promise<void> {
-  const { fill: running, leave } = await fills.claim(fillOrder(pulling, digest, size), pulling.signal);
+  const claim = await fills.claim(fillOrder(pulling, digest, size), pulling.signal);
   try {
-    await running.ended;
+    await claim?.fill.ended;
   } finally {
-    leave();
+    claim?.leave();
   }
 }

@@ -8,6 +8,7 @@ import type { Random } from '../system/random.ts';
 import { readFully } from '../system/read-fully.ts';
 import type { ReportPull } from './events.ts';
 import { MANIFEST_BYTES_MAX } from './fetch-manifest.ts';
+import { registryOf } from './holder.ts';
 
 export interface StoreDeps {
   readonly blobs: BlobStore;
@@ -118,7 +119,7 @@ export class Store {
       needed: provenance.needed,
       at,
     });
-    await records.dropPart(digest);
+    await records.dropPart({ registry: registryOf(provenance.repository), digest });
     report({ kind: 'kept', digest, bytes: size });
   }
 

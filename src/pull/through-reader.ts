@@ -59,7 +59,7 @@ export class ThroughReader implements Reader {
   /** `back`: bytes from `from` on that are here already, and their hash; without it nothing is verified or held back. */
   constructor(source: ThroughSource, from: number, to: number | undefined, back: HeldBack | undefined, signal: AbortSignal) {
     this.#source = source;
-    this.#sources = new Sources(source.blame.candidates(source.digest, source.chain));
+    this.#sources = new Sources(source.blame.candidates(source, source.chain));
     this.#position = from + (back?.held.byteLength ?? 0);
     this.#to = to;
     this.#hash = back?.hash;
@@ -224,7 +224,7 @@ export class ThroughReader implements Reader {
     const { digest, report, blame } = this.#source;
     const whole = this.#whole && this.#size !== undefined;
     report({ kind: 'verify-failed', upstream: this.#upstream, digest, whole });
-    if (whole) blame.add(digest, this.#upstream);
+    if (whole) blame.add(this.#source, this.#upstream);
     return new Error(`the bytes passed through are not those of ${digest}`);
   }
 }

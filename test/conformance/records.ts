@@ -19,6 +19,8 @@ export const tagRecord = (of: string, checked = 1): TagRecord => ({
 export const linkRecord = (size = 1): LinkRecord => ({ kind: 'blob', size, by: 'upstream', upstream: 'hub', at: 5 });
 
 const UBUNTU = 'docker.io/library/ubuntu';
+const FILL = { registry: 'docker.io', digest: digest('x') };
+const ELSEWHERE = { ...FILL, registry: 'quay.io:5000' };
 
 type Said = Pick<TagMove, 'digest' | 'upstream'>;
 
@@ -266,41 +268,52 @@ export function recordsConformance(name: string, make: () => Promise<StoreUnderT
       expect(await records.blob(digest('x'))).toEqual({ size: 7, public: true, state: 'held', at: 3 });
       await records.dropBlob(digest('x'));
       expect(await records.blob(digest('x'))).toBeUndefined();
-      await records.putPart(digest('x'), { id: 'p', generation: 2, synced: 64, size: undefined, at: 3 });
-      expect(await records.part(digest('x'))).toStrictEqual({ id: 'p', generation: 2, synced: 64, size: undefined, at: 3 });
-      await records.dropPart(digest('x'));
-      expect(await records.part(digest('x'))).toBeUndefined();
+      await records.putPart(FILL, { id: 'p', generation: 2, synced: 64, size: undefined, at: 3 });
+      expect(await records.part(FILL)).toStrictEqual({ id: 'p', generation: 2, synced: 64, size: undefined, at: 3 });
+      expect(await records.part(ELSEWHERE)).toBeUndefined();
+      await records.putPart(ELSEWHERE, { id: 'q', generation: 0, synced: 9, size: undefined, at: 3 });
+      await records.dropPart(FILL);
+      expect(await records.part(FILL)).toBeUndefined();
+      expect((await records.part(ELSEWHERE))?.id).toBe('q');
     });
 
     test('a lease has one holder until it ends, and its fence only grows', async () => {
-      const first = await records.takeLease(digest('x'), 'one', 100, 200);
+      const first = await records.takeLease(FILL, 'one', 100, 200);
       expect(first.taken).toBe(true);
-      expect(await others.takeLease(digest('x'), 'two', 199, 300)).toEqual({ taken: false, lease: first.lease });
-      const second = await others.takeLease(digest('x'), 'two', 200, 300);
+      expect(await others.takeLease(FILL, 'two', 199, 300)).toEqual({ taken: false, lease: first.lease });
+      const second = await others.takeLease(FILL, 'two', 200, 300);
       expect(second.taken).toBe(true);
       expect(second.lease.fence).toBeGreaterThan(first.lease.fence);
-      expect(await records.renewLease(digest('x'), first.lease, { until: 999 })).toBe(false);
-      expect(await records.dropLease(digest('x'), first.lease)).toBe(false);
-      expect(await others.renewLease(digest('x'), second.lease, { until: 400, part: 'p', frontier: 9, state: 'running' })).toBe(
-        true,
-      );
-      expect(await records.lease(digest('x'))).toEqual({
+      expect(await records.renewLease(FILL, first.lease, { until: 999 })).toBe(false);
+      expect(await records.dropLease(FILL, first.lease)).toBe(false);
+      expect(await others.renewLease(FILL, second.lease, { until: 400, part: 'p', frontier: 9, state: 'running' })).toBe(true);
+      expect(await records.lease(FILL)).toEqual({
         ...second.lease,
         until: 400,
         part: 'p',
         frontier: 9,
         state: 'running',
       });
-      expect(await others.dropLease(digest('x'), second.lease)).toBe(true);
-      expect(await records.lease(digest('x'))).toBeUndefined();
-      expect(await others.renewLease(digest('x'), second.lease, { until: 500 })).toBe(false);
-      const third = await records.takeLease(digest('x'), 'one', 0, 1);
+      expect(await others.dropLease(FILL, second.lease)).toBe(true);
+      expect(await records.lease(FILL)).toBeUndefined();
+      expect(await others.renewLease(FILL, second.lease, { until: 500 })).toBe(false);
+      const third = await records.takeLease(FILL, 'one', 0, 1);
       expect(third.lease.fence).toBeGreaterThan(second.lease.fence);
+    });
+
+    test('a lease of one registry is none of another', async () => {
+      const one = await records.takeLease(FILL, 'one', 100, 200);
+      expect(await records.lease(ELSEWHERE)).toBeUndefined();
+      const two = await others.takeLease(ELSEWHERE, 'two', 100, 200);
+      expect([one.taken, two.taken]).toEqual([true, true]);
+      expect(await records.renewLease(FILL, one.lease, { until: 300, frontier: 7 })).toBe(true);
+      expect(await others.lease(ELSEWHERE)).toEqual(two.lease);
+      expect(await others.renewLease(FILL, two.lease, { until: 300 })).toBe(false);
     });
 
     test('of many that want a lease at once, one takes it and all are told of it', async () => {
       const answers = await Promise.all(
-        Array.from({ length: 20 }, (_, at) => (at % 2 ? records : others).takeLease(digest('x'), `h${at}`, 0, 100)),
+        Array.from({ length: 20 }, (_, at) => (at % 2 ? records : others).takeLease(FILL, `h${at}`, 0, 100)),
       );
       const [taken, ...more] = answers.filter((answer) => answer.taken);
       expect(more).toEqual([]);

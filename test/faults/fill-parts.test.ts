@@ -9,6 +9,7 @@ import { bytesOf, contentOf, createHouse, drain, gate, settle, sha256 } from '..
 
 const MIB = 1024 * 1024;
 const big = randomBlob(20 * MIB, 5);
+const BIG = { registry: 'docker.io', digest: big.digest };
 const small = randomBlob(200_000, 6);
 
 async function world() {
@@ -26,11 +27,11 @@ describe('partial files', () => {
     const house = await createHouse({ chain: [hub], ...place });
     await house.blob('a/b', big.digest);
     await settle(200);
-    const record = await house.records.part(big.digest);
+    const record = await house.records.part(BIG);
     expect(record).toMatchObject({ synced: 16 * MIB, size: big.size });
     expect(place.disk.calls('sync')).toBe(1 + 3);
     await house.fills.park();
-    expect(await house.records.part(big.digest)).toMatchObject({ synced: 18 * MIB });
+    expect(await house.records.part(BIG)).toMatchObject({ synced: 18 * MIB });
     expect(hub.openBodies()).toBe(0);
     await settle();
     expect(place.disk.openFiles()).toEqual([]);
@@ -80,13 +81,13 @@ describe('partial files', () => {
     await before.blob('private/a', big.digest);
     await settle(200);
     await before.fills.park();
-    const record = (await before.records.part(big.digest))!;
+    const record = (await before.records.part(BIG))!;
     // As if all of it had been durable when the process ended.
     const file = (await place.disk.open(`/data/entrepot/parts/${record.id}`, 'update'))!;
     await file.write(big.bytes.subarray(16 * MIB), 16 * MIB);
     await file.sync();
     await file.close();
-    await before.records.putPart(big.digest, { ...record, synced: big.size });
+    await before.records.putPart(BIG, { ...record, synced: big.size });
     const refusing = createScriptedPort('hub', () => ABSENT);
     const after = await createHouse({ chain: [refusing], ...place, process: 1, isDead: () => true });
     await expect(after.blob('public/b', big.digest)).rejects.toMatchObject({ status: 404 });

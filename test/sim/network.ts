@@ -9,7 +9,7 @@ import {
 } from '../../src/upstream/upstream.ts';
 import { MEDIA_TYPE } from '../fakes/images.ts';
 import { ABSENT, createScriptedPort, trouble, UNKNOWN, type Said, type Supply } from '../fakes/scripted-port.ts';
-import { BYTES, imageByDigest } from './content.ts';
+import { BYTES, imageByDigest, shortName } from './content.ts';
 import type { Life } from './life.ts';
 import type { Machine } from './machine.ts';
 import type { Truth } from './truth.ts';
@@ -25,6 +25,16 @@ export const UPSTREAMS = ['hub-a', 'hub-b', 'hub-c', 'quay'] as const;
 /** A registry of somebody's own: it says that it has whatever it is asked for by digest, and has nothing. */
 export const THIEF = 'thief';
 export const isStolen = (holder: string): boolean => holder.startsWith('thief.io/');
+
+/** Each registry has one of its own for a digest. */
+const transferOf = (registry: string, digest: Digest): string => `${registry} ${digest}`;
+
+export function digestOfTransfer(transfer: string): Digest {
+  return transfer.slice(transfer.indexOf(' ') + 1) as Digest;
+}
+
+export const transferText = (transfer: string): string =>
+  `${shortName(digestOfTransfer(transfer))} for ${transfer.slice(0, transfer.indexOf(' '))}`;
 
 export interface AskedOf {
   readonly upstream: string;
@@ -44,13 +54,11 @@ export const BODY_END_MS = 10_000;
 /** The upstreams, scripted by what they truly have and by how they are. Outlives the processes that ask it. */
 export class Network {
   readonly log: AskedOf[] = [];
-  /** By digest: GETs of blobs whose bodies are being read now, and the most at once since it was looked at. */
-  readonly open = new Map<Digest, number>();
-  readonly most = new Map<Digest, number>();
-  /** In which registries it was asked for since then: each has its own transfer, while one is under way. */
-  readonly sides = new Map<Digest, Set<string>>();
-  /** Bytes of blobs that left, by digest. */
-  readonly sent = new Map<Digest, number>();
+  /** By `transferOf`: GETs of blobs whose bodies are being read now, and the most at once since it was looked at. */
+  readonly open = new Map<string, number>();
+  readonly most = new Map<string, number>();
+  /** Bytes of blobs that left, by the same; what the thief sends is of no blob. */
+  readonly sent = new Map<string, number>();
   readonly #moods = new Map<string, { mood: Mood; since: number }>();
   readonly #machine: Machine;
   readonly #truth: Truth;
@@ -93,34 +101,30 @@ export class Network {
     const { clock } = this.#machine;
     const entry: AskedOf = { upstream: port.name, request, at: clock.monotonic(), said: 'asking' };
     this.log.push(entry);
-    // What the thief sends is of no blob.
-    const isBlob = request.kind === 'blob' && request.method === 'GET' && port.name !== THIEF;
-    const digest = isBlob ? parseDigest(request.reference) : undefined;
-    if (digest !== undefined) {
-      this.#count(digest, 1);
-      this.sides.set(digest, (this.sides.get(digest) ?? new Set()).add(request.registry));
-    }
+    const digest = request.kind === 'blob' && request.method === 'GET' ? parseDigest(request.reference) : undefined;
+    const transfer = digest && transferOf(request.registry, digest);
+    if (transfer !== undefined) this.#count(transfer, 1);
     try {
       const answer = await port.ask(request, signal);
       entry.at = clock.monotonic();
       entry.said = answer.kind === 'absent' ? 'absent' : answer.kind === 'found' ? 'found' : 'trouble';
-      if (digest === undefined || answer.kind !== 'found' || answer.body === undefined) {
-        if (digest !== undefined) this.#count(digest, -1);
+      if (transfer === undefined || answer.kind !== 'found' || answer.body === undefined) {
+        if (transfer !== undefined) this.#count(transfer, -1);
         return answer;
       }
-      return { ...answer, body: this.#watched(digest, answer.body, life) };
+      return { ...answer, body: this.#watched(transfer, port.name !== THIEF, answer.body, life) };
     } catch (error) {
       entry.at = clock.monotonic();
       entry.said = 'trouble';
-      if (digest !== undefined) this.#count(digest, -1);
+      if (transfer !== undefined) this.#count(transfer, -1);
       throw error;
     }
   }
 
-  #watched(digest: Digest, body: UpstreamBody, life: Life): UpstreamBody {
+  #watched(transfer: string, isBlob: boolean, body: UpstreamBody, life: Life): UpstreamBody {
     let open = true;
     const end = (): void => {
-      if (open) this.#count(digest, -1);
+      if (open) this.#count(transfer, -1);
       open = false;
     };
     return {
@@ -129,7 +133,7 @@ export class Network {
           body.read().then(
             (chunk) => {
               if (chunk === undefined) end();
-              else this.sent.set(digest, (this.sent.get(digest) ?? 0) + chunk.byteLength);
+              else if (isBlob) this.sent.set(transfer, (this.sent.get(transfer) ?? 0) + chunk.byteLength);
               return chunk;
             },
             (error: unknown) => {
@@ -150,10 +154,10 @@ export class Network {
     this.open.clear();
   }
 
-  #count(digest: Digest, by: 1 | -1): void {
-    const now = Math.max(0, (this.open.get(digest) ?? 0) + by);
-    this.open.set(digest, now);
-    this.most.set(digest, Math.max(now, this.most.get(digest) ?? 0));
+  #count(transfer: string, by: 1 | -1): void {
+    const now = Math.max(0, (this.open.get(transfer) ?? 0) + by);
+    this.open.set(transfer, now);
+    this.most.set(transfer, Math.max(now, this.most.get(transfer) ?? 0));
   }
 
   async #answer(name: string, request: UpstreamRequest): Promise<Said> {

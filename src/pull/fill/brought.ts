@@ -1,18 +1,23 @@
 import type { BroughtRecord } from '../../metadata/records.ts';
-import { registryOf } from '../holder.ts';
 
-/** Somebody who reads bytes that came for another repository, or may come to. */
-interface Follower {
+/** For whom bytes of a fill are read: the repository, and who said yes there, where somebody was asked besides. */
+export interface Follower {
   readonly holder: string;
   readonly upstream: string | undefined;
-  readonly end: AbortController;
+}
+
+/** One who reads. */
+export interface Following {
+  /** It may go on until this is aborted. */
+  readonly signal: AbortSignal;
+  /** It reads no more. */
+  readonly leave: () => void;
 }
 
 /**
- * How the bytes at hand of a fill came. Another repository of that registry may read them as they arrive where anybody could have them, or where the
+ * How the bytes at hand of a fill came. Another repository of its registry may read them as they arrive where anybody could have them, or where the
  * upstream that says yes for it is the one that brings them all: whoever merely says that it has a digest has not shown that it does
- * (architecture.md, decision 8). In another registry anybody may answer, with other bytes than these, or none for a long time: who pulls from
- * here is not to wait for that, nor to be cut for it.
+ * (architecture.md, decision 8). Another registry has a fill of its own (`fills.ts`).
  */
 export class Brought {
   /** Under which they were asked for, with its registry. */
@@ -22,7 +27,7 @@ export class Brought {
   #isPublic: boolean;
   #anonymous = true;
   readonly #by = new Set<string>();
-  readonly #followers = new Set<Follower>();
+  readonly #followers = new Map<AbortController, Follower>();
 
   constructor(repository: string, isOpen: boolean) {
     this.#repository = repository;
@@ -67,8 +72,7 @@ export class Brought {
 
   /** Whether what an earlier fill left may be gone on with for this repository. */
   admits(left: BroughtRecord | undefined): left is BroughtRecord {
-    if (left === undefined || registryOf(left.repository) !== registryOf(this.#repository)) return false;
-    return left.public || left.repository === this.#repository;
+    return left !== undefined && (left.public || left.repository === this.#repository);
   }
 
   /** It is gone on with. */
@@ -90,7 +94,7 @@ export class Brought {
 
   /** We lead now, for `repository`. False where what another process brought so far may not be shown there. */
   lead(repository: string): boolean {
-    const may = this.#repository === repository || (this.isPublic && registryOf(this.#repository) === registryOf(repository));
+    const may = this.isPublic || this.#repository === repository;
     this.#repository = repository;
     this.#isPublic = this.#isOpen && (this.#isPublic || !may);
     if (!may) {
@@ -101,36 +105,29 @@ export class Brought {
     return may;
   }
 
-  /**
-   * For as long as who reads for `holder` may go on; `undefined`: not at all. `upstream`: who said yes there, where somebody was
-   * asked besides.
-   */
-  follow(holder: string, upstream: string | undefined): AbortSignal | undefined {
-    const follower = { holder, upstream, end: new AbortController() };
-    if (!this.#permits(follower)) return undefined;
-    this.#followers.add(follower);
-    return follower.end.signal;
+  /** What is at hand now may be read for whom. */
+  permits({ holder, upstream }: Follower): boolean {
+    return holder === this.#repository || this.isPublic || (upstream !== undefined && upstream === this.sole);
   }
 
-  /** As `sole`, in the registry of that repository: elsewhere another goes by the same name. */
-  soleFor(holder: string): string | undefined {
-    return registryOf(holder) === registryOf(this.#repository) ? this.sole : undefined;
-  }
-
-  #permits({ holder, upstream }: Follower): boolean {
-    if (holder === this.#repository) return true;
-    if (registryOf(holder) !== registryOf(this.#repository)) return false;
-    return this.isPublic || (upstream !== undefined && upstream === this.soleFor(holder));
+  /** Reads from now on, until it leaves. */
+  follow(follower: Follower): Following {
+    const end = new AbortController();
+    if (this.permits(follower)) this.#followers.set(end, follower);
+    else end.abort(SOMEBODY_ELSES);
+    return { signal: end.signal, leave: () => this.#followers.delete(end) };
   }
 
   #sendAway(): void {
-    for (const follower of this.#followers) {
-      if (this.#permits(follower)) continue;
-      this.#followers.delete(follower);
-      follower.end.abort(new Error('these bytes come from somebody else now, who has not been asked for this repository'));
+    for (const [end, follower] of this.#followers) {
+      if (this.permits(follower)) continue;
+      this.#followers.delete(end);
+      end.abort(SOMEBODY_ELSES);
     }
   }
 }
 
 /** Who cannot be named, or several. */
 const SOMEBODY = '';
+
+const SOMEBODY_ELSES = new Error('these bytes come from somebody else now, who has not been asked for this repository');

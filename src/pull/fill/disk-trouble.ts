@@ -1,11 +1,12 @@
-import type { Digest } from '../../oci/digest.ts';
+import type { FillKey } from '../../metadata/records.ts';
 import type { Clock } from '../../system/clock.ts';
+import { keyText } from './fill-key.ts';
 
 /** How long after the disk failed a fill it is not tried again (decision 13). */
 export const TROUBLE_MS = 5_000;
 
-/** Digests that are remembered to have failed. */
-const DIGESTS_MAX = 1000;
+/** Fills that are remembered to have failed. */
+const FILLS_MAX = 1000;
 
 /** What one fill cannot have caused: whoever comes next meets it too. */
 const OF_ALL = new Set(['EROFS', 'EMFILE', 'ENFILE', 'EACCES', 'EPERM', 'ETIMEDOUT', 'EDQUOT']);
@@ -23,7 +24,7 @@ const IN_A_ROW_MAX = 3;
 export class DiskTrouble {
   readonly #clock: Clock;
   readonly #isUp: () => boolean;
-  readonly #digests = new Map<Digest, number>();
+  readonly #fills = new Map<string, number>();
   #until = -Infinity;
   #ofAll = false;
   #inARow = 0;
@@ -41,22 +42,24 @@ export class DiskTrouble {
   }
 
   /** Of this one, or of all. */
-  lastsFor(digest: Digest): boolean {
+  lastsFor(fill: FillKey): boolean {
     if (this.lasts()) return true;
-    const until = this.#digests.get(digest);
+    const key = keyText(fill);
+    const until = this.#fills.get(key);
     if (until === undefined) return false;
     if (this.#clock.monotonic() < until) return true;
-    this.#digests.delete(digest);
+    this.#fills.delete(key);
     return false;
   }
 
   /** A fill that had written so many bytes gave the disk up. */
-  failed(digest: Digest, error: unknown, written: number): void {
+  failed(fill: FillKey, error: unknown, written: number): void {
     const until = this.#clock.monotonic() + TROUBLE_MS;
-    this.#digests.delete(digest);
-    this.#digests.set(digest, until);
-    const [oldest] = this.#digests.keys();
-    if (this.#digests.size > DIGESTS_MAX && oldest !== undefined) this.#digests.delete(oldest);
+    const key = keyText(fill);
+    this.#fills.delete(key);
+    this.#fills.set(key, until);
+    const [oldest] = this.#fills.keys();
+    if (this.#fills.size > FILLS_MAX && oldest !== undefined) this.#fills.delete(oldest);
     this.#inARow += 1;
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     const isFull = code === 'ENOSPC' && written < LARGE_BYTES;

@@ -38,9 +38,9 @@ export async function followFill(
 }
 
 /** A store that cannot be asked tells as little as one that holds no lease: this process then fills alone. */
-async function leaseOf({ records }: FollowDeps, { digest }: Growing): Promise<LeaseRecord | undefined> {
+async function leaseOf({ records }: FollowDeps, growing: Growing): Promise<LeaseRecord | undefined> {
   try {
-    return await records.lease(digest);
+    return await records.lease(growing);
   } catch {
     return undefined;
   }
@@ -94,8 +94,11 @@ async function change(growing: Growing, next: Part, size: number | undefined): P
 /** The fill has ended: the blob is held now, or its leader failed or died. */
 async function conclude(deps: FollowDeps, growing: Growing, lease: LeaseRecord | undefined): Promise<Followed> {
   const held = await heldBlob(deps, growing);
-  if (held === undefined) return takeOver(deps, growing, lease);
-  const brought = await broughtBy(deps, growing, lease);
+  const brought = held === undefined ? undefined : await broughtBy(deps, growing, lease);
+  if (held === undefined || brought === undefined) {
+    held?.close();
+    return takeOver(deps, growing, lease);
+  }
   const samePart = lease?.state === 'done' && lease.part !== undefined && lease.part === growing.part?.id;
   if (samePart) {
     growing.part?.release();
@@ -110,8 +113,8 @@ async function conclude(deps: FollowDeps, growing: Growing, lease: LeaseRecord |
 }
 
 /**
- * How what is held came. A leader that has not said that it was done need not have brought it: somebody may have pushed it meanwhile.
- * Then only what the records bear out is believed of it.
+ * How what is held came. A leader that has not said that it was done need not have brought it: somebody may have pushed it meanwhile, or
+ * another registry brought it. Then only what the records bear out is believed of it; `undefined`: nothing, and the fill goes on.
  */
 async function broughtBy(
   { records }: FollowDeps,
@@ -127,7 +130,7 @@ async function broughtBy(
     const upstream = link?.by !== 'upstream' || link.claimed === true ? undefined : link.upstream;
     return { repository, anonymous: isPublic, public: isPublic, ...(upstream === undefined ? {} : { upstream }) };
   } catch {
-    return undefined; // Nobody can say: whoever follows goes on by its own chain.
+    return undefined; // Nobody can say.
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Hash } from 'node:crypto';
 import type { Part } from '../../blobs/blob-store.ts';
+import type { FillKey } from '../../metadata/records.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { Brought } from './brought.ts';
 
@@ -22,7 +23,8 @@ export type Phase = 'running' | 'done' | 'failed' | 'bypass';
  * A fill as plain data: what stands in the part file, and up to where it may be read. One writer moves it on; readers look
  * and wait. Knows no upstream, no metadata and no HTTP.
  */
-export class Growing {
+export class Growing implements FillKey {
+  readonly registry: string;
   readonly digest: Digest;
   /** How the bytes came. */
   readonly brought: Brought;
@@ -41,7 +43,8 @@ export class Growing {
   hash: Hash | undefined;
   readonly #waiting = new Set<() => void>();
 
-  constructor(digest: Digest, size: number | undefined, brought: Brought) {
+  constructor({ registry, digest }: FillKey, size: number | undefined, brought: Brought) {
+    this.registry = registry;
     this.digest = digest;
     this.brought = brought;
     this.size = size;

@@ -73,7 +73,7 @@ export class Lead {
   #candidates(): readonly Upstream[] {
     const { digest } = this.#job;
     const chain = this.#job.chain();
-    const candidates = this.#deps.blame.candidates(digest, chain);
+    const candidates = this.#deps.blame.candidates(this.#job, chain);
     for (const { name } of chain.filter((upstream) => !candidates.includes(upstream))) {
       this.#asker.refusals.addError(
         new UpstreamError(name, 'verify', `${name} sent other bytes than those of ${digest} lately`),
@@ -255,7 +255,7 @@ export class Lead {
     const whole = this.#asker.whole && this.#growing.size !== undefined; // Without a length nobody knows that it came whole.
     this.#deps.report({ kind: 'verify-failed', upstream, digest, whole });
     refusals.addError(new UpstreamError(upstream, 'verify', `${upstream} sent other bytes than those of ${digest}`), 0);
-    if (whole) this.#deps.blame.add(digest, upstream);
+    if (whole) this.#deps.blame.add(this.#job, upstream);
     await this.#begin();
     return whole;
   }

@@ -1,5 +1,4 @@
-import type { LeaseRecord, Records } from '../../metadata/records.ts';
-import type { Digest } from '../../oci/digest.ts';
+import type { FillKey, LeaseRecord, Records } from '../../metadata/records.ts';
 import type { Clock, Timer } from '../../system/clock.ts';
 import type { Growing } from './growing.ts';
 
@@ -10,7 +9,7 @@ import type { Growing } from './growing.ts';
 export interface Leases {
   /** `silent`: a lease that was watched and found dead; it is taken over if it still stands as it was. Never rejects. */
   take(
-    digest: Digest,
+    fill: FillKey,
     silent?: LeaseRecord,
   ): Promise<{ readonly kind: 'lead'; readonly lease: Lease } | { readonly kind: 'follow'; readonly lease: LeaseRecord }>;
 }
@@ -31,17 +30,18 @@ export const TELL_MS = 200;
  */
 export function createLeases(records: Records, clock: Clock, holder: string, isDead: (holder: string) => boolean): Leases {
   return {
-    async take(digest, silent) {
+    async take({ registry, digest }, silent) {
+      const fill = { registry, digest };
       const until = clock.now() + LEASE_MS;
       // A dead leader's wall clock may have been ahead of ours: what it last wrote is what runs out (reliability.md, R34).
-      const over = ({ until: theirs }: LeaseRecord) => records.takeLease(digest, holder, theirs, until);
+      const over = ({ until: theirs }: LeaseRecord) => records.takeLease(fill, holder, theirs, until);
       try {
         let { taken, lease } = await (silent === undefined
-          ? records.takeLease(digest, holder, clock.now(), until)
+          ? records.takeLease(fill, holder, clock.now(), until)
           : over(silent));
         // One of our own was left by a fill that has ended here, while the store could not be told.
         if (!taken && (lease.holder === holder || isDead(lease.holder))) ({ taken, lease } = await over(lease));
-        return taken ? { kind: 'lead', lease: new RecordedLease(records, clock, digest, lease) } : { kind: 'follow', lease };
+        return taken ? { kind: 'lead', lease: new RecordedLease(records, clock, fill, lease) } : { kind: 'follow', lease };
       } catch {
         return { kind: 'lead', lease: ALONE }; // The store cannot be asked: fill alone rather than not at all.
       }
@@ -57,16 +57,16 @@ export const ALONE_LEASES: Leases = { take: () => Promise.resolve({ kind: 'lead'
 class RecordedLease implements Lease {
   readonly #records: Records;
   readonly #clock: Clock;
-  readonly #digest: Digest;
+  readonly #fill: FillKey;
   readonly #lease: LeaseRecord;
   #timer: Timer | undefined;
   #telling: Promise<void> = Promise.resolve();
   #ended = false;
 
-  constructor(records: Records, clock: Clock, digest: Digest, lease: LeaseRecord) {
+  constructor(records: Records, clock: Clock, fill: FillKey, lease: LeaseRecord) {
     this.#records = records;
     this.#clock = clock;
-    this.#digest = digest;
+    this.#fill = fill;
     this.#lease = lease;
   }
 
@@ -83,7 +83,7 @@ class RecordedLease implements Lease {
 
   async #tell(growing: Growing, onLost: () => void): Promise<void> {
     try {
-      if (await this.#records.renewLease(this.#digest, this.#lease, this.#next(growing, 'running'))) return;
+      if (await this.#records.renewLease(this.#fill, this.#lease, this.#next(growing, 'running'))) return;
       this.#ended = true;
       onLost();
     } catch {
@@ -97,7 +97,7 @@ class RecordedLease implements Lease {
     this.#timer?.cancel();
     await this.#telling;
     try {
-      await this.#records.renewLease(this.#digest, this.#lease, { ...this.#next(growing, state), until: this.#clock.now() });
+      await this.#records.renewLease(this.#fill, this.#lease, { ...this.#next(growing, state), until: this.#clock.now() });
     } catch {
       // It runs out by itself.
     }

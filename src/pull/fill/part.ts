@@ -1,6 +1,6 @@
 import type { Hash } from 'node:crypto';
 import type { BlobStore, Part } from '../../blobs/blob-store.ts';
-import type { PartRecord, Records } from '../../metadata/records.ts';
+import type { FillKey, PartRecord, Records } from '../../metadata/records.ts';
 import { startDigest, type Digest } from '../../oci/digest.ts';
 import { randomId, type Random } from '../../system/random.ts';
 import type { Growing } from './growing.ts';
@@ -28,10 +28,11 @@ const REHASH_CHUNK_BYTES = 1024 * 1024;
  */
 export async function openPart(
   deps: PartDeps,
-  { digest, size, brought }: Pick<Growing, 'digest' | 'size' | 'brought'>,
+  growing: Pick<Growing, 'registry' | 'digest' | 'size' | 'brought'>,
   mayResume: boolean,
 ): Promise<OpenedPart> {
-  const record = mayResume ? await recordOf(deps.records, digest) : undefined;
+  const { digest, size, brought } = growing;
+  const record = mayResume ? await recordOf(deps.records, growing) : undefined;
   if (record !== undefined && brought.admits(record.brought)) {
     const resumed = await resume(deps.blobs, digest, record, size);
     if (resumed !== undefined) {
@@ -42,9 +43,9 @@ export async function openPart(
   return { part: await deps.blobs.part(randomId(deps.random), false, size), prefix: 0, hash: startDigest(digest), size };
 }
 
-async function recordOf(records: Pick<Records, 'part'>, digest: Digest): Promise<PartRecord | undefined> {
+async function recordOf(records: Pick<Records, 'part'>, fill: FillKey): Promise<PartRecord | undefined> {
   try {
-    return await records.part(digest);
+    return await records.part(fill);
   } catch {
     return undefined; // The store cannot be asked: the transfer that could have been saved is made again.
   }

@@ -143,7 +143,7 @@ export class Pieces {
 
   async #fetch(piece: Mutable<Piece>): Promise<boolean> {
     const { deps, job } = this.#options;
-    const sources = new Sources(deps.blame.candidates(job.digest, job.chain()));
+    const sources = new Sources(deps.blame.candidates(job, job.chain()));
     for (let upstream = sources.current(); upstream !== undefined; upstream = sources.current()) {
       const body = await this.#ask(upstream, piece);
       if (this.#stop.signal.aborted) {

@@ -2,6 +2,7 @@ import { sleep } from '../../system/clock.ts';
 import type { Content, Reader } from '../content.ts';
 import { etagOf } from '../content.ts';
 import { AheadReader, AHEAD_MAX, AHEAD_WAIT_MS, RateMeter } from './ahead.ts';
+import type { Follower } from './brought.ts';
 import type { FillOrder, FillsDeps } from './types.ts';
 import { SMALL_BYTES, TAIL_BYTES, type Growing } from './growing.ts';
 import { GrowingReader } from './growing-reader.ts';
@@ -12,8 +13,8 @@ import type { ThroughSource } from '../through-reader.ts';
 /** A client at a fill: what does not come from there, comes from the chain of its own repository. */
 export interface Seat {
   readonly beside: () => ThroughSource;
-  /** For how long it may follow; left out: to the end. */
-  readonly followed?: AbortSignal;
+  /** Left out: whoever the fill was begun for. */
+  readonly follower?: Follower;
 }
 
 /** Who reads a fill: opens readers of its growing file, or beside it, and counts those who want it. */
@@ -124,14 +125,18 @@ export class FillReaders {
   }
 
   #growingReader(from: number, to: number | undefined, signal: AbortSignal, seat: Seat): GrowingReader {
+    const following = seat.follower === undefined ? undefined : this.#growing.brought.follow(seat.follower);
     const reader = new GrowingReader(
       this.#growing,
       from,
       to,
       signal,
       (start, end, back) => openThrough(seat.beside(), start, end, back, signal),
-      () => this.#counted(-1),
-      seat.followed,
+      () => {
+        following?.leave();
+        this.#counted(-1);
+      },
+      following?.signal,
     );
     this.#counted(1);
     return reader;
@@ -167,9 +172,9 @@ export class FillReaders {
   }
 
   async #openLate(kept: boolean, from: number, to: number | undefined, signal: AbortSignal, seat: Seat): Promise<Reader> {
-    const { digest, written } = this.#growing;
-    const held =
-      kept && seat.followed?.aborted !== true ? await this.#deps.blobs.open(digest).catch(() => undefined) : undefined;
+    const { digest, written, brought } = this.#growing;
+    const mayFollow = seat.follower === undefined || brought.permits(seat.follower);
+    const held = kept && mayFollow ? await this.#deps.blobs.open(digest).catch(() => undefined) : undefined;
     held?.close();
     const content =
       held === undefined ? throughContent(seat.beside()) : heldContent(this.#deps.blobs, digest, written, seat.beside);

@@ -1,10 +1,11 @@
+import type { FillKey } from '../../metadata/records.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { sleep } from '../../system/clock.ts';
 import { UpstreamError } from '../../upstream/upstream.ts';
 import type { Content, Reader } from '../content.ts';
 import type { FillOutcome } from '../events.ts';
 import { neededFor, type Decider } from '../granting.ts';
-import { Brought } from './brought.ts';
+import { Brought, type Follower } from './brought.ts';
 import { followFill } from './follow.ts';
 import type { LeadEnd } from './job.ts';
 import { Lead, LEASE_LOST } from './lead.ts';
@@ -17,6 +18,9 @@ import { troubleOf } from '../trouble.ts';
 
 const PARKED = new Error('the fill is parked');
 
+/** Other repositories that are linked when it is held. Beyond that an upstream is asked again, at the next pull. */
+const LINKS_MAX = 1_000;
+
 export interface FillTells {
   /** Its readers have become more or fewer. */
   readonly readers: () => void;
@@ -25,7 +29,8 @@ export interface FillTells {
 }
 
 /** One running download: its growing file, its readers, and what becomes of both. */
-export class Fill {
+export class Fill implements FillKey {
+  readonly registry: string;
   readonly digest: Digest;
   /** With its registry: for whom the chain is asked. */
   readonly holder: string;
@@ -41,6 +46,7 @@ export class Fill {
   readonly #readers: FillReaders;
   readonly #tell: FillTells;
   #abort = new AbortController();
+  readonly #linked = new Set<string>();
   #parked = false;
   #upstream = '';
   /** Asked in vain before it. */
@@ -49,12 +55,13 @@ export class Fill {
   #finish: (held: number | undefined) => void = () => undefined;
 
   constructor(deps: FillsDeps, order: FillOrder, tell: FillTells) {
+    this.registry = order.registry;
     this.digest = order.digest;
     this.holder = order.holder;
     this.decider = order.decider;
     this.#deps = deps;
     this.#order = order;
-    this.#growing = new Growing(order.digest, order.expectedSize, new Brought(order.holder, order.decider === 'nobody'));
+    this.#growing = new Growing(order, order.expectedSize, new Brought(order.holder, order.decider === 'nobody'));
     this.#tell = tell;
     this.#readers = new FillReaders(deps, order, this.#growing, tell.readers);
     this.first = new Promise((resolve) => (this.#settle = resolve));
@@ -80,14 +87,22 @@ export class Fill {
     return this.#readers.hold(signal);
   }
 
-  /** As {@link Brought.follow}: who reads for that repository, and for how long. */
-  follow(holder: string, upstream: string | undefined): AbortSignal | undefined {
-    return this.#growing.brought.follow(holder, upstream);
+  /** As {@link Brought.permits}. */
+  permits(follower: Follower): boolean {
+    return this.#growing.brought.permits(follower);
   }
 
-  /** As {@link Brought.soleFor}. */
-  soleFor(holder: string): string | undefined {
-    return this.#growing.brought.soleFor(holder);
+  /** As {@link Brought.sole}. */
+  get broughtBy(): string | undefined {
+    return this.#growing.brought.sole;
+  }
+
+  /** True once for each: how those are told apart who are linked when it is held. False beyond as many as are remembered. */
+  isFirst(follower: Follower): boolean {
+    const key = `${follower.holder} ${follower.upstream ?? ''}`;
+    if (this.#linked.has(key) || this.#linked.size >= LINKS_MAX) return false;
+    this.#linked.add(key);
+    return true;
   }
 
   /** As `Content.open`, before and after its end; what does not come from here, comes from beside it. */
@@ -127,8 +142,8 @@ export class Fill {
   status(): FillStatus {
     const { size, written, frontier, part } = this.#growing;
     const readers = this.#readers.count;
-    const { digest, holder } = this;
-    return { digest, repository: holder, size, written, frontier, readers, part: part?.id, upstream: this.#upstream };
+    const { registry, digest, holder } = this;
+    return { registry, digest, repository: holder, size, written, frontier, readers, part: part?.id, upstream: this.#upstream };
   }
 
   /** Stops it so that it can go on later. */
@@ -150,19 +165,19 @@ export class Fill {
   }
 
   async #work(): Promise<FillOutcome> {
-    let claim = await this.#deps.leases.take(this.digest);
+    let claim = await this.#deps.leases.take(this);
     while (!this.#parked) {
       if (claim.kind === 'lead') {
         const outcome = await this.#lead(claim.lease);
         if (outcome !== undefined) return outcome;
-        claim = await this.#deps.leases.take(this.digest);
+        claim = await this.#deps.leases.take(this);
       } else {
         const followed = await followFill(this.#deps, this.#growing, this.#abort.signal, () => this.#settleContent(undefined));
         if (followed.kind === 'done') {
           this.#settleContent(undefined);
           return 'done';
         }
-        if (!this.#parked) claim = await this.#deps.leases.take(this.digest, followed.silent);
+        if (!this.#parked) claim = await this.#deps.leases.take(this, followed.silent);
       }
     }
     return 'parked';

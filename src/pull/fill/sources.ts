@@ -1,6 +1,7 @@
-import type { Digest } from '../../oci/digest.ts';
+import type { FillKey } from '../../metadata/records.ts';
 import type { Clock } from '../../system/clock.ts';
 import type { Upstream } from '../../upstream/upstream.ts';
+import { keyText } from './fill-key.ts';
 
 /** How long an upstream that sent wrong bytes is passed over for that digest (architecture.md, decision 4). */
 const BLAME_MS = 60_000;
@@ -8,7 +9,10 @@ const BLAME_MS = 60_000;
 /** Blames kept at once; the oldest go first. */
 const BLAMES_MAX = 1_000;
 
-/** Who sent wrong bytes lately, by digest. Never a breaker failure: the rest of what such an upstream has may be right. */
+/**
+ * Who sent wrong bytes of a digest lately. Never a breaker failure: the rest of what such an upstream has may be right. Nor is it said of
+ * another registry's upstream that goes by the same name, as `origin` does in all of them.
+ */
 export class Blame {
   readonly #clock: Clock;
   readonly #until = new Map<string, number>();
@@ -18,13 +22,13 @@ export class Blame {
   }
 
   /** The chain without those to blame for this digest; all of it where nobody else is left. */
-  candidates(digest: Digest, chain: readonly Upstream[]): readonly Upstream[] {
-    const innocent = chain.filter(({ name }) => (this.#until.get(key(digest, name)) ?? 0) <= this.#clock.monotonic());
+  candidates(fill: FillKey, chain: readonly Upstream[]): readonly Upstream[] {
+    const innocent = chain.filter(({ name }) => (this.#until.get(keyOf(fill, name)) ?? 0) <= this.#clock.monotonic());
     return innocent.length > 0 ? innocent : chain;
   }
 
-  add(digest: Digest, upstream: string): void {
-    this.#until.set(key(digest, upstream), this.#clock.monotonic() + BLAME_MS);
+  add(fill: FillKey, upstream: string): void {
+    this.#until.set(keyOf(fill, upstream), this.#clock.monotonic() + BLAME_MS);
     for (const oldest of this.#until.keys()) {
       if (this.#until.size <= BLAMES_MAX) break;
       this.#until.delete(oldest);
@@ -32,8 +36,8 @@ export class Blame {
   }
 }
 
-function key(digest: Digest, upstream: string): string {
-  return `${upstream} ${digest}`;
+function keyOf(fill: FillKey, upstream: string): string {
+  return `${keyText(fill)} ${upstream}`;
 }
 
 /**

@@ -43,6 +43,7 @@ export type FirstAnswer =
   | { readonly kind: 'bypass' };
 
 export interface FillStatus {
+  readonly registry: string;
   readonly digest: Digest;
   readonly repository: string;
   readonly size: number | undefined;

@@ -159,13 +159,20 @@ export class FillWriter {
    * began, and no more.
    */
   async #sync(): Promise<void> {
-    const { part, generation, written, size, digest, brought } = this.#growing;
+    const { part, generation, written, size, brought } = this.#growing;
     if (part === undefined || written === 0) return;
     await part.sync();
     this.#syncedAt = written;
     try {
       const at = this.#deps.clock.now();
-      await this.#deps.records.putPart(digest, { id: part.id, generation, synced: written, size, at, brought: brought.record });
+      await this.#deps.records.putPart(this.#growing, {
+        id: part.id,
+        generation,
+        synced: written,
+        size,
+        at,
+        brought: brought.record,
+      });
     } catch (error) {
       this.#deps.report({ kind: 'bypass', reason: 'metadata', error }); // Only a later resume is lost.
     }
@@ -190,6 +197,6 @@ export class FillWriter {
     this.#growing.restart(size);
     await part?.discard().catch(() => undefined); // A leftover is swept later; the bytes are wrong either way.
     part?.release();
-    await this.#deps.records.dropPart(digest).catch(() => undefined); // Its part is gone: a resume would find nothing.
+    await this.#deps.records.dropPart(this.#growing).catch(() => undefined); // Its part is gone: a resume would find nothing.
   }
 }

@@ -1,4 +1,4 @@
-import { shortName } from '../content.ts';
+import { transferText } from '../network.ts';
 import type { Check } from './check.ts';
 
 /** A process that ends by itself has given back all that it held: files, timers, transfers. */
@@ -12,8 +12,8 @@ export const cleanExit: Check = {
   // One timer for many calls may still be set, and finds nobody.
   onEnded: ({ network, server }) => [
     ...(server.life.timers() > 0 ? [`${server.life.timers()} timers are set after the end`] : []),
-    ...[...network.open].flatMap(([digest, count]) =>
-      count > 0 ? [`${count} transfers of ${shortName(digest)} run after the end`] : [],
+    ...[...network.open].flatMap(([transfer, count]) =>
+      count > 0 ? [`${count} transfers of ${transferText(transfer)} run after the end`] : [],
     ),
   ],
 };

@@ -1,11 +1,9 @@
 import { shortName, BYTES } from '../content.ts';
-import type { Digest } from '../../../src/oci/digest.ts';
-import { BODY_END_MS } from '../network.ts';
+import { BODY_END_MS, digestOfTransfer, transferText } from '../network.ts';
 import type { Check } from './check.ts';
 
 /**
- * One GET of a digest at a time, and no byte twice, as long as nothing goes wrong, nobody asks for a range, and it is asked for in one
- * registry (src/README.md, Decisions: nobody waits for a fill of another).
+ * One GET of a digest at a time for each registry, and no byte twice, as long as nothing goes wrong and nobody asks for a range.
  */
 export const oneFill: Check = {
   of: 'promise 2, I9',
@@ -16,32 +14,28 @@ export const oneFill: Check = {
     const isPassedBy = world.stepSince < world.leftAloneUntil || world.nature.tempo === 'slow';
     const isExcused = world.eventful || world.settings.maxBytes !== undefined || isPassedBy;
     if (!isExcused) {
-      const isOne = (digest: Digest): boolean => (network.sides.get(digest)?.size ?? 0) < 2;
-      for (const [digest, most] of network.most)
-        if (most > 1 && isOne(digest)) faults.push(`${most} GETs of ${shortName(digest)} at once`);
-      for (const [digest, bytes] of network.sent) {
-        const { length } = BYTES.get(digest)!;
-        if (bytes > length && isOne(digest))
-          faults.push(`${bytes} bytes of ${shortName(digest)} were fetched, which has ${length}`);
+      for (const [transfer, most] of network.most)
+        if (most > 1) faults.push(`${most} GETs of ${transferText(transfer)} at once`);
+      for (const [transfer, bytes] of network.sent) {
+        const { length } = BYTES.get(digestOfTransfer(transfer))!;
+        if (bytes > length) faults.push(`${bytes} bytes of ${transferText(transfer)} were fetched, which has ${length}`);
       }
     }
     if (isExcused || faults.length > 0) {
       network.most.clear();
       network.sent.clear();
-      network.sides.clear();
     }
     return faults;
   },
   async onQuiet({ network, server, waiting }) {
     network.most.clear();
     network.sent.clear();
-    network.sides.clear();
-    const open = (): [Digest, number][] => [...network.open].filter(([, count]) => count > 0);
+    const open = (): [string, number][] => [...network.open].filter(([, count]) => count > 0);
     // What was all there but for its end may stall before that.
     for (const until = waiting.now() + BODY_END_MS; open().length > 0 && waiting.now() < until;) await waiting.pause(100);
     const running = server.fills();
     return [
-      ...open().map(([digest]) => `a GET of ${shortName(digest)} is open though nobody waits`),
+      ...open().map(([transfer]) => `a GET of ${transferText(transfer)} is open though nobody waits`),
       ...running.map(({ digest }) => `a fill of ${shortName(digest)} runs though all is quiet`),
     ];
   },

@@ -54,9 +54,12 @@ describe('left out', () => {
   test('is what is under way: leases, parts, uploads, and which store it was', async () => {
     const [store, records] = await filled();
     const before = await linesOf(store);
-    await records.takeLease(digest('x'), 'a', 0, 100);
+    await records.takeLease({ registry: 'docker.io', digest: digest('x') }, 'a', 0, 100);
     await records.tasks.takeLease('collect', 'a', 0, 100);
-    await records.putPart(digest('x'), { id: 'a', generation: 1, synced: 0, size: 1, at: 1 });
+    await records.putPart(
+      { registry: 'docker.io', digest: digest('x') },
+      { id: 'a', generation: 1, synced: 0, size: 1, at: 1 },
+    );
     await records.putUpload(APP, 'u', undefined, { part: 'p', offset: 0, started: 1, at: 1 });
     await records.claimEpoch('one');
     expect(await linesOf(store)).toEqual(before);

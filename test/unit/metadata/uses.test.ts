@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest';
 import type { MetadataEvent } from '../../../src/metadata/events.ts';
-import { LEASE_KEY, digestSlot } from '../../../src/metadata/keys.ts';
+import { digestSlot, fillLeaseKey } from '../../../src/metadata/keys.ts';
 import { USES_WAITING_MAX } from '../../../src/metadata/records-uses.ts';
 import { createRecords, type Records } from '../../../src/metadata/records.ts';
 import { bytes } from '../../conformance/metadata-store.ts';
@@ -10,6 +10,7 @@ import { createMemoryMetadata, type MemoryMetadata } from '../../fakes/memory-me
 
 const A = 'docker.io/library/a';
 const X = digest('x');
+const FILL = { registry: 'docker.io', digest: X };
 
 let store: MemoryMetadata;
 let clock: FakeClock;
@@ -64,9 +65,9 @@ test('a clock that jumped back does not make a use older', async () => {
 });
 
 test('a lease that cannot be read does not set its fence back', async () => {
-  for (let at = 0; at < 5; at++) await records.takeLease(X, 'h', at * 10, at * 10 + 10);
-  await store.commit(digestSlot(X), [{ key: LEASE_KEY, value: bytes('junk') }]);
-  const { taken, lease } = await records.takeLease(X, 'h', 0, 1);
+  for (let at = 0; at < 5; at++) await records.takeLease(FILL, 'h', at * 10, at * 10 + 10);
+  await store.commit(digestSlot(X), [{ key: fillLeaseKey(FILL.registry), value: bytes('junk') }]);
+  const { taken, lease } = await records.takeLease(FILL, 'h', 0, 1);
   expect(taken).toBe(true);
   expect(lease.fence).toBeGreaterThan(5);
 });

@@ -291,10 +291,10 @@ describe('a change of state is logged once per change', () => {
 describe('fills and upstreams', () => {
   test('are counted', async () => {
     const { report, text } = reporter();
-    report({ kind: 'fill-started', digest: DIGEST });
-    report({ kind: 'fill-started', digest: DIGEST });
+    report({ kind: 'fill-started', registry: 'docker.io', digest: DIGEST });
+    report({ kind: 'fill-started', registry: 'docker.io', digest: DIGEST });
     report({ kind: 'fill-followers', count: 4 });
-    report({ kind: 'fill-ended', digest: DIGEST, outcome: 'done', bytes: 10, ms: 5 });
+    report({ kind: 'fill-ended', registry: 'docker.io', digest: DIGEST, outcome: 'done', bytes: 10, ms: 5 });
     report({ kind: 'resumed', upstream: 'hub-a', digest: DIGEST, from: 5 });
     report({ kind: 'upstream-request', upstream: 'hub-a', what: 'blob', status: 206, ms: 20 });
     report({ kind: 'upstream-error', upstream: 'hub-a', reason: 'cut', message: 'cut' });

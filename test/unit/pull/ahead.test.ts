@@ -205,7 +205,7 @@ describe('fills that nobody reads', () => {
     await settle(60);
     leaving.abort(new Error('gone'));
     house.fills.parkOrphans(() => true);
-    expect(house.fills.isRunning(big.digest)).toBe(true);
+    expect(house.fills.isRunning({ registry: 'docker.io', digest: big.digest })).toBe(true);
     expect(sha256(await bytesOf(await house.blob('a/b', big.digest)))).toBe(big.digest);
     expect(hub.starts()).toEqual([0, 5 * MIB]);
   });

@@ -1,9 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { digestOf, type Digest } from '../../../src/oci/digest.ts';
+import type { FillKey } from '../../../src/metadata/records.ts';
+import { digestOf } from '../../../src/oci/digest.ts';
 import { DiskTrouble, TROUBLE_MS } from '../../../src/pull/fill/disk-trouble.ts';
 import { createFakeClock } from '../../fakes/fake-clock.ts';
 
-const [one, other] = ['one', 'other'].map((text) => digestOf(Buffer.from(text))) as [Digest, Digest];
+const fillOf = (text: string): FillKey => ({ registry: 'docker.io', digest: digestOf(Buffer.from(text)) });
+const [one, other] = [fillOf('one'), fillOf('other')];
+/** The same digest from another registry is another fill: what that sent may be what had no room. */
+const elsewhere = { ...one, registry: 'quay.io' };
 const failing = (code: string): Error => Object.assign(new Error(code), { code });
 const MIB = 1024 * 1024;
 
@@ -30,6 +34,7 @@ describe('a disk that failed a fill', () => {
     at.trouble.failed(one, failing(code), written);
     const now = (): readonly boolean[] => [at.trouble.lastsFor(one), at.trouble.lastsFor(other), at.trouble.lasts()];
     expect(now()).toEqual([true, all, all]);
+    expect(at.trouble.lastsFor(elsewhere)).toBe(all);
     await at.clock.advance(TROUBLE_MS - 1);
     expect(now()).toEqual([true, all, all]);
     await at.clock.advance(1);
@@ -51,22 +56,22 @@ describe('a disk that failed a fill', () => {
 
   test('three in a row are the disk, whatever they say; one that was kept in between shows that it is not', () => {
     const at = trouble();
-    const digests = ['a', 'b', 'c', 'd'].map((text) => digestOf(Buffer.from(text)));
-    for (const digest of digests.slice(0, 2)) at.trouble.failed(digest, failing('EIO'), 0);
+    const fills = ['a', 'b', 'c', 'd'].map(fillOf);
+    for (const fill of fills.slice(0, 2)) at.trouble.failed(fill, failing('EIO'), 0);
     at.trouble.kept();
-    at.trouble.failed(digests[2]!, new Error('no code'), 0);
-    at.trouble.failed(digests[3]!, failing('EIO'), 0);
+    at.trouble.failed(fills[2]!, new Error('no code'), 0);
+    at.trouble.failed(fills[3]!, failing('EIO'), 0);
     expect(at.trouble.lasts()).toBe(false);
     at.trouble.failed(one, failing('EIO'), 0);
     expect(at.trouble.lastsFor(other)).toBe(true);
   });
 
-  test('is remembered of a thousand digests', () => {
+  test('is remembered of a thousand fills', () => {
     const at = trouble();
     at.trouble.failed(one, failing('EIO'), 0);
     at.trouble.kept();
     for (let count = 0; count < 1000; count += 1) {
-      at.trouble.failed(digestOf(Buffer.from(String(count))), failing('EIO'), 0);
+      at.trouble.failed(fillOf(String(count)), failing('EIO'), 0);
       at.trouble.kept();
     }
     expect(at.trouble.lastsFor(one)).toBe(false);

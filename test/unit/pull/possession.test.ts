@@ -99,7 +99,8 @@ describe('[decision 8] bytes that another process brings', () => {
 /** A process that is played, and leads the fill of a digest: what it tells, and what it has written. */
 async function playedLeader(house: House, digest: Digest) {
   const { records, blobs, clock } = house;
-  const { lease } = await records.takeLease(digest, 'elsewhere 9 x', clock.now(), clock.now() + 5_000);
+  const fill = { registry: 'docker.io', digest };
+  const { lease } = await records.takeLease(fill, 'elsewhere 9 x', clock.now(), clock.now() + 5_000);
   return async (id: string, bytes: Uint8Array, told: Partial<LeaseRecord>): Promise<void> => {
     if (bytes.length > 0) {
       const part = await blobs.part(id, false);
@@ -107,7 +108,7 @@ async function playedLeader(house: House, digest: Digest) {
       part.release();
     }
     const next = { until: clock.now() + 5_000, state: 'running', frontier: bytes.length, part: id, ...told } as const;
-    expect(await records.renewLease(digest, lease, next)).toBe(true);
+    expect(await records.renewLease(fill, lease, next)).toBe(true);
     await clock.advance(200);
     await settle();
   };
@@ -296,7 +297,7 @@ describe('[decision 8] a fill of this process', () => {
       process: 1,
       isDead: () => true,
     });
-    expect((await house.records.part(secret.digest))?.synced).toBeGreaterThan(0);
+    expect((await house.records.part({ registry: 'quay.io', digest: secret.digest }))?.synced).toBeGreaterThan(0);
     expect(sha256(await bytesOf(await again.blob('a/b', secret.digest)))).toBe(secret.digest);
   });
 
