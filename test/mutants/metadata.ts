@@ -125,7 +125,7 @@ export const mutants = [
     name: 'a lease taken without a condition',
     guards: ['decision 2', 'decision 15'],
     file: 'src/metadata/records-leases.ts',
-    find: '[{ key: LEASE_KEY, value: before.bytes }]',
+    find: '[{ key, value: before.bytes }]',
     replace: '[]',
     test: ['test/conformance/records.test.ts', 'test/faults/metadata-lmdb.test.ts'],
   },

@@ -50,8 +50,8 @@ export const mutants: readonly Mutant[] = [
     name: 'what is held is asked for again',
     guards: ['promise 2'],
     file,
-    find: "    if (kind !== 'missing' || fills",
-    replace: '    if (fills',
+    find: "    if (kind !== 'missing' || isRunning",
+    replace: '    if (isRunning',
     test: [FRONT],
   },
   {

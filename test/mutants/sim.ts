@@ -106,11 +106,11 @@ export const mutants: readonly Mutant[] = [
     test: [COURSES],
   },
   {
-    name: 'a registry that only claims is shown what arrives',
-    guards: ['promise 9', 'decision 8'],
-    file: 'src/pull/fill/brought.ts',
-    find: '    if (holder === this.#repository) return true;\n',
-    replace: "    if (holder !== '') return true;\n",
+    name: 'whoever pulls waits for a registry that a client has named',
+    guards: ['promise 4', 'decision 8'],
+    file: 'src/pull/fill/fill-key.ts',
+    find: '  return `${registry} ${digest}`;',
+    replace: "  return registry === '' ? '' : digest;",
     test: [COURSES],
   },
   {

@@ -42,6 +42,17 @@ test.each<[string, readonly Doing[], number?]>([
     ],
   ],
   ['a registry claims what is held', [leaving(8, PRIVATE, Infinity), leaving(4, PRIVATE, Infinity), ...claimed]],
+  [
+    'a registry that a client has named is silent, while others pull what it was asked for',
+    [
+      { do: 'mood', upstream: 'thief', mood: 'silent' },
+      ...[8, 4].flatMap((blob) => [
+        leaving(blob, 'thief.io/x/y', Infinity),
+        ...[0, 1, 2].map(() => leaving(blob, PRIVATE, Infinity)),
+      ]),
+    ],
+    25,
+  ],
   ['a registry claims what is arriving', [leaving(8, PRIVATE, Infinity), ...claimed], 25],
 ])('%s', async (_, doings, gap = 35_000) => {
   const steps = doings.map((doing) => ({ doing, gap }));

@@ -163,7 +163,10 @@ export class Network {
   async #answer(name: string, request: UpstreamRequest): Promise<Said> {
     const { dice } = this.#machine;
     await this.#pass(dice.between(1, this.mood(name) === 'slow' ? 1_500 : 15));
-    if (name === THIEF) return this.#claim(request);
+    if (name === THIEF) {
+      if (this.mood(THIEF) === 'silent') await this.#pass(TIMEOUT_MS);
+      return this.mood(THIEF) === 'silent' ? trouble(name, { timeout: true }) : this.#claim(request);
+    }
     switch (this.mood(name)) {
       case 'up':
       case 'slow':

@@ -208,7 +208,6 @@ export class GrowingReader implements Reader {
       if (this.#signal.aborted) return reject(this.#signal.reason as Error);
       const onAbort = (): void => {
         forget();
-        this.#followed?.removeEventListener('abort', onChange);
         reject(this.#signal.reason as Error);
       };
       const onChange = (): void => {

@@ -17,6 +17,7 @@ import { outlives } from './outlives.ts';
 import { pushesSucceed } from './pushes-succeed.ts';
 import { rightBytes } from './right-bytes.ts';
 import { servedStale } from './served-stale.ts';
+import { unheld } from './unheld.ts';
 
 /**
  * What is looked at. Not to be seen from here: credentials (promise 8, I7) stay behind the upstream's port, and memory
@@ -34,6 +35,7 @@ export const CHECKS: readonly Check[] = [
   linksHeal,
   absence,
   neverFails,
+  unheld,
   servedStale,
   freshTags,
   pushesSucceed,
