@@ -6,7 +6,7 @@ import type { Digest } from '../../oci/digest.ts';
 import type { Provenance } from '../store.ts';
 
 /**
- * Fills while the metadata cannot be asked: one per digest in this process, as ever. What they fetch stays on the disk,
+ * Fills while the metadata cannot be asked: one per digest and registry in this process, as ever. What they fetch stays on the disk,
  * where it is found again once an upstream has said whose it is; nothing waits for a store that does not answer.
  */
 export function createUnrecordedFills({ kept, ...deps }: UnrecordedDeps): Fills {

@@ -60,9 +60,9 @@ test('a directory written in the first layout opens and says the same', async ()
   expect(await records.holders(digest('b'), undefined, 10)).toEqual([A]);
   expect(await records.described(A, digest('c'))).toEqual({ size: 3, mediaType: 'm', public: true });
   expect(await records.blob(digest('b'))).toEqual({ size: 7, public: true, state: 'held', at: 1 });
-  // What was under way did not say for which registry: it begins anew.
-  const underWay = { registry: 'docker.io', digest: digest('d') };
-  expect([await records.part(underWay), await records.lease(underWay)]).toEqual([undefined, undefined]);
+  const fill = { registry: 'docker.io', digest: digest('d') };
+  expect(await records.part(fill)).toEqual({ id: 'p', generation: 1, synced: 64, size: 100, at: 1 });
+  expect(await records.lease(fill)).toEqual({ holder: 'h', fence: 1, until: 9 });
   expect((await records.listing(A, 'tags'))?.body).toBe('{}');
   expect(await records.remembered('hub', 'k')).toEqual({ value: 'v', until: 9 });
   expect(await records.pulls(A)).toEqual({ pulls: 1, last: 1000 });
