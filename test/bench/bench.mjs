@@ -132,11 +132,16 @@ async function first() {
     { kind: 'first pull, unthrottled', rate: 0, clients: 1, peers: [official] },
   ]) {
     await upstream.rate(rate);
-    const { repository, layer } = upstream.large[0];
+    const [{ repository, layer }, other] = upstream.large;
     const path = `/v2/${repository}/blobs/${layer}`;
     const direct = { pid: upstream.child.pid };
     const cold = (start) => async () => {
       const server = await start(base, upstream.url);
+      // The first of this blob, and not of the process: another one has been pulled before it.
+      await upstream.rate(0);
+      await get(`${server.url}/v2/${other.repository}/manifests/latest`);
+      await download(server, [`${server.url}/v2/${other.repository}/blobs/${other.layer}`]);
+      await upstream.rate(rate);
       await get(`${server.url}/v2/${repository}/manifests/latest`);
       const before = await upstream.transfers();
       const pulled = await download(server, [`${server.url}${path}`], { clients });
