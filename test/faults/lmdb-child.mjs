@@ -24,12 +24,12 @@ async function count() {
 /** Takes and drops one lease, 100 times, and says its fences. */
 async function lease() {
   const records = createRecords(store, { clock: { now: Date.now, after: () => ({ cancel() {} }) } });
-  const digest = `sha256:${'0'.repeat(64)}`;
+  const fill = { registry: 'docker.io', digest: `sha256:${'0'.repeat(64)}` };
   for (let done = 0; done < 100;) {
-    const { taken, lease } = await records.takeLease(digest, name, 0, 1);
+    const { taken, lease } = await records.takeLease(fill, name, 0, 1);
     if (taken) {
       say(lease.fence);
-      await records.dropLease(digest, lease);
+      await records.dropLease(fill, lease);
       done++;
     } else await new Promise(setImmediate);
   }
