@@ -1,5 +1,6 @@
 // Ours beside the official registry's mirror and nginx, on this machine, in one run: npm run bench
-//   [-- --only small,large,first,memory,several] [--rounds 5] [--seconds 4] [--mib 200] [--write]
+//   [-- --only small,large,first,memory,several,growth,mixed] [--rounds 5] [--seconds 4] [--mib 200] [--write]
+//   [--objects 10000000] [--images 10000]
 // Every figure is the median of rounds in which all contenders ran one after the other; a ratio is of two such. `--write` puts the
 // table into RESULTS.md, with the machine named. The goals are those of the plan; what is missed says so.
 import { execFileSync, fork } from 'node:child_process';
@@ -12,14 +13,18 @@ import { alternate, figure, ratio } from './side/compare.mjs';
 import { certificate, entrepot, nginxCache, nginxFiles, official } from './side/contenders.mjs';
 import { download, hammer } from './side/load.mjs';
 import { crowd } from './side/crowd.mjs';
+import { growth } from './side/growth.mjs';
+import { mixed } from './side/mixed.mjs';
 import { anonymousMiB, get, has } from './side/processes.mjs';
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: 'small,large,first,memory,several' },
+    only: { type: 'string', default: 'small,large,first,memory,several,growth,mixed' },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '4' },
     mib: { type: 'string', default: '200' },
+    objects: { type: 'string', default: '10000000' },
+    images: { type: 'string', default: '10000' },
     write: { type: 'boolean', default: false },
   },
 });
@@ -39,10 +44,32 @@ const units = {
   cpuPer10k: 'CPU-s/10k',
   cpuPerGigabyte: 'CPU-s/GB',
   firstByteMs: 'ms',
+  p50: 'p50 in ms',
+  p99: 'p99 in ms',
+  hits: 'share of hits',
+  readySeconds: 's',
+  cpuSeconds: 'CPU-s',
+  cpuPerEvicted: 'CPU-ms each',
+  msPerEvicted: 'ms each',
 };
 
 const upstream = await openUpstream();
-const goals = { small, large, first, memory, several };
+const shared = {
+  base,
+  rounds,
+  seconds,
+  say,
+  table: { row, goal, verdict, note: (what, text) => lines.push(`| ${what} | ${text} | |`) },
+};
+const goals = {
+  small,
+  large,
+  first,
+  memory,
+  several,
+  growth: () => growth({ ...shared, objects: Number(values.objects) }),
+  mixed: () => mixed({ ...shared, images: Number(values.images) }),
+};
 for (const [name, goal] of Object.entries(goals)) if (wanted.has(name)) await goal();
 upstream.child.kill();
 await report();

@@ -2,14 +2,16 @@
 // npm run bench:bounded [-- --seconds 60 --speed 30 --mib 256 --times 5 --workers 8 --zipf 0.9]
 // Prints our own count of the cache (sampled every 100 ms) against the limit and against the files at the end, the hit ratio
 // against that of an ideal LRU over the same requests, failed pulls, and the p99 of hits in seconds with evictions and without.
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { Agent, createServer, request } from 'node:http';
+import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { idealHits, seeded, zipf } from './side/chance.mjs';
+import { quantile } from './side/compare.mjs';
+import { buildImages, MANIFEST, openImages } from './side/images.mjs';
+import { live } from './side/life.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -20,116 +22,36 @@ const { values } = parseArgs({
     workers: { type: 'string', default: '8' },
     zipf: { type: 'string', default: '0.9' },
     rate: { type: 'string', default: '25' },
-    role: { type: 'string', default: 'parent' },
   },
 });
 const limit = Number(values.mib) * 1024 * 1024;
 const seconds = Number(values.seconds);
-const LAYERS = 3;
-const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
+const IMAGES = { bytes: limit * Number(values.times), layers: 3, least: 65_536, most: 4_194_304 };
 
 const random = seeded(20);
-const roles = { parent, upstream };
-await roles[values.role]();
-
-/** The same images in every process: layers of 64 KiB to 4 MiB until the working set is reached. */
-function buildImages() {
-  const sizes = seeded(7);
-  const images = [];
-  for (let total = 0; total < limit * Number(values.times);) {
-    const blobs = Array.from({ length: LAYERS }, (_, at) => {
-      const size = Math.round(65_536 * 64 ** sizes());
-      const seed = `${images.length} ${at}`;
-      return { seed, size, digest: digestOf(bytesOf({ seed, size })) };
-    });
-    const config = { seed: `config ${images.length}`, size: 1024 };
-    config.digest = digestOf(bytesOf(config));
-    const descriptor = (mediaType, { digest, size }) => ({ mediaType, digest, size });
-    const text = JSON.stringify({
-      schemaVersion: 2,
-      mediaType: MANIFEST,
-      config: descriptor('application/vnd.oci.image.config.v1+json', config),
-      layers: blobs.map((blob) => descriptor('application/vnd.oci.image.layer.v1.tar', blob)),
-    });
-    const manifest = Buffer.from(text);
-    images.push({ manifest, digest: digestOf(manifest), blobs: [config, ...blobs] });
-    total += blobs.reduce((sum, { size }) => sum + size, manifest.length + 1024);
-  }
-  return images;
-}
-
-function bytesOf({ seed, size }) {
-  return Buffer.alloc(size, createHash('sha512').update(seed).digest());
-}
-
-function digestOf(bytes) {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
-}
-
-/** mulberry32: the same numbers in every run. */
-function seeded(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-async function upstream() {
-  const images = buildImages();
-  const blobs = new Map(images.flatMap((image) => image.blobs.map((blob) => [blob.digest, blob])));
-  const server = createServer((incoming, outgoing) => {
-    const [, at, reference] = /^\/v2\/bench\/image-(\d+)\/manifests\/(.+)$/.exec(incoming.url) ?? [];
-    const image = images[at];
-    if (image !== undefined && (reference === 'latest' || reference === image.digest)) {
-      const headers = {
-        'content-type': MANIFEST,
-        'content-length': image.manifest.length,
-        'docker-content-digest': image.digest,
-      };
-      return outgoing.writeHead(200, headers).end(incoming.method === 'HEAD' ? undefined : image.manifest);
-    }
-    const blob = blobs.get(/\/blobs\/(sha256:[0-9a-f]+)$/.exec(incoming.url)?.[1]);
-    if (blob === undefined) return outgoing.writeHead(incoming.url === '/v2/' ? 200 : 404).end();
-    outgoing.writeHead(200, { 'content-length': blob.size });
-    return outgoing.end(incoming.method === 'HEAD' ? undefined : bytesOf(blob));
-  });
-  server.listen(0, '127.0.0.1', () => process.send({ kind: 'listening', port: server.address().port }));
-}
+await parent();
 
 async function parent() {
-  const main = new URL('../../dist/main.js', import.meta.url).pathname;
-  if (!existsSync(main)) throw new Error('dist/main.js is not there: npm run build');
   const directory = mkdtempSync(join(tmpdir(), 'entrepot-bounded-'));
-  const started = [];
+  const images = buildImages(IMAGES);
+  const source = await openImages(IMAGES);
   try {
-    const images = buildImages();
-    const source = start(started, [import.meta.filename, ...process.argv.slice(2), '--role', 'upstream'], ['ipc']);
-    const [{ port }] = await once(source, 'message');
-    const server = await serve(started, main, directory, port);
+    const server = await serve(directory, source.url);
     const watched = watch(server);
     const pulled = await pullAll(server, images);
     await server.settled();
     const samples = await watched.stop();
     await report({ directory, images, pulled, samples, server });
+    await server.kill();
   } finally {
-    for (const child of started) child.kill('SIGKILL');
+    source.stop();
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
 /** Zipf over the images, so many pulls a second in all, by a few workers. */
 async function pullAll(server, images) {
-  const weights = images.map((_, at) => 1 / (at + 1) ** Number(values.zipf));
-  const whole = weights.reduce((sum, weight) => sum + weight, 0);
-  const order = images.map((_, at) => at).sort((a, b) => seeded(a)() - seeded(b)());
-  const choose = () => {
-    let left = random() * whole;
-    const at = weights.findIndex((weight) => (left -= weight) <= 0);
-    return order[at === -1 ? 0 : at];
-  };
+  const { choose } = zipf(images.length, Number(values.zipf), random);
   const agent = new Agent({ keepAlive: true, maxSockets: 32 });
   const requests = [];
   let failed = 0;
@@ -237,7 +159,10 @@ async function report({ directory, images, pulled, samples: { samples, evictingS
   const hits = blobs.filter(({ hit }) => hit);
   // Who joined a running fill cost no transfer of his own: in the ideal order he comes after it.
   const own = blobs.filter(({ hit, joined }) => hit || joined).length / blobs.length;
-  const ideal = idealLru(requests);
+  const ideal = idealHits(
+    requests.map(({ image }) => image),
+    limit,
+  );
   const counted = sumOf(await server.metrics(), 'entrepot_storage_bytes', /kind="(?:cached|partial|quarantine)"/);
   const home = join(directory, 'data', 'entrepot');
   const held = bytesBelow(join(home, 'blobs')) + bytesBelow(join(home, 'parts')) + bytesBelow(join(home, 'quarantine'));
@@ -274,36 +199,6 @@ async function report({ directory, images, pulled, samples: { samples, evictingS
   );
 }
 
-/** Every request in its order over a cache that evicts exactly what was used least recently, an image's blobs with it. */
-function idealLru(requests) {
-  const held = new Map();
-  let [bytes, hits, all] = [0, 0, 0];
-  const use = ({ digest, size }) => {
-    const has = held.delete(digest);
-    if (!has) bytes += size;
-    held.set(digest, size);
-    for (const [oldest, its] of held) {
-      if (bytes <= limit) break;
-      held.delete(oldest);
-      bytes -= its;
-    }
-    return has;
-  };
-  for (const { image } of requests) {
-    use({ digest: image.digest, size: image.manifest.length });
-    for (const blob of image.blobs) {
-      all += 1;
-      hits += use(blob) ? 1 : 0;
-    }
-  }
-  return hits / all;
-}
-
-function quantile(numbers, share) {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-}
-
 function bytesBelow(path) {
   if (!existsSync(path)) return 0;
   return readdirSync(path, { withFileTypes: true }).reduce((sum, entry) => {
@@ -312,22 +207,13 @@ function bytesBelow(path) {
   }, 0);
 }
 
-function start(started, args, extra, env = {}) {
-  const child = spawn(process.execPath, args, {
-    stdio: ['ignore', 'pipe', 'inherit', ...extra],
-    env: { ...process.env, ...env },
-  });
-  started.push(child);
-  return child;
-}
-
-async function serve(started, main, directory, port) {
+async function serve(directory, upstream) {
   const file = join(directory, 'config.yml');
   const settings = {
     http: { addr: '127.0.0.1:0', debug: { addr: '127.0.0.1:0', prometheus: { enabled: true } } },
     storage: { filesystem: { rootdirectory: join(directory, 'data') } },
     cache: { maxsize: `${values.mib}MiB`, keepfree: '0%' },
-    upstreams: { source: { url: `http://127.0.0.1:${port}` } },
+    upstreams: { source: { url: upstream } },
     routes: [{ match: ['**'], upstreams: ['source'] }],
     defaults: { tagttl: '365d' },
     names: { default: 'bench.test' },
@@ -336,19 +222,11 @@ async function serve(started, main, directory, port) {
   writeFileSync(file, JSON.stringify(settings));
   const clock = new URL('../faults/fast-clock.mjs', import.meta.url).pathname;
   const env = { FAST_CLOCK: values.speed, FAST_CLOCK_SINCE: String(Date.now()) };
-  const child = start(started, ['--import', clock, main, 'serve', file], [], env);
-  let text = '';
-  const addresses = await (async () => {
-    for await (const chunk of child.stdout) {
-      text += chunk;
-      const line = text.split('\n').find((candidate) => candidate.includes('"listening"'));
-      if (line !== undefined) return JSON.parse(line).addresses;
-    }
-    throw new Error(`the server did not start: ${text}`);
-  })();
-  const metrics = async () => (await fetch(`http://${addresses.debug}/metrics`)).text();
+  const server = await live(file, { node: ['--import', clock], env });
+  const metrics = async () => (await fetch(`http://${server.addresses.debug}/metrics`)).text();
   return {
-    url: `http://${addresses.main}`,
+    url: server.url,
+    kill: server.kill,
     metrics,
     /** Nothing runs any more: no fill, no eviction. */
     async settled() {

@@ -23,6 +23,11 @@ export function median(values) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+export function quantile(values, share) {
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
 /** Of one contender: the median, and how far apart the least and the most lie, in per cent of it. */
 export function figure({ rounds }, name, what) {
   const values = rounds.map((round) => round[name][what]);

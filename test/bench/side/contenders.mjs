@@ -21,32 +21,35 @@ async function begun(name, base, begin) {
 /** With rules, as somebody who has any private repositories runs it. */
 export const entrepot = (base, upstream, { tls, name = 'entrepot', more = {} } = {}) =>
   begun(name, base, async (directory, port) => {
-    const users = join(directory, 'htpasswd');
-    writeFileSync(users, 'ann:$2b$10$R1nTPSMtCGPGI3BwhuxKn.HVh1VRPlICJdAtmtkZUJwqIEZNILczO\n');
-    const settings = {
-      version: 0.1,
-      log: { accesslog: { disabled: true }, level: 'error' },
-      http: {
-        addr: `127.0.0.1:${port}`,
-        ...(tls === undefined ? {} : { tls: { certificate: tls.certificate, key: tls.key } }),
-      },
-      storage: { filesystem: { rootdirectory: join(directory, 'data') } },
-      cache: { maxsize: '16GiB', keepfree: '0%' },
-      names: { open: ['127.0.0.1'] },
-      upstreams: { up: { url: upstream } },
-      defaults: { tagttl: '1h' },
-      routes: [{ match: 'docker.io/**', name: 'hub', upstreams: ['up'] }],
-      auth: { htpasswd: { realm: 'bench', path: users } },
-      access: [
-        { match: 'docker.io/private/**', pull: ['user:ann'] },
-        { match: '**', pull: ['anyone'] },
-      ],
-      ...more,
-    };
-    const file = join(directory, 'config.yml');
-    writeFileSync(file, JSON.stringify(settings));
+    const tlsOf = tls === undefined ? {} : { tls: { certificate: tls.certificate, key: tls.key } };
+    const file = configure(directory, upstream, { http: { addr: `127.0.0.1:${port}`, ...tlsOf }, ...more });
     return { ...start(process.execPath, [MAIN, 'serve', file]), scheme: tls === undefined ? 'http' : 'https' };
   });
+
+/** Writes its configuration, whose data are in `data` beside it; yields the file. */
+export function configure(directory, upstream, more) {
+  const users = join(directory, 'htpasswd');
+  writeFileSync(users, 'ann:$2b$10$R1nTPSMtCGPGI3BwhuxKn.HVh1VRPlICJdAtmtkZUJwqIEZNILczO\n');
+  const settings = {
+    version: 0.1,
+    log: { accesslog: { disabled: true }, level: 'error' },
+    storage: { filesystem: { rootdirectory: join(directory, 'data') } },
+    cache: { maxsize: '16GiB', keepfree: '0%' },
+    names: { open: ['127.0.0.1'] },
+    upstreams: { up: { url: upstream } },
+    defaults: { tagttl: '1h' },
+    routes: [{ match: 'docker.io/**', name: 'hub', upstreams: ['up'] }],
+    auth: { htpasswd: { realm: 'bench', path: users } },
+    access: [
+      { match: 'docker.io/private/**', pull: ['user:ann'] },
+      { match: '**', pull: ['anyone'] },
+    ],
+    ...more,
+  };
+  const file = join(directory, 'config.yml');
+  writeFileSync(file, JSON.stringify(settings));
+  return file;
+}
 
 /** The official registry as a pull-through mirror, `docker-registry` of the distribution. */
 export const official = (base, upstream) =>
