@@ -1,5 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import type { Clock, Timer } from '../system/clock.ts';
+import { nextTurn } from '../system/turn.ts';
 import type { ReportMetadata } from './events.ts';
 import { pullsForm, useForm } from './forms.ts';
 import { ALL_PULLS_KEY, USE_KEY, digestSlot, pullsKey, repositorySlot } from './keys.ts';
@@ -13,6 +14,9 @@ export const USES_WAITING_MAX = 20_000;
 
 /** Commits under way at once. */
 const COMMITS_AT_ONCE = 32;
+
+/** Images that are looked up before hits get their turn: of an embedded store each is a dozen reads, and nothing that is waited for. */
+const IMAGES_A_TURN = 16;
 
 /** A use so soon after the one that is written is not, lest each read be a write (reliability.md, R33). */
 export const USE_STEP_MS = 10_000;
@@ -80,8 +84,10 @@ export function createUses(table: Table, { clock, batchIntervalMs, report, image
   async function spread(noted: ReadonlyMap<Digest, Use>): Promise<Map<Digest, Use>> {
     const all = new Map(noted);
     if (imageOf === undefined) return all;
+    let images = 0;
     for (const [digest, { at, repository }] of noted) {
       if (repository === undefined) continue;
+      if ((images += 1) % IMAGES_A_TURN === 0) await nextTurn();
       const image = await imageOf(repository, digest).catch(() => []);
       for (const part of image) if (part !== digest) all.set(part, later(all.get(part), { at }));
     }
@@ -130,6 +136,7 @@ export function createUses(table: Table, { clock, batchIntervalMs, report, image
       ),
     ];
     for (let at = 0; at < works.length; at += COMMITS_AT_ONCE) {
+      if (at > 0) await nextTurn(); // What need not be written is not waited for.
       await Promise.all(works.slice(at, at + COMMITS_AT_ONCE).map((work) => work()));
     }
     if (failure !== undefined || lostNow > 0) {

@@ -138,6 +138,22 @@ export const mutants = [
     test: ['test/unit/metadata/uses.test.ts'],
   },
   {
+    name: 'the images of all uses are looked up in one turn',
+    guards: ['promise 10'],
+    file: 'src/metadata/records-uses.ts',
+    find: '      if ((images += 1) % IMAGES_A_TURN === 0) await nextTurn();\n',
+    replace: '      images += IMAGES_A_TURN;\n',
+    test: ['test/unit/metadata/uses.test.ts'],
+  },
+  {
+    name: 'uses that need not be written are looked at in one turn',
+    guards: ['promise 10'],
+    file: 'src/metadata/records-uses.ts',
+    find: '      if (at > 0) await nextTurn();',
+    replace: '',
+    test: ['test/unit/metadata/uses.test.ts'],
+  },
+  {
     name: 'uses that wait without a bound',
     guards: ['promise 7'],
     file: 'src/metadata/records-uses.ts',

@@ -1,8 +1,10 @@
 import { beforeEach, expect, test } from 'vitest';
 import type { MetadataEvent } from '../../../src/metadata/events.ts';
-import { digestSlot, fillLeaseKey } from '../../../src/metadata/keys.ts';
+import { BLOB_KEY, digestSlot, fillLeaseKey } from '../../../src/metadata/keys.ts';
+import type { MetadataStore } from '../../../src/metadata/metadata-store.ts';
 import { USES_WAITING_MAX } from '../../../src/metadata/records-uses.ts';
 import { createRecords, type Records } from '../../../src/metadata/records.ts';
+import type { Digest } from '../../../src/oci/digest.ts';
 import { bytes } from '../../conformance/metadata-store.ts';
 import { digest } from '../../conformance/records.ts';
 import { createFakeClock, type FakeClock } from '../../fakes/fake-clock.ts';
@@ -53,6 +55,35 @@ test('what waits is bounded, and what was not noted is reported', async () => {
   await clock.advance(50);
   await records.close();
   expect(events).toEqual([{ kind: 'uses-unwritten', kept: 0, lost: 7, error: undefined }]);
+});
+
+test('others get their turn while the uses of many images are looked up and written', async () => {
+  const turn = { reads: 0, most: 0 };
+  const counting: MetadataStore = {
+    ...store,
+    get(slot, key) {
+      turn.reads += 1;
+      turn.most = Math.max(turn.most, turn.reads);
+      return store.get(slot, key);
+    },
+  };
+  const imageOf = async (_: string, root: Digest): Promise<readonly Digest[]> => {
+    for (let at = 0; at < 10; at++) await counting.get(digestSlot(root), BLOB_KEY);
+    return [];
+  };
+  const noting = createRecords(counting, { clock, imageOf });
+  // The second time nothing is to be written that would be waited for.
+  for (const round of [1, 2]) {
+    for (let at = 0; at < 1000; at++) noting.used(A, { digest: digest(String(at)), bytes: true });
+    let isOver = false;
+    (function begin(): void {
+      turn.reads = 0;
+      if (!isOver) setImmediate(begin);
+    })();
+    await noting.writeUses();
+    isOver = true;
+    expect(turn.most, `round ${round}`).toBeLessThan(300);
+  }
 });
 
 test('a clock that jumped back does not make a use older', async () => {
