@@ -25,7 +25,11 @@ export async function live(config, { node = [], env = {} } = {}) {
   const waiting = new Map();
   const expected = (message) =>
     new Promise((resolve, reject) => {
-      waiting.set(message, resolve);
+      const late = setTimeout(() => reject(new Error(`it did not say ${message} within two minutes`)), 120_000);
+      waiting.set(message, (record) => {
+        clearTimeout(late);
+        resolve(record);
+      });
       void exited.then(([code]) => reject(new Error(`it ended (${code}) before it said ${message}`)));
     });
   createInterface({ input: child.stdout }).on('line', (line) => {
