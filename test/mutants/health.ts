@@ -190,8 +190,7 @@ export const mutants = [
     file: 'src/pull/blob.ts',
     find: 'proof.passedLoop && deps.fills.isWaiting(',
     replace: 'proof.passedLoop && !deps.fills.isWaiting(',
-    test: ['test/scenarios/circle.test.ts'],
-    testName: '3 mirrors in a circle',
+    test: ['test/unit/pull/registries.test.ts'],
   },
   {
     name: 'a forged signature spoils a fill for others',

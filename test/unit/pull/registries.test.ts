@@ -1,4 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
+import type { Pseudonym } from '../../../src/oci/via.ts';
+import { newTrace } from '../../../src/pull/trace.ts';
 import type { FillKey } from '../../../src/metadata/records.ts';
 import { Brought } from '../../../src/pull/fill/brought.ts';
 import { Blame } from '../../../src/pull/fill/sources.ts';
@@ -8,7 +10,7 @@ import { createFakeClock } from '../../fakes/fake-clock.ts';
 import { randomBlob } from '../../fakes/images.ts';
 import { createMemoryDisk } from '../../fakes/memory-disk.ts';
 import { createMemoryMetadata } from '../../fakes/memory-metadata.ts';
-import { createScriptedPort, type ScriptedPort } from '../../fakes/scripted-port.ts';
+import { createScriptedPort, trouble, type ScriptedPort } from '../../fakes/scripted-port.ts';
 import { bytesOf, contentOf, createHouse, drain, gate, settle, sha256, type House } from './house.ts';
 
 const blob = randomBlob(3_000_000, 71);
@@ -178,18 +180,22 @@ describe('a digest', () => {
     await end();
   });
 
-  test('is waited for in one registry alone: another mirror may wait for ours', async () => {
-    const { port, open } = holdingTheirs(0);
-    const house = await createHouse({ chain: [port] });
-    const silent = createScriptedPort('silent', () => 'hang');
-    const { signal } = new AbortController();
-    const claim = await house.fills.claim(orderFor('quay.io', silent), signal);
+  test('is waited for in one registry alone: a mirror that asks may wait for ours, while another’s has no answer', async () => {
+    const next = createScriptedPort('next', ({ method }) => (method === 'GET' ? 'hang' : trouble('next', { status: 508 })));
+    const hub = createScriptedPort('hub', () => ({ bytes: blob.bytes }));
+    const house = await createHouse({ chain: [next, hub] });
+    const asks = async (name: string): Promise<number> => {
+      const trace = { ...newTrace('1'), via: ['entrepot-0123456789abcdef' as Pseudonym] };
+      return house.blob(name, blob.digest, { method: 'HEAD', trace }).then(
+        ({ status }) => status,
+        ({ status }: { readonly status: number }) => status,
+      );
+    };
+    const waiting = house.blob(THEIRS, blob.digest).catch(() => undefined);
     await settle();
-    const waits = ['quay.io', 'docker.io'].map((registry) => house.fills.isWaiting({ registry, digest: blob.digest }));
-    expect(waits).toEqual([true, false]);
-    open();
+    expect([await asks(THEIRS), await asks(OURS)]).toEqual([508, 200]);
     await house.fills.park();
-    await claim?.fill.ended;
+    await waiting;
   });
 });
 
