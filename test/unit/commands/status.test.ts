@@ -65,7 +65,14 @@ test('the budget of each upstream is shown, and for how long a 429 is waited out
         { text: 'ghcr.io/acme/app:v1', by: 'command' },
       ],
     },
-    fills: [],
+    fills: ['docker.io', 'quay.io'].map((registry, at) => ({
+      registry,
+      digest: 'sha256:5f',
+      size: at === 0 ? 4096 : undefined,
+      frontier: 2048,
+      followers: at,
+      upstream: 'hub',
+    })),
     partialFills: 0,
     warnings: [],
   };
@@ -82,5 +89,11 @@ test('the budget of each upstream is shown, and for how long a 429 is waited out
   expect(row('makes room')).toMatch(/ at 48 GiB down to 43 GiB; 10 GiB of the disk stay free; 2\.0 KiB too much now$/);
   expect(row('evicted')).toMatch(/ 70 blobs, 3\.0 GiB since the start; the last had not been used for 1d 1h$/);
   expect(row('would hit')).toMatch(/ 41\.0 % with 25 GiB, 60\.0 % with 50 GiB; of 1000 pulls since the start$/);
+  // One digest, which two registries bring at the same time.
+  const fills = lines.filter((line) => line.startsWith('sha256:5f')).map((line) => line.split(/ {2,}/));
+  expect(fills).toEqual([
+    ['sha256:5f', 'docker.io', '2.0 KiB of 4.0 KiB', '0', 'hub'],
+    ['sha256:5f', 'quay.io', '2.0 KiB of unknown', '1', 'hub'],
+  ]);
   expect(row('pinned')).toMatch(/ docker\.io\/library\/\* \(configuration\), ghcr\.io\/acme\/app:v1$/);
 });
