@@ -96,17 +96,22 @@ export const nginxCache = (base, upstream) =>
     ),
   }));
 
-/** nginx with sendfile from plain files, one worker: the files are put under `files` by their paths. */
-export const nginxFiles = (base, { tls, name = 'nginx-files' } = {}) =>
+/**
+ * nginx with sendfile from plain files, one worker: the files are put under `files` by their paths, or are there (`from`).
+ * `manifest`: the type of manifests.
+ */
+export const nginxFiles = (base, { tls, name = 'nginx-files', manifest = 'application/octet-stream', from } = {}) =>
   begun(name, base, async (directory, port) => {
-    mkdirSync(join(directory, 'files/v2'), { recursive: true });
-    writeFileSync(join(directory, 'files/v2/index.html'), '{}');
+    const files = from ?? join(directory, 'files');
+    mkdirSync(join(files, 'v2'), { recursive: true });
+    writeFileSync(join(files, 'v2/index.html'), '{}');
     const listen =
       tls === undefined ? `${port}` : `${port} ssl; ssl_certificate ${tls.certificate}; ssl_certificate_key ${tls.key}`;
+    const types = `location ~ /manifests/ { default_type ${manifest}; }`;
     return {
-      ...nginx(directory, `server { listen 127.0.0.1:${listen}; root ${directory}/files; }`),
+      ...nginx(directory, `server { listen 127.0.0.1:${listen}; root ${files}; ${types} }`),
       scheme: tls === undefined ? 'http' : 'https',
-      files: join(directory, 'files'),
+      files,
     };
   });
 

@@ -1,11 +1,15 @@
-// A registry of generated images, for all contenders alike, in a process of its own: `fork` it with a count of small images and the
-// size of a large layer. It says where it listens and what it has; told { rate }, it sends blobs at so many bytes a second each.
-// Whoever asks GET /transfers is told how many whole-blob transfers were begun.
+// A registry of generated images, for all contenders alike, in a process of its own: `fork` it with a count of small images, the size of
+// a large layer, and how many of those. It says where it listens and what it has; told { rate }, it sends blobs at so many bytes a second
+// each; told { image, root }, it has the files of that image too. Whoever asks GET /transfers is told how many whole-blob transfers were
+// begun.
 import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { join } from 'node:path';
 
 const IMAGES = Number(process.argv[2]);
 const LARGE_BYTES = Number(process.argv[3]);
+const LARGE = Number(process.argv[4] ?? 8);
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const digestOf = (bytes) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
@@ -36,7 +40,9 @@ function addImage(repository, layer) {
 }
 
 const small = Array.from({ length: IMAGES }, (_, at) => addImage(`library/image${at}`, Buffer.alloc(2048, `layer ${at} `)));
-const large = Array.from({ length: 8 }, (_, at) => addImage(`library/large${at}`, Buffer.alloc(LARGE_BYTES + 64 * at, block)));
+const large = Array.from({ length: LARGE }, (_, at) =>
+  addImage(`library/large${at}`, Buffer.alloc(LARGE_BYTES + 64 * at, block)),
+);
 
 const server = createServer((incoming, outgoing) => {
   const { pathname } = new URL(incoming.url, 'http://upstream');
@@ -55,7 +61,7 @@ const server = createServer((incoming, outgoing) => {
   const isPart = incoming.headers.range !== undefined;
   const part = bytes.subarray(Number(from), to === undefined || to === '' ? bytes.length : Number(to) + 1);
   outgoing.writeHead(isPart ? 206 : 200, {
-    'content-type': kind === 'manifests' ? MANIFEST : 'application/octet-stream',
+    'content-type': kind === 'manifests' ? (manifest.type ?? MANIFEST) : 'application/octet-stream',
     'content-length': part.length,
     'docker-content-digest': kind === 'manifests' ? manifest.digest : reference,
     ...(isPart ? { 'content-range': `bytes ${from}-${Number(from) + part.length - 1}/${bytes.length}` } : {}),
@@ -83,8 +89,19 @@ function drip(outgoing, bytes) {
   outgoing.on('close', () => clearInterval(timer));
 }
 
+/** What side/docker.mjs laid out below `root`. */
+function addFiles({ name, mediaType, digest }, root) {
+  const at = join(root, 'v2', name);
+  manifests.set(name, { bytes: readFileSync(join(at, 'manifests/latest')), digest, type: mediaType });
+  for (const blob of readdirSync(join(at, 'blobs'))) blobs.set(blob, readFileSync(join(at, 'blobs', blob)));
+}
+
 process.on('disconnect', () => process.exit());
 process.on('message', (message) => {
+  if (message.image !== undefined) {
+    addFiles(message.image, message.root);
+    process.send({ kind: 'image' });
+  }
   if (message.rate === undefined) return;
   rate = message.rate;
   process.send({ kind: 'rate', rate });
