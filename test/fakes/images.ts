@@ -53,7 +53,8 @@ export function blobOf(bytes: Uint8Array, algorithm: 'sha256' | 'sha512' = 'sha2
 
 /** `size` bytes that look random and are the same for the same seed. */
 export function randomBlob(size: number, seed = 1): Blob {
-  return blobOf(randomBytesOf(size, seed));
+  const bytes = randomBytesOf(size, seed);
+  return { digest: digestOf(bytes), size, bytes };
 }
 
 /** An image that Docker, containerd and podman take, with a root file system of plain files. */
@@ -116,10 +117,11 @@ function layerTar(layer: number | Readonly<Record<string, string>>, at: number):
 
 function randomBytesOf(size: number, seed: number): Buffer {
   const random = createSeededRandom(seed);
-  const bytes = Buffer.allocUnsafe(size);
-  let at = 0;
-  for (; at + 4 <= size; at += 4) bytes.writeUInt32LE(Math.floor(random.fraction() * 2 ** 32), at);
-  for (; at < size; at++) bytes[at] = Math.floor(random.fraction() * 256);
+  const words = new Uint32Array(Math.ceil(size / 4));
+  const whole = Math.floor(size / 4);
+  for (let at = 0; at < whole; at++) words[at] = random.fraction() * 2 ** 32;
+  const bytes = Buffer.from(words.buffer, 0, size);
+  for (let at = 4 * whole; at < size; at++) bytes[at] = random.fraction() * 256;
   return bytes;
 }
 

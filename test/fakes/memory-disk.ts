@@ -125,7 +125,11 @@ export function createMemoryDisk(options: MemoryDiskOptions = {}): MemoryDisk {
       write: (bytes, position) =>
         use('write', () => {
           resize('write', position + lengthOf(bytes));
-          file.write(bytes instanceof Uint8Array ? bytes : Buffer.concat(bytes), position);
+          let at = position;
+          for (const piece of bytes instanceof Uint8Array ? [bytes] : bytes) {
+            file.write(piece, at);
+            at += piece.length;
+          }
         }),
       size: () => use('size', () => file.size),
       stat: () => use('stat', () => statOf(file)),

@@ -2,6 +2,8 @@ import type { Random } from '../../src/system/random.ts';
 
 /** What a disk writes as a whole, unless the power goes while it does. */
 const PAGE = 4096;
+/** A page that nobody has written: what there is behind a file's end. */
+const BLANK: Uint8Array = new Uint8Array(PAGE);
 /** What a disk never tears. */
 const SECTOR = 512;
 
@@ -21,9 +23,9 @@ export class MemoryFile {
   #bytes = Buffer.alloc(0);
   #durableSize = 0;
   /** Page number → its durable bytes, for pages that the next sync will write. */
-  #unsynced = new Map<number, Buffer>();
+  #unsynced = new Map<number, Uint8Array>();
   /** The same, for pages that a failed sync gave up: the kernel calls them clean, and no later sync writes them. */
-  #lost = new Map<number, Buffer>();
+  #lost = new Map<number, Uint8Array>();
 
   constructor(modified: number) {
     this.modified = modified;
@@ -73,9 +75,9 @@ export class MemoryFile {
     const size = random.fraction() < 0.5 ? this.#durableSize : this.size;
     for (const [page, before] of this.#unsynced) {
       const kept = keptOf(random);
-      before.copy(this.#bytes, page * PAGE + kept, kept);
+      this.#bytes.set(before.subarray(kept), page * PAGE + kept);
     }
-    for (const [page, before] of this.#lost) before.copy(this.#bytes, page * PAGE);
+    for (const [page, before] of this.#lost) this.#bytes.set(before, page * PAGE);
     this.#bytes.fill(0, size);
     this.size = size;
     this.#durableSize = size;
@@ -88,8 +90,14 @@ export class MemoryFile {
       if (this.#unsynced.has(page)) continue;
       const given = this.#lost.get(page);
       this.#lost.delete(page);
-      this.#unsynced.set(page, given ?? Buffer.from(this.#bytes.subarray(page * PAGE, (page + 1) * PAGE)));
+      this.#unsynced.set(page, given ?? this.#pageNow(page));
     }
+  }
+
+  /** Most pages are written behind the end: a copy of each would be most of what a large file costs. */
+  #pageNow(page: number): Uint8Array {
+    const from = page * PAGE;
+    return from >= this.size ? BLANK : Uint8Array.prototype.slice.call(this.#bytes, from, from + PAGE);
   }
 
   #reserve(size: number): void {
