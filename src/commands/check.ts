@@ -75,7 +75,7 @@ const PROOF_MS_MAX = 60_000;
 
 function asJson(config: Config, proofs: readonly Proof[] | undefined): string {
   const routes = config.routes.map((route) => ({ ...route, policy: { ...route.policy, stale: written(route.policy.stale) } }));
-  return printJson({ config: config.shown, routes, warnings: config.warnings, upstreams: proofs }, 2);
+  return printJson({ config: config.shown(), routes, warnings: config.warnings, upstreams: proofs }, 2);
 }
 
 /** JSON has no infinity. */

@@ -5,7 +5,7 @@ import { printTable } from './table.ts';
 
 /** The configuration as understood, in the words of the file, secrets hidden: `key: value` lines, nested by indentation. */
 export function printConfig(config: Config): string {
-  const shown: unknown = config.shown;
+  const shown = config.shown();
   return typeof shown === 'object' && shown !== null ? printObject({ ...shown }, '') : '';
 }
 

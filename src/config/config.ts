@@ -47,8 +47,8 @@ export interface Config {
   readonly warnings: readonly string[];
   /** Files whose change asks for a reload (the configuration, secrets, certificates), and the fingerprint of what was read. */
   readonly watched: ReadonlyMap<string, string>;
-  /** In the words of the file, with defaults in and secrets hidden: what `check` prints. */
-  readonly shown: unknown;
+  /** In the words of the file, with defaults in and secrets hidden: what `check` prints, and nobody else asks for. */
+  readonly shown: () => unknown;
 }
 
 /** Where to listen; without a host on every address, IPv4 and IPv6. */

@@ -26,7 +26,7 @@ export interface JsonSchema {
 
 /** The schema of what one writes, for editors (`# yaml-language-server: $schema=…`) and `entrepot check --schema`. */
 export function configJsonSchema(): JsonSchema {
-  const tree = describedSchema();
+  const tree = structuredClone(describedSchema());
   allowMore(tree);
   for (const key of harmlessKeys) addHarmless(tree, key);
   return { $schema: 'https://json-schema.org/draft/2020-12/schema', title: 'Entrepot configuration', ...withoutMarks(tree) };
@@ -42,7 +42,7 @@ export function describedSchema(): JsonSchema {
     reused: 'inline',
     override: ({ jsonSchema }) => shapeForm(jsonSchema as JsonSchema),
   }) as JsonSchema;
-  return structuredClone(described);
+  return described;
 }
 
 /** The YAML types that each form may be written in. */

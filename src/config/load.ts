@@ -66,7 +66,7 @@ export async function loadConfig(options: LoadOptions): Promise<Config> {
     ...config,
     warnings: [...overrides.warnings, ...spelling, ...verdicts.warnings, ...work.warnings],
     watched: work.watched,
-    shown: shownConfig(tree),
+    shown: () => shownConfig(tree),
   };
 }
 
@@ -105,7 +105,7 @@ async function unconfigured(options: LoadOptions, warnings: readonly string[]): 
     mode: 'unconfigured',
     warnings: [...warnings, WHAT_TO_SET],
     watched: new Map(),
-    shown: shownConfig(tree),
+    shown: () => shownConfig(tree),
   };
 }
 

@@ -57,13 +57,24 @@ function respellFormatter(tree: Section): string[] {
 }
 
 /** Takes out, in place, the keys that begin `x-` wherever keys are ours to name: notes, and anchors for merge keys. */
-export function dropNotes(tree: Tree, node: JsonSchema = describedSchema()): void {
-  if (tree.kind === 'list') return tree.items.forEach((item) => dropNotes(item, node.items ?? {}));
+export function dropNotes(tree: Tree): void {
+  // Few files have any, and describing the schema takes a thirtieth of a start.
+  if (hasNotes(tree)) dropBelow(tree, describedSchema());
+}
+
+function hasNotes(tree: Tree): boolean {
+  if (tree.kind === 'list') return tree.items.some(hasNotes);
+  if (tree.kind !== 'section') return false;
+  return [...tree.entries].some(([name, { value }]) => name.startsWith('x-') || hasNotes(value));
+}
+
+function dropBelow(tree: Tree, node: JsonSchema): void {
+  if (tree.kind === 'list') return tree.items.forEach((item) => dropBelow(item, node.items ?? {}));
   if (tree.kind !== 'section') return;
   const children = node.properties ?? node.anyOf?.find(({ properties }) => properties !== undefined)?.properties;
   for (const [name, { value }] of tree.entries) {
     if (children !== undefined && name.startsWith('x-')) tree.entries.delete(name);
-    else dropNotes(value, children?.[name] ?? (typeof node.additionalProperties === 'object' ? node.additionalProperties : {}));
+    else dropBelow(value, children?.[name] ?? (typeof node.additionalProperties === 'object' ? node.additionalProperties : {}));
   }
 }
 

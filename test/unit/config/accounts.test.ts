@@ -153,7 +153,7 @@ describe('an account', () => {
     expect(config.upstreams.get('a')?.account).toEqual(account);
     // Whoever signs in reads the files again.
     expect([...config.watched.keys()]).toEqual(['/etc/test/config.yml']);
-    expect(inspect(config.shown, { depth: null })).not.toMatch(/s3cret|: '[pt]'/);
+    expect(inspect(config.shown(), { depth: null })).not.toMatch(/s3cret|: '[pt]'/);
   });
 
   test.each([

@@ -27,7 +27,7 @@ describe('how much is kept', () => {
 
   test('it is shown, with the pins', async () => {
     const { shown } = await load(`cache: { maxsize: 1GiB }\ndefaults: { pin: a.test/b }\n${ROUTES}`);
-    expect(shown).toMatchObject({ cache: { maxsize: '1GiB', keepfree: '10%' }, defaults: { pin: ['a.test/b'] } });
+    expect(shown()).toMatchObject({ cache: { maxsize: '1GiB', keepfree: '10%' }, defaults: { pin: ['a.test/b'] } });
   });
 
   test.each([

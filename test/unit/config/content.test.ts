@@ -44,7 +44,7 @@ describe('admit', () => {
       'deny',
     ]);
     expect(warnings).toEqual([]);
-    expect(JSON.stringify(shown)).not.toContain('secret');
+    expect(JSON.stringify(shown())).not.toContain('secret');
   });
 
   test.each([
