@@ -125,11 +125,7 @@ export function createMemoryDisk(options: MemoryDiskOptions = {}): MemoryDisk {
       write: (bytes, position) =>
         use('write', () => {
           resize('write', position + lengthOf(bytes));
-          let at = position;
-          for (const piece of bytes instanceof Uint8Array ? [bytes] : bytes) {
-            file.write(piece, at);
-            at += piece.length;
-          }
+          file.write(bytes instanceof Uint8Array ? bytes : Buffer.concat(bytes), position);
         }),
       size: () => use('size', () => file.size),
       stat: () => use('stat', () => statOf(file)),
