@@ -9,7 +9,7 @@ import {
 } from '../../src/upstream/upstream.ts';
 import { MEDIA_TYPE } from '../fakes/images.ts';
 import { ABSENT, createScriptedPort, trouble, UNKNOWN, type Said, type Supply } from '../fakes/scripted-port.ts';
-import { BYTES, imageByDigest, shortName } from './content.ts';
+import { BLOBS, BYTES, imageByDigest, shortName } from './content.ts';
 import type { Life } from './life.ts';
 import type { Machine } from './machine.ts';
 import type { Truth } from './truth.ts';
@@ -22,8 +22,12 @@ export type Mood = 'up' | 'slow' | 'moody' | 'liar' | 'down' | 'silent' | 'limit
 
 export const UPSTREAMS = ['hub-a', 'hub-b', 'hub-c', 'quay'] as const;
 
-/** A registry of somebody's own: it says that it has whatever it is asked for by digest, and has nothing. */
+/**
+ * A registry of somebody's own: it says that it has whatever it is asked for by digest, and has nothing. Of one blob, which others have in
+ * public, it says so and then nothing more.
+ */
 export const THIEF = 'thief';
+const HUSHED = BLOBS[2]!.digest;
 export const isStolen = (holder: string): boolean => holder.startsWith('thief.io/');
 
 /** Each registry has one of its own for a digest. */
@@ -164,8 +168,9 @@ export class Network {
     const { dice } = this.#machine;
     await this.#pass(dice.between(1, this.mood(name) === 'slow' ? 1_500 : 15));
     if (name === THIEF) {
-      if (this.mood(THIEF) === 'silent') await this.#pass(TIMEOUT_MS);
-      return this.mood(THIEF) === 'silent' ? trouble(name, { timeout: true }) : this.#claim(request);
+      const isSilent = this.mood(THIEF) === 'silent' || (request.method === 'GET' && request.reference === HUSHED);
+      if (isSilent) await this.#pass(TIMEOUT_MS);
+      return isSilent ? trouble(name, { timeout: true }) : this.#claim(request);
     }
     switch (this.mood(name)) {
       case 'up':
