@@ -43,7 +43,7 @@ export default defineConfig({
         test: {
           ...sharing,
           name: 'rooms',
-          include: ['test/{unit,statements}/**/*.test.ts'],
+          include: ['test/{unit,statements,conformance}/**/*.test.ts'],
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
@@ -52,7 +52,7 @@ export default defineConfig({
         test: {
           ...everywhere,
           name: 'apart',
-          include: ['test/{conformance,properties,sim,fuzz}/**/*.test.ts'],
+          include: ['test/{properties,sim,fuzz}/**/*.test.ts'],
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },

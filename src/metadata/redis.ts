@@ -1,5 +1,5 @@
 import { Cluster, Redis } from 'ioredis';
-import type { Clock } from '../system/clock.ts';
+import type { Clock, Timer } from '../system/clock.ts';
 import { ORDERED, checkKeyPart, checkOrdered } from './keys.ts';
 import type { Change, Condition, Entry, Key, MetadataStore, StoredEntry } from './metadata-store.ts';
 import { splitAddress, toClusterOptions, toRedisOptions, type RedisTarget } from './redis-options.ts';
@@ -39,18 +39,18 @@ const TIMEOUTS_MAX = 3;
  */
 export async function openRedis(options: RedisStoreOptions): Promise<MetadataStore> {
   const store = new RedisStore(options);
+  let limit: Timer | undefined;
+  const over = new Promise<void>((resolve) => (limit = options.clock.after(CONNECT_MS_MAX, resolve)));
   try {
-    await Promise.race([store.connect(), elapsed(options.clock, CONNECT_MS_MAX)]);
+    await Promise.race([store.connect(), over]);
   } catch (error) {
     if (!(error instanceof MetadataRefused)) return store;
     await store.close();
     throw error;
+  } finally {
+    limit?.cancel();
   }
   return store;
-}
-
-function elapsed(clock: Clock, ms: number): Promise<void> {
-  return new Promise((resolve) => clock.after(ms, resolve));
 }
 
 class RedisStore implements MetadataStore {

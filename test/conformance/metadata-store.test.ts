@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, describe, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { openRedis } from '../../src/metadata/redis.ts';
+import { createFakeClock } from '../fakes/fake-clock.ts';
 import { redisMissing, startRedis, type RedisServer } from '../fakes/redis-server.ts';
 import { makeLmdb, makeMemory, makeRedis } from './metadata-makers.ts';
 import { metadataStoreConformance } from './metadata-store.ts';
@@ -26,4 +28,11 @@ describe.skipIf(redisMissing !== undefined)(`real Redis${redisMissing === undefi
   metadataStoreConformance('redis, by the nodes of a cluster', () =>
     makeRedis(clustered, [clustered.address, clustered.address]),
   );
+
+  test('a store that was closed waits for nothing any more', async () => {
+    const clock = createFakeClock();
+    const store = await openRedis({ addrs: [server.address], clock });
+    await store.close();
+    expect(clock.pending()).toBe(0);
+  });
 });

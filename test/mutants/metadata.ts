@@ -258,6 +258,14 @@ export const mutants = [
     test: ['test/conformance/metadata-store.test.ts'],
   },
   {
+    name: 'the limit of a connection to Redis outlives the store',
+    guards: ['promise 7'],
+    file: 'src/metadata/redis.ts',
+    find: 'limit?.cancel();',
+    replace: 'void limit;',
+    test: ['test/conformance/metadata-store.test.ts'],
+  },
+  {
     name: 'a brace in a slot ends the hash tag',
     guards: ['decision 9'],
     file: 'src/metadata/redis.ts',
