@@ -1,5 +1,5 @@
 import type { Digest } from '../oci/digest.ts';
-import type { Bytes, DiskSpace } from '../system/disk.ts';
+import type { DiskSpace } from '../system/disk.ts';
 
 export { publishBytes } from './publish-bytes.ts';
 
@@ -120,7 +120,7 @@ export interface Part {
   /** Bytes on disk when it was taken up; 0 for a new one. */
   readonly resumedSize: number;
   /** Appends are positional: the owner keeps the count. Rejects with the disk's error. */
-  write(bytes: Bytes, position: number): Promise<void>;
+  write(bytes: Uint8Array, position: number): Promise<void>;
   read(into: Uint8Array, position: number): Promise<number>;
   truncate(size: number): Promise<void>;
   /**

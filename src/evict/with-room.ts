@@ -1,5 +1,4 @@
 import { NoRoom, type BlobStore, type Part, type PartId } from '../blobs/blob-store.ts';
-import { lengthOf, type Bytes } from '../system/disk.ts';
 import type { Room } from './room.ts';
 
 /** What a part of unknown size is given first, and at most at once. */
@@ -102,12 +101,11 @@ class RoomyPart implements Part {
     this.#end = part.resumedSize;
   }
 
-  async write(bytes: Bytes, position: number): Promise<void> {
-    const length = lengthOf(bytes);
-    const end = position + length;
+  async write(bytes: Uint8Array, position: number): Promise<void> {
+    const end = position + bytes.byteLength;
     if (end > this.#aside) await this.#askFor(end, end + Math.min(STEP_MAX_BYTES, Math.max(STEP_MIN_BYTES, end)));
     await this.#part.write(bytes, position);
-    this.#room.written(this.id, length);
+    this.#room.written(this.id, bytes.byteLength);
     this.#end = Math.max(this.#end, end);
   }
 

@@ -80,7 +80,7 @@ async function collect(body: UpstreamBody, upstream: Upstream, size: number | un
   for (let chunk = await body.read(); chunk !== undefined; chunk = await body.read()) {
     length += chunk.byteLength;
     if (length > MANIFEST_BYTES_MAX) throw tooLarge(upstream);
-    chunks.push(chunk.slice());
+    chunks.push(new Uint8Array(chunk));
   }
   if (size !== undefined && length !== size) throw fault(upstream, `sent ${length} bytes of a manifest instead of ${size}`);
   return Buffer.concat(chunks, length);

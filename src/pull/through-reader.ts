@@ -196,7 +196,7 @@ export class ThroughReader implements Reader {
     const fitting = end === undefined ? chunk : chunk.subarray(0, end - this.#position);
     if (fitting.byteLength < chunk.byteLength && this.#to === undefined) throw this.#wrong();
     this.#hash?.update(fitting);
-    this.#hold(fitting.slice());
+    this.#hold(new Uint8Array(fitting));
     this.#position += fitting.byteLength;
     if (end !== undefined && this.#position >= end) this.#verify();
   }

@@ -37,13 +37,6 @@ export interface Disk {
   space(path: string): Promise<DiskSpace>;
 }
 
-/** One piece, or several that follow each other: those go in one call, as they are. */
-export type Bytes = Uint8Array | readonly Uint8Array[];
-
-export function lengthOf(bytes: Bytes): number {
-  return bytes instanceof Uint8Array ? bytes.byteLength : bytes.reduce((sum, { byteLength }) => sum + byteLength, 0);
-}
-
 export interface FileStat {
   readonly size: number;
   /** When its bytes were last written, ms since the epoch. */
@@ -71,8 +64,8 @@ export interface DiskSpace {
 export interface OpenFile {
   /** Reads into the whole of `into` from `position`; yields the count, 0 at the end of the file. May be short. */
   read(into: Uint8Array, position: number): Promise<number>;
-  /** Writes all of `bytes` from `position` on, or rejects. */
-  write(bytes: Bytes, position: number): Promise<void>;
+  /** Writes all of `bytes` at `position`, or rejects. */
+  write(bytes: Uint8Array, position: number): Promise<void>;
   size(): Promise<number>;
   stat(): Promise<FileStat>;
   truncate(size: number): Promise<void>;

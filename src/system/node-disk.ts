@@ -1,7 +1,7 @@
 import { constants, type Stats, type StatsFs } from 'node:fs';
 import { link, lstat, mkdir, open, readdir, rename, rmdir, stat, statfs, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { lengthOf, type Bytes, type Disk, type DiskSpace, type FileStat, type OpenFile } from './disk.ts';
+import type { Disk, DiskSpace, FileStat, OpenFile } from './disk.ts';
 
 /** The machine's own file system. */
 export const nodeDisk: Disk = {
@@ -98,25 +98,13 @@ export function toOpenFile(handle: FileHandle): OpenFile {
   };
 }
 
-/** One pwritev(2) may take fewer bytes than it was given (at 2 GiB, and when the disk fills up under it). */
-export async function writeAll(handle: Pick<FileHandle, 'writev'>, bytes: Bytes, position: number): Promise<void> {
-  let left = bytes instanceof Uint8Array ? [bytes] : [...bytes];
-  for (let at = position; lengthOf(left) > 0;) {
-    const { bytesWritten } = await handle.writev(left, at);
+/** One write(2) may take fewer bytes than it was given (at 2 GiB, and when the disk fills up under it). */
+export async function writeAll(handle: Pick<FileHandle, 'write'>, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, position + done);
     if (bytesWritten === 0) throw Object.assign(new Error('EIO: the disk took no byte of a write'), { code: 'EIO' });
-    left = behind(left, bytesWritten);
-    at += bytesWritten;
+    done += bytesWritten;
   }
-}
-
-/** What follows the first `count` bytes. */
-function behind(pieces: readonly Uint8Array[], count: number): Uint8Array[] {
-  let taken = count;
-  return pieces.flatMap((piece) => {
-    const rest = piece.subarray(Math.min(taken, piece.byteLength));
-    taken -= piece.byteLength - rest.byteLength;
-    return rest.byteLength > 0 ? [rest] : [];
-  });
 }
 
 /** ENOTDIR too: where a file stands in the place of a directory, there is nothing below it. */

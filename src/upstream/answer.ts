@@ -104,7 +104,7 @@ export async function readWhole(body: ResponseBody, bytesMax: number): Promise<U
       body.close();
       return undefined;
     }
-    chunks.push(chunk);
+    chunks.push(new Uint8Array(chunk));
   }
   return Buffer.concat(chunks);
 }

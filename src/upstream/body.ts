@@ -1,10 +1,14 @@
 import type { Dispatcher } from 'undici';
 
 import type { Clock } from '../system/clock.ts';
+import { createBlocks } from './blocks.ts';
 
 /** The bytes of one response as undici delivers them, with the limits that undici does not have. */
 export interface ResponseBody {
-  /** The next bytes, `undefined` at the end. Rejects with {@link Stalled}, undici's error, or the signal's reason. */
+  /**
+   * The next bytes, as many as have come, `undefined` at the end; the reader's until the next call. Rejects with
+   * {@link Stalled}, undici's error, or the signal's reason.
+   */
   read(): Promise<Uint8Array | undefined>;
   /** Ends the transfer if it still runs; its connection is lost. */
   close(): void;
@@ -43,6 +47,7 @@ const DISCARD_MS_MAX = 1000;
 
 /** What the transport feeds, beside what its reader sees. */
 export interface BodyFeed extends ResponseBody {
+  /** The bytes are copied before it returns. */
   push(chunk: Uint8Array): void;
   end(): void;
   fail(error: Error): void;
@@ -50,16 +55,16 @@ export interface BodyFeed extends ResponseBody {
 
 /**
  * `ended` is called once, when the transfer is over in whichever way. Only time spent waiting for the upstream counts
- * against it, never the time that a slow reader takes.
+ * against it, never the time that a slow reader takes. `length`: as the answer says it, for how much memory is worth while.
  */
 export function createBody(
   controller: Dispatcher.DispatchController,
   clock: Clock,
   limits: BodyLimits,
   ended: () => void,
+  length?: number,
 ): BodyFeed {
-  const unread: Uint8Array[] = [];
-  let unreadBytes = 0;
+  const blocks = createBlocks(length);
   let over = false;
   let failure: Error | undefined;
   let discarding: { bytes: number; cancel: () => void } | undefined;
@@ -104,32 +109,30 @@ export function createBody(
 
   return {
     push(chunk) {
-      if (over) return;
+      if (over || chunk.byteLength === 0) return;
       if (discarding !== undefined) {
         discarding.bytes += chunk.byteLength;
         if (discarding.bytes > DISCARD_BYTES_MAX) abort(new Error('an unwanted body was cut'));
         return;
       }
       rate.received(chunk.byteLength);
+      blocks.push(chunk);
       const reader = waiting;
       if (reader !== undefined) {
         waiting = undefined;
         reader.cancel();
-        reader.resolve(chunk);
+        reader.resolve(blocks.take());
         return;
       }
-      unread.push(chunk);
-      unreadBytes += chunk.byteLength;
-      if (unreadBytes > UNREAD_BYTES_MAX) controller.pause();
+      if (blocks.unread() > UNREAD_BYTES_MAX) controller.pause();
     },
     end: () => finish(),
     fail: (error) => finish(error),
     async read() {
-      const chunk = unread.shift();
-      if (chunk !== undefined) {
-        unreadBytes -= chunk.byteLength;
-        if (unreadBytes <= UNREAD_BYTES_MAX && controller.paused) controller.resume();
-        return chunk;
+      const bytes = blocks.take();
+      if (bytes !== undefined) {
+        if (blocks.unread() <= UNREAD_BYTES_MAX && controller.paused) controller.resume();
+        return bytes;
       }
       if (failure !== undefined) throw failure;
       if (over) return undefined;
@@ -137,14 +140,14 @@ export function createBody(
       return await wait();
     },
     close() {
-      unread.length = 0;
+      blocks.clear();
       if (!over) abort(new Error('the body was closed by its reader'));
     },
     discard() {
       if (over || discarding !== undefined) return;
       const timer = clock.after(DISCARD_MS_MAX, () => abort(new Error('an unwanted body was cut')));
-      discarding = { bytes: unreadBytes, cancel: () => timer.cancel() };
-      unread.length = 0;
+      discarding = { bytes: blocks.unread(), cancel: () => timer.cancel() };
+      blocks.clear();
       if (controller.paused) controller.resume();
     },
   };

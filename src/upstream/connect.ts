@@ -9,6 +9,7 @@ import buildConnector from 'undici/lib/core/connect.js';
 import type { Clock } from '../system/clock.ts';
 import { normalHost, type Address, type Guard } from './guard.ts';
 import { proxyAuthorization } from './proxy.ts';
+import { createReadMemory } from './read-memory.ts';
 import { untilAborted } from './waiting.ts';
 
 export interface TlsOptions {
@@ -68,7 +69,7 @@ export function createProxyConnector(options: Pick<ConnectOptions, 'clock' | 'co
     const timer = options.clock.after(options.connectMs, () =>
       attempt.abort(new ConnectTimeout('no connection within the limit')),
     );
-    dial(buildConnector({ timeout: 0, ...FAMILIES }), target, attempt.signal)
+    dial(FAMILIES, target, attempt.signal)
       .then(
         (socket) => callback(null, watch(socket)),
         (error: unknown) =>
@@ -77,6 +78,9 @@ export function createProxyConnector(options: Pick<ConnectOptions, 'clock' | 'co
       .finally(() => timer.cancel());
   };
 }
+
+/** What may wait to be parsed before a socket is read no further: several reads for one look whether there are more. */
+const READING = { highWaterMark: 256 * 1024 } as const;
 
 const FAMILIES = { autoSelectFamily: true, autoSelectFamilyAttemptTimeout: 250 } as const;
 
@@ -88,15 +92,11 @@ async function connect(options: ConnectOptions, target: buildConnector.Options, 
   if (proxy !== undefined) {
     options.guard.judgeName(hostname);
     const tunnel = await throughProxy(proxy, `${url.hostname}:${port}`, signal);
-    return dial(
-      buildConnector({ timeout: 0, ...tlsFor(options, hostname) }),
-      { ...target, hostname, httpSocket: tunnel },
-      signal,
-    );
+    return dial(tlsFor(options, hostname), { ...target, hostname, httpSocket: tunnel }, signal);
   }
   const addresses = await untilAborted(options.guard.resolve(hostname), signal);
-  const connector = buildConnector({ timeout: 0, ...FAMILIES, lookup: yielding(addresses), ...tlsFor(options, hostname) });
-  return dial(connector, { ...target, hostname }, signal);
+  const how = { ...FAMILIES, lookup: yielding(addresses), ...tlsFor(options, hostname) };
+  return dial(how, { ...target, hostname }, signal);
 }
 
 /** A lookup that knows only the addresses that were judged. */
@@ -118,9 +118,11 @@ function tlsFor(options: ConnectOptions, hostname: string): buildConnector.Build
   } as buildConnector.BuildOptions;
 }
 
-function dial(connector: buildConnector.connector, target: buildConnector.Options, signal: AbortSignal): Promise<Socket> {
+function dial(how: Partial<buildConnector.BuildOptions>, target: buildConnector.Options, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason as Error);
+    const onread = createReadMemory(() => opening);
+    const connector = buildConnector({ timeout: 0, ...READING, ...how, onread } as buildConnector.BuildOptions);
     // The connector returns the socket that it is opening, though its type does not say so.
     const opening = (connector as unknown as (...args: Parameters<buildConnector.connector>) => Socket)(
       target,

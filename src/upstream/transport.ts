@@ -5,6 +5,7 @@ import { createBody, type BodyFeed, type BodyLimits, type ResponseBody } from '.
 import { bytesReadAtFailure, createConnector, createProxyConnector, ProxyFailure, type ConnectOptions } from './connect.ts';
 import type { ExchangeKind } from './events.ts';
 import { proxyAuthorization } from './proxy.ts';
+import { lookedAt } from './read-memory.ts';
 
 /** One upstream's connections: one HTTP exchange at a time, without redirects, tokens or opinions. */
 export interface Transport {
@@ -193,10 +194,13 @@ function exchange(
           // RFC 9110 15.2: an interim answer is followed by the real one.
           if (status < 200 && status !== 101) return;
           timer.cancel();
-          body = createBody(answering, options.clock, options.body, settle);
+          body = createBody(answering, options.clock, options.body, settle, lengthOf(headers['content-length']));
           resolve({ url: request.url, status, header: (name) => joined(headers[name]), body });
         },
-        onResponseData: (_answering, chunk) => body?.push(chunk),
+        onResponseData(_answering, chunk) {
+          body?.push(chunk);
+          lookedAt(chunk);
+        },
         onResponseEnd: () => body?.end(),
         onResponseError(_answering, error) {
           settle();
@@ -206,6 +210,11 @@ function exchange(
       },
     );
   });
+}
+
+/** As the answer says it; undici cuts a body that is longer or shorter. */
+function lengthOf(value: string | string[] | undefined): number | undefined {
+  return typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
 }
 
 function joined(value: string | string[] | undefined): string | undefined {

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { lengthOf, type Disk, type DiskSpace, type FileStat, type OpenFile } from '../../src/system/disk.ts';
+import type { Disk, DiskSpace, FileStat, OpenFile } from '../../src/system/disk.ts';
 import type { Random } from '../../src/system/random.ts';
 import { MemoryFile } from './memory-file.ts';
 import { MemoryTree } from './memory-tree.ts';
@@ -124,8 +124,8 @@ export function createMemoryDisk(options: MemoryDiskOptions = {}): MemoryDisk {
       read: (into, position) => use('read', (as) => file.read(as === undefined ? into : into.subarray(0, as.short), position)),
       write: (bytes, position) =>
         use('write', () => {
-          resize('write', position + lengthOf(bytes));
-          file.write(bytes instanceof Uint8Array ? bytes : Buffer.concat(bytes), position);
+          resize('write', position + bytes.length);
+          file.write(bytes, position);
         }),
       size: () => use('size', () => file.size),
       stat: () => use('stat', () => statOf(file)),

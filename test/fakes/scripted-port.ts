@@ -90,8 +90,11 @@ export function createScriptedPort(name: string, script: PortScript): ScriptedPo
     const { chunkBytes = 64 * 1024, endAfter = Infinity, breakAfter = Infinity, breakAs = 'cut', hold } = supply;
     const stops = [endAfter, breakAfter, hold?.after ?? Infinity, bytes.byteLength];
     let at = 0;
+    let given: Uint8Array | undefined;
     const body: UpstreamBody = {
       async read() {
+        given?.fill(0xdd); // It was the reader's until now.
+        given = undefined;
         if (signal.aborted) throw signal.reason;
         if (supply.pause !== undefined) await orAborted(supply.pause(), signal);
         if (hold !== undefined && at === hold.after) await orAborted(hold.until, signal);
@@ -104,7 +107,8 @@ export function createScriptedPort(name: string, script: PortScript): ScriptedPo
           open.delete(body);
           return undefined;
         }
-        const chunk = bytes.slice(at, next);
+        const chunk = Buffer.from(bytes.subarray(at, next)); // Whose own `slice` copies nothing.
+        given = chunk;
         at += chunk.byteLength;
         sent += chunk.byteLength;
         await Promise.resolve();

@@ -31,9 +31,9 @@ const { open } = files;
 const handle = await open(process.execPath);
 const prototype = Object.getPrototypeOf(handle);
 await handle.close();
-for (const [name, what] of Object.entries({ read: 'read', write: 'write', writev: 'write', sync: 'sync', stat: 'stat' })) {
-  const real = prototype[name];
-  prototype[name] = async function (...asked) {
+for (const what of ['read', 'write', 'sync', 'stat']) {
+  const real = prototype[what];
+  prototype[what] = async function (...asked) {
     await meet(what);
     return real.apply(this, asked);
   };

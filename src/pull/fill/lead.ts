@@ -181,24 +181,17 @@ export class Lead {
     return undefined;
   }
 
-  /** All that a body brings, to the disk. `to`: where what was asked for ends, if that is before the end of the blob. */
+  /** `to`: where what was asked for ends, if that is before the end of the blob. */
   async #pump(body: UpstreamBody, to: number | undefined): Promise<BodyEnd> {
-    const end = await this.#take(body, to);
-    if (typeof end === 'object') return end;
-    return (await this.#onDisk(() => this.#writer.drain())) ?? end;
-  }
-
-  /** It ends when the last byte is taken over, which is not yet written. */
-  async #take(body: UpstreamBody, to: number | undefined): Promise<BodyEnd> {
     const end = to ?? this.#growing.size;
     try {
       for (;;) {
-        const chunk = await body.read();
-        if (chunk === undefined) return this.#endOfBody();
-        if (end !== undefined && this.#writer.received + chunk.byteLength > end) return 'overrun';
-        const trouble = await this.#onDisk(() => this.#writer.write(chunk));
+        const bytes = await body.read();
+        if (bytes === undefined) return this.#endOfBody();
+        if (end !== undefined && this.#growing.written + bytes.byteLength > end) return 'overrun';
+        const trouble = await this.#onDisk(() => this.#writer.write(bytes));
         if (trouble !== undefined) return trouble;
-        if (this.#writer.received === end) return 'broken';
+        if (this.#growing.written === end) return 'broken';
       }
     } catch (error) {
       if (this.#stop.aborted) return 'broken';
@@ -206,17 +199,16 @@ export class Lead {
       this.#broken = error;
       return error.reason === 'stall' ? 'stalled' : 'broken';
     } finally {
-      if (this.#writer.received === end) finish(body);
+      if (this.#growing.written === end) finish(body);
       else body.close();
     }
   }
 
   #endOfBody(): 'ended' | 'broken' {
-    const { size } = this.#growing;
+    const { size, written } = this.#growing;
     if (size === undefined) return 'ended';
     const { upstream } = this.#asker;
-    const at = this.#writer.received;
-    this.#broken = new UpstreamError(upstream, 'cut', `${upstream} ended its body at ${at} of ${size} bytes`);
+    this.#broken = new UpstreamError(upstream, 'cut', `${upstream} ended its body at ${written} of ${size} bytes`);
     return 'broken';
   }
 

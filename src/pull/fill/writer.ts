@@ -1,6 +1,5 @@
 import type { Hash } from 'node:crypto';
 import { algorithmOf, finishDigest, startDigest } from '../../oci/digest.ts';
-import { lengthOf } from '../../system/disk.ts';
 import type { FillDeps } from './job.ts';
 import { openPart, rehash } from './part.ts';
 import type { Growing } from './growing.ts';
@@ -10,33 +9,16 @@ export const SYNC_FIRST_BYTES = 4 * 1024 * 1024;
 /** Read back at once of what was fetched ahead. */
 const ADOPT_BYTES = 256 * 1024;
 const SYNC_STEP_BYTES = 64 * 1024 * 1024;
-/** What is being written and what waits behind it: at more than this the upstream waits too. */
-const UNWRITTEN_BYTES_MAX = 1024 * 1024;
 
-/**
- * Writes one fill's bytes to its part and hashes them on the way. What rejects here is the disk's error.
- *
- * What arrives while the disk writes goes to it together in the next call; what was written last is hashed meanwhile, and
- * nobody waits for an fsync but who ends the fill. One piece after the other, a fill takes twice as long.
- */
+/** Writes one fill's bytes to its part and hashes them on the way. What rejects here is the disk's error. Nobody waits for an fsync but at the end. */
 export class FillWriter {
   readonly #deps: FillDeps;
   readonly #growing: Growing;
   #hash: Hash;
   #syncedAt = 0;
-  /** Taken over, and not yet given to the disk. */
-  #waiting: Uint8Array[] = [];
-  /** Of what is waiting or is being written. */
-  #unwrittenBytes = 0;
-  /** Written, and told to readers; `#hash` has not seen it yet. */
-  #unhashed: readonly Uint8Array[] = [];
-  /** Writes what is waiting until nothing is. Never rejects: see `#failure`. */
-  #working: Promise<void> | undefined;
-  /** One call of the disk within that. Never rejects. */
-  #turn: Promise<void> = Promise.resolve();
   /** The fsync on its way. Never rejects. */
   #syncing: Promise<void> | undefined;
-  /** The disk gave up: nothing more is written. */
+  /** Of an fsync: nothing more is written. */
   #failure: { readonly error: unknown } | undefined;
 
   constructor(deps: FillDeps, growing: Growing) {
@@ -63,62 +45,22 @@ export class FillWriter {
     if (opened.prefix > 0) growing.advance(opened.prefix);
   }
 
-  /** Where what was taken over ends, written or not. */
-  get received(): number {
-    return this.#growing.written + this.#unwrittenBytes;
-  }
-
-  /** Takes over the next bytes, which nobody may change any more. Resolves when there is room for more of them. */
-  async write(chunk: Uint8Array): Promise<void> {
-    this.#waiting.push(chunk);
-    this.#unwrittenBytes += chunk.byteLength;
-    this.#working ??= this.#work();
-    while (this.#failure === undefined && this.#unwrittenBytes > UNWRITTEN_BYTES_MAX) await this.#turn;
+  /** Hashes while the disk writes. Who calls waits for its end, and may use the memory again then. */
+  async write(bytes: Uint8Array): Promise<void> {
     this.#throwFailure();
-  }
-
-  /** Resolves when all that was taken over is written. */
-  async drain(): Promise<void> {
-    await this.#working;
-    this.#throwFailure();
-  }
-
-  async #work(): Promise<void> {
-    while (this.#waiting.length > 0 && this.#failure === undefined) {
-      const pieces = this.#waiting;
-      this.#waiting = [];
-      this.#turn = this.#writeAll(pieces).catch((error: unknown) => this.#fail(error));
-      await this.#turn;
+    const before = this.#hash.copy();
+    const writing = this.#growing.part?.write(bytes, this.#growing.written);
+    this.#hash.update(bytes);
+    try {
+      await writing;
+    } catch (error) {
+      this.#hash = before;
+      // A part whose fsync failed is gone, and what is written to it then fails for no other reason.
+      await this.#syncing;
+      this.#throwFailure();
+      throw error;
     }
-    this.#working = undefined; // In the same turn in which nothing was waiting any more.
-    this.#hashWritten();
-  }
-
-  async #writeAll(pieces: readonly Uint8Array[]): Promise<void> {
-    const growing = this.#growing;
-    const writing = growing.part?.write(pieces, growing.written);
-    this.#hashWritten();
-    await writing;
-    this.#unhashed = pieces;
-    this.#unwrittenBytes -= lengthOf(pieces);
-    this.#advance(lengthOf(pieces));
-  }
-
-  #hashWritten(): void {
-    for (const piece of this.#unhashed) this.#hash.update(piece);
-    this.#unhashed = [];
-  }
-
-  /** A part whose fsync failed is gone, and what is written to it then fails for no other reason: the first one is told. */
-  async #fail(error: unknown): Promise<void> {
-    await this.#syncing;
-    this.#failure ??= { error };
-    this.#waiting = [];
-    this.#unwrittenBytes = 0;
-  }
-
-  #throwFailure(): void {
-    if (this.#failure !== undefined) throw this.#failure.error;
+    this.#advance(bytes.byteLength);
   }
 
   /** Moves on over bytes that stand in the part already: some of the next `available`. */
@@ -178,12 +120,16 @@ export class FillWriter {
     }
   }
 
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
   matches(): boolean {
     const { digest } = this.#growing;
     return finishDigest(this.#hash.copy(), algorithmOf(digest)) === digest;
   }
 
-  /** Of the bytes written so far, while none are on their way; a copy, to go on with. */
+  /** Of the bytes written so far; a copy, to go on with. */
   hashSoFar(): Hash {
     return this.#hash.copy();
   }

@@ -191,7 +191,7 @@ async function readText(answer: UpstreamFound, upstream: string): Promise<string
       length += chunk.byteLength;
       if (length > LIST_BYTES_MAX)
         throw new UpstreamError(upstream, 'status', `${upstream} sent a list of more than ${LIST_BYTES_MAX} bytes`);
-      chunks.push(chunk.slice());
+      chunks.push(new Uint8Array(chunk));
     }
   } finally {
     body.close();

@@ -69,9 +69,8 @@ describe('a file that grows', () => {
         return {
           ...file,
           async write(bytes, position) {
-            const all = Buffer.concat([bytes].flat());
-            if (!all.includes('full')) return file.write(bytes, position);
-            await file.write(all.subarray(0, 2), position);
+            if (!Buffer.from(bytes).includes('full')) return file.write(bytes, position);
+            await file.write(bytes.subarray(0, 2), position);
             throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
           },
         };
