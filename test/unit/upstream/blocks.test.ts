@@ -12,7 +12,7 @@ test.each(Array.from({ length: 40 }, (_, seed) => seed))(
     const blocks = createBlocks(seed % 3 === 0 ? below(300 * KIB) : undefined);
     const pushed: Buffer[] = [];
     const taken: Buffer[] = [];
-    let held = { given: new Uint8Array(0), copy: Buffer.alloc(0) };
+    let held: { given: Uint8Array; copy: Buffer } = { given: new Uint8Array(0), copy: Buffer.alloc(0) };
     const take = (): boolean => {
       expect(held.copy.equals(held.given)).toBe(true);
       const given = blocks.take();
