@@ -3,8 +3,8 @@ import { OWN_BYTES, type Connection } from './connection.ts';
 
 /** After so many bytes taken without a stop the client is no reader that stops: kernel buffers hold less. */
 const LARGE_AFTER_BYTES = 8 * 1024 * 1024;
-/** A write that took longer was waited for by a client that takes no more for now: a stop. */
-const STOP_MS = 100;
+/** A write that took longer was waited for by a client that takes no more for now: a stop. Sixteen fast ones on a busy machine take a tenth. */
+const STOP_MS = 1000;
 /** Below, it is not worth a buffer that may get stuck: clients stop a little sooner or later than before. */
 const PIECE_BYTES_MIN = 4 * OWN_BYTES;
 
