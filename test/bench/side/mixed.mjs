@@ -9,7 +9,7 @@ import { buildImages, openImages } from './images.mjs';
 import { pullAll } from './open-loop.mjs';
 
 /** Of blobs, for an ideal LRU. What is evicted is mostly layers: of all answers, manifests and configurations among them, nine in ten are hits then. */
-const HITS = 0.82;
+const HITS = 0.85;
 const EXPONENT = 1;
 const CONNECTIONS = 64;
 /** Clients at once for as much as a server can do. */
