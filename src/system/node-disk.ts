@@ -2,6 +2,16 @@ import { constants, type Stats, type StatsFs } from 'node:fs';
 import { link, lstat, mkdir, open, readdir, rename, rmdir, stat, statfs, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Disk, DiskSpace, FileStat, OpenFile } from './disk.ts';
+import { fewAtOnce } from './few-at-once.ts';
+
+/** All calls of the disk wait in libuv's threads: 4 of them, unless this says otherwise before the program begins. */
+const THREADS = Number(process.env['UV_THREADPOOL_SIZE']) || 4;
+
+/**
+ * At most half of the threads wait for a sync: it may take a hundred times as long as a read from memory, and every read of a
+ * held file would wait behind those of all fills.
+ */
+const syncing = fewAtOnce(Math.max(1, Math.floor(THREADS / 2)));
 
 /** The machine's own file system. */
 export const nodeDisk: Disk = {
@@ -16,7 +26,7 @@ export const nodeDisk: Disk = {
   async syncDirectory(path) {
     const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
-      await handle.sync();
+      await syncing(() => handle.sync());
     } catch (error) {
       if (!NO_SUCH_SYNC.has((error as NodeJS.ErrnoException).code)) throw error;
     } finally {
@@ -93,7 +103,7 @@ export function toOpenFile(handle: FileHandle): OpenFile {
     size: () => use(async () => (await handle.stat()).size),
     stat: () => use(async () => toStat(await handle.stat())),
     truncate: (size) => use(() => handle.truncate(size)),
-    sync: () => use(() => handle.sync()),
+    sync: () => use(() => syncing(() => handle.sync())),
     close: () => (closing ??= closeWhenIdle()),
   };
 }

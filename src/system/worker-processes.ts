@@ -19,6 +19,9 @@ export interface WorkerProcess extends Channel {
   kill(): void;
 }
 
+/** Of a process that waits for disks; as the image has it. Node's own 4 are soon all in a sync, and reads of what is held wait. */
+const THREADS = '16';
+
 /**
  * Starts this program again, with the same arguments, as a worker. What it listens on is bound here and shared with all others:
  * each takes connections off one queue by itself, so that none passes through this process (measured: half of what it costs to
@@ -27,7 +30,7 @@ export interface WorkerProcess extends Channel {
 export function startWorkerProcess(): WorkerProcess {
   cluster.schedulingPolicy = cluster.SCHED_NONE;
   cluster.setupPrimary({ stdio: ['ignore', 'pipe', 'inherit', 'ipc'], serialization: 'advanced' });
-  const worker = cluster.fork();
+  const worker = cluster.fork({ UV_THREADPOOL_SIZE: process.env['UV_THREADPOOL_SIZE'] ?? THREADS });
   const { stdout } = worker.process;
   stdout?.setEncoding('utf8');
   return {

@@ -377,4 +377,20 @@ export const mutants = [
     replace: '',
     test: ['test/unit/blobs/verification.test.ts'],
   },
+  {
+    name: 'all threads of the disk may be in a sync',
+    guards: ['promise 5', 'promise 10'],
+    file: 'src/system/node-disk.ts',
+    find: 'sync: () => use(() => syncing(() => handle.sync())),',
+    replace: 'sync: () => use(() => handle.sync()),',
+    test: ['test/unit/system/few-at-once.test.ts'],
+  },
+  {
+    name: 'one more runs than may',
+    guards: ['promise 5'],
+    file: 'src/system/few-at-once.ts',
+    find: 'if (running >= most)',
+    replace: 'if (running > most)',
+    test: ['test/unit/system/few-at-once.test.ts'],
+  },
 ];

@@ -23,7 +23,10 @@ export const entrepot = (base, upstream, { tls, name = 'entrepot', more = {} } =
   begun(name, base, async (directory, port) => {
     const tlsOf = tls === undefined ? {} : { tls: { certificate: tls.certificate, key: tls.key } };
     const file = configure(directory, upstream, { http: { addr: `127.0.0.1:${port}`, ...tlsOf }, ...more });
-    return { ...start(process.execPath, [MAIN, 'serve', file]), scheme: tls === undefined ? 'http' : 'https' };
+    return {
+      ...start(process.execPath, [MAIN, 'serve', file], { env: { UV_THREADPOOL_SIZE: '16', ...process.env } }),
+      scheme: tls === undefined ? 'http' : 'https',
+    };
   });
 
 /** Writes its configuration, whose data are in `data` beside it; yields the file. */

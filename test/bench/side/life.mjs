@@ -18,7 +18,7 @@ export async function live(config, { node = [], env = {} } = {}) {
   const spawned = performance.now();
   const child = spawn(process.execPath, [...node, MAIN, 'serve', config], {
     stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, ...env },
+    env: { UV_THREADPOOL_SIZE: '16', ...process.env, ...env },
   });
   running.add(child);
   const exited = once(child, 'exit').finally(() => running.delete(child));
