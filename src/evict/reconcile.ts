@@ -92,9 +92,10 @@ export async function enterMissing(deps: ReconcileDeps, digest: Digest, { size, 
   onEntered();
 }
 
-/** The other way round: what the inventory counts, and records call held, but is not on disk. */
-export async function leaveGone(deps: ReconcileDeps, turn: Turn): Promise<void> {
+/** The other way round: what the inventory counts, and records call held, but is not on disk. Ends early by its signal, with a rejection. */
+export async function leaveGone(deps: ReconcileDeps, turn: Turn, signal: AbortSignal): Promise<void> {
   for await (const page of oldestFirst(deps.records)) {
+    signal.throwIfAborted();
     await turn.check();
     for (const place of page) if (await isGone(deps, place)) await dropGone(deps, place.digest);
   }

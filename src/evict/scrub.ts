@@ -47,7 +47,7 @@ export async function* scrubRound(deps: ScrubDeps, turn: Turn, round: ScrubRound
   try {
     yield* walk(deps, turn, round, { totals, place });
     if (!place.ended) return;
-    if (round.repair) await leaveGone(deps, turn);
+    if (round.repair) await leaveGone(deps, turn, round.signal);
   } finally {
     // Whoever only looks leaves nothing for others to go on with.
     if (round.repair) await note(deps, round, place).catch(() => undefined); // It goes on from an earlier place then.

@@ -193,6 +193,14 @@ export const mutants: readonly Mutant[] = [
     test: ['test/unit/evict/reuse.test.ts'],
   },
   {
+    name: 'the end of the server waits until all that is counted has been looked for',
+    guards: ['I10'],
+    file: 'src/evict/reconcile.ts',
+    find: '    signal.throwIfAborted();\n',
+    replace: '',
+    test: ['test/unit/evict/scrub.test.ts'],
+  },
+  {
     name: 'a scrub does not repair',
     guards: ['R39'],
     file: 'src/evict/repair.ts',

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { endEvictions } from '../../../src/evict/evict.ts';
 import { takeTurn } from '../../../src/evict/turn.ts';
 import type { Digest } from '../../../src/oci/digest.ts';
+import { leaveGone } from '../../../src/evict/reconcile.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
 import { buildImage, randomBlob } from '../../fakes/images.ts';
 import { ABSENT, createScriptedPort, type ScriptedPort } from '../../fakes/scripted-port.ts';
@@ -333,5 +334,18 @@ describe('disk and records that disagree after a crash', () => {
     expect(await inventory.entry(begun)).toBeDefined();
     expect(await inventory.entry(pushed)).toBeUndefined();
     for (const digest of ALL) expect((await inventory.entry(digest))?.size).toBe((await house.blobs.look(digest))?.size);
+  });
+
+  test('the end of the server does not wait until all that is counted has been looked for', async () => {
+    const { house } = await holding();
+    const { inventory } = house.records;
+    const gone = Array.from({ length: 500 }, (_, at) => digestOf(Buffer.from(`gone ${at}`)));
+    for (const digest of gone) await inventory.enter(digest, { size: 44, position: house.clock.now() });
+    await house.hours(2);
+    const end = new AbortController();
+    const turn = { check: async () => end.abort(new Error('it ends')), end: async () => undefined, leave: () => undefined };
+    await expect(leaveGone(house.deps, turn, end.signal)).rejects.toThrow('it ends');
+    const left = await Promise.all(gone.map(async (digest) => inventory.entry(digest)));
+    expect(left.filter((entry) => entry !== undefined).length).toBeGreaterThan(300);
   });
 });
