@@ -243,6 +243,14 @@ export const mutants: readonly Mutant[] = [
     test: ['test/unit/pull/fill-writer.test.ts'],
   },
   {
+    name: 'what came while the fsync ran waits for more to come',
+    guards: ['promise 6'],
+    file: 'src/pull/fill/writer.ts',
+    find: 'this.#syncing = this.#syncWhatIsDue();',
+    replace: 'this.#syncing = undefined;',
+    test: ['test/unit/pull/fill-writer.test.ts'],
+  },
+  {
     name: 'a part is published while its fsync is on its way',
     guards: ['promise 6', 'decision 5'],
     file: 'src/pull/fill/lead.ts',
@@ -254,8 +262,8 @@ export const mutants: readonly Mutant[] = [
     name: 'the write that finds the part gone is told, and not the fsync that failed',
     guards: ['promise 5'],
     file: 'src/pull/fill/writer.ts',
-    find: '      await this.#syncing;\n      this.#throwFailure();\n',
-    replace: '',
+    find: '      await this.synced();\n      throw error;',
+    replace: '      throw error;',
     test: ['test/unit/pull/fill-writer.test.ts'],
   },
   {

@@ -56,8 +56,7 @@ export class FillWriter {
     } catch (error) {
       this.#hash = before;
       // A part whose fsync failed is gone, and what is written to it then fails for no other reason.
-      await this.#syncing;
-      this.#throwFailure();
+      await this.synced();
       throw error;
     }
     this.#advance(bytes.byteLength);
@@ -75,13 +74,19 @@ export class FillWriter {
   }
 
   #advance(bytes: number): void {
-    const growing = this.#growing;
-    growing.advance(growing.written + bytes);
+    this.#growing.advance(this.#growing.written + bytes);
+    this.#syncing ??= this.#syncWhatIsDue();
+  }
+
+  #syncWhatIsDue(): Promise<void> | undefined {
     const due = this.#syncedAt === 0 ? SYNC_FIRST_BYTES : Math.min(this.#syncedAt * 2, this.#syncedAt + SYNC_STEP_BYTES);
-    if (growing.written < due || this.#syncing !== undefined) return;
-    this.#syncing = this.#sync()
+    if (this.#growing.written < due || this.#failure !== undefined) return undefined;
+    return this.#sync()
       .catch((error: unknown) => void (this.#failure ??= { error }))
-      .finally(() => (this.#syncing = undefined));
+      .finally(() => {
+        // By what came meanwhile: it may be long before more comes.
+        this.#syncing = this.#syncWhatIsDue();
+      });
   }
 
   /** Makes all that is written durable, and resolves when nothing is on its way to it any more. */
@@ -92,7 +97,7 @@ export class FillWriter {
 
   /** Resolves when no fsync is on its way. A part of which one failed must not be published (`Part.sync`). */
   async synced(): Promise<void> {
-    await this.#syncing;
+    while (this.#syncing !== undefined) await this.#syncing;
     this.#throwFailure();
   }
 
@@ -137,7 +142,7 @@ export class FillWriter {
   /** Ends the generation: its readers are cut and its part is gone. `open` comes next. `size`: of which nobody doubts. */
   async discard(size: number | undefined): Promise<void> {
     const { part, digest } = this.#growing;
-    await this.#syncing; // What it records is of what is thrown away.
+    await this.synced().catch(() => undefined); // What it records is of what is thrown away, and thrown away it is either way.
     this.#hash = startDigest(digest);
     this.#syncedAt = 0;
     this.#growing.restart(size);

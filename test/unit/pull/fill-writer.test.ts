@@ -44,6 +44,22 @@ describe('how a fill writes', () => {
     expect(sha256(await pull)).toBe(blob.digest);
   });
 
+  test('[promise 6] what came while the fsync ran has its own behind it, though nothing more comes', async () => {
+    const held = createHeldDisk();
+    const end = gate();
+    const after = 130 * PIECE;
+    const hub = createScriptedPort('hub', () => ({ bytes: blob.bytes, chunkBytes: PIECE, hold: { after, until: end.opened } }));
+    const ours = await createHouse({ chain: [hub], disk: held.disk });
+    held.hold('sync');
+    const pull = ours.blob('a/b', blob.digest).then(bytesOf);
+    await settle(500);
+    held.goOn();
+    await settle(50);
+    expect(await ours.records.part({ registry: 'docker.io', digest: blob.digest })).toMatchObject({ synced: after });
+    end.open();
+    expect(sha256(await pull)).toBe(blob.digest);
+  });
+
   test('[promise 6] a fsync that fails behind the last byte: the readers are served, and nothing is published', async () => {
     const { hold, goOn, disk, house: ours } = await house();
     hold('sync');
