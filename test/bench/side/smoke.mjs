@@ -1,5 +1,5 @@
 // Whether speed was lost: a few ratios beside those of the record, in less than a minute. Machines are noisy, so that only half of what
-// was recorded is a loss, and what looks like one is measured once more.
+// was recorded is a loss, and what looks like one is measured again.
 import { join } from 'node:path';
 import { alternate, ratio } from './compare.mjs';
 import { entrepot, nginxCache, nginxFiles } from './contenders.mjs';
@@ -9,6 +9,7 @@ import { coldPull, directPull, holdLarge, SMALL, warm } from './work.mjs';
 
 const ROUNDS = 3;
 const SECONDS = 1;
+const AGAIN_MAX = 3;
 
 /** Yields { what, recorded, now, lost } of each ratio: `now` and `recorded` are such that more is better. */
 export async function smoke({ base, upstream, record, say }) {
@@ -20,7 +21,7 @@ export async function smoke({ base, upstream, record, say }) {
     const recorded = better(recordedRatio(record, `${title}, ${unit}`, name, peer));
     const measure = async () => better(ratio(await alternate(title, contenders, ROUNDS, say), name, peer, figure, ROUNDS));
     let now = await measure();
-    if (now < recorded / 2) {
+    for (let again = 0; now < recorded / 2 && again < AGAIN_MAX; again += 1) {
       say(`${title}: ${name} / ${peer} is ${now.toPrecision(3)} instead of ${recorded.toPrecision(3)}: once more`);
       now = Math.max(now, await measure());
     }
@@ -55,7 +56,7 @@ async function largeBlob(base, upstream, compare) {
   const [ours, files] = [await entrepot(base, upstream.url), await nginxFiles(base)];
   const path = await holdLarge(ours, files, upstream.large[0]);
   const contenders = Object.fromEntries(
-    [ours, files].map((server) => [server.name, () => download(server, [`${server.url}${path}`], { times: 10 })]),
+    [ours, files].map((server) => [server.name, () => download(server, [`${server.url}${path}`], { times: 3 })]),
   );
   await compare('large blob, held, one client', 'GB/s', 'gigabytesPerSecond', contenders);
   await Promise.all([ours.stop(), files.stop()]);
