@@ -243,6 +243,14 @@ export const mutants: readonly Mutant[] = [
     test: ['test/unit/pull/fill-writer.test.ts'],
   },
   {
+    name: 'a small blob that drips is waited for',
+    guards: ['promise 4'],
+    file: 'src/pull/fill/lead.ts',
+    find: 'if (hasNext && this.#isSmall() && ',
+    replace: 'if (false && ',
+    test: ['test/unit/pull/fills.test.ts'],
+  },
+  {
     name: 'what came while the fsync ran waits for more to come',
     guards: ['promise 6'],
     file: 'src/pull/fill/writer.ts',

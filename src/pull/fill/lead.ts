@@ -6,10 +6,14 @@ import type { FillDeps, FillJob, LeadEnd } from './job.ts';
 import { Sources } from './sources.ts';
 import { upTo } from './up-to.ts';
 import { FillWriter } from './writer.ts';
-import type { Growing } from './growing.ts';
+import { SMALL_BYTES, type Growing } from './growing.ts';
+import { CHAIN_DEADLINE_MS } from '../chain.ts';
 
 /** Why a fill is told to stop when another process leads it now: what is recorded is then the other's to record. */
 export const LEASE_LOST = new Error('another process took over this fill');
+
+/** What one body of a small blob may take where another upstream could go on with it: three fit into what clients wait for. */
+const SMALL_MS = CHAIN_DEADLINE_MS / 3;
 
 /** How one body ended. `overrun`: it brought more than the size. `ended`: by itself, where no size tells whether that is all. */
 type BodyEnd = 'ended' | 'broken' | 'stalled' | 'overrun' | LeadEnd;
@@ -132,7 +136,7 @@ export class Lead {
       if (supplied.isRange) pieces?.start();
       const to = supplied.isRange ? own?.to : pieces?.takeOn(before);
       const body = supplied.isRange || to === undefined ? supplied.body : upTo(supplied.body, to - before);
-      const end = await this.#pump(body, to);
+      const end = await this.#pump(body, to, sources.following() !== undefined);
       if (typeof end === 'object') return end;
       if (end === 'overrun' || end === 'ended') return this.#verify();
       if (this.#complete() || this.#stop.aborted || this.#growing.written === to) continue;
@@ -181,9 +185,10 @@ export class Lead {
     return undefined;
   }
 
-  /** `to`: where what was asked for ends, if that is before the end of the blob. */
-  async #pump(body: UpstreamBody, to: number | undefined): Promise<BodyEnd> {
+  /** `to`: where what was asked for ends, if that is before the end of the blob. `hasNext`: another upstream may go on with it. */
+  async #pump(body: UpstreamBody, to: number | undefined, hasNext: boolean): Promise<BodyEnd> {
     const end = to ?? this.#growing.size;
+    const until = this.#deps.clock.monotonic() + SMALL_MS;
     try {
       for (;;) {
         const bytes = await body.read();
@@ -192,6 +197,7 @@ export class Lead {
         const trouble = await this.#onDisk(() => this.#writer.write(bytes));
         if (trouble !== undefined) return trouble;
         if (this.#growing.written === end) return 'broken';
+        if (hasNext && this.#isSmall() && this.#deps.clock.monotonic() > until) return this.#tooSlow();
       }
     } catch (error) {
       if (this.#stop.aborted) return 'broken';
@@ -202,6 +208,19 @@ export class Lead {
       if (this.#growing.written === end) finish(body);
       else body.close();
     }
+  }
+
+  /** Of a small blob no client has a byte before it has all of them, and none waits for longer than the chain has. */
+  #isSmall(): boolean {
+    return this.#growing.size !== undefined && this.#growing.size <= SMALL_BYTES;
+  }
+
+  #tooSlow(): 'stalled' {
+    const { size, written } = this.#growing;
+    const { upstream } = this.#asker;
+    const message = `${upstream} brought no more than ${written} of ${size} bytes in ${SMALL_MS / 1000} s`;
+    this.#broken = new UpstreamError(upstream, 'stall', message);
+    return 'stalled';
   }
 
   #endOfBody(): 'ended' | 'broken' {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { createFakeClock } from '../../fakes/fake-clock.ts';
 import { blobOf, randomBlob } from '../../fakes/images.ts';
 import { ABSENT, createScriptedPort, trouble, type Supply } from '../../fakes/scripted-port.ts';
 import { bytesOf, contentOf, createHouse, drain, gate, settle, sha256, type House } from './house.ts';
@@ -492,6 +493,36 @@ describe('going on', () => {
     await expect(house.blob('a/b', small.digest)).rejects.toMatchObject({ status: 502, code: 'UNAVAILABLE' });
     hub.say(() => ({ bytes: small.bytes }));
     expect(sha256(await bytesOf(await house.blob('a/b', small.digest)))).toBe(small.digest);
+  });
+
+  test('[R10] a small blob that drips goes on at the next upstream while its client still waits, from where it was', async () => {
+    const clock = createFakeClock();
+    const second = (): Promise<void> => new Promise((resolve) => clock.after(1_000, resolve));
+    const drip = createScriptedPort('drip', () => ({ bytes: small.bytes, chunkBytes: 1_000, pause: second }));
+    const good = createScriptedPort('good', () => ({ bytes: small.bytes }));
+    const house = await createHouse({ chain: [drip, good], clock });
+    const pull = house.blob('a/b', small.digest).then(bytesOf);
+    for (let seconds = 0; seconds < 12; seconds += 1) {
+      await settle();
+      await clock.advance(1_000);
+    }
+    expect(sha256(await pull)).toBe(small.digest);
+    expect(good.starts()).toEqual([9_000]);
+    await expectNoLeaks(house);
+  });
+
+  test('[R10] a small blob that drips and is nowhere else comes as it may', async () => {
+    const clock = createFakeClock();
+    const second = (): Promise<void> => new Promise((resolve) => clock.after(1_000, resolve));
+    const drip = createScriptedPort('drip', () => ({ bytes: small.bytes, chunkBytes: 10_000, pause: second }));
+    const house = await createHouse({ chain: [drip], clock });
+    const pull = house.blob('a/b', small.digest).then(bytesOf);
+    for (let seconds = 0; seconds < 23; seconds += 1) {
+      await settle();
+      await clock.advance(1_000);
+    }
+    expect(sha256(await pull)).toBe(small.digest);
+    expect(drip.gets()).toHaveLength(1);
   });
 
   test('[P74] a 200 to a range is read and dropped up to where we were', async () => {
