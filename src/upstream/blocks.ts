@@ -13,9 +13,9 @@ export interface Blocks {
 }
 
 /**
- * Blocks of memory that are used again and again. What a socket yields is memory of its own each time, which nobody may keep
- * if the same is to be read into again: 64 KiB that live for a millisecond are cheap to get and dear to collect, since V8
- * marks the whole heap for each 64 MiB of them (ten times in a pull of 200 MiB, a third of its processor time).
+ * Blocks of memory that are used again and again, as is what the socket reads into (`read-memory.ts`), which nobody may keep. New
+ * memory for each read is cheap to get and dear to collect, since V8 marks the whole heap for each 64 MiB of it: ten times in a
+ * pull of 200 MiB, a third of its processor time.
  *
  * `length`: of all that will come, where it is known: a short body takes no more than that.
  */

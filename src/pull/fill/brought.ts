@@ -15,9 +15,9 @@ export interface Following {
 }
 
 /**
- * How the bytes at hand of a fill came. Another repository of its registry may read them as they arrive where anybody could have them, or where the
- * upstream that says yes for it is the one that brings them all: whoever merely says that it has a digest has not shown that it does
- * (architecture.md, decision 8). Another registry has a fill of its own (`fills.ts`).
+ * How the bytes at hand of a fill came. Another repository of its registry may read them as they arrive where anybody could have
+ * them, or where the upstream that says yes for it is the one that brings them all: whoever merely says that it has a digest has
+ * not shown that it does (architecture.md, decision 8). Another registry has a fill of its own (`fills.ts`).
  */
 export class Brought {
   /** Under which they were asked for, with its registry. */

@@ -10,7 +10,10 @@ export const SYNC_FIRST_BYTES = 4 * 1024 * 1024;
 const ADOPT_BYTES = 256 * 1024;
 const SYNC_STEP_BYTES = 64 * 1024 * 1024;
 
-/** Writes one fill's bytes to its part and hashes them on the way. What rejects here is the disk's error. Nobody waits for an fsync but at the end. */
+/**
+ * Writes one fill's bytes to its part and hashes them on the way. What rejects here is the disk's error. Nobody waits for an fsync
+ * but the end of the fill.
+ */
 export class FillWriter {
   readonly #deps: FillDeps;
   readonly #growing: Growing;
