@@ -62,8 +62,25 @@ export async function giveUpParts({ clock, blobs, records: { inventory } }: Rese
 async function countLeft({ clock, blobs, records }: ReservationsDeps): Promise<void> {
   const idle = (await blobs.parts()).filter(({ modified }) => clock.now() - modified > IDLE_MS);
   if (idle.length === 0) return;
-  const known = new Set([...(await reservationsOf(records.inventory)).keys(), ...(await uploadParts(records))]);
+  const known = await ownParts(records);
   for (const { id, size } of idle) if (!known.has(id)) await records.inventory.reserve(id, size);
+}
+
+export interface PartialDeps {
+  readonly blobs: Pick<BlobStore, 'parts'>;
+  readonly records: ReservationsDeps['records'];
+}
+
+/** Bytes on disk of each part that stands nowhere else: one that is about to be published is in the inventory already. */
+export async function partialSizes({ blobs, records }: PartialDeps): Promise<readonly number[]> {
+  // In this order, so that what is entered meanwhile is not told twice.
+  const own = await ownParts(records);
+  return (await blobs.parts()).filter(({ id }) => own.has(id)).map(({ size }) => size);
+}
+
+/** What something is set aside for, and what is being pushed. */
+async function ownParts(records: ReservationsDeps['records']): Promise<ReadonlySet<string>> {
+  return new Set([...(await reservationsOf(records.inventory)).keys(), ...(await uploadParts(records))]);
 }
 
 /** By part, what is set aside for it: as many as there are parts, which are few. */

@@ -11,6 +11,14 @@ const INVENTORY = 'test/conformance/inventory.test.ts';
 /** Each lets the cache grow beyond its limits, or takes from it what has to stay; the tests named must then fail. */
 export const mutants: readonly Mutant[] = [
   {
+    name: 'what is about to be renamed is told as held and as a part',
+    guards: ['S24'],
+    file: 'src/evict/reservations.ts',
+    find: 'parts()).filter(({ id }) => own.has(id)).map',
+    replace: 'parts()).map',
+    test: ['test/unit/evict/partial.test.ts'],
+  },
+  {
     name: 'what is hosted is evicted',
     guards: ['decision 12'],
     file: 'src/metadata/records-evictions.ts',
