@@ -38,6 +38,7 @@ const measuring = ['leaks', 'slow-readers', 'fuzz-requests', 'redis-pulls', 'met
  */
 export default defineConfig({
   test: {
+    globalSetup: ['test/memory-directory.ts'],
     projects: [
       {
         test: {
