@@ -9,16 +9,17 @@ import { cpus, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { alternate, figure, ratio } from './side/compare.mjs';
-import { certificate, entrepot, nginxCache, nginxFiles, official } from './side/contenders.mjs';
+import { entrepot, nginxFiles, official } from './side/contenders.mjs';
 import { IMAGE, openDocker, pull } from './side/docker.mjs';
 import { download, hammer } from './side/load.mjs';
 import { crowd } from './side/crowd.mjs';
 import { growth } from './side/growth.mjs';
+import { large, small } from './side/hits.mjs';
 import { mixed } from './side/mixed.mjs';
 import { anonymousMiB, get, has } from './side/processes.mjs';
 import { readRecord, rendered, writeRecord } from './side/record.mjs';
 import { smoke } from './side/smoke.mjs';
-import { coldPull, directPull, holdLarge, openUpstream, SMALL, started, warm } from './side/work.mjs';
+import { coldPull, directPull, openUpstream, started, warm } from './side/work.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -67,11 +68,11 @@ const shared = {
   rounds,
   seconds,
   say,
-  table: { row, goal, verdict, note: (what, said) => rows.push({ what, said }) },
+  table: { row, goal, beside, verdict, note: (what, said) => rows.push({ what, said }) },
 };
 const goals = {
-  small,
-  large,
+  small: () => small({ ...shared, upstream }),
+  large: () => large({ ...shared, upstream }),
   first,
   docker,
   memory,
@@ -90,53 +91,6 @@ async function look() {
   for (const { what, recorded, now, lost } of results)
     process.stdout.write(`${what}: ${now.toPrecision(3)}, recorded ${recorded.toPrecision(3)}${lost ? ': LOST' : ''}\n`);
   if (results.some(({ lost }) => lost)) process.exitCode = 1;
-}
-
-/** Goal 1: small answers from what is held. */
-async function small() {
-  const servers = [
-    await entrepot(base, upstream.url),
-    await official(base, upstream.url),
-    await nginxCache(base, upstream.url),
-  ];
-  const goalsOf = { 'manifest by tag': 100, 'manifest by digest': 40, 'small blob': 60 };
-  for (const [kind, pathOf] of Object.entries(SMALL)) {
-    const paths = upstream.small.map(pathOf);
-    for (const server of servers) await warm(server, paths);
-    const contenders = Object.fromEntries(
-      servers.map((server) => [server.name, () => hammer(server, paths, { seconds, script: join(base, 'wrk.lua') })]),
-    );
-    // What has just started is still being compiled: a server that stands for months is not.
-    for (const run of Object.values(contenders)) await run();
-    const taken = await alternate(`${kind}, held`, contenders, rounds, say);
-    row(taken, ['perSecond', 'cpuPer10k']);
-    goal(taken, 'entrepot', 'official', 'perSecond', '≥', goalsOf[kind]);
-    goal(taken, 'entrepot', 'nginx-cache', 'perSecond', '≥', 0.45);
-  }
-  await Promise.all(servers.map((server) => server.stop()));
-}
-
-/** Goal 2: large blobs from what is held. */
-async function large() {
-  const tls = certificate(base);
-  for (const { kind, options, clients, least } of [
-    { kind: 'large blob, held, one client', options: {}, clients: 1, least: 1.1 },
-    { kind: 'large blob, held, sixteen clients', options: {}, clients: 16, least: 1 },
-    { kind: 'large blob, held, over TLS', options: { tls }, clients: 1, least: 0.85 },
-  ]) {
-    const ours = await entrepot(base, upstream.url, options);
-    const files = await nginxFiles(base, options);
-    const path = await holdLarge(ours, files, upstream.large[0]);
-    const times = clients === 1 ? 10 : 2;
-    const contenders = Object.fromEntries(
-      [ours, files].map((server) => [server.name, () => download(server, [`${server.url}${path}`], { clients, times })]),
-    );
-    const taken = await alternate(kind, contenders, rounds, say);
-    row(taken, ['gigabytesPerSecond', 'cpuPerGigabyte']);
-    goal(taken, 'entrepot', 'nginx-files', 'gigabytesPerSecond', '≥', least);
-    if (clients === 1 && options.tls === undefined) goal(taken, 'entrepot', 'nginx-files', 'cpuPerGigabyte', '≤', 1.2);
-    await Promise.all([ours.stop(), files.stop()]);
-  }
 }
 
 /** Goal 3: what is not held yet. */
@@ -290,6 +244,11 @@ function row(taken, whats) {
 function goal(taken, name, peer, what, sign, than) {
   const value = ratio(taken, name, peer, what, Math.min(5, rounds));
   verdict(`${taken.title}: ${name} / ${peer}, ${units[what]}`, value, sign, than);
+}
+
+/** A ratio that is no goal. */
+function beside(taken, name, peer, what) {
+  goal(taken, name, peer, what);
 }
 
 function verdict(what, value, sign, than) {

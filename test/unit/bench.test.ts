@@ -25,6 +25,16 @@ describe("the benchmark's record", () => {
     expect(plain(file.rendered(file.readRecord()))).toBe(plain(readFileSync(join(BENCH, 'RESULTS.md'), 'utf8')));
   });
 
+  test('shows a ratio without a goal as neither met nor missed', () => {
+    const rows = [
+      { what: 'beside a peer', value: 0.5, sign: '≥', than: 0.45 },
+      { what: 'beside a bare Node', value: 0.5 },
+    ];
+    const table = file.rendered({ entrepot: '0.1.0', machine: 'some', rounds: 5, rows });
+    expect(table).toContain('| beside a peer | **0.500**, goal ≥ 0.45 | met |');
+    expect(table).toContain('| beside a bare Node | **0.500** |  |');
+  });
+
   test('yields the ratio of two medians of one row, and nothing of any other', () => {
     const figures = { entrepot: { median: 3 }, peer: { median: 4 } };
     const record = { rows: [{ what: 'work, /s', figures }] };

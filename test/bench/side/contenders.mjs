@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { answers, freePort, start } from './processes.mjs';
 
 const MAIN = new URL('../../../dist/main.js', import.meta.url).pathname;
+const BARE = new URL('bare.mjs', import.meta.url).pathname;
 
 /** `fresh`: with nothing held. */
 async function begun(name, base, begin) {
@@ -117,6 +118,13 @@ export const nginxFiles = (base, { tls, name = 'nginx-files', manifest = 'applic
       files,
     };
   });
+
+/** Node without us, as bare.mjs has it: what of a figure no program in Node could better. `from`: the answer, or where files are. */
+export const bareNode = (base, kind, from) =>
+  begun(`bare ${kind}`, base, async (_, port) => ({
+    ...start(process.execPath, [BARE, kind, String(port), from]),
+    ready: kind === 'files' ? '/v2/index.html' : '/v2/',
+  }));
 
 /** A certificate for 127.0.0.1, made here and now. */
 export function certificate(base) {

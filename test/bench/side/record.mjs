@@ -1,5 +1,6 @@
 // What was measured last, as results.json beside RESULTS.md has it: rows of { what, figures: { name: { median, spread } } }, of
-// { what, value, sign, than } where there is a goal, and of { what, said } where nothing was measured. RESULTS.md is made of it.
+// { what, value, sign, than }, the last two where there is a goal, and of { what, said } where nothing was measured. RESULTS.md is
+// made of it.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 
@@ -32,7 +33,7 @@ export function rendered({ entrepot, machine, rounds, rows }) {
 }
 
 function figureOf({ figures, value, sign, than, said }) {
-  if (figures === undefined) return said ?? `**${shown(value)}**, goal ${sign} ${than}`;
+  if (figures === undefined) return said ?? `**${shown(value)}**${sign === undefined ? '' : `, goal ${sign} ${than}`}`;
   return Object.entries(figures)
     .map(
       ([name, { median, spread }]) =>
@@ -42,7 +43,7 @@ function figureOf({ figures, value, sign, than, said }) {
 }
 
 function verdictOf({ value, sign, than }) {
-  if (value === undefined) return '';
+  if (sign === undefined) return '';
   return (sign === '≥' ? value >= than : value <= than) ? 'met' : 'missed';
 }
 
