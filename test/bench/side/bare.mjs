@@ -7,7 +7,7 @@ import { createServer as createHttp } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
-const PIECE_BYTES = 256 * 1024;
+const PIECE_BYTES = 1024 * 1024;
 const [, , mode, port, from] = process.argv;
 const servers = { socket: bareSocket, http: bareHttp, files: bareFiles };
 servers[mode]().listen(Number(port), '127.0.0.1', 1024);
