@@ -1,11 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { openLmdb } from '../../src/metadata/lmdb.ts';
-import { createRecords, type CacheUsage, type InventoryPlace, type Records } from '../../src/metadata/records.ts';
+import type { CacheUsage, InventoryPlace, Records } from '../../src/metadata/records.ts';
 import { parseDigest, type Digest } from '../../src/oci/digest.ts';
-import { systemClock } from '../../src/system/clock.ts';
-import { nodeDisk } from '../../src/system/node-disk.ts';
 
 const PAGE = 500;
 
@@ -29,16 +26,6 @@ export interface Remains {
     readonly modified: number;
     readonly upload: boolean;
   }[];
-}
-
-/** The records of a data directory, read by this process; whoever opens them closes them. */
-export async function openRecords(directory: string): Promise<Records> {
-  const store = await openLmdb({
-    directory: join(directory, 'entrepot/metadata'),
-    disk: nodeDisk,
-    remoteFileSystem: () => Promise.resolve(undefined),
-  });
-  return createRecords(store, { clock: systemClock });
 }
 
 /** All of it, read through: every file is hashed. `freshSince`: of the system's clock. */

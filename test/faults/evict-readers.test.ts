@@ -9,7 +9,8 @@ import { seed, sized, table } from '../scenarios/acceptance.ts';
 import { times } from '../scenarios/harness.ts';
 import { startProcess, type RunningProcess } from '../scenarios/process.ts';
 import { baseSettings, routesTo } from '../scenarios/settings.ts';
-import { countedTooMuch, faultsOfRemains, openRecords, readRemains, sum } from './after-a-kill.ts';
+import { openRecords } from '../scenarios/records.ts';
+import { countedTooMuch, faultsOfRemains, readRemains, sum } from './after-a-kill.ts';
 import { startMixedUpstream } from './mixed-images.ts';
 
 const READERS = 200;

@@ -1,14 +1,13 @@
-import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { randomBlob, type Blob } from '../fakes/images.ts';
 import { createGate } from '../fakes/scripted-behaviour.ts';
 import { createSeededRandom } from '../fakes/seeded-random.ts';
-import { mib, seed, sized, table, until } from '../scenarios/acceptance.ts';
+import { mib, seed, sized, table } from '../scenarios/acceptance.ts';
 import { scenario, times, type Stage } from '../scenarios/harness.ts';
 import { ALPINE, blobPath, manifestPath } from '../scenarios/paths.ts';
 import type { RunningProcess } from '../scenarios/process.ts';
+import { untilRecorded } from '../scenarios/records.ts';
 import { routesTo } from '../scenarios/settings.ts';
-import { openRecords } from './after-a-kill.ts';
 
 const MIB = 1024 * 1024;
 const own = { settings: null, timeoutMs: sized(120_000, 900_000) };
@@ -28,19 +27,6 @@ async function startHeldFill(stage: Stage, server: RunningProcess, blob: Blob) {
   return reply;
 }
 
-/** Nobody waits for an fsync: what came is recorded a little later. */
-async function recorded(stage: Stage, { digest }: Blob): Promise<void> {
-  const records = await openRecords(join(stage.directory, 'data'));
-  try {
-    await until(
-      async () => (await records.part({ registry: 'docker.io', digest }))?.synced ?? 0,
-      (synced) => synced >= RECORDED_AT_LEAST,
-    );
-  } finally {
-    await records.close();
-  }
-}
-
 describe('[P80] a process that ends in the middle of a fill', () => {
   const blob = randomBlob(40_000_000);
 
@@ -49,7 +35,7 @@ describe('[P80] a process that ends in the middle of a fill', () => {
     async (stage) => {
       const first = await stage.startProcess(routesTo(stage.upstream));
       const reply = await startHeldFill(stage, first, blob);
-      await recorded(stage, blob);
+      await untilRecorded(stage, blob.digest, RECORDED_AT_LEAST);
       expect(await first.kill('SIGKILL')).toBe('SIGKILL');
       expect((await reply.untilBroken()).broken).toBe(true);
 

@@ -12,7 +12,8 @@ import { full, mib, seed, sized, table, until } from '../scenarios/acceptance.ts
 import { times } from '../scenarios/harness.ts';
 import { startProcess, type RunningProcess } from '../scenarios/process.ts';
 import { baseSettings } from '../scenarios/settings.ts';
-import { countedTooMuch, faultsOfRemains, openRecords, readRemains, sum, type Remains } from './after-a-kill.ts';
+import { openRecords } from '../scenarios/records.ts';
+import { countedTooMuch, faultsOfRemains, readRemains, sum, type Remains } from './after-a-kill.ts';
 import { startMixedUpstream, TAG, type MixedUpstream } from './mixed-images.ts';
 import { createMixedLoad, WORK } from './mixed-load.ts';
 

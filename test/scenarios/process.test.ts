@@ -4,6 +4,7 @@ import { createGate } from '../fakes/scripted-behaviour.ts';
 import { scenario } from './harness.ts';
 import { ALPINE, blobPath } from './paths.ts';
 import { runClients, startBlobServer } from './programs.ts';
+import { untilRecorded } from './records.ts';
 import { routesTo } from './settings.ts';
 
 const MIB = 1024 * 1024;
@@ -41,6 +42,7 @@ describe('the built program', () => {
       const first = await stage.startProcess(routesTo(upstream));
       const reply = await first.get(path);
       for (let read = 0; read < 150 * MIB;) read += (await reply.next())!.length;
+      await untilRecorded(stage, upstream.digest, 64 * MIB);
       expect(await first.kill('SIGKILL')).toBe('SIGKILL');
       expect((await reply.untilBroken()).broken).toBe(true);
 

@@ -2,12 +2,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { Digest } from '../../src/oci/digest.ts';
 
 const fake = (name: string): string => fileURLToPath(new URL(`../fakes/${name}`, import.meta.url));
 
 export interface BlobServer {
   readonly url: string;
-  readonly digest: string;
+  readonly digest: Digest;
   readonly size: number;
   seen(): Promise<readonly { readonly method: string; readonly range?: string; readonly firstByteAt?: number }[]>;
   close(): Promise<void>;
