@@ -1,49 +1,35 @@
 import { join } from 'node:path';
 import { createCalls } from './admin/calls.ts';
-import { createRecent } from './admin/recent.ts';
-import type { Proof } from './admin/prove.ts';
-import type { OpenStore, RestoreStore, RunningServer, StartOptions } from './commands/context.ts';
-import { createAdmitting, ownAddress } from './compose/admission.ts';
-import { createChains, type Chains } from './compose/chains.ts';
-import { atTheDesk } from './compose/at-the-desk.ts';
-import { createAuditing, withAudit } from './compose/auditing.ts';
-import { createAuthentication } from './compose/authentication.ts';
-import { Condition } from './compose/condition.ts';
-import { listen } from './compose/edge.ts';
-import { CacheHistory } from './compose/cache-control.ts';
-import { createPushing } from './compose/pushing.ts';
-import { createRooms, type Running } from './compose/rooms.ts';
+import type { RunningServer, StartOptions } from './commands/context.ts';
 import { createAdministration } from './compose/administration.ts';
+import { createAdmitting, ownAddress } from './compose/admission.ts';
 import { createAllWorkers } from './compose/all-workers.ts';
-import { serveOfficial } from './compose/official.ts';
+import { atTheDesk } from './compose/at-the-desk.ts';
+import { withAudit } from './compose/auditing.ts';
+import { createAuthentication } from './compose/authentication.ts';
+import { createChains, type Chains } from './compose/chains.ts';
+import { listen } from './compose/edge.ts';
+import { createHousehold } from './compose/household.ts';
 import { createNotifier, type Notifier } from './compose/notifications.ts';
+import { serveOfficial } from './compose/official.ts';
 import { mirrorPseudonym } from './compose/pseudonym.ts';
+import { createPushing } from './compose/pushing.ts';
+import { createReporting } from './compose/reporting.ts';
+import { createRooms } from './compose/rooms.ts';
 import { openStorage, type StorageDeps } from './compose/storage.ts';
 import { storedAmounts } from './compose/stored.ts';
-import { createTroubles } from './compose/troubles.ts';
+import { system } from './compose/system.ts';
 import { recordedMemory } from './compose/upstreams.ts';
 import type { Config, RouteConfig } from './config/config.ts';
-import { HostedStock } from './evict/hosted-stock.ts';
-import { HOSTED } from './metadata/records.ts';
 import { needsRestart, withFixed } from './config/reload.ts';
+import { HostedStock } from './evict/hosted-stock.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { Unowned } from './pull/unowned.ts';
-import { messageOf } from './observe/redact.ts';
-import { createReporter, type Report } from './observe/report.ts';
-import { createFetchJson } from './upstream/fetch-json.ts';
-import { createBudgets } from './upstream/budget.ts';
-import { systemClock, type Timer } from './system/clock.ts';
+import type { Timer } from './system/clock.ts';
 import { giveBackHeap } from './system/heap.ts';
-import { nodeDisk } from './system/node-disk.ts';
-import { systemRandom } from './system/random.ts';
-import { runProgram } from './system/run-program.ts';
-import type { HouseEvent } from './observe/events.ts';
+import { createBudgets } from './upstream/budget.ts';
+import { createFetchJson } from './upstream/fetch-json.ts';
 import { ALONE, type Siblings } from './workers/siblings.ts';
-
-const system = { clock: systemClock, disk: nodeDisk, random: systemRandom, run: runProgram };
-
-/** Between two looks at a socket that another process has. */
-const SOCKET_MS = 5_000;
 
 /** What a start leaves behind is given back when it is over. */
 const AT_REST_MS = 10_000;
@@ -56,61 +42,32 @@ export async function startServer(config: Config, options: StartOptions): Promis
   const { log, version, siblings = ALONE } = options;
   const { clock } = system;
   const metrics = createMetrics({ version, processMetrics: true });
+  // What is made further down is asked for from above, too.
+  let chains: Chains | undefined;
+  let notifier: Notifier | undefined;
+  let onDamaged: StorageDeps['onDamaged'] = () => undefined;
+  const configNow = (): Config => chains?.config ?? config;
   const storage = await openStorage(config, {
     ...system,
     version,
     report: (event) => log.warn('metadata', { ...event }),
     onDamaged: (digest, why) => onDamaged(digest, why),
-    limits: () => limits(),
+    limits: () => configNow().cache,
     ...(siblings.count === 1 ? {} : { unwrittenElsewhere: () => sumOf(siblings, 'unwritten') }),
     onBlobs: (action, seconds) => metrics.record('registry_storage_action_seconds', { driver: 'filesystem', action }, seconds),
     onMetadata: (op, seconds) => metrics.record('entrepot_metadata_seconds', { op }, seconds),
   });
   siblings.answer('unwritten', () => storage.room.unwritten());
-  let notifier: Notifier | undefined;
-  let onDamaged: StorageDeps['onDamaged'] = () => undefined;
-  let limits: StorageDeps['limits'] = () => config.cache;
   try {
-    // Log, metrics and whoever else listens: every room reports through this one function.
-    let chains: Chains | undefined;
-    const recent = createRecent(clock);
-    const history = new CacheHistory();
-    const observe: Report = createReporter({
+    const { report, recent, history, condition, auditing } = createReporting({
       log,
+      stdout: options.stdout,
+      siblings,
       metrics,
-      known: {
-        registries: () => chains?.registries ?? new Set(),
-        upstreams: () => chains?.upstreamNames ?? new Set(),
-      },
-      reserveOf: (upstream) => chains?.upstreams.reserveOf(upstream) ?? 0,
-      accesslog: () => (chains?.config ?? config).log.accesslog,
-      onRequest(event) {
-        recent.onRequest(event);
-        history.note(event);
-        notifier?.onRequest(event);
-      },
-    });
-    const report = (event: HouseEvent): void => {
-      // What is kept by a store that has forgotten shows only that it answers.
-      const shows =
-        event.kind === 'bypass' || event.kind === 'push-failed' || (event.kind === 'kept' && !storage.hasForgotten());
-      if (shows) condition.note(event);
-      if (event.kind === 'evicted') history.note(event);
-      observe(event);
-      auditing.note(event);
-    };
-    const auditing = createAuditing({ system, stdout: options.stdout, onTrouble: (error) => condition.noteAudit(error) });
-    const troubles = createTroubles(siblings);
-    const condition = new Condition({
-      clock,
-      probes: { storage: () => storage.probe(), metadata: () => storage.records.ping() },
-      anyUpstreamUp: () => chains !== undefined && anyUpstreamUp(chains),
-      onChange: (reason, degraded, error) => {
-        if (!degraded) observe({ kind: 'recovered', reason });
-        else observe({ kind: 'degraded', reason, error });
-        troubles.tell(condition.degradedHere());
-      },
-      elsewhere: () => troubles.elsewhere(),
+      storage,
+      config: configNow,
+      chains: () => chains,
+      onRequest: (event) => notifier?.onRequest(event),
     });
     auditing.apply(config);
 
@@ -141,7 +98,6 @@ export async function startServer(config: Config, options: StartOptions): Promis
     };
     let current = createChains(config, chainDeps);
     chains = current;
-    limits = () => current.config.cache;
     const served = await serveOfficial(config, { system, storage, report });
     const rooms = createRooms({
       system,
@@ -231,8 +187,7 @@ export async function startServer(config: Config, options: StartOptions): Promis
       notifications: () => notifications.pending(),
     });
     let atRest: Timer | undefined;
-    /** In the order in which they end: what others need comes after them. */
-    const running: readonly Running[] = [
+    const running = [
       { duty: () => pushing.purge(), quiet: () => pushing.stop(), stop: () => pushing.settled() },
       {
         duty() {
@@ -254,23 +209,9 @@ export async function startServer(config: Config, options: StartOptions): Promis
       { stop: () => current.upstreams.close() },
       { stop: () => storage.close() },
     ];
+    const household = createHousehold({ running, siblings, edge, log });
     await condition.start();
-    for (const one of running) one.start?.();
-    let draining = false;
-    siblings.onDuty(() => {
-      if (draining) return;
-      for (const one of running) one.duty?.();
-      if (siblings.count > 1) void takeSocket();
-    });
-    /** Who had it before may be about to end, or another server be there for good: then it is looked at for as long as that is. */
-    async function takeSocket(): Promise<void> {
-      try {
-        if (draining || (await edge.openSocket())) return;
-      } catch (error) {
-        log.error('socket failed', { error: messageOf(error) });
-      }
-      clock.after(SOCKET_MS, () => void takeSocket());
-    }
+    household.start();
 
     return {
       addresses: edge.addresses,
@@ -301,12 +242,9 @@ export async function startServer(config: Config, options: StartOptions): Promis
       },
       /** Unready first, then no new connections; what runs may end; fills stop so that they can go on after a restart. */
       async drain() {
-        draining = true;
         condition.drain();
         report({ kind: 'draining', requests: edge.connections() });
-        for (const one of running) one.quiet?.();
-        await edge.drain(current.config.http.draintimeout);
-        for (const one of running) await one.stop?.();
+        await household.end(current.config.http.draintimeout);
       },
     };
   } catch (error) {
@@ -318,90 +256,4 @@ export async function startServer(config: Config, options: StartOptions): Promis
 
 async function sumOf(siblings: Siblings, call: string): Promise<number> {
   return ((await siblings.gather(call)) as readonly number[]).reduce((sum, one) => sum + one, 0);
-}
-
-/** An upstream that nobody has asked yet counts as up; where every route is offline there is none. */
-function anyUpstreamUp({ config, upstreams }: Chains): boolean {
-  const statuses = upstreams.statuses();
-  if (statuses.length > 0) return statuses.some(({ up }) => up);
-  return config.routes.some(
-    ({ deny, policy, upstreams }) => !deny && !policy.offline && upstreams.some((name) => name !== HOSTED),
-  );
-}
-
-/** Nobody listens to a command's store. */
-const UNHEARD = {
-  report: () => undefined,
-  onDamaged: () => undefined,
-  onBlobs: () => undefined,
-  onMetadata: () => undefined,
-};
-
-/** Opens the store of a server that does not run, for a command to look into. */
-export const openStore: OpenStore = async (config, version) => {
-  const storage = await openStorage(config, { ...system, version, ...UNHEARD, limits: () => config.cache });
-  const report = (): void => undefined;
-  const unowned = new Unowned(system.clock);
-  const admitting = createAdmitting({
-    system,
-    records: storage.records,
-    unowned,
-    pulling: () => rooms.pulling,
-    address: () => ownAddress(config, ''),
-    report,
-  });
-  const chains = createChains(config, {
-    ...system,
-    report,
-    memoryOf: recordedMemory(storage.records),
-    env: process.env,
-    version,
-    admissionOf: (route) => admitting.of(route),
-  });
-  const served = await serveOfficial(config, { system, storage, report });
-  const rooms = createRooms({ system, storage, served, chains: () => chains, report, unowned });
-  const recent = createRecent(system.clock);
-  const condition = new Condition({
-    clock: system.clock,
-    probes: { storage: () => Promise.resolve(), metadata: () => storage.records.ping() },
-    anyUpstreamUp: () => true,
-    onChange: () => undefined,
-  });
-  const administration = createAdministration({
-    ...rooms,
-    system,
-    storage: served.storage,
-    taken: storage,
-    history: new CacheHistory(),
-    recent,
-    log: undefined,
-    version,
-    condition,
-    chains: () => chains,
-  });
-  // Standard output is the command's own.
-  const auditing = createAuditing({ system, stdout: undefined, onTrouble: () => undefined });
-  auditing.apply(config);
-  return {
-    admin: withAudit(administration, (event) => auditing.note(event)),
-    async close() {
-      await auditing.stop();
-      await rooms.pulling.park();
-      await rooms.evicting.evictor.stop();
-      await chains.upstreams.close();
-      await storage.close();
-    },
-  };
-};
-
-/** Makes the configuration's root directory of a backup. */
-export const restoreStore: RestoreStore = async function* (config, directory, version) {
-  const { restoreBackup } = await import('./compose/restoring.ts');
-  yield* restoreBackup(config, directory, { ...system, version, ...UNHEARD, limits: () => config.cache });
-};
-
-/** Asks every upstream of the configuration, each once: for `entrepot check`, which touches no store. */
-export async function proveUpstreams(config: Config, signal: AbortSignal): Promise<readonly Proof[]> {
-  const [{ provable }, { proveUpstream }] = await Promise.all([import('./compose/proofs.ts'), import('./admin/prove.ts')]);
-  return Promise.all(provable(config, system).map((proved) => proveUpstream(system.clock, proved, signal)));
 }

@@ -10,10 +10,7 @@ export interface StoredDeps {
 }
 
 /** What lies on the disk, by what it is there for; as it is counted, so that no scrape walks the store. */
-export async function storedAmounts(
-  { blobs, records }: StoredDeps,
-  hosted: HostedStock,
-): Promise<readonly StoredAmount[]> {
+export async function storedAmounts({ blobs, records }: StoredDeps, hosted: HostedStock): Promise<readonly StoredAmount[]> {
   // What becomes a blob meanwhile is missing from this scrape rather than in it twice: the sum is held against `maxsize`.
   const usage = await records.inventory.usage();
   const [parts, quarantined] = await Promise.all([partialSizes({ blobs, records }), blobs.quarantined()]);

@@ -122,7 +122,7 @@ export const mutants = [
   {
     name: 'a command without a server is not told',
     guards: ['promise 9'],
-    file: 'src/compose.ts',
+    file: 'src/compose/open-store.ts',
     find: '    admin: withAudit(administration, (event) => auditing.note(event)),',
     replace: '    admin: administration,',
     test: SCENARIO,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { afterEach, describe, expect, test } from 'vitest';
-import { proveUpstreams } from '../../src/compose.ts';
+import { proveUpstreams } from '../../src/compose/open-store.ts';
 import { createChains } from '../../src/compose/chains.ts';
 import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';

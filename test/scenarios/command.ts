@@ -1,6 +1,7 @@
 import { run } from '../../src/commands/program.ts';
 import { systemContext } from '../../src/commands/system-context.ts';
-import { openStore, proveUpstreams, restoreStore, startServer } from '../../src/compose.ts';
+import { startServer } from '../../src/compose.ts';
+import { openStore, proveUpstreams, restoreStore } from '../../src/compose/open-store.ts';
 
 export interface Ran {
   readonly code: number;

@@ -3,7 +3,7 @@ import { rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
 import { parse } from 'yaml';
-import { openStore } from '../../src/compose.ts';
+import { openStore } from '../../src/compose/open-store.ts';
 import { printExplanation } from '../../src/commands/explain.ts';
 import { printRoutes } from '../../src/commands/print-config.ts';
 import { remoteAdmin } from '../../src/commands/remote-admin.ts';

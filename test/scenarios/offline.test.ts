@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect } from 'vitest';
-import { openStore } from '../../src/compose.ts';
+import { openStore } from '../../src/compose/open-store.ts';
 import { printExplanation } from '../../src/commands/explain.ts';
 import { printRoutes } from '../../src/commands/print-config.ts';
 import { printStatus } from '../../src/commands/status.ts';
