@@ -1,31 +1,33 @@
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { proofsOf, type Mutant } from './mutant.ts';
 import { allMutants } from './mutants.ts';
-import { copyTree, judge, type Tree, type Verdict } from './run.ts';
+import { partOf } from './part.ts';
+import { createJudges } from './run.ts';
+import type { Verdict } from './runner.ts';
+import { createTable } from './table.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
-
-let tree: Tree;
+/** One more than there are cores: many tests wait for processes, sockets and disks. */
+const { judge, end } = createJudges(join(import.meta.dirname, '../..'), availableParallelism() + 1);
+const table = createTable((line) => process.stdout.write(`${line}\n`));
 const sound = new Map<string, Promise<Verdict>>();
-const rows: string[] = [];
-
-beforeAll(async () => {
-  tree = await copyTree(ROOT);
-});
 
 afterAll(async () => {
-  await tree.remove();
-  process.stdout.write(`\n${rows.join('\n')}\n`);
+  await end();
+  table.print(allMutants.map(({ title }) => title));
 });
 
 /** A test that fails anyway proves nothing; each set of tests is asked once. */
 function withoutEdit(mutant: Mutant): Promise<Verdict> {
   const key = JSON.stringify([mutant.test, mutant.testName]);
-  const asked = sound.get(key) ?? judge(tree, mutant, false);
+  const asked = sound.get(key) ?? judge(mutant, false);
   sound.set(key, asked);
   return asked;
 }
+
+/** Ten times what the tests take without the edit, and time to start, have passed: they hang. */
+const msMax = (ms: number): number => Math.min(180_000, 40_000 + 10 * ms);
 
 describe('runner:', () => {
   const harmless: Mutant = {
@@ -36,23 +38,53 @@ describe('runner:', () => {
     replace: 'const LENGTH_MAX = 255; // as before',
     test: ['test/unit/oci/repository.test.ts'],
   };
+  const harmful: Mutant = { ...harmless, replace: 'const LENGTH_MAX = 2 ** 40;' };
 
-  test.each<[string, Partial<Mutant>, Verdict['kind']]>([
-    ['an edit that does no harm survives', {}, 'passed'],
-    ['an edit that does not load proves nothing', { replace: 'const LENGTH_MAX = ;' }, 'broken'],
-    ['tests that nobody has prove nothing', { testName: 'no test has this name' }, 'broken'],
-    ['an edit that does harm is found', { replace: 'const LENGTH_MAX = 2 ** 40;' }, 'failed'],
-  ])('%s', async (_, change, kind) => {
-    expect(await judge(tree, { ...harmless, ...change }, true)).toMatchObject({ kind });
+  test.each<[string, Mutant, Verdict['kind']]>([
+    ['an edit that does no harm survives', harmless, 'passed'],
+    ['an edit that does not load proves nothing', { ...harmless, replace: 'const LENGTH_MAX = ;' }, 'broken'],
+    ['tests that nobody has prove nothing', { ...harmless, testName: 'no test has this name' }, 'broken'],
+    ['an edit that does harm is found', harmful, 'failed'],
+  ])('%s', async (_, mutant, kind) => {
+    expect(await judge(mutant, true)).toMatchObject({ kind });
+  });
+
+  test('an edit is gone when the next is judged', async () => {
+    await judge(harmful, true);
+    expect(await judge(harmful, false)).toMatchObject({ kind: 'passed' });
+    expect(await judge(harmless, true)).toMatchObject({ kind: 'passed' });
+  });
+
+  test('what is asked for runs, and nothing that was asked for before', async () => {
+    const count = async (change: Partial<Mutant>): Promise<unknown> => {
+      const verdict = await judge({ ...harmless, ...change }, true);
+      return verdict.kind === 'passed' ? verdict.tests : verdict;
+    };
+    const all = await count({});
+    expect(await count({ testName: ' is refused$' })).toBeLessThan(all as number);
+    expect(await count({ test: [...harmless.test, 'test/unit/oci/url.test.ts'] })).toBeGreaterThan(all as number);
+    expect(await count({})).toBe(all);
+  });
+
+  test('an edit that hangs is ended with all that it runs, and the next is judged', async () => {
+    expect(await judge({ ...harmless, replace: 'const LENGTH_MAX = 255; for (;;);' }, true, 10_000)).toEqual({ kind: 'hung' });
+    expect(await judge(harmful, true)).toMatchObject({ kind: 'failed' });
+  });
+
+  test('an edit that ends its process proves nothing', async () => {
+    expect(await judge({ ...harmless, replace: 'const LENGTH_MAX = 255; process.kill(process.ppid, 9);' }, true)).toMatchObject(
+      { kind: 'broken' },
+    );
+    expect(await judge(harmless, true)).toMatchObject({ kind: 'passed' });
   });
 });
 
-test.each(allMutants)('$title', async ({ title, mutant }) => {
+test.concurrent.each(partOf(allMutants, process.env['ENTREPOT_MUTANTS_PART']))('$title', async ({ title, mutant }) => {
   for (const proof of proofsOf(mutant)) {
-    expect(await withoutEdit(proof), 'the tests as they are').toMatchObject({ kind: 'passed' });
-    const verdict = await judge(tree, proof, true);
-    const by = verdict.kind === 'failed' ? verdict.by.split('\n')[0] : '';
-    rows.push(`| ${title} | ${mutant.guards.join(', ')} | ${verdict.kind} | ${by} |`);
+    const asIs = await withoutEdit(proof);
+    const verdict = asIs.kind === 'passed' ? await judge(proof, true, msMax(asIs.ms)) : undefined;
+    table.add(title, mutant, asIs, verdict);
+    expect(asIs, 'the tests as they are').toMatchObject({ kind: 'passed' });
     expect(verdict, `the tests without the defence, ${proof.testName ?? 'all'}`).toMatchObject({
       kind: expect.stringMatching(/^(?:failed|hung)$/) as string,
     });
