@@ -49,10 +49,11 @@ describe('runner:', () => {
     expect(await judge(mutant, true)).toMatchObject({ kind });
   });
 
-  test('an edit is gone when the next is judged', async () => {
-    await judge(harmful, true);
-    expect(await judge(harmful, false)).toMatchObject({ kind: 'passed' });
-    expect(await judge(harmless, true)).toMatchObject({ kind: 'passed' });
+  test('an edit is seen by tests that have run without it, and gone when they run for another file', async () => {
+    const elsewhere: Mutant = { ...harmless, file: 'src/oci/url.ts' };
+    expect(await judge(elsewhere, false)).toMatchObject({ kind: 'passed' });
+    expect(await judge(harmful, true)).toMatchObject({ kind: 'failed' });
+    expect(await judge(elsewhere, false)).toMatchObject({ kind: 'passed' });
   });
 
   test('what is asked for runs, and nothing that was asked for before', async () => {

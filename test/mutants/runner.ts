@@ -1,5 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 
 export type Verdict =
   | { readonly kind: 'passed'; readonly tests: number; readonly ms: number }
@@ -35,9 +37,11 @@ export function createRunner(tree: string): Runner {
 
   return {
     async run(asked, msMax) {
+      // What an edit left behind may have ended it since.
+      if (standing?.dead() === true) end();
       standing ??= startProcess(tree);
-      const { verdict, ended } = await standing.ask(asked, msMax);
-      if (ended) end();
+      const verdict = await standing.ask(asked, msMax);
+      if (verdict.kind === 'hung') end();
       return verdict;
     },
     end,
@@ -45,8 +49,8 @@ export function createRunner(tree: string): Runner {
 }
 
 interface RunnerProcess {
-  /** `ended`: it answers no more, since it hangs or has died. */
-  ask(asked: Asked, msMax: number): Promise<{ readonly verdict: Verdict; readonly ended: boolean }>;
+  ask(asked: Asked, msMax: number): Promise<Verdict>;
+  dead(): boolean;
   /** With all the processes that it started. */
   end(): void;
 }
@@ -62,19 +66,22 @@ function startProcess(tree: string): RunnerProcess {
   for (const stream of [child.stdout!, child.stderr!]) {
     stream.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-2000)));
   }
+  const died = once(child, 'exit').then((): Verdict => ({ kind: 'broken', why: said }));
+
   return {
-    ask: (asked, msMax) =>
-      new Promise((resolve) => {
-        const settle = (verdict: Verdict, ended: boolean): void => {
-          clearTimeout(limit);
-          child.removeAllListeners();
-          resolve({ verdict, ended });
-        };
-        const limit = setTimeout(() => settle({ kind: 'hung' }, true), msMax);
-        child.once('message', (verdict) => settle(verdict as Verdict, false));
-        child.once('exit', () => settle({ kind: 'broken', why: said }, true));
-        child.send(asked);
-      }),
+    async ask(asked, msMax) {
+      const over = new AbortController();
+      const answer = once(child, 'message', { signal: over.signal }).then(([verdict]) => verdict as Verdict);
+      const hung = setTimeout<Verdict>(msMax, { kind: 'hung' }, { signal: over.signal });
+      // Where it cannot be told any more it has died.
+      child.send(asked, () => undefined);
+      try {
+        return await Promise.race([answer, hung, died]);
+      } finally {
+        over.abort();
+      }
+    },
+    dead: () => child.exitCode !== null || child.signalCode !== null,
     end: () => endGroup(child),
   };
 }

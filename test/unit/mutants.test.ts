@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { mutate, proofsOf, type Mutant } from '../mutants/mutant.ts';
 import { allMutants, MUTANTS } from '../mutants/mutants.ts';
+import { partOf } from '../mutants/part.ts';
+import { createTable } from '../mutants/table.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -66,6 +68,46 @@ test('tests of a mutant end with whoever runs them, with all that they have star
   child.stdin.destroy();
   // Its output ends when neither of them has it any more.
   expect(await once(child, 'close')).toEqual([null, 'SIGKILL']);
+});
+
+describe('a part of the mutants', () => {
+  const all = ['a', 'b', 'c', 'd', 'e'];
+
+  test('is one of as many as there are, which are all of them', () => {
+    expect(partOf(all, undefined)).toEqual(all);
+    expect(['1/3', '2/3', '3/3'].map((part) => partOf(all, part))).toEqual([['a', 'b'], ['c'], ['d', 'e']]);
+    expect(allMutants.length).toBe(['1/2', '2/2'].flatMap((part) => partOf(allMutants, part)).length);
+  });
+
+  test.each(['0/2', '3/2', '1/0', '1', '', '1/2/3', 'a/b'])('is not %j', (part) => {
+    expect(() => partOf(all, part)).toThrow('is not like 2/4');
+  });
+});
+
+test('the table of the mutants has a row as soon as it is known, and in the end each in its place, and a count', () => {
+  const lines: string[] = [];
+  const table = createTable((line) => lines.push(line));
+  const mutant = { name: 'm', guards: ['S00', 'P1'], file: 'f.ts', find: 'a', replace: 'b', test: ['t'] };
+  const sound = { kind: 'passed', tests: 3, ms: 5 } as const;
+  table.add('r: d', mutant, { kind: 'failed', by: 'a test' });
+  table.add('r: c', mutant, sound, { kind: 'broken', why: '\nit does not load\nat all' });
+  table.add('r: b', mutant, sound, { kind: 'hung' });
+  table.add('r: a', mutant, sound, { kind: 'failed', by: 'a test' });
+  table.add('r: a', mutant, sound, sound);
+  const rows = [
+    '| r: a | S00, P1 | killed | a test |',
+    '| r: a | S00, P1 | SURVIVED |  |',
+    '| r: b | S00, P1 | hung |  |',
+    '| r: c | S00, P1 | BROKEN | it does not load |',
+    '| r: d | S00, P1 | UNSOUND | a test |',
+  ];
+  expect(lines.toSorted()).toEqual(rows.toSorted());
+  table.print(['r: a', 'r: b', 'r: c', 'r: d']);
+  expect(lines.slice(5)).toEqual([
+    '\n| mutant | guards | outcome | by |\n| --- | --- | --- | --- |',
+    ...rows,
+    '\n1 killed, 1 hung, 1 SURVIVED, 1 BROKEN, 1 UNSOUND',
+  ]);
 });
 
 describe('applying a mutant', () => {
