@@ -1,56 +1,27 @@
-import { clientConfiguration, isConfigurableClient, printClientConfiguration } from '../admin/client/client-configuration.ts';
-import { ClientConfigurationError } from '../admin/client/configuration.ts';
-import type { Auth } from '../auth/auth.ts';
-import { clientRegistries } from '../commands/client.ts';
 import type { Calls } from '../admin/calls.ts';
+import type { Auth } from '../auth/auth.ts';
 import type { Address, Config } from '../config/config.ts';
-import { createApp } from '../http/app.ts';
 import { createBuffers } from '../http/buffers.ts';
-import { createClientAddresses, type ClientAddresses } from '../http/client-address.ts';
-import { createDebugApp } from '../http/debug.ts';
-import { createDateField } from '../http/date-field.ts';
-import { createHandler, type Fetch, type Handler, type HandlerOptions } from '../http/handler.ts';
+import type { Handler } from '../http/handler.ts';
 import { createHealth } from '../http/health.ts';
-import { createStallWatch } from '../http/outlet.ts';
-import { createSender, type Sender } from '../http/sender.ts';
-import { createLimits, type Counting, type Limits } from '../http/limits.ts';
-import { createRepeats, type Repeats } from '../http/repeats.ts';
-import { createListener, KEEP_ALIVE_MS, type Listener, type ListenerOptions } from '../http/server.ts';
+import { createLimits, type Counting } from '../http/limits.ts';
+import type { Repeats } from '../http/repeats.ts';
+import { createListener, type Listener, type ListenerOptions } from '../http/server.ts';
 import { openAdminSocket, type AdminSocket } from '../http/socket.ts';
-import { clientKind } from '../observe/client-kind.ts';
-import type { HouseEvent } from '../observe/events.ts';
-import type { Metrics } from '../observe/metrics.ts';
-import { newTrace } from '../pull/trace.ts';
-import type { Pseudonym } from '../oci/via.ts';
-import type { Clock } from '../system/clock.ts';
 import { descriptorLimit } from '../system/descriptor-limit.ts';
-import type { Disk } from '../system/disk.ts';
-import { createIds, randomId, type Random } from '../system/random.ts';
-import { soon } from '../system/turn.ts';
+import { randomId } from '../system/random.ts';
 import { unlinkSocket } from '../system/unlink-socket.ts';
-import type { Chains } from './chains.ts';
 import { healthChecks } from './checks.ts';
-import type { Condition } from './condition.ts';
-import { passesOn } from './passes-on.ts';
+import { connectionLimits } from './connection-limits.ts';
+import { createFront, type Front, type FrontDeps } from './front.ts';
 import { openListenerTls } from './listener-tls.ts';
-import type { Pulling } from './pulling.ts';
-import type { Push } from '../push/push.ts';
 
 /** Bytes of the buffers that fast bodies share; slow ones have a small one each. */
 const BUFFER_BYTES_MAX = 32 * 1024 * 1024;
 
-export interface EdgeOptions {
+export interface EdgeOptions extends Omit<FrontDeps, 'limits' | 'buffers' | 'failing'> {
   readonly config: Config;
-  readonly system: { readonly clock: Clock; readonly disk: Disk; readonly random: Random };
-  readonly report: (event: HouseEvent) => void;
-  readonly chains: () => Chains;
-  readonly pulling: Pulling;
-  readonly push: Push;
   readonly auth: Auth;
-  /** As which this mirror signs what it asks of others. */
-  readonly pseudonym: Pseudonym;
-  readonly condition: Condition;
-  readonly metrics: Pick<Metrics, 'contentType' | 'text'>;
   readonly calls: Calls;
   readonly socketPath: string;
   /** Who counts what clients ask for; default: this process. */
@@ -89,7 +60,8 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
   // What was counted outlives a reload; how much there may be does not.
   let { limits: allowed } = config;
   const limits = createLimits(clock, () => allowed, options.counting);
-  let front = createFront({ ...options, limits }, config, options.auth, buffers, () => health.failing());
+  const frontDeps: FrontDeps = { ...options, limits, buffers, failing: () => health.failing() };
+  let front = createFront(frontDeps, config, options.auth);
   const tls = config.http.tls === undefined ? undefined : await openListenerTls(config.http.tls, options);
   const opened: Listener[] = [];
   const open = async (
@@ -134,7 +106,7 @@ export async function listen(options: EdgeOptions): Promise<Edge> {
         return socket !== undefined;
       },
       prepare(next, auth) {
-        const made = createFront({ ...options, limits }, next, auth, buffers, () => health.failing());
+        const made = createFront(frontDeps, next, auth);
         return () => {
           front = made;
           allowed = next.limits;
@@ -175,116 +147,6 @@ async function openSocket({ report, ...options }: EdgeOptions): Promise<AdminSoc
   }
 }
 
-/** What answers requests, as one configuration says. */
-interface Front {
-  readonly main: Handler;
-  readonly debug: Handler;
-  /** Of the main one; a reload forgets all. */
-  readonly repeats: Repeats;
-  readonly addresses: ClientAddresses;
-}
-
-type FrontOptions = EdgeOptions & { readonly limits: Limits };
-
-function createFront(
-  options: FrontOptions,
-  config: Config,
-  auth: Auth,
-  buffers: ReturnType<typeof createBuffers>,
-  failing: () => Readonly<Record<string, string>>,
-): Front {
-  const { system, report, pulling, chains, limits } = options;
-  const addresses = createClientAddresses(config.http.trustedproxies);
-  const stalls = createStallWatch(system.clock, config.http.stalltimeout);
-  const send = createSender({ clock: system.clock, buffers, stalls, soon });
-  const shared = { clock: system.clock, report, addresses, newId: createIds(system.random), newTrace };
-  const repeats = createRepeats({
-    ...shared,
-    limits,
-    stalls,
-    soon,
-    date: createDateField(() => system.clock.now()),
-    keepAliveSeconds: KEEP_ALIVE_MS / 1000,
-    parseName: (target, host) => chains().parseName(target, host),
-    ready: pulling.ready,
-  });
-  const handler = (fetch: Fetch, more: Pick<HandlerOptions, 'repeats'> = {}): Handler =>
-    createHandler({
-      ...shared,
-      ...more,
-      fetch,
-      send,
-      clientKind,
-      stallMs: config.http.stalltimeout,
-      headers: Object.fromEntries(config.http.headers),
-    });
-  return {
-    main: handler(mainApp({ ...options, auth }, config, send, addresses), { repeats }),
-    debug: handler(debugApp(options, config, send, failing)),
-    repeats,
-    addresses,
-  };
-}
-
-function mainApp(
-  { report, chains, pulling, push, auth, limits, condition, pseudonym }: FrontOptions,
-  config: Config,
-  send: Sender,
-  addresses: ClientAddresses,
-): Fetch {
-  return createApp({
-    pseudonym,
-    passesOn: passesOn(config),
-    send,
-    report,
-    addresses,
-    parseName: (target, host) => chains().parseName(target, host),
-    showName: (host) => chains().showName(host),
-    pull: pulling.pull,
-    lists: pulling.lists,
-    push,
-    auth,
-    limits,
-    readiness: () => condition.readiness(),
-    pathPrefix: config.http.prefix,
-    publicUrl: config.http.host,
-    clientText: (kind, url) => clientText(kind, url, clientRegistries(config)),
-  });
-}
-
-function clientText(kind: string, url: string, registries: readonly string[]): string | undefined {
-  if (!isConfigurableClient(kind)) return undefined;
-  try {
-    return printClientConfiguration(clientConfiguration(kind, { url, registries, only: false }));
-  } catch (error) {
-    if (error instanceof ClientConfigurationError) return `${error.message}\n`;
-    throw error;
-  }
-}
-
-function upstreamsDown({ upstreams }: Chains): Readonly<Record<string, string>> {
-  const down = upstreams.statuses().filter(({ up }) => !up);
-  return Object.fromEntries(down.map(({ name, lastError }) => [`upstream ${name}`, lastError ?? 'is down']));
-}
-
-function debugApp(
-  { report, chains, condition, metrics }: EdgeOptions,
-  config: Config,
-  send: Sender,
-  failing: () => Readonly<Record<string, string>>,
-): Fetch {
-  const path = config.http.debug?.metricsPath;
-  const read = async () => ({ contentType: metrics.contentType, text: await metrics.text() });
-  return createDebugApp({
-    send,
-    report,
-    readiness: () => condition.readiness(),
-    health: failing,
-    down: () => upstreamsDown(chains()),
-    metrics: path === undefined ? undefined : { path, read },
-  });
-}
-
 /** Nobody but this machine reaches it. */
 function isLoopback(address: string): boolean {
   return /^(?:127\.|\[::1\]:|\[::ffff:127\.)/.test(address);
@@ -293,26 +155,4 @@ function isLoopback(address: string): boolean {
 function toText({ host, port }: Address): string {
   if (host === undefined) return `:${port}`;
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
-/** For what is no connection of a client: metadata, log, listeners, and some for whoever looks. */
-const OWN_DESCRIPTORS = 128;
-const CONNECTIONS_MIN = 16;
-const CONNECTIONS_MAX = 20_000;
-const CONNECTIONS_PER_ADDRESS_MAX = 1000;
-
-/**
- * Each client may need two descriptors, its own and one of a file or an upstream (reliability.md, R37). Of what may come in all, each of
- * the processes has its part.
- */
-export function connectionLimits(
-  descriptors: number | undefined,
-  sharers = 1,
-): { readonly connectionsMax: number; readonly connectionsPerAddressMax: number } {
-  const most = Math.ceil(CONNECTIONS_MAX / sharers);
-  const fitting = descriptors === undefined ? most : Math.floor((descriptors - OWN_DESCRIPTORS) / 2);
-  return {
-    connectionsMax: Math.min(most, Math.max(CONNECTIONS_MIN, fitting)),
-    connectionsPerAddressMax: Math.ceil(CONNECTIONS_PER_ADDRESS_MAX / sharers),
-  };
 }

@@ -340,7 +340,7 @@ export const mutants = [
   {
     name: 'more clients are taken than there are descriptors for',
     guards: ['R37'],
-    file: 'src/compose/edge.ts',
+    file: 'src/compose/connection-limits.ts',
     find: 'Math.floor((descriptors - OWN_DESCRIPTORS) / 2)',
     replace: 'descriptors',
     test: ['test/unit/compose/connection-limits.test.ts'],

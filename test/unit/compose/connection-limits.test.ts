@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { connectionLimits } from '../../../src/compose/edge.ts';
+import { connectionLimits } from '../../../src/compose/connection-limits.ts';
 import { descriptorLimit } from '../../../src/system/descriptor-limit.ts';
 
 test.each([
