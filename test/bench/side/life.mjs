@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { request } from 'node:http';
 import { createInterface } from 'node:readline';
+import { buffer } from 'node:stream/consumers';
 import { cpuSeconds } from './processes.mjs';
 
 const MAIN = new URL('../../../dist/main.js', import.meta.url).pathname;
@@ -60,15 +61,11 @@ export async function live(config, { node = [], env = {} } = {}) {
 /** The body of a 200; throws at anything else. */
 export function ask(url, headers = {}) {
   return new Promise((resolve, reject) => {
-    request(url, { agent: false, headers }, async (reply) => {
-      const chunks = [];
-      try {
-        for await (const chunk of reply) chunks.push(chunk);
-      } catch (error) {
-        return reject(error);
-      }
-      if (reply.statusCode === 200) return resolve(Buffer.concat(chunks));
-      reject(new Error(`${url}: ${reply.statusCode} ${Buffer.concat(chunks).toString().slice(0, 200)}`));
+    request(url, { agent: false, headers }, (reply) => {
+      buffer(reply).then((body) => {
+        if (reply.statusCode === 200) resolve(body);
+        else reject(new Error(`${url}: ${reply.statusCode} ${body.toString().slice(0, 200)}`));
+      }, reject);
     })
       .on('error', reject)
       .end();

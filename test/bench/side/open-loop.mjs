@@ -27,12 +27,12 @@ export async function pullAll({ url }, pulls, { rate, seconds, connections, seed
 
 if (!isMainThread && workerData?.due !== undefined) tick(workerData);
 else if (process.argv[2] === 'pull' && process.send !== undefined)
-  process.once('message', (task) =>
+  process.once('message', (task) => {
     play(task).then(
       (result) => process.send(result, () => process.exit()),
       (error) => process.send({ fault: error.message }, () => process.exit()),
-    ),
-  );
+    );
+  });
 
 /** Says so when something is due. */
 function tick({ due, epoch }) {
