@@ -1,33 +1,25 @@
 import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
-import { noSuchName } from '../oci/no-such-name.ts';
-import { referenceText, type Reference } from '../oci/reference.ts';
-import { UpstreamError } from '../upstream/upstream.ts';
+import type { Reference } from '../oci/reference.ts';
 import { admittingOf, refuseDenied, type Admitting } from './admitting.ts';
 import { createAdopt, type Adopt } from './adopt.ts';
-import { createRefill, type Refill } from './refill.ts';
-import { blobAnswer, blobUncached, blobUnrecorded, type BlobAnswer } from './blob.ts';
-import { missStatus, type Source } from './cache-status.ts';
-import { CHAIN_DEADLINE_MS } from './chain.ts';
+import { blobAnswer, blobUncached, blobUnrecorded } from './blob.ts';
 import { Collapse } from './collapse.ts';
-import type { BypassReason } from './events.ts';
 import type { PullDeps, Pulling } from './deps.ts';
+import { answerReady, finishBlob, finishManifest, toError, upstreamOf } from './finish.ts';
 import { fetchAndKeep, manifestByDigest, type ManifestAnswer, type ManifestRefusal, type Manifests } from './manifest.ts';
 import type { Target } from './name.ts';
 import type { Client } from './passthrough.ts';
 import { Prefetch } from './prefetch.ts';
-import { refusalError, refusedOutcome } from './refusal-error.ts';
+import { createRefill, type Refill } from './refill.ts';
 import { blobHosted, manifestHosted, refuseRefresh } from './hosted.ts';
+import { inTime } from './in-time.ts';
+import { Meanings } from './meaning.ts';
 import { blobOffline, manifestOffline } from './offline.ts';
-import { earlier, Meanings } from './meaning.ts';
-import type { ReadyContent } from './ready.ts';
 import type { Reply } from './reply.ts';
-import { respondBlob, respondBlobBytes, respondManifest } from './respond.ts';
+import { enter, startPulling } from './start.ts';
 import { Tags } from './tag.ts';
 import { newTrace, noteTried, type Trace } from './trace.ts';
-import { troubleOf } from './trouble.ts';
-import { carrying } from './via.ts';
-import { within } from './within.ts';
 
 export type { Client };
 
@@ -198,176 +190,4 @@ export function createPull(deps: PullDeps): Pulls {
       return answer;
     },
   };
-}
-
-/** Who could have it: the first route that matches. Nothing is looked up or dialled for a name that none matches. */
-function startPulling(deps: PullDeps, { method, target, range, ifRange, ifNoneMatch, signal, trace }: PullRequest): Pulling {
-  const { registry, repository } = target.name;
-  trace.registry = registry;
-  trace.repository = repository;
-  trace.reference = target.kind === 'blob' ? target.digest : referenceText(target.reference);
-  trace.type = target.kind;
-  const route = deps.router(target.name);
-  if (route === undefined) throw noSuchName(`${registry}/${repository}`);
-  trace.route = route.name;
-  if (route.deny) {
-    trace.outcome = 'denied';
-    throw new RegistryError('DENIED', `${registry}/${repository} is denied here by the route ${route.name}`);
-  }
-  return {
-    route: carrying(route, trace.via),
-    registry,
-    repository,
-    holder: `${registry}/${repository}`,
-    asof: earlier(target.name.asof, route.policy.asof),
-    method,
-    range,
-    ifRange,
-    ifNoneMatch,
-    signal,
-    trace,
-  };
-}
-
-/** Through the door of its route, where that has one. */
-async function enter(deps: PullDeps, request: PullRequest, pulling: Pulling): Promise<Pulling> {
-  if (pulling.route.passthrough === undefined) return pulling;
-  const { target, client } = request;
-  const reference = target.kind === 'blob' ? target.digest : referenceText(target.reference);
-  return { ...pulling, route: await deps.passthrough.enter({ ...pulling, kind: target.kind, reference, client }) };
-}
-
-/** Whatever several questions in a row may take: clients give up at 30 s. What was asked goes on for those who come later. */
-const ANSWER_MS = CHAIN_DEADLINE_MS + 500;
-
-/** What is done instead, when that part cannot be asked. */
-type Uncached<T> = (trouble: BypassReason) => Promise<T>;
-
-async function inTime<T>(deps: PullDeps, { trace }: Pulling, cached: () => Promise<T>, uncached: Uncached<T>): Promise<T> {
-  try {
-    const answer = await within(deps.clock, deps.unowned.track(pastTrouble(deps, cached, uncached)), ANSWER_MS);
-    if (answer !== undefined) return answer;
-    throw new RegistryError('UNAVAILABLE', 'no upstream has answered in time', { status: 504 });
-  } catch (error) {
-    trace.outcome ??= 'error';
-    throw error;
-  }
-}
-
-/** The cache never makes a pull fail (promise 5): what cannot be looked up is asked for, and the disk after the metadata. */
-async function pastTrouble<T>(deps: PullDeps, cached: () => Promise<T>, uncached: Uncached<T>): Promise<T> {
-  const past = async (answer: () => Promise<T>, otherwise: Uncached<T>): Promise<T> => {
-    try {
-      return await answer();
-    } catch (error) {
-      if (error instanceof RegistryError || error instanceof UpstreamError) throw error;
-      const trouble = troubleOf(error);
-      deps.report({ kind: 'bypass', reason: trouble, error });
-      return otherwise(trouble);
-    }
-  };
-  return past(cached, (trouble) =>
-    trouble === 'metadata'
-      ? past(
-          () => uncached(trouble),
-          () => uncached('storage'),
-        )
-      : uncached(trouble),
-  );
-}
-
-function finishManifest(
-  deps: PullDeps,
-  request: PullRequest,
-  pulling: Pulling,
-  answer: ManifestAnswer | ManifestRefusal,
-): Reply {
-  if (answer.kind === 'refused') throw toError(answer, pulling, request.target);
-  const { target } = request;
-  const tag = target.kind === 'manifest' && target.reference.kind === 'tag' ? target.reference.tag : undefined;
-  note(deps, pulling, answer.digest, answer.size, answer.source, tag);
-  return withNamespace(respondManifest(answer, answer.source, pulling), request);
-}
-
-/** A question about content is somebody's who has to see what is there, and no use. */
-function answerReady(deps: PullDeps, request: PullRequest, pulling: Pulling): Reply | undefined {
-  const { target } = request;
-  if (request.unjudged === true || target.name.nonce !== undefined) return undefined;
-  const ready = deps.ready.look(pulling, target);
-  return ready && finishReady(deps, request, pulling, ready);
-}
-
-function finishReady(
-  deps: PullDeps,
-  request: PullRequest,
-  pulling: Pulling,
-  { digest, mediaType, bytes, source }: ReadyContent,
-): Reply {
-  const { target } = request;
-  const size = bytes.byteLength;
-  const tag = target.kind === 'manifest' && target.reference.kind === 'tag' ? target.reference.tag : undefined;
-  note(deps, pulling, digest, size, source, tag);
-  const reply =
-    mediaType === undefined
-      ? respondBlobBytes(digest, bytes, source, pulling)
-      : respondManifest({ digest, mediaType, size, bytes }, source, pulling);
-  return withNamespace(reply, request);
-}
-
-function finishBlob(deps: PullDeps, request: PullRequest, pulling: Pulling, answer: BlobAnswer): Reply {
-  if (answer.kind === 'refused') throw toError(answer, pulling, request.target);
-  note(deps, pulling, answer.content.digest, answer.content.size, answer.source, undefined);
-  const { digest, size } = answer.content;
-  if (answer.source.outcome === 'hit' && size !== undefined && pulling.method === 'GET') deps.smallBlobs.learn(digest, size);
-  let opens = false;
-  try {
-    const reply = respondBlob(answer.content, answer.source, pulling);
-    opens = reply.body.kind !== 'none';
-    return withNamespace(reply, request);
-  } finally {
-    if (!opens) answer.leave?.();
-  }
-}
-
-function upstreamOf(source: Source): string | undefined {
-  return 'upstream' in source ? source.upstream : undefined;
-}
-
-/** What log and metrics will say, and the batched last use. */
-function note(
-  deps: PullDeps,
-  { trace, holder, method }: Pulling,
-  digest: Digest,
-  size: number | undefined,
-  source: Source,
-  tag: string | undefined,
-): void {
-  trace.outcome = source.outcome;
-  trace.digest = digest;
-  trace.size = size;
-  trace.upstream ??= upstreamOf(source);
-  if (source.outcome !== 'bypass')
-    deps.records.used(holder, { digest, bytes: method === 'GET', ...(tag === undefined ? {} : { tag }) });
-}
-
-function toError(
-  { refusal, cacheStatus }: ManifestRefusal,
-  { trace, registry, repository }: Pulling,
-  target: PullTarget,
-): RegistryError {
-  // A remembered absence asked nobody now.
-  if (cacheStatus === undefined) noteTried(trace, refusal.tried);
-  trace.outcome = refusedOutcome(refusal);
-  const reference = target.kind === 'blob' ? target.digest : referenceText(target.reference);
-  return refusalError(
-    refusal,
-    { kind: target.kind, registry, repository, reference },
-    cacheStatus ?? missStatus(refusal.tried.at(-1)?.upstream),
-  );
-}
-
-/** OCI distribution-spec, "Registry Proxying": the parameter that decided is said back. */
-function withNamespace(reply: Reply, { target }: PullRequest): Reply {
-  const { ns } = target.name;
-  return ns === undefined ? reply : { ...reply, headers: { ...reply.headers, 'oci-namespace': ns } };
 }

@@ -314,7 +314,7 @@ export const mutants = [
   {
     name: 'a pull does not pass the door',
     guards: ['S36'],
-    file: 'src/pull/pull.ts',
+    file: 'src/pull/start.ts',
     find: 'if (pulling.route.passthrough === undefined) return pulling;',
     replace: 'if (pulling.route.name.length > 0) return pulling;',
     test: SCENARIO,

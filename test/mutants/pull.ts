@@ -317,7 +317,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'metadata that are down fail the pull',
     guards: ['promise 5'],
-    file: 'src/pull/pull.ts',
+    file: 'src/pull/in-time.ts',
     find: '      return otherwise(trouble);',
     replace: '      throw error;',
     test: ['test/faults/fill-parts.test.ts'],
@@ -598,7 +598,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'several questions in a row have each their own time',
     guards: ['P39'],
-    file: 'src/pull/pull.ts',
+    file: 'src/pull/in-time.ts',
     find: 'await within(deps.clock, deps.unowned.track(pastTrouble(deps, cached, uncached)), ANSWER_MS)',
     replace: 'await pastTrouble(deps, cached, uncached)',
     test: ['test/unit/pull/tags.test.ts'],
@@ -758,7 +758,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'who is answered without a byte is waited for',
     guards: ['decision 14'],
-    file: 'src/pull/pull.ts',
+    file: 'src/pull/finish.ts',
     find: '    if (!opens) answer.leave?.();\n',
     replace: '',
     test: ['test/unit/pull/ahead.test.ts'],

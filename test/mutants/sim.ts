@@ -55,7 +55,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a disk or metadata in trouble fail a pull',
     guards: ['promise 5'],
-    file: 'src/pull/pull.ts',
+    file: 'src/pull/in-time.ts',
     find: '      if (error instanceof RegistryError || error instanceof UpstreamError) throw error;\n',
     replace: '      if (error !== undefined) throw error;\n',
     test: [SEEDS],
