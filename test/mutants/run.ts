@@ -51,12 +51,12 @@ interface Place {
 
 async function runTests({ tree, runner }: Place, mutant: Mutant, edited: boolean, msMax: number): Promise<Verdict> {
   const path = join(tree.path, mutant.file);
-  const asked = { test: mutant.test, testName: mutant.testName, changed: path };
-  if (!edited) return runner.run(asked, msMax);
+  const asked = { test: mutant.test, testName: mutant.testName, changed: path, msMax };
+  if (!edited) return runner.run(asked);
   const before = await readFile(path, 'utf8');
   await writeFile(path, mutate(before, mutant));
   try {
-    return await runner.run(asked, msMax);
+    return await runner.run(asked);
   } finally {
     await writeFile(path, before);
   }

@@ -7,8 +7,10 @@ const vitest = await createVitest('test', { watch: false, bail: 1, cache: false,
 
 process.on('message', (asked) => void run(asked).then((verdict) => process.send(verdict)));
 
-async function run({ test, testName, changed }) {
+async function run({ test, testName, changed, msMax }) {
   vitest.invalidateFile(changed);
+  // A test that waits for what never comes fails, and says which it is, before its run has hung.
+  for (const { config } of vitest.projects) config.testTimeout = config.hookTimeout = msMax / 4;
   vitest.setGlobalTestNamePattern(testName ?? '');
   // Else what ran before counts as a part of this run.
   vitest.state.filesMap.clear();

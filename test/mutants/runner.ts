@@ -18,12 +18,13 @@ export interface Asked {
   readonly testName: string | undefined;
   /** The file that is not as it was in the run before, and will not be as it is in the next: its whole path. */
   readonly changed: string;
+  /** A run that takes longer has hung, and ends with all the processes that it started. */
+  readonly msMax: number;
 }
 
 /** Runs tests in a tree, one run at a time. It is a process that stays (runner.mjs), and is made anew when it has hung or died. */
 export interface Runner {
-  /** `msMax`: a run that takes longer has hung, and ends with all the processes that it started. */
-  run(asked: Asked, msMax: number): Promise<Verdict>;
+  run(asked: Asked): Promise<Verdict>;
   end(): void;
 }
 
@@ -36,11 +37,11 @@ export function createRunner(tree: string): Runner {
   }
 
   return {
-    async run(asked, msMax) {
+    async run(asked) {
       // What an edit left behind may have ended it since.
       if (standing?.dead() === true) end();
       standing ??= startProcess(tree);
-      const verdict = await standing.ask(asked, msMax);
+      const verdict = await standing.ask(asked);
       if (verdict.kind === 'hung') end();
       return verdict;
     },
@@ -49,7 +50,7 @@ export function createRunner(tree: string): Runner {
 }
 
 interface RunnerProcess {
-  ask(asked: Asked, msMax: number): Promise<Verdict>;
+  ask(asked: Asked): Promise<Verdict>;
   dead(): boolean;
   /** With all the processes that it started. */
   end(): void;
@@ -69,10 +70,10 @@ function startProcess(tree: string): RunnerProcess {
   const died = once(child, 'exit').then((): Verdict => ({ kind: 'broken', why: said }));
 
   return {
-    async ask(asked, msMax) {
+    async ask(asked) {
       const over = new AbortController();
       const answer = once(child, 'message', { signal: over.signal }).then(([verdict]) => verdict as Verdict);
-      const hung = setTimeout<Verdict>(msMax, { kind: 'hung' }, { signal: over.signal });
+      const hung = setTimeout<Verdict>(asked.msMax, { kind: 'hung' }, { signal: over.signal });
       // Where it cannot be told any more it has died.
       child.send(asked, () => undefined);
       try {
