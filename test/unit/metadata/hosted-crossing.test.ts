@@ -188,6 +188,18 @@ describe('pushed content, where steps cross', () => {
       },
     ));
 
+  test('what is pushed while one that owns nothing any more is disowned has an owner', () =>
+    atEveryCommit(async (nth) => {
+      await pushImage(records, disk);
+      await records.dropHosted(A, digest('m'));
+      await records.dropLink(A, digest('layer'));
+      const isReached = beforeNthCommit(store, nth, () => others.disown(A));
+      await push(records, disk, A, 'n', { tags: ['9'] });
+      const reached = isReached();
+      await mustBeWhole(others, disk, [A]);
+      return reached;
+    }));
+
   test('many that do all of it at once, in any order, leave it whole', async () => {
     for (let seed = 1; seed <= 150; seed++) {
       await start();
