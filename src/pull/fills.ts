@@ -15,6 +15,12 @@ const ORPHANS_MAX = 8;
  */
 const REGISTRIES_MAX = 4;
 
+/**
+ * An upstream is asked while the part is made, so that its first bytes do not wait for that. Where there turned out to be no place, that
+ * was a question in vain: so many that come next have theirs first.
+ */
+const CAREFUL_FILLS = 100;
+
 export interface Claim {
   readonly fill: Fill;
   readonly joined: boolean;
@@ -31,6 +37,8 @@ export class Fills {
   readonly #running = new Map<string, Fill>();
   readonly #trouble: DiskTrouble;
   #isParked = false;
+  /** So many fills more have their part before they ask. */
+  #careful = 0;
 
   constructor(deps: FillsDeps) {
     this.#deps = deps;
@@ -105,9 +113,12 @@ export class Fills {
   #start(order: FillOrder): Fill {
     const { clock, report } = this.#deps;
     const startedAt = clock.monotonic();
+    const isCareful = this.#careful > 0;
+    if (isCareful) this.#careful -= 1;
     const fill = new Fill(this.#deps, order, {
       readers: () => this.#onReaders(fill),
       diskFailed: (error) => this.#trouble.failed(order, error, fill.status().written),
+      isCareful,
     });
     const key = keyText(order);
     const { registry, digest } = order;
@@ -117,6 +128,7 @@ export class Fills {
       .run(() => this.#running.delete(key))
       .then((outcome) => {
         if (outcome === 'done') this.#trouble.kept();
+        if (outcome === 'bypass') this.#careful = CAREFUL_FILLS;
         const bytes = fill.status().written;
         report({ kind: 'fill-ended', registry, digest, outcome, bytes, ms: clock.monotonic() - startedAt });
       });

@@ -82,7 +82,10 @@ export function askHedged<T>(
         resolve({ outcomes: [...outcomes], lost: [...running][0] });
       }, giveUp);
     };
-    const timer = second === undefined ? undefined : clock.after(patienceMs(first, request), () => start(second));
+    const startSecond = (upstream: Upstream) => (): void => {
+      if (!taken) start(upstream);
+    };
+    const timer = second === undefined ? undefined : clock.after(patienceMs(first, request), startSecond(second));
     start(first);
   });
 }

@@ -55,18 +55,21 @@ export class FillAsker {
 
   /**
    * One question, with `second` beside `first` where that is slow: for all that is missing, or for one piece of it. What
-   * cannot be used is noted against its upstream.
+   * cannot be used is noted against its upstream. Nothing that is answered counts before `place` resolves, to whether there is
+   * one for the bytes; where there is none, the signal has to end the question.
    */
   async ask(
     first: Upstream,
     second: Upstream | undefined,
     piece: { readonly to: number; readonly planned: boolean } | undefined,
+    place: Promise<boolean>,
   ): Promise<Asked> {
     const from = this.#growing.written;
     const refused: Upstream[] = [];
     const remainingMs = (): number => this.#remainingMs();
     const hedged = { first, second, request: this.#request('GET', from, piece?.to), signal: this.#stop, remainingMs };
     const accept = async (answer: UpstreamFound, upstream: Upstream) => {
+      if (!(await place)) throw new Error('there is no place for the bytes');
       const body = await this.#accept(upstream, answer, from);
       if (from > 0 && piece?.planned !== true)
         this.#deps.report({ kind: 'resumed', upstream: upstream.name, digest: this.#job.digest, from });

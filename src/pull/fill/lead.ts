@@ -1,22 +1,23 @@
-import { UpstreamError, type Upstream, type UpstreamBody } from '../../upstream/upstream.ts';
-import { finish } from './finish.ts';
+import { UpstreamError, type Upstream } from '../../upstream/upstream.ts';
 import { PIECE_BYTES, Pieces, type Piece } from './pieces.ts';
 import { FillAsker, type OnAnswer } from './asker.ts';
 import type { FillDeps, FillJob, LeadEnd } from './job.ts';
+import { pump, type PumpInto } from './pump.ts';
 import { Sources } from './sources.ts';
 import { upTo } from './up-to.ts';
 import { FillWriter } from './writer.ts';
-import { SMALL_BYTES, type Growing } from './growing.ts';
-import { CHAIN_DEADLINE_MS } from '../chain.ts';
+import type { Growing } from './growing.ts';
 
 /** Why a fill is told to stop when another process leads it now: what is recorded is then the other's to record. */
 export const LEASE_LOST = new Error('another process took over this fill');
 
-/** What one body of a small blob may take where another upstream could go on with it: three fit into what clients wait for. */
-const SMALL_MS = CHAIN_DEADLINE_MS / 3;
-
-/** How one body ended. `overrun`: it brought more than the size. `ended`: by itself, where no size tells whether that is all. */
-type BodyEnd = 'ended' | 'broken' | 'stalled' | 'overrun' | LeadEnd;
+export interface LeadOptions {
+  /** Ends it, so that it can go on later. */
+  readonly stop: AbortSignal;
+  readonly onAnswer: OnAnswer;
+  /** Nobody is asked before there is a place for the bytes; otherwise an upstream is asked while a new part is made. */
+  readonly isCareful: boolean;
+}
 
 /** Leads one fill: asks, writes, goes on, verifies; begins anew where bytes turned out wrong. */
 export class Lead {
@@ -29,15 +30,25 @@ export class Lead {
   /** Until bytes had to be thrown away: only then is an older part worth anything. */
   #pristine = true;
   #begunAgain = false;
+  /** Ends what is asked: the fill's own end, and a place that could not be made. */
+  readonly #asking = new AbortController();
+  readonly #isCareful: boolean;
+  /** Whether there is a place for the bytes. Never rejects. */
+  #place: Promise<boolean> = Promise.resolve(true);
+  /** What kept it from being made. */
+  #trouble: LeadEnd | undefined;
   /** Why the last body broke, until it is noted against its upstream. */
   #broken: UpstreamError | undefined;
 
-  constructor(deps: FillDeps, job: FillJob, growing: Growing, stop: AbortSignal, onAnswer: OnAnswer) {
+  constructor(deps: FillDeps, job: FillJob, growing: Growing, { stop, onAnswer, isCareful }: LeadOptions) {
     this.#deps = deps;
     this.#job = job;
     this.#growing = growing;
     this.#stop = stop;
-    this.#asker = new FillAsker(deps, job, growing, stop, onAnswer);
+    this.#isCareful = isCareful;
+    if (stop.aborted) this.#asking.abort(stop.reason);
+    else stop.addEventListener('abort', () => this.#asking.abort(stop.reason), { once: true });
+    this.#asker = new FillAsker(deps, job, growing, this.#asking.signal, onAnswer);
     this.#writer = new FillWriter(deps, growing);
   }
 
@@ -108,6 +119,7 @@ export class Lead {
       return await this.#fetch(new Sources(candidates), pieces);
     } finally {
       await pieces?.end();
+      await this.#place; // What is made until then is the fill's to give back.
     }
   }
 
@@ -126,7 +138,8 @@ export class Lead {
       if (upstream === undefined || !this.#asker.hasTimeFor(upstream)) return this.#giveUp();
       const own = pieces?.take(this.#growing.written);
       const second = this.#job.hedge ? sources.following() : undefined;
-      const { supplied, refused } = await this.#asker.ask(upstream, second, own);
+      const { supplied, refused } = await this.#asker.ask(upstream, second, own, this.#place);
+      if (this.#trouble !== undefined) return this.#trouble;
       // In the order of their turns, whoever was the first to say so: else it is the second's turn again, and not the third's.
       for (const each of [upstream, second]) if (each !== undefined && refused.includes(each)) sources.refused(each);
       if (supplied === undefined) continue;
@@ -136,7 +149,8 @@ export class Lead {
       if (supplied.isRange) pieces?.start();
       const to = supplied.isRange ? own?.to : pieces?.takeOn(before);
       const body = supplied.isRange || to === undefined ? supplied.body : upTo(supplied.body, to - before);
-      const end = await this.#pump(body, to, sources.following() !== undefined);
+      const { end, broken } = await pump(body, this.#into(to, sources.following() !== undefined));
+      this.#broken = broken ?? this.#broken;
       if (typeof end === 'object') return end;
       if (end === 'overrun' || end === 'ended') return this.#verify();
       if (this.#complete() || this.#stop.aborted || this.#growing.written === to) continue;
@@ -144,16 +158,23 @@ export class Lead {
     }
   }
 
+  /** Goes on with what is there; else a new part is made, while an upstream is asked already. */
   async #open(): Promise<LeadEnd | undefined> {
     try {
-      await this.#writer.open(this.#pristine);
-      return undefined;
+      if (await this.#writer.takeUp(this.#pristine)) return undefined;
     } catch (error) {
-      const { written } = this.#growing;
-      if (written === 0) this.#growing.giveUpDisk(this.#writer.hashSoFar(), error);
-      else this.#growing.fail(error); // What was taken over cannot be read any more, so nobody could verify the rest.
+      this.#growing.fail(error); // What was taken over cannot be read any more, so nobody could verify the rest.
       return { kind: 'disk', error };
     }
+    this.#place = this.#makePlace();
+    if (this.#isCareful) await this.#place;
+    return this.#trouble;
+  }
+
+  async #makePlace(): Promise<boolean> {
+    this.#trouble = await this.#onDisk(() => this.#writer.begin());
+    if (this.#trouble !== undefined) this.#asking.abort(new Error('there is no place for the bytes'));
+    return this.#trouble === undefined;
   }
 
   /** `parallel`: where the route wants it, and the blob is of a size that is known and worth it. */
@@ -185,50 +206,17 @@ export class Lead {
     return undefined;
   }
 
-  /** `to`: where what was asked for ends, if that is before the end of the blob. `hasNext`: another upstream may go on with it. */
-  async #pump(body: UpstreamBody, to: number | undefined, hasNext: boolean): Promise<BodyEnd> {
-    const end = to ?? this.#growing.size;
-    const until = this.#deps.clock.monotonic() + SMALL_MS;
-    try {
-      for (;;) {
-        const bytes = await body.read();
-        if (bytes === undefined) return this.#endOfBody();
-        if (end !== undefined && this.#growing.written + bytes.byteLength > end) return 'overrun';
-        const trouble = await this.#onDisk(() => this.#writer.write(bytes));
-        if (trouble !== undefined) return trouble;
-        if (this.#growing.written === end) return 'broken';
-        if (hasNext && this.#isSmall() && this.#deps.clock.monotonic() > until) return this.#tooSlow();
-      }
-    } catch (error) {
-      if (this.#stop.aborted) return 'broken';
-      if (!(error instanceof UpstreamError)) throw error;
-      this.#broken = error;
-      return error.reason === 'stall' ? 'stalled' : 'broken';
-    } finally {
-      if (this.#growing.written === end) finish(body);
-      else body.close();
-    }
-  }
-
-  /** Of a small blob no client has a byte before it has all of them, and none waits for longer than the chain has. */
-  #isSmall(): boolean {
-    return this.#growing.size !== undefined && this.#growing.size <= SMALL_BYTES;
-  }
-
-  #tooSlow(): 'stalled' {
-    const { size, written } = this.#growing;
-    const { upstream } = this.#asker;
-    const message = `${upstream} brought no more than ${written} of ${size} bytes in ${SMALL_MS / 1000} s`;
-    this.#broken = new UpstreamError(upstream, 'stall', message);
-    return 'stalled';
-  }
-
-  #endOfBody(): 'ended' | 'broken' {
-    const { size, written } = this.#growing;
-    if (size === undefined) return 'ended';
-    const { upstream } = this.#asker;
-    this.#broken = new UpstreamError(upstream, 'cut', `${upstream} ended its body at ${written} of ${size} bytes`);
-    return 'broken';
+  /** `to` and `hasNext` as {@link PumpInto} has them. */
+  #into(to: number | undefined, hasNext: boolean): PumpInto {
+    return {
+      clock: this.#deps.clock,
+      growing: this.#growing,
+      stop: this.#stop,
+      upstream: this.#asker.upstream,
+      write: (bytes) => this.#onDisk(() => this.#writer.write(bytes)),
+      to,
+      hasNext,
+    };
   }
 
   async #onDisk(write: () => Promise<void>): Promise<LeadEnd | undefined> {

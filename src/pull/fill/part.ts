@@ -22,25 +22,25 @@ interface PartDeps {
 const REHASH_CHUNK_BYTES = 1024 * 1024;
 
 /**
- * Takes up what an earlier process left of the digest's fill, or starts a new part. Only the prefix that was fsynced and
- * recorded is trusted; what follows is cut off, and the prefix hashed again (architecture.md, decision 5). What came for another
- * repository, and not everybody could have, stays where it is: its own may yet go on with it (decision 8).
+ * Takes up what an earlier process left of the digest's fill; `undefined` where there is nothing to go on with. Only the prefix
+ * that was fsynced and recorded is trusted; what follows is cut off, and the prefix hashed again (architecture.md, decision 5). What
+ * came for another repository, and not everybody could have, stays where it is: its own may yet go on with it (decision 8).
  */
-export async function openPart(
-  deps: PartDeps,
+export async function takeUpPart(
+  deps: Omit<PartDeps, 'random'>,
   growing: Pick<Growing, 'registry' | 'digest' | 'size' | 'brought'>,
-  mayResume: boolean,
-): Promise<OpenedPart> {
+): Promise<OpenedPart | undefined> {
   const { digest, size, brought } = growing;
-  const record = mayResume ? await recordOf(deps.records, growing) : undefined;
-  if (record !== undefined && brought.admits(record.brought)) {
-    const resumed = await resume(deps.blobs, digest, record, size);
-    if (resumed !== undefined) {
-      brought.takeUp(record.brought);
-      return resumed;
-    }
-  }
-  return { part: await deps.blobs.part(randomId(deps.random), false, size), prefix: 0, hash: startDigest(digest), size };
+  const record = await recordOf(deps.records, growing);
+  if (record === undefined || !brought.admits(record.brought)) return undefined;
+  const resumed = await resume(deps.blobs, digest, record, size);
+  if (resumed !== undefined) brought.takeUp(record.brought);
+  return resumed;
+}
+
+/** An empty one. */
+export function newPart({ blobs, random }: Omit<PartDeps, 'records'>, { size }: Pick<Growing, 'size'>): Promise<Part> {
+  return blobs.part(randomId(random), false, size);
 }
 
 async function recordOf(records: Pick<Records, 'part'>, fill: FillKey): Promise<PartRecord | undefined> {

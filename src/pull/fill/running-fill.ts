@@ -26,6 +26,8 @@ export interface FillTells {
   readonly readers: () => void;
   /** It gave the disk up; told before anything waits for that disk again. */
   readonly diskFailed: (error: unknown) => void;
+  /** As `LeadOptions` has it. */
+  readonly isCareful: boolean;
 }
 
 /** One running download: its growing file, its readers, and what becomes of both. */
@@ -187,9 +189,11 @@ export class Fill implements FillKey {
   async #lead(lease: Lease): Promise<FillOutcome | undefined> {
     if (!this.#growing.brought.lead(this.holder)) await this.#giveBack();
     const keeping = lease.keep(this.#growing, () => this.#abort.abort(LEASE_LOST));
-    const lead = new Lead(this.#deps, this.#order, this.#growing, this.#abort.signal, ({ name }, tried) =>
-      this.#answered(name, tried),
-    );
+    const lead = new Lead(this.#deps, this.#order, this.#growing, {
+      stop: this.#abort.signal,
+      onAnswer: ({ name }, tried) => this.#answered(name, tried),
+      isCareful: this.#tell.isCareful,
+    });
     const end = await lead.run().catch((error: unknown): LeadEnd => {
       this.#growing.fail(error);
       return { kind: 'disk', error };

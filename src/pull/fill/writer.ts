@@ -1,7 +1,7 @@
 import type { Hash } from 'node:crypto';
 import { algorithmOf, finishDigest, startDigest } from '../../oci/digest.ts';
 import type { FillDeps } from './job.ts';
-import { openPart, rehash } from './part.ts';
+import { newPart, rehash, takeUpPart } from './part.ts';
 import type { Growing } from './growing.ts';
 
 /** Bytes after which the prefix is first made durable; then at every doubling up to the largest step. */
@@ -32,20 +32,27 @@ export class FillWriter {
 
   /**
    * Finds a place for the bytes: what was taken over from another process stands there already; else what an earlier one
-   * left (`mayResume`), else a new part.
+   * left (`mayResume`). False where there is neither: `begin` comes next.
    */
-  async open(mayResume: boolean): Promise<void> {
+  async takeUp(mayResume: boolean): Promise<boolean> {
     const growing = this.#growing;
     if (growing.part !== undefined) {
       this.#hash = await rehash(growing.part, growing.digest, growing.written);
-      return;
+      return true;
     }
-    const opened = await openPart(this.#deps, growing, mayResume);
+    const opened = mayResume ? await takeUpPart(this.#deps, growing) : undefined;
+    if (opened === undefined) return false;
     this.#hash = opened.hash;
     this.#syncedAt = opened.prefix;
     growing.part = opened.part;
     growing.size ??= opened.size;
-    if (opened.prefix > 0) growing.advance(opened.prefix);
+    growing.advance(opened.prefix);
+    return true;
+  }
+
+  /** Makes a new part. */
+  async begin(): Promise<void> {
+    this.#growing.part = await newPart(this.#deps, this.#growing);
   }
 
   /** Hashes while the disk writes. Who calls waits for its end, and may use the memory again then. */
@@ -142,7 +149,7 @@ export class FillWriter {
     return this.#hash.copy();
   }
 
-  /** Ends the generation: its readers are cut and its part is gone. `open` comes next. `size`: of which nobody doubts. */
+  /** Ends the generation: its readers are cut and its part is gone. `takeUp` comes next. `size`: of which nobody doubts. */
   async discard(size: number | undefined): Promise<void> {
     const { part, digest } = this.#growing;
     await this.synced().catch(() => undefined); // What it records is of what is thrown away, and thrown away it is either way.

@@ -5,7 +5,7 @@ import { gate } from './house.ts';
 export interface HeldDisk {
   readonly disk: MemoryDisk;
   /** From now on such calls do not end. */
-  hold(...operations: readonly ('write' | 'sync')[]): void;
+  hold(...operations: readonly ('create' | 'write' | 'sync')[]): void;
   /** All that were held go on, and none is held any more. */
   goOn(): void;
 }
@@ -29,6 +29,7 @@ export function createHeldDisk(): HeldDisk {
     },
   });
   const open: MemoryDisk['open'] = async (path, mode) => {
+    if (mode === 'create') await pass('create');
     const file = await inner.open(path, mode);
     return file && holding(file);
   };
