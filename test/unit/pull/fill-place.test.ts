@@ -105,7 +105,7 @@ describe('[promise 2] the place for a fill’s bytes is made while an upstream i
     await settle();
     goOn();
     await parked;
-    await expect(pull).rejects.toThrow();
+    await expect(pull).rejects.toThrow('no upstream');
     await settle();
     await ours.blobs.close();
     expect(disk.openFiles()).toEqual([]);
