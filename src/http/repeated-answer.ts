@@ -1,8 +1,10 @@
-import { validateHeaderValue, type OutgoingHttpHeaders } from 'node:http';
+import type { OutgoingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Reply } from '../pull/reply.ts';
 import type { Trace } from '../pull/trace.ts';
+import { createAnswerMemory, own } from './answer-memory.ts';
 import type { Connection } from './connection.ts';
+import { createFieldsText, type FieldsText } from './fields-text.ts';
 import { publicAddress } from './public-address.ts';
 import type { Known, RepeatsOptions } from './repeats.ts';
 
@@ -26,6 +28,8 @@ export interface Answering {
 export function createRepeatedAnswer(options: RepeatsOptions): (answering: Answering, reply: Reply) => boolean {
   const { report, clock, stalls, addresses } = options;
   const write = together(options.soon);
+  const fieldsText = createFieldsText();
+  const memory = createAnswerMemory();
 
   function tell({ request, client, socket, startedMs, trace }: Answering, { status, bytes, firstByteMs, aborted }: Sent): void {
     const { handler, method, path, clientKind, userAgent, host } = request;
@@ -51,7 +55,7 @@ export function createRepeatedAnswer(options: RepeatsOptions): (answering: Answe
     });
   }
 
-  function send(answering: Answering, status: number, bytes: Buffer, bodyBytes: number): void {
+  function send(answering: Answering, status: number, head: string, body: Uint8Array | undefined): void {
     const { connection, socket, startedMs } = answering;
     let unwatch = (): void => undefined;
     let ended = false;
@@ -61,33 +65,37 @@ export function createRepeatedAnswer(options: RepeatsOptions): (answering: Answe
       unwatch();
       connection.leave();
       const whole = !error && !connection.gone;
-      tell(answering, { status, bytes: whole ? bodyBytes : 0, firstByteMs, aborted: !whole });
+      tell(answering, { status, bytes: whole ? (body?.byteLength ?? 0) : 0, firstByteMs, aborted: !whole });
     };
-    socket.write(bytes, end);
+    const isPlain = !('encrypted' in socket);
+    socket.write(isPlain ? memory.shared(head, body) : own(head, body), end);
     const firstByteMs = clock.monotonic() - startedMs;
     // Most of the time the kernel has it all at once.
-    if (socket.writableLength === 0) end();
-    else unwatch = stalls.watch(connection, () => socket.destroy());
+    if (socket.writableLength === 0) return end();
+    if (isPlain) memory.keep();
+    unwatch = stalls.watch(connection, () => socket.destroy());
   }
 
   return (answering, reply) => {
     const { request, connection, trace } = answering;
-    const head = headOf({ ...request.commonHeaders, 'x-request-id': trace.requestId, ...reply.headers });
-    if (head === undefined) return false;
+    const fields = fieldsOf(fieldsText, request.commonHeaders, trace.requestId, reply.headers);
+    if (fields === undefined) return false;
+    const head = `HTTP/1.1 200 OK\r\n${fields}${endOfHead(options)}`;
     const body = reply.body.kind === 'bytes' ? reply.body.bytes : undefined;
-    const bytes = inOnePiece(`${head}${endOfHead(options)}`, body);
     report({ kind: 'request started', handler: request.handler });
     connection.enter();
     const leave = (): void => {
       if (connection.due !== leave) return;
       connection.due = undefined;
-      send(answering, reply.status, bytes, body?.byteLength ?? 0);
+      send(answering, reply.status, head, body);
     };
     connection.due = leave;
     write(leave);
     return true;
   };
 }
+
+export const REQUEST_ID = 'x-request-id';
 
 interface Sent {
   readonly status: number;
@@ -108,32 +116,20 @@ function together(soon: RepeatsOptions['soon']): (work: () => void) => void {
   };
 }
 
-/** The status line and the fields, as Node writes them; `undefined` where one of them cannot be sent (reliability.md, S21). */
-function headOf(headers: OutgoingHttpHeaders): string | undefined {
-  let head = 'HTTP/1.1 200 OK\r\n';
-  try {
-    for (const name in headers) {
-      const value = headers[name];
-      for (const one of Array.isArray(value) ? value : [value]) {
-        validateHeaderValue(name, String(one));
-        head += `${name}: ${one}\r\n`;
-      }
-    }
-    return head;
-  } catch {
-    return undefined;
-  }
+/** Those of the single answer win. `undefined` where one of them cannot be sent (reliability.md, S21). */
+function fieldsOf(
+  textOf: FieldsText,
+  common: OutgoingHttpHeaders,
+  requestId: string,
+  headers: OutgoingHttpHeaders,
+): string | undefined {
+  for (const name in headers)
+    if (name in common || name === REQUEST_ID) return textOf({ ...common, [REQUEST_ID]: requestId, ...headers });
+  const [before, behind] = [textOf(common), textOf(headers)];
+  return before === undefined || behind === undefined ? undefined : `${before}${REQUEST_ID}: ${requestId}\r\n${behind}`;
 }
 
 /** What Node says behind the fields of every answer. */
 function endOfHead({ date, keepAliveSeconds }: RepeatsOptions): string {
   return `Date: ${date()}\r\nConnection: keep-alive\r\nKeep-Alive: timeout=${keepAliveSeconds}\r\n\r\n`;
-}
-
-/** So that it leaves with one call of the system. */
-function inOnePiece(head: string, body: Uint8Array | undefined): Buffer {
-  const bytes = Buffer.allocUnsafe(head.length + (body?.byteLength ?? 0));
-  bytes.write(head, 'latin1');
-  if (body !== undefined) bytes.set(body, head.length);
-  return bytes;
 }

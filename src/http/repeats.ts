@@ -12,7 +12,7 @@ import type { Limits } from './limits.ts';
 import type { StallWatch } from './outlet.ts';
 import type { EdgeClock } from './ports.ts';
 import { isRepeatable } from './repeatable.ts';
-import { createRepeatedAnswer } from './repeated-answer.ts';
+import { createRepeatedAnswer, REQUEST_ID } from './repeated-answer.ts';
 
 export interface RepeatsOptions {
   readonly clock: EdgeClock;
@@ -57,6 +57,7 @@ export interface Known {
   readonly userAgent: string | undefined;
   readonly clientKind: string;
   readonly handler: string;
+  /** Without the request's id; frozen. */
   readonly commonHeaders: OutgoingHttpHeaders;
 }
 
@@ -96,11 +97,16 @@ export function createRepeats(options: RepeatsOptions): Repeats {
     },
     learn(text, exchange) {
       if (!isRepeatable(exchange)) return;
-      const { method, path, userAgent, clientKind, handler = 'other', commonHeaders, incoming } = exchange;
+      const { method, path, userAgent, clientKind, handler = 'other', incoming } = exchange;
       const { host } = incoming.headers;
       const target = options.parseName(exchange.target, host);
       if ((target.kind !== 'manifest' && target.kind !== 'blob') || (method !== 'GET' && method !== 'HEAD')) return;
+      const commonHeaders = withoutId(exchange.commonHeaders);
       known.put(text, { method, target, path, host, userAgent, clientKind, handler, commonHeaders });
     },
   };
+}
+
+function withoutId(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
+  return Object.freeze(Object.fromEntries(Object.entries(headers).filter(([name]) => name !== REQUEST_ID)));
 }

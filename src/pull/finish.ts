@@ -6,10 +6,10 @@ import { missStatus, type Source } from './cache-status.ts';
 import type { PullDeps, Pulling } from './deps.ts';
 import type { ManifestAnswer, ManifestRefusal } from './manifest.ts';
 import type { PullRequest, PullTarget } from './pull.ts';
-import type { ReadyContent } from './ready.ts';
+import type { ReadyReply } from './ready-reply.ts';
 import { refusalError, refusedOutcome } from './refusal-error.ts';
 import type { Reply } from './reply.ts';
-import { respondBlob, respondBlobBytes, respondManifest } from './respond.ts';
+import { respondBlob, respondManifest } from './respond.ts';
 import { noteTried } from './trace.ts';
 
 /** Throws RegistryError for what was refused. */
@@ -27,28 +27,14 @@ export function finishManifest(
 }
 
 /** A question about content is somebody's who has to see what is there, and no use. */
-export function answerReady(deps: PullDeps, request: PullRequest, pulling: Pulling): Reply | undefined {
-  const { target } = request;
+export function answerReady(deps: PullDeps, reply: ReadyReply, request: PullRequest, pulling: Pulling): Reply | undefined {
+  const { target, method } = request;
   if (request.unjudged === true || target.name.nonce !== undefined) return undefined;
   const ready = deps.ready.look(pulling, target);
-  return ready && finishReady(deps, request, pulling, ready);
-}
-
-function finishReady(
-  deps: PullDeps,
-  request: PullRequest,
-  pulling: Pulling,
-  { digest, mediaType, bytes, source }: ReadyContent,
-): Reply {
-  const { target } = request;
-  const size = bytes.byteLength;
+  if (ready === undefined) return undefined;
   const tag = target.kind === 'manifest' && target.reference.kind === 'tag' ? target.reference.tag : undefined;
-  note(deps, pulling, digest, size, source, tag);
-  const reply =
-    mediaType === undefined
-      ? respondBlobBytes(digest, bytes, source, pulling)
-      : respondManifest({ digest, mediaType, size, bytes }, source, pulling);
-  return withNamespace(reply, request);
+  note(deps, pulling, ready.digest, ready.bytes.byteLength, ready.source, tag);
+  return reply(ready, method, target.name.ns);
 }
 
 /** As {@link finishManifest}; what nobody opens is left. */

@@ -16,6 +16,7 @@ import { blobHosted, manifestHosted, refuseRefresh } from './hosted.ts';
 import { inTime } from './in-time.ts';
 import { Meanings } from './meaning.ts';
 import { blobOffline, manifestOffline } from './offline.ts';
+import { createReadyReply } from './ready-reply.ts';
 import type { Reply } from './reply.ts';
 import { enter, startPulling } from './start.ts';
 import { Tags } from './tag.ts';
@@ -72,6 +73,7 @@ export function createPull(deps: PullDeps): Pulls {
   const byDigest = (pulling: Pulling, digest: Digest): Promise<ManifestAnswer | ManifestRefusal> =>
     manifestByDigest(deps, fetches, pulling, digest);
   const prefetch = new Prefetch(deps, byDigest);
+  const readyReply = createReadyReply();
   const byChain = (pulling: Pulling, { reference }: ManifestTarget): Promise<ManifestAnswer | ManifestRefusal> =>
     pulling.route.policy.offline
       ? manifestOffline(deps, pulling, reference)
@@ -125,7 +127,7 @@ export function createPull(deps: PullDeps): Pulls {
     prefetch,
     ready(request) {
       try {
-        return answerReady(deps, request, startPulling(deps, request));
+        return answerReady(deps, readyReply, request, startPulling(deps, request));
       } catch (error) {
         // What has no route any more, or is denied, is refused by the ordinary way, in its words.
         if (error instanceof RegistryError) return undefined;
@@ -137,7 +139,7 @@ export function createPull(deps: PullDeps): Pulls {
     async pull(request) {
       const { target } = request;
       const started = startPulling(deps, request);
-      const ready = answerReady(deps, request, started);
+      const ready = answerReady(deps, readyReply, request, started);
       if (ready !== undefined) return ready;
       const pulling = await enter(deps, request, started);
       const admitting = request.unjudged === true ? undefined : admittingOf(deps, pulling, target);

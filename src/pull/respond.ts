@@ -54,15 +54,14 @@ export function respondBlob(content: Content, source: Source, conditions: Condit
   }
 }
 
-/** The same of a whole blob whose bytes are at hand, to who asks for no range. */
-export function respondBlobBytes(digest: Digest, bytes: Uint8Array, source: Source, { method }: Conditions): Reply {
-  const headers = {
+/** The headers of a whole blob. */
+export function blobHeaders(digest: Digest, size: number, source: Source): Record<string, string> {
+  return {
     ...common(digest, source),
     'content-type': 'application/octet-stream',
     'accept-ranges': 'bytes',
-    'content-length': String(bytes.byteLength),
+    'content-length': String(size),
   };
-  return { status: 200, headers, body: method === 'HEAD' ? { kind: 'none' } : { kind: 'bytes', bytes } };
 }
 
 function common(digest: Digest, source: Source): Record<string, string> {

@@ -13,6 +13,9 @@ export const SMALL_BLOBS_BYTES = 16 * 1024 * 1024;
 /** So long bytes are answered with for which nobody looks at their file: a file that went is missed, and comes again, as soon. */
 export const BELIEVED_MS = 60_000;
 
+/** What is asked for later than this is looked at in time, so that what is in use stays at hand: each that did not cost ten hits a minute. */
+const RENEWED_AFTER_MS = BELIEVED_MS / 2;
+
 export interface SmallBlobsDeps {
   readonly clock: Clock;
   readonly store: Pick<Store, 'readFile'>;
@@ -34,19 +37,26 @@ export class SmallBlobs {
 
   get(digest: Digest): Uint8Array | undefined {
     const found = this.#held.get(digest);
-    return found !== undefined && this.#deps.clock.monotonic() < found.until ? found.bytes : undefined;
+    const left = found === undefined ? 0 : found.until - this.#deps.clock.monotonic();
+    if (found === undefined || left <= 0) return undefined;
+    if (left <= BELIEVED_MS - RENEWED_AFTER_MS) this.#look(digest, found.bytes.byteLength);
+    return found.bytes;
   }
 
   /** A blob was answered with from its file: the next time it is at hand. Nobody waits for it, and what fails is read again then. */
   learn(digest: Digest, size: number): void {
-    if (size > SMALL_BLOB_BYTES || this.#reading.has(digest) || this.get(digest) !== undefined) return;
-    this.#reading.add(digest);
-    void this.#deps.unowned.track(this.#read(digest, size)).finally(() => this.#reading.delete(digest));
+    if (size <= SMALL_BLOB_BYTES && this.get(digest) === undefined) this.#look(digest, size);
   }
 
   forget(digest: Digest): void {
     this.#reading.delete(digest);
     this.#held.delete(digest);
+  }
+
+  #look(digest: Digest, size: number): void {
+    if (this.#reading.has(digest)) return;
+    this.#reading.add(digest);
+    void this.#deps.unowned.track(this.#read(digest, size)).finally(() => this.#reading.delete(digest));
   }
 
   /** Never rejects. */

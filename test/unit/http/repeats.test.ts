@@ -25,12 +25,17 @@ class Scripted extends EventEmitter {
   readonly remoteAddress: string = '192.0.2.7';
   destroyed = false;
   writableLength = 0;
-  readonly written: string[] = [];
+  readonly #pieces: Buffer[] = [];
   takes = true;
   #done: ((error?: Error) => void) | undefined;
 
+  /** As a socket has it: what the kernel has taken is its own, the rest is whatever stands there when it comes to be taken. */
+  get written(): string[] {
+    return this.#pieces.map((bytes) => bytes.toString('latin1'));
+  }
+
   write(bytes: Buffer, done: (error?: Error) => void): void {
-    this.written.push(bytes.toString('latin1'));
+    this.#pieces.push(this.takes ? Buffer.from(bytes) : bytes);
     if (this.takes) return void queueMicrotask(done);
     this.writableLength = bytes.byteLength;
     this.#done = done;
@@ -106,9 +111,12 @@ function learnt(options: Options = {}) {
     trace: { ...newTrace('id-0'), outcome: 'hit', ...options.exchange?.trace },
   } as unknown as Exchange;
   repeats.learn(TEXT, exchange);
-  const socket = new Scripted();
-  const connection = new Connection(socket as unknown as Socket, options.certificate);
-  const begin = (): boolean => repeats.answer(TEXT, socket as unknown as Socket, connection);
+  const connect = () => {
+    const socket = new Scripted();
+    const connection = new Connection(socket as unknown as Socket, options.certificate);
+    return { socket, connection, begin: () => repeats.answer(TEXT, socket as unknown as Socket, connection) };
+  };
+  const { socket, connection, begin } = connect();
   const turn = (): void => soon.splice(0).forEach((work) => work());
   const answer = (): boolean => {
     const answered = begin();
@@ -116,7 +124,7 @@ function learnt(options: Options = {}) {
     return answered;
   };
   const records = (): RequestEnded[] => events.filter((event) => event.kind === 'request');
-  return { begin, turn, soon, answer, socket, connection, clock, events, records };
+  return { begin, turn, soon, answer, connect, socket, connection, clock, events, records };
 }
 
 describe('an answer that is given again', () => {
@@ -127,9 +135,9 @@ describe('an answer that is given again', () => {
       [
         'HTTP/1.1 200 OK',
         'x-one: 1',
-        'x-request-id: id-1',
         'x-two: a',
         'x-two: b',
+        'x-request-id: id-1',
         'content-length: 4',
         'etag: "x"',
         'Date: Sun, 22 Nov 2026 00:00:00 GMT',
@@ -148,6 +156,49 @@ describe('an answer that is given again', () => {
   test('[S21] is none with a field that cannot be sent', () => {
     const { answer, socket, events } = learnt({ reply: () => ({ ...REPLY, headers: { 'content-type': 'a\r\nx: y' } }) });
     expect([answer(), socket.written, events]).toEqual([false, [], []]);
+  });
+
+  test.each([
+    [{ 'x-two': 'c' }, ['x-one: 1', 'x-two: c', 'x-request-id: id-1']],
+    [{ 'x-request-id': 'id-2' }, ['x-one: 1', 'x-two: a', 'x-two: b', 'x-request-id: id-2']],
+  ])('says of equal fields what the single answer says', (headers, fields) => {
+    const { answer, socket } = learnt({ reply: () => ({ ...REPLY, headers }) });
+    answer();
+    expect(socket.written[0]?.split('\r\n').filter((line) => line.startsWith('x-'))).toEqual(fields);
+  });
+
+  test('says what its headers say now, unless they are what they will ever be', () => {
+    const headers: Record<string, string> = { etag: '"x"' };
+    const { answer, socket } = learnt({ reply: () => ({ ...REPLY, headers }) });
+    answer();
+    headers['etag'] = '"y"';
+    answer();
+    Object.freeze(headers);
+    answer();
+    answer();
+    expect(socket.written.map((text) => /etag: "(.)"/.exec(text)?.[1])).toEqual(['x', 'y', 'y', 'y']);
+  });
+
+  test('[S18] that is still on its way is not overwritten by the next', () => {
+    const bodies = ['one', 'two', 'six'];
+    const { begin, turn, connect, socket } = learnt({
+      reply: () => ({ ...REPLY, body: { kind: 'bytes', bytes: Buffer.from(bodies.shift() ?? '') } }),
+    });
+    socket.takes = false;
+    const others = [connect(), connect()];
+    begin();
+    for (const other of others) other.begin();
+    turn();
+    const said = [socket, ...others.map((other) => other.socket)].map(({ written }) => written[0]?.slice(-3));
+    expect(said).toEqual(['one', 'two', 'six']);
+  });
+
+  test('may be of any length', () => {
+    const long = Buffer.alloc(40_000, 'long');
+    const replies: Reply[] = [long, BYTES].map((bytes) => ({ ...REPLY, body: { kind: 'bytes', bytes } }));
+    const { answer, socket } = learnt({ reply: () => replies.shift() });
+    expect([answer(), answer()]).toEqual([true, true]);
+    expect(socket.written.map((text) => text.split('\r\n\r\n')[1])).toEqual([long.toString(), 'four']);
   });
 
   test('is none where nothing is ready, or the client is somebody by its certificate', () => {

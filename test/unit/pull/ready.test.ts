@@ -181,12 +181,29 @@ describe('what is answered out of memory, in the same turn', () => {
     await settle();
   });
 
+  test('a small blob that is in use for as long as its file is there, and a minute after', async () => {
+    const made = await house();
+    const uses = async (times: number): Promise<number> => {
+      let answered = 0;
+      for (let time = 0; time < times; time += 1) {
+        await made.clock.advance(BELIEVED_MS / 6);
+        if (ready(made, BLOB) !== undefined) answered += 1;
+        await settle();
+      }
+      return answered;
+    };
+    expect(await uses(30)).toBe(30);
+    await made.blobs.remove(blob.digest);
+    expect(await uses(12)).toBeLessThan(6);
+    expect(ready(made, BLOB)).toBeUndefined();
+  });
+
   test('a small blob for a minute, until its file is looked at again; a large one never', async () => {
     const made = await house();
     expect(ready(made, `/v2/a/b/blobs/${large.digest}`)).toBeUndefined();
-    await made.clock.advance(BELIEVED_MS - 1);
+    await made.clock.advance(BELIEVED_MS / 2 - 1);
     expect(ready(made, BLOB)).toBeDefined();
-    await made.clock.advance(1);
+    await made.clock.advance(BELIEVED_MS / 2 + 1);
     expect(ready(made, BLOB)).toBeUndefined();
     await made.blobs.remove(blob.digest);
     expect((await made.ask(BLOB)).headers['cache-status']).toContain('fwd=miss');
