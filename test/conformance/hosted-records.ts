@@ -260,7 +260,7 @@ export function hostedRecordsConformance(name: string, make: () => Promise<Store
       expect(await records.referrers(APP, digest('s'), undefined, 9)).toEqual([]);
       expect(await records.putTag(APP, '1', tagRecord('mirrored'))).toBeUndefined();
       expect((await records.tag(APP, '1'))?.digest).toBe(digest('mirrored'));
-    }, 30_000);
+    });
 
     test('a push that races a deletion of the same manifest is either whole or gone', async () => {
       for (let at = 0; at < 20; at++) {

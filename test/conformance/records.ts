@@ -192,7 +192,7 @@ export function recordsConformance(name: string, make: () => Promise<StoreUnderT
       expect(moves).toHaveLength(MOVES_KEPT);
       expect(moves[0]?.at).toBe(MOVES_KEPT + 4);
       expect(moves.at(-1)?.at).toBe(5);
-    }, 30_000);
+    });
 
     test('rivals that move one tag leave a history in which each move starts where the last ended', async () => {
       const befores = await Promise.all(

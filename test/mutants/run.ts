@@ -13,8 +13,8 @@ export interface Judges {
   end(): Promise<void>;
 }
 
-/** Longer than any test that is not stuck. */
-const RUN_MS_MAX = 180_000;
+/** Longer than any test that is not stuck, each of which has a quarter of it (runner.mjs). */
+const RUN_MS_MAX = 240_000;
 
 /** Up to `most` at a time judge, each in a copy of `root` with a test runner of its own. */
 export function createJudges(root: string, most: number): Judges {
