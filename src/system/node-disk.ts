@@ -1,4 +1,4 @@
-import { constants, type Stats, type StatsFs } from 'node:fs';
+import { constants, read, type Stats, type StatsFs } from 'node:fs';
 import { link, lstat, mkdir, open, readdir, rename, rmdir, stat, statfs, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Disk, DiskSpace, FileStat, OpenFile } from './disk.ts';
@@ -98,7 +98,7 @@ export function toOpenFile(handle: FileHandle): OpenFile {
   }
 
   return {
-    read: (into, position) => use(async () => (await handle.read(into, 0, into.length, position)).bytesRead),
+    read: (into, position) => use(() => readAt(handle, into, position)),
     write: (bytes, position) => use(() => writeAll(handle, bytes, position)),
     size: () => use(async () => (await handle.stat()).size),
     stat: () => use(async () => toStat(await handle.stat())),
@@ -106,6 +106,16 @@ export function toOpenFile(handle: FileHandle): OpenFile {
     sync: () => use(() => syncing(() => handle.sync())),
     close: () => (closing ??= closeWhenIdle()),
   };
+}
+
+/**
+ * By callback: a promise of Node's has memory for what `stat` would say outside its heap, so that 60,000 reads of 16 KiB made the
+ * collector run 110 to 140 times instead of 30. Reads are what serving held bytes is made of.
+ */
+function readAt({ fd }: FileHandle, into: Uint8Array, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    read(fd, into, 0, into.byteLength, position, (error, count) => (error === null ? resolve(count) : reject(error)));
+  });
 }
 
 /** One write(2) may take fewer bytes than it was given (at 2 GiB, and when the disk fills up under it). */

@@ -178,6 +178,14 @@ export const mutants = [
     test: ['test/unit/blobs/probe.test.ts'],
   },
   {
+    name: 'a read that failed is taken for the end of the file',
+    guards: ['promise 5'],
+    file: 'src/system/node-disk.ts',
+    find: '(error === null ? resolve(count) : reject(error))',
+    replace: 'resolve(count ?? 0)',
+    test: ['test/unit/system/node-disk.test.ts'],
+  },
+  {
     name: 'a descriptor is given back under a write',
     guards: ['promise 1'],
     file: 'src/system/node-disk.ts',

@@ -26,6 +26,23 @@ test('a write of which the kernel takes nothing is an error, not a loop', async 
   await expect(writeAll(shortHandle(0, Buffer.alloc(1)), Buffer.from('x'), 0)).rejects.toMatchObject({ code: 'EIO' });
 });
 
+test('a read yields what stands at its position, 0 at the end, and the disk’s error where there is one', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-read-'));
+  try {
+    await writeFile(join(directory, 'file'), 'abcdef');
+    const file = (await nodeDisk.open(join(directory, 'file'), 'read'))!;
+    const into = Buffer.alloc(4, '-');
+    expect([await file.read(into, 3), into.toString()]).toEqual([3, 'def-']);
+    expect([await file.read(into, 6), await file.read(new Uint8Array(0), 0)]).toEqual([0, 0]);
+    await file.close();
+    const broken = (await nodeDisk.open(directory, 'read'))!;
+    await expect(broken.read(into, 0)).rejects.toMatchObject({ code: 'EISDIR' });
+    await broken.close();
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});
+
 test('a missing directory has no space: the error says so', async () => {
   await expect(nodeDisk.space('/nowhere/at/all')).rejects.toMatchObject({ code: 'ENOENT' });
 });
