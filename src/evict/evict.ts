@@ -153,23 +153,30 @@ export async function remove(
   // A push that takes the record's word for it must not find it after a power loss that the file did not outlive.
   await records.flushed();
   const left = [...marked];
+  const gone: Digest[] = [];
   const dropped = await Promise.allSettled(
     Array.from({ length: AT_ONCE }, async () => {
-      for (let digest = left.pop(); digest !== undefined; digest = left.pop()) await drop({ blobs, records }, digest, turn);
+      for (let digest = left.pop(); digest !== undefined; digest = left.pop()) {
+        await removeBytes({ blobs }, digest, turn);
+        gone.push(digest);
+      }
     }),
   );
+  await turn.check();
+  // Together, so that an embedded store makes one transaction of them instead of nearly as many as blobs: each writes the whole way
+  // from its tree's root anew, which is the longer the more is held.
+  const ended = await Promise.allSettled(gone.map((digest) => records.endEviction(digest)));
   // Not before all have come to their end: the turn goes back then, and nothing may be removed without it.
-  const failed = dropped.find((one) => one.status === 'rejected');
+  const failed = [...dropped, ...ended].find((one) => one.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
   await records.inventory.end(digests);
   return batch.filter(({ place }) => marked.has(place.digest)).map(evictedOf(clock.now()));
 }
 
-async function drop({ blobs, records }: Pick<EvictDeps, 'blobs' | 'records'>, digest: Digest, turn: Turn): Promise<void> {
+async function removeBytes({ blobs }: Pick<EvictDeps, 'blobs'>, digest: Digest, turn: Turn): Promise<void> {
   // Whoever evicts after us may have ended it, and a push have brought the bytes again.
   await turn.check();
   await blobs.remove(digest);
-  await records.endEviction(digest);
 }
 
 /** Ends what a process that died had begun; yields how many. Nobody else may evict meanwhile. */
@@ -181,7 +188,8 @@ export async function endEvictions({ blobs, records }: Pick<EvictDeps, 'blobs' |
     for (const digest of page) {
       if ((await records.blob(digest))?.state === 'evicting') {
         await records.inventory.begin([digest]);
-        await drop({ blobs, records }, digest, turn);
+        await removeBytes({ blobs }, digest, turn);
+        await records.endEviction(digest);
         await records.inventory.end([digest]);
       } else await records.inventory.spare([digest]);
       ended += 1;

@@ -75,6 +75,22 @@ export const mutants: readonly Mutant[] = [
     test: ['test/unit/evict/evict-crossing.test.ts'],
   },
   {
+    name: 'an evictor that lost its turn ends records',
+    guards: ['decision 15'],
+    file: 'src/evict/evict.ts',
+    find: '  await turn.check();\n  // Together, so',
+    replace: '  // Together, so',
+    test: ['test/unit/evict/evict-crossing.test.ts'],
+  },
+  {
+    name: 'a record ends by itself, in a transaction of its own',
+    guards: ['decision 15'],
+    file: 'src/evict/evict.ts',
+    find: '        gone.push(digest);\n',
+    replace: '        await records.endEviction(digest);\n',
+    test: ['test/unit/evict/evict-crossing.test.ts'],
+  },
+  {
     name: 'the use of an image is not that of its layers',
     guards: ['decision 12'],
     file: 'src/metadata/records-uses.ts',

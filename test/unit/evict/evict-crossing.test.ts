@@ -100,6 +100,46 @@ test('who lost the turn removes nothing: another may have ended it, and a push h
   expect(await house.held(one)).toBe(true);
 });
 
+test('who loses it between bytes and records ends nothing: the next one does, who has the turn', async () => {
+  const lost = new RegistryError('UNAVAILABLE', 'another evicts', { status: 503 });
+  let checks = 0;
+  const check = () => ((checks += 1) === 1 ? Promise.resolve() : Promise.reject(lost));
+  const turn = { check, end: () => Promise.resolve(), leave: () => undefined };
+  const { clock, blobs, records } = house;
+  const round = evict({ clock, blobs, records }, { excess: { bytes: 100, files: 0 }, keep: keepNothing(), turn });
+  await expect(round.next()).rejects.toBe(lost);
+  expect(checks).toBe(2);
+  expect((await records.blob(one.digest))?.state).toBe('evicting');
+});
+
+test('the records of a batch end together, when all bytes are gone; those whose removal failed do not', async () => {
+  const others = [randomBlob(100, 2), randomBlob(100, 3)] as const;
+  for (const blob of others) await house.cache(blob);
+  house.clock.jump(3600_000);
+  const order: string[] = [];
+  const blobs = {
+    ...house.files,
+    async remove(digest: Digest) {
+      if (digest === others[0].digest) throw new Error('EIO');
+      const removed = await house.files.remove(digest);
+      order.push('bytes');
+      return removed;
+    },
+  };
+  const { clock } = house;
+  const endEviction = (digest: Digest) => {
+    order.push('record');
+    return house.records.endEviction(digest);
+  };
+  const records = { ...house.records, endEviction };
+  const turn = { check: () => Promise.resolve(), end: () => Promise.resolve(), leave: () => undefined };
+  const round = evict({ clock, blobs, records }, { excess: { bytes: 300, files: 0 }, keep: keepNothing(), turn });
+  await expect(round.next()).rejects.toThrow('EIO');
+  expect(order).toEqual(['bytes', 'bytes', 'record', 'record']);
+  const states = [one, ...others].map(async ({ digest }) => (await house.records.blob(digest))?.state);
+  expect(await Promise.all(states)).toEqual([undefined, 'evicting', undefined]);
+});
+
 /** One eviction, while whose removal of the bytes the same blob is filled again. */
 async function evictWhileFilling(publishes: 'before its file goes' | 'before the eviction ends'): Promise<void> {
   const { clock, records } = house;
