@@ -3,7 +3,7 @@
 // Prints, for a store of one object and for the large one, in turn: spawn to the first 200 on /v2/, spawn to the first cached manifest,
 // and the processor time that the server had used by then (the only one of the three that other work on the machine leaves alone).
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -49,7 +49,7 @@ function named(count) {
 /** Yields one life, that ends with a kill. */
 async function made(count) {
   const directory = join(base, String(count));
-  mkdirSync(directory);
+  const stock = await makeStock(directory, { objects: count, hasFile: (at) => at < FILES_MAX });
   const config = join(directory, 'config.yml');
   writeFileSync(
     config,
@@ -64,7 +64,6 @@ async function made(count) {
       names: { default: 'docker.io' },
     }),
   );
-  const stock = await makeStock(directory, { objects: count, hasFile: (at) => at < FILES_MAX });
   const { path, digest } = stock.object(0);
   return async () => {
     const server = await live(config);

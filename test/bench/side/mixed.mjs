@@ -2,10 +2,13 @@
 // by a schedule (open-loop.mjs): one holds all of them, the other has room for as many as make nine of ten answers a hit, so that
 // it fetches, hashes, writes and evicts all the while. The rate is half of what the second one can do at all. All share the machine's
 // processors: a miss costs what our client and the upstream cost, too.
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { idealHits, seeded, zipf } from './chance.mjs';
 import { alternate, figure } from './compare.mjs';
-import { entrepot } from './contenders.mjs';
+import { configure } from './contenders.mjs';
 import { buildImages, openImages } from './images.mjs';
+import { live } from './life.mjs';
 import { pullAll } from './open-loop.mjs';
 
 /** Of blobs, for an ideal LRU. What is evicted is mostly layers: of all answers, manifests and configurations among them, nine in ten are hits then. */
@@ -17,7 +20,8 @@ const CLIENTS = 32;
 /** What an eviction leaves of the room, so that there are many small ones. */
 const LOW = 0.98;
 
-export async function mixed({ base, rounds, seconds, images: count, say, table }) {
+/** Where a directory is named (`stock`), what was pulled into the first of them is kept there, and used again. */
+export async function mixed({ base, rounds, seconds, images: count, stock = base, say, table }) {
   const options = { count, layers: 1, least: 16_384, most: 1_048_576 };
   const images = buildImages(options);
   const upstream = await openImages(options);
@@ -25,24 +29,30 @@ export async function mixed({ base, rounds, seconds, images: count, say, table }
     `/v2/bench/image-${at}/manifests/latest`,
     ...blobs.map(({ digest }) => `/v2/bench/image-${at}/blobs/${digest}`),
   ]);
-  const bytes = roomFor(images);
-  const more = (maxsize) => ({
-    cache: { maxsize: `${maxsize}B`, watermarks: { high: '100%', low: `${LOW * 100}%` }, keepfree: '0%' },
-  });
-  const all = await entrepot(base, upstream.url, { name: 'hits alone', more: more(64 * 2 ** 30) });
-  const some = await entrepot(base, upstream.url, { name: 'with misses', more: more(bytes) });
   const { order } = zipf(count, EXPONENT, seeded(1));
-  // The most popular last, so that they are what is held.
+  const held = join(stock, `mixed-${count}`);
+  // The most popular last, so that they are what stays.
   const once = order.toReversed().map((at) => pathsOf[at]);
-  for (const server of [all, some]) {
-    const { pullsPerSecond } = await pullAll(server, once, { connections: CLIENTS });
-    say(`mixed load: ${server.name} has pulled all images, ${Math.round(pullsPerSecond)}/s`);
-  }
+  await pullOnce(held, upstream, { options, once, say });
+  const lesser = join(base, 'mixed');
+  rmSync(lesser, { recursive: true, force: true });
+  cpSync(held, lesser, { recursive: true });
+  const all = { name: 'hits alone', ...(await live(configured(held, upstream, 64 * 2 ** 30))) };
+  const room = roomFor(images);
+  const some = { name: 'with misses', ...(await live(configured(lesser, upstream, 64 * 2 ** 30))) };
+  const evicted = some.expected('evicting');
+  configured(lesser, upstream, room);
+  some.reload();
+  const { blobs } = await evicted;
+  say(`mixed load: room for ${Math.round(room / 2 ** 20)} MiB, ${blobs} blobs let go`);
   const chosen = (seed, most) => {
     const { choose } = zipf(count, EXPONENT, seeded(seed));
     return Array.from({ length: most }, () => pathsOf[choose()]);
   };
-  const full = await pullAll(some, chosen(2, 50_000), { connections: CLIENTS, seconds: 2 * seconds });
+  // Both have been asked as much, and are compiled for it.
+  const atMost = (server) => pullAll(server, chosen(2, 50_000), { connections: CLIENTS, seconds: 2 * seconds });
+  await atMost(all);
+  const full = await atMost(some);
   const rate = full.pullsPerSecond / 2;
   say(
     `mixed load: at most ${Math.round(full.pullsPerSecond)} pulls/s, ${(full.hits * 100).toFixed(1)} % hits; half of it from now on`,
@@ -67,6 +77,29 @@ export async function mixed({ base, rounds, seconds, images: count, say, table }
   table.goal(taken, 'with misses', 'hits alone', 'p99', '≤', 3);
   await Promise.all([all.stop(), some.stop()]);
   upstream.stop();
+}
+
+/** Makes `directory` that of a server that has pulled all of them, unless it is. */
+async function pullOnce(directory, upstream, { options, once, say }) {
+  const [note, text] = [join(directory, 'pulled.json'), JSON.stringify(options)];
+  if (existsSync(note) && readFileSync(note, 'utf8') === text) return say(`mixed load: ${directory} has all images`);
+  rmSync(directory, { recursive: true, force: true });
+  mkdirSync(directory, { recursive: true });
+  const server = await live(configured(directory, upstream, 64 * 2 ** 30));
+  const { pullsPerSecond } = await pullAll(server, once, { connections: CLIENTS });
+  await server.stop();
+  writeFileSync(note, text);
+  say(`mixed load: pulled all images, ${Math.round(pullsPerSecond)}/s`);
+}
+
+/** Writes how a server has so much room there; yields the file. */
+function configured(directory, upstream, bytes) {
+  return configure(directory, upstream.url, {
+    log: { accesslog: { disabled: true } },
+    http: { addr: '127.0.0.1:0' },
+    cache: { maxsize: `${bytes}B`, watermarks: { high: '100%', low: `${LOW * 100}%` }, keepfree: '0%' },
+    defaults: { tagttl: '365d' },
+  });
 }
 
 /** Bytes in which an ideal LRU finds so many of the blobs, of what the evictions leave it. */

@@ -2,62 +2,88 @@
 // that: ten million take some minutes, where commits would take hours. Of each object there is what a pull leaves: blob, link and
 // reverse entry, its place in the inventory; each tenth is a manifest with its tag. Files have only those that are to have one.
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { open } from 'lmdb';
 
 const PER_REPOSITORY = 1000;
 const PER_TRANSACTION = 50_000;
+/** Of what an earlier run let go: a large one would leave very many free pages, which LMDB looks through in each commit of the next start. */
+const PER_TRANSACTION_ANEW = 200;
 const BLOB_BYTES = 1_000_000;
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 /** Bits of an object's number, below as many of its digest as fit beside them. */
 const NUMBER_BITS = 24n;
 
 /**
- * Into `root`, which must be new. `hasFile(at)`: of which there are files, by their number from the oldest on. `weight`: what the oldest
- * so many (`count`) are said to have, `bytes` each. Yields the sum of all sizes, and how an object is asked for: `object(at)`.
+ * Into `root`. `hasFile(at)`: of which there are files, by their number from the oldest on. `weight`: what the oldest so many (`count`)
+ * are said to have, `bytes` each. Yields the sum of all sizes, and how an object is asked for: `object(at)`. What an earlier run
+ * made there of the same objects is taken again, and what it let go (of the oldest `count`) is entered anew; `wasKept` says so.
  */
-export async function makeStock(root, { objects, hasFile, weight }) {
+export async function makeStock(root, { objects, hasFile, weight = { count: 0, bytes: 0 } }) {
   if (objects >= 2 ** Number(NUMBER_BITS)) throw new Error(`at most ${2 ** Number(NUMBER_BITS) - 1} objects`);
   const keys = await import('../../../dist/metadata/keys.js');
   const forms = await import('../../../dist/metadata/forms.js');
-  const now = Date.now();
-  const { raw, rank, sorted } = digestsOf(objects);
-  const digest = (at) => `sha256:${raw.hexSlice(at * 32, at * 32 + 32)}`;
+  const { LAYOUT } = await import('../../../dist/blobs/layout.js');
   const size = (at) => {
-    if (at < (weight?.count ?? 0)) return weight.bytes;
+    if (at < weight.count) return weight.bytes;
     if (isManifest(at)) return MANIFEST_BYTES;
     return hasFile(at) ? contentOf(at).length : BLOB_BYTES;
   };
+  let bytes = 0;
+  for (let at = 0; at < objects; at += 1) bytes += size(at);
+  const note = join(root, 'stock.json');
+  const kept = keptAt(note, { objects, bytes, layout: LAYOUT });
+  const now = kept?.written ?? Date.now();
+  const { raw, rank, sorted } = kept === undefined ? digestsOf(objects) : {};
+  const digest = (at) => `sha256:${raw === undefined ? hashOf(at).toString('hex') : raw.hexSlice(at * 32, at * 32 + 32)}`;
   const place = (at) => ({ digest: digest(at), size: size(at), position: now - objects + at });
 
+  const inventoryEntry = (own) => [
+    keys.INVENTORY_SLOT,
+    keys.inventoryEntryKey(own.digest),
+    forms.inventoryEntryForm.encode(own),
+  ];
+  const recent = (own) => [keys.INVENTORY_SLOT, keys.recentKey(own), forms.recentForm.encode(own)];
+  const blob = (at) => {
+    const record = { size: size(at), public: true, state: 'held', at: now };
+    return [keys.digestSlot(digest(at)), keys.BLOB_KEY, forms.blobForm.encode(record)];
+  };
+  const sum = () => {
+    const all = { bytes, blobs: objects, reserved: 0, changes: objects };
+    return [keys.INVENTORY_SLOT, keys.SUM_KEY, forms.sumForm.encode(all)];
+  };
+  /** Scrubbed just now: a scrub would find that most of it has no files. */
+  const scrubbed = () => {
+    const [started, ended] = [Date.now(), Date.now()];
+    return [keys.taskSlot('scrub'), keys.BOOKMARK_KEY, forms.bookmarkForm.encode({ started, ended })];
+  };
+
   function* entries() {
-    const { INVENTORY_SLOT, CATALOGUE_SLOT } = keys;
-    let bytes = 0;
-    for (const at of sorted()) {
-      const own = place(at);
-      bytes += own.size;
-      yield [INVENTORY_SLOT, keys.inventoryEntryKey(own.digest), forms.inventoryEntryForm.encode(own)];
-    }
-    for (let at = 0; at < objects; at += 1) {
-      const own = place(at);
-      yield [INVENTORY_SLOT, keys.recentKey(own), forms.recentForm.encode(own)];
-    }
-    const sum = { bytes, blobs: objects, reserved: 0, changes: objects };
-    yield [INVENTORY_SLOT, keys.SUM_KEY, forms.sumForm.encode(sum)];
+    for (const at of sorted()) yield inventoryEntry(place(at));
+    for (let at = 0; at < objects; at += 1) yield recent(place(at));
+    yield sum();
     for (let at = 0; at < objects; at += PER_REPOSITORY) {
       const repository = repositoryOf(at);
-      yield [CATALOGUE_SLOT, keys.catalogueKey(repository), forms.catalogueForm.encode({ repository })];
+      yield [keys.CATALOGUE_SLOT, keys.catalogueKey(repository), forms.catalogueForm.encode({ repository })];
     }
     for (const at of sorted()) {
+      yield blob(at);
       const [slot, repository] = [keys.digestSlot(digest(at)), repositoryOf(at)];
-      yield [slot, keys.BLOB_KEY, forms.blobForm.encode({ size: size(at), public: true, state: 'held', at: now })];
       const holder = { repository, kind: isManifest(at) ? 'manifest' : 'blob', by: 'upstream' };
       yield [slot, keys.holderKey(repository), forms.holderForm.encode(holder)];
     }
     for (let first = 0; first < objects; first += PER_REPOSITORY) yield* linksAndTags(first);
-    // Scrubbed just now: a scrub would find that most of it has no files.
-    yield [keys.taskSlot('scrub'), keys.BOOKMARK_KEY, forms.bookmarkForm.encode({ started: now, ended: now })];
+    yield scrubbed();
+  }
+
+  /** What evictions take. */
+  function* entriesAnew() {
+    for (let at = 0; at < weight.count; at += 1) {
+      const own = place(at);
+      yield* [inventoryEntry(own), recent(own), blob(at)];
+    }
+    yield* [sum(), scrubbed()];
   }
 
   function* linksAndTags(first) {
@@ -76,23 +102,30 @@ export async function makeStock(root, { objects, hasFile, weight }) {
     }
   }
 
-  const { LAYOUT } = await import('../../../dist/blobs/layout.js');
   mkdirSync(join(root, 'entrepot'), { recursive: true });
   writeFileSync(join(root, 'entrepot/layout.json'), JSON.stringify({ layout: LAYOUT, writtenBy: 'the bench' }));
-  await write(join(root, 'entrepot/metadata'), entries());
-  let bytes = 0;
-  for (let at = 0; at < objects; at += 1) {
-    bytes += size(at);
-    if (hasFile(at)) writeObject(root, digest(at), contentOf(at));
-  }
+  const metadata = join(root, 'entrepot/metadata');
+  if (kept === undefined) await write(metadata, entries(), PER_TRANSACTION, { append: true });
+  else await write(metadata, entriesAnew(), PER_TRANSACTION_ANEW, {});
+  for (let at = 0; at < objects; at += 1) if (hasFile(at)) writeObject(root, digest(at), contentOf(at));
+  writeFileSync(note, JSON.stringify({ objects, bytes, layout: LAYOUT, written: now }));
   return {
     bytes,
+    wasKept: kept !== undefined,
     object(at) {
       const repository = repositoryOf(at).replace('docker.io/', '');
       const path = isManifest(at) ? `/v2/${repository}/manifests/${tagOf(at)}` : `/v2/${repository}/blobs/${digest(at)}`;
       return { digest: digest(at), path };
     },
   };
+}
+
+/** What stands there of an earlier run; throws where that is of other objects, or was not made whole. */
+function keptAt(note, wanted) {
+  if (!existsSync(dirname(note))) return undefined;
+  const found = existsSync(note) ? JSON.parse(readFileSync(note, 'utf8')) : {};
+  if (Object.entries(wanted).every(([what, value]) => found[what] === value)) return found;
+  throw new Error(`${dirname(note)} has something else, or a part of it: remove it, or name another directory`);
 }
 
 /** Numbered, so that their order is that of their keys. */
@@ -109,6 +142,8 @@ function contentOf(at) {
 
 const MANIFEST_BYTES = contentOf(0).length;
 
+const hashOf = (at) => createHash('sha256').update(contentOf(at)).digest();
+
 const rawOf = (raw, at) => raw.subarray(at * 32, at * 32 + 32);
 
 /** All digests by number, the numbers in the order of their digests, and where each stands there. */
@@ -116,10 +151,7 @@ function digestsOf(objects) {
   const raw = Buffer.allocUnsafeSlow(objects * 32);
   const order = new BigUint64Array(objects);
   for (let at = 0; at < objects; at += 1) {
-    createHash('sha256')
-      .update(contentOf(at))
-      .digest()
-      .copy(raw, at * 32);
+    hashOf(at).copy(raw, at * 32);
     order[at] = ((raw.readBigUInt64BE(at * 32) >> NUMBER_BITS) << NUMBER_BITS) | BigInt(at);
   }
   order.sort();
@@ -143,8 +175,8 @@ function digestsOf(objects) {
   };
 }
 
-/** Without a sync for each transaction, and with one at the end. */
-async function write(directory, entries) {
+/** Without a sync for each transaction, and with one at the end. `append`: in the order of their keys, and behind all that is there. */
+async function write(directory, entries, perTransaction, options) {
   mkdirSync(directory, { recursive: true });
   const db = open({
     path: directory,
@@ -156,11 +188,11 @@ async function write(directory, entries) {
   });
   for (let more = true; more;) {
     db.transactionSync(() => {
-      for (let put = 0; put < PER_TRANSACTION; put += 1) {
+      for (let put = 0; put < perTransaction; put += 1) {
         const { value, done } = entries.next();
         if (done) return void (more = false);
         const [slot, [collection, id], bytes] = value;
-        db.putSync(Buffer.from(`${slot}\0${collection}\0${id}`), bytes, { append: true });
+        db.putSync(Buffer.from(`${slot}\0${collection}\0${id}`), bytes, options);
       }
     });
   }
