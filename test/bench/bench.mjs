@@ -3,7 +3,7 @@
 //   [--objects 10000000] [--stock DIRECTORY] [--images 10000]
 // Every figure is the median of rounds in which all contenders ran one after the other; a ratio is of two such. `--write` puts what
 // was measured into results.json and RESULTS.md, with the machine named. The goals are those of the plan; what is missed says so.
-// `--stock`: where the stores of very many objects and images are kept, and found again.
+// `--stock`: where the stores of very many objects are kept, and found again.
 // `npm run bench -- --smoke`: a minute instead, which fails where a ratio is less than half of what results.json has.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';
@@ -80,7 +80,7 @@ const goals = {
   memory,
   several,
   growth: () => growth({ ...shared, objects: Number(values.objects), stock: values.stock }),
-  mixed: () => mixed({ ...shared, images: Number(values.images), stock: values.stock }),
+  mixed: () => mixed({ ...shared, images: Number(values.images) }),
 };
 if (values.smoke) await look();
 else for (const [name, goal] of Object.entries(goals)) if (wanted.has(name)) await goal();
@@ -218,7 +218,8 @@ async function several() {
   const contenders = Object.fromEntries(
     [one, two].map((server) => [server.name, () => hammer(server, paths, { seconds, script: join(base, 'wrk.lua') })]),
   );
-  const taken = await alternate('several workers, manifest by digest, held', contenders, rounds, say);
+  // What the scheduler does with three processes on two processors differs more from run to run than the goal leaves room for.
+  const taken = await alternate('several workers, manifest by digest, held', contenders, 2 * rounds + 1, say);
   row(taken, ['perSecond', 'cpuPer10k']);
   goal(taken, 'two workers', 'one process', 'cpuPer10k', '≤', 1.15);
   await upstream.rate(50e6);

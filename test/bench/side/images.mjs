@@ -45,7 +45,7 @@ export async function openImages(options) {
   return { url, pid: child.pid, stop: () => child.kill() };
 }
 
-function bytesOf({ seed, size }) {
+export function bytesOf({ seed, size }) {
   return Buffer.alloc(size, createHash('sha512').update(seed).digest());
 }
 

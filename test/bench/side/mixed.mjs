@@ -2,17 +2,19 @@
 // by a schedule (open-loop.mjs): one holds all of them, the other has room for as many as make nine of ten answers a hit, so that
 // it fetches, hashes, writes and evicts all the while. The rate is half of what the second one can do at all. All share the machine's
 // processors: a miss costs what our client and the upstream cost, too.
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { idealHits, seeded, zipf } from './chance.mjs';
 import { alternate, figure } from './compare.mjs';
 import { configure } from './contenders.mjs';
+import { holdImages } from './held-images.mjs';
 import { buildImages, openImages } from './images.mjs';
 import { live } from './life.mjs';
 import { pullAll } from './open-loop.mjs';
 
-/** Of blobs, for an ideal LRU. What is evicted is mostly layers: of all answers, manifests and configurations among them, nine in ten are hits then. */
-const HITS = 0.85;
+/** For an ideal LRU: an image is held whole or not at all, so that of its manifest this is as true as of its blobs. */
+const HITS = 0.9;
 const EXPONENT = 1;
 const CONNECTIONS = 64;
 /** Clients at once for as much as a server can do. */
@@ -20,8 +22,7 @@ const CLIENTS = 32;
 /** What an eviction leaves of the room, so that there are many small ones. */
 const LOW = 0.98;
 
-/** Where a directory is named (`stock`), what was pulled into the first of them is kept there, and used again. */
-export async function mixed({ base, rounds, seconds, images: count, stock = base, say, table }) {
+export async function mixed({ base, rounds, seconds, images: count, say, table }) {
   const options = { count, layers: 1, least: 16_384, most: 1_048_576 };
   const images = buildImages(options);
   const upstream = await openImages(options);
@@ -30,21 +31,14 @@ export async function mixed({ base, rounds, seconds, images: count, stock = base
     ...blobs.map(({ digest }) => `/v2/bench/image-${at}/blobs/${digest}`),
   ]);
   const { order } = zipf(count, EXPONENT, seeded(1));
-  const held = join(stock, `mixed-${count}`);
-  // The most popular last, so that they are what stays.
-  const once = order.toReversed().map((at) => pathsOf[at]);
-  await pullOnce(held, upstream, { options, once, say });
-  const lesser = join(base, 'mixed');
-  rmSync(lesser, { recursive: true, force: true });
-  cpSync(held, lesser, { recursive: true });
-  const all = { name: 'hits alone', ...(await live(configured(held, upstream, 64 * 2 ** 30))) };
+  const popular = order.map((at) => ({ at, image: images[at] }));
   const room = roomFor(images);
-  const some = { name: 'with misses', ...(await live(configured(lesser, upstream, 64 * 2 ** 30))) };
-  const evicted = some.expected('evicting');
-  configured(lesser, upstream, room);
-  some.reload();
-  const { blobs } = await evicted;
-  say(`mixed load: room for ${Math.round(room / 2 ** 20)} MiB, ${blobs} blobs let go`);
+  const begin = async (name, bytes) => ({ name, ...(await open(join(base, name), upstream, popular, bytes)) });
+  const all = await begin('hits alone', 64 * 2 ** 30);
+  const some = await begin('with misses', room);
+  // Else they are written to the disk while it is measured.
+  execFileSync('sync');
+  say(`mixed load: ${count} images are held, and ${Math.round(room / 2 ** 20)} MiB of them`);
   const chosen = (seed, most) => {
     const { choose } = zipf(count, EXPONENT, seeded(seed));
     return Array.from({ length: most }, () => pathsOf[choose()]);
@@ -79,35 +73,35 @@ export async function mixed({ base, rounds, seconds, images: count, stock = base
   upstream.stop();
 }
 
-/** Makes `directory` that of a server that has pulled all of them, unless it is. */
-async function pullOnce(directory, upstream, { options, once, say }) {
-  const [note, text] = [join(directory, 'pulled.json'), JSON.stringify(options)];
-  if (existsSync(note) && readFileSync(note, 'utf8') === text) return say(`mixed load: ${directory} has all images`);
+/** A server that has room for so many bytes, and holds what of these images fits; the first of them were used last. */
+async function open(directory, upstream, popular, bytes) {
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { recursive: true });
-  const server = await live(configured(directory, upstream, 64 * 2 ** 30));
-  const { pullsPerSecond } = await pullAll(server, once, { connections: CLIENTS });
-  await server.stop();
-  writeFileSync(note, text);
-  say(`mixed load: pulled all images, ${Math.round(pullsPerSecond)}/s`);
-}
-
-/** Writes how a server has so much room there; yields the file. */
-function configured(directory, upstream, bytes) {
-  return configure(directory, upstream.url, {
+  const held = [];
+  let left = bytes * LOW;
+  for (const one of popular) {
+    left -= sizeOf(one.image);
+    if (left < 0) break;
+    held.push(one);
+  }
+  await holdImages(join(directory, 'data'), held.reverse());
+  const more = {
     log: { accesslog: { disabled: true } },
     http: { addr: '127.0.0.1:0' },
     cache: { maxsize: `${bytes}B`, watermarks: { high: '100%', low: `${LOW * 100}%` }, keepfree: '0%' },
     defaults: { tagttl: '365d' },
-  });
+  };
+  return live(configure(directory, upstream.url, more));
 }
+
+const sizeOf = ({ manifest, blobs }) => blobs.reduce((sum, { size }) => sum + size, manifest.length);
 
 /** Bytes in which an ideal LRU finds so many of the blobs, of what the evictions leave it. */
 function roomFor(images) {
   const { choose, order } = zipf(images.length, EXPONENT, seeded(1));
   const before = order.toReversed().map((at) => images[at]);
   const pulls = [...before, ...Array.from({ length: 5 * images.length }, () => images[choose()])];
-  let [low, high] = [0, images.reduce((sum, { blobs }) => sum + blobs.reduce((all, { size }) => all + size, 0), 0)];
+  let [low, high] = [0, images.reduce((sum, image) => sum + sizeOf(image), 0)];
   while (high - low > 2 ** 20) {
     const middle = Math.round((low + high) / 2);
     if (idealHits(pulls, middle, before.length) < HITS) low = middle;

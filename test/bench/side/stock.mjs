@@ -176,7 +176,7 @@ function digestsOf(objects) {
 }
 
 /** Without a sync for each transaction, and with one at the end. `append`: in the order of their keys, and behind all that is there. */
-async function write(directory, entries, perTransaction, options) {
+export async function write(directory, entries, perTransaction, options) {
   mkdirSync(directory, { recursive: true });
   const db = open({
     path: directory,
@@ -202,7 +202,7 @@ async function write(directory, entries, perTransaction, options) {
   closeSync(file);
 }
 
-function writeObject(root, digest, content) {
+export function writeObject(root, digest, content) {
   const name = digest.slice('sha256:'.length);
   const shelf = join(root, 'entrepot/blobs/sha256', name.slice(0, 2));
   mkdirSync(shelf, { recursive: true });
