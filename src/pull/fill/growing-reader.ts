@@ -129,7 +129,8 @@ export class GrowingReader implements Reader {
   async #readFile(into: Uint8Array, available: number): Promise<number> {
     this.#holdPart();
     if (this.#part === undefined) throw new Error('a growing file has a frontier but no part');
-    const count = await this.#part.read(into.subarray(0, Math.min(into.byteLength, available)), this.#position);
+    const wanted = into.subarray(0, Math.min(into.byteLength, available));
+    const count = this.#growing.fresh.copy(wanted, this.#position) || (await this.#part.read(wanted, this.#position));
     if (count === 0) throw new Error(`the part of ${this.#growing.digest} is shorter than its frontier`);
     this.#position += count;
     return count;

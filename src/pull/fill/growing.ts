@@ -3,6 +3,7 @@ import type { Part } from '../../blobs/blob-store.ts';
 import type { FillKey } from '../../metadata/records.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { Brought } from './brought.ts';
+import { Fresh } from './fresh.ts';
 
 /** The last bytes of a blob, which nobody gets before digest and size match (architecture.md, decision 1). */
 export const TAIL_BYTES = 64 * 1024;
@@ -37,6 +38,7 @@ export class Growing implements FillKey {
   answered = false;
   written = 0;
   frontier = 0;
+  readonly fresh = new Fresh();
   /** Why it failed. */
   error: unknown;
   /** In `bypass`: the hash of the bytes up to `written`. */

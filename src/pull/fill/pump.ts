@@ -39,6 +39,7 @@ export async function pump(body: UpstreamBody, into: PumpInto): Promise<Pumped> 
   const until = clock.monotonic() + SMALL_MS;
   try {
     for (;;) {
+      growing.fresh.forget(); // What was read is the body's again.
       const bytes = await body.read();
       if (bytes === undefined) return endOfBody(into);
       if (end !== undefined && growing.written + bytes.byteLength > end) return { end: 'overrun' };
@@ -52,6 +53,7 @@ export async function pump(body: UpstreamBody, into: PumpInto): Promise<Pumped> 
     if (!(error instanceof UpstreamError)) throw error;
     return { end: error.reason === 'stall' ? 'stalled' : 'broken', broken: error };
   } finally {
+    growing.fresh.forget();
     if (growing.written === end) finish(body);
     else body.close();
   }

@@ -55,7 +55,10 @@ export class FillWriter {
     this.#growing.part = await newPart(this.#deps, this.#growing);
   }
 
-  /** Hashes while the disk writes. Who calls waits for its end, and may use the memory again then. */
+  /**
+   * Hashes while the disk writes. Who calls waits for its end, and may use the memory again then, once readers are told to forget it
+   * (`Growing.fresh`).
+   */
   async write(bytes: Uint8Array): Promise<void> {
     this.#throwFailure();
     const before = this.#hash.copy();
@@ -69,6 +72,7 @@ export class FillWriter {
       await this.synced();
       throw error;
     }
+    this.#growing.fresh.show(bytes, this.#growing.written);
     this.#advance(bytes.byteLength);
   }
 
