@@ -259,15 +259,26 @@ describe('what was not pushed', () => {
     expect((await house.blob('acme/app', blob.digest, { method: 'HEAD' })).status).toBe(200);
   });
 
-  test('a tag that was pushed is not served by a chain that holds hosted no more, offline or not', async () => {
+  test.each([true, false])(
+    'a tag that was pushed is not served by a chain that holds hosted no more, open: %s',
+    async (open) => {
+      const metadata = createMemoryMetadata();
+      const hub = createScriptedPort('hub', squatter);
+      const before = await createHouse({ chain: [hub], route: MIXED, metadata });
+      await pushImage(before, HOLDER, ['1'], ours);
+      const after = await createHouse({ chain: [hub], metadata, disk: before.disk, process: 1, policy: { open } });
+      expect(sha256(await bytesOf(await after.manifest('acme/app', '1')))).toBe(theirs.top.digest);
+      expect(hub.asked).not.toEqual([]);
+    },
+  );
+
+  test.each([true, false])('nor offline, open: %s', async (open) => {
     const metadata = createMemoryMetadata();
-    const hub = createScriptedPort('hub', squatter);
-    const before = await createHouse({ chain: [hub], route: MIXED, metadata });
+    const before = await createHouse({ chain: [], route: MIXED, metadata });
     await pushImage(before, HOLDER, ['1'], ours);
-    const after = await createHouse({ chain: [hub], metadata, disk: before.disk, process: 1 });
-    expect(sha256(await bytesOf(await after.manifest('acme/app', '1')))).toBe(theirs.top.digest);
-    const offline = await createHouse({ chain: [], metadata, disk: before.disk, process: 2, policy: { offline: true } });
-    expect(await refusalOf(offline.manifest('acme/app', '1'))).toBe('404 MANIFEST_UNKNOWN');
+    const policy = { offline: true, open };
+    const after = await createHouse({ chain: [], metadata, disk: before.disk, process: 1, policy });
+    expect(await refusalOf(after.manifest('acme/app', '1'))).toBe('404 MANIFEST_UNKNOWN');
   });
 });
 

@@ -149,6 +149,8 @@ describe('prefetch', () => {
     const house = await houseOf({ chain: [hub] });
     await house.serve(top.digest);
     house.blob('a/b', randomBlob(77).digest).catch(() => undefined);
+    await settle(60);
+    expect(house.fills.running()).toHaveLength(3);
     hub.stand({ busy: 1.5 });
     await house.clock.advance(20);
     await settle(60);
