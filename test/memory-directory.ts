@@ -16,7 +16,8 @@ const ROOM = 4 * 1024 ** 3;
 // oxlint-disable-next-line import/no-default-export -- the runner calls it so
 export default async function useMemory(): Promise<(() => Promise<void>) | undefined> {
   if (process.env['TMPDIR'] !== undefined || process.env['ENTREPOT_ACCEPT'] === 'full' || !(await hasRoom())) return undefined;
-  const directory = await mkdtemp(join(MEMORY, 'entrepot-tests-'));
+  // A short name: Podman refuses a runtime directory of more than 50 characters, sockets one of more than 108.
+  const directory = await mkdtemp(join(MEMORY, 'e-'));
   process.env['TMPDIR'] = directory;
   return async () => {
     delete process.env['TMPDIR'];
