@@ -15,6 +15,9 @@ interface RecordFile {
 }
 
 const BENCH = join(import.meta.dirname, '../bench');
+const costs = (await import(pathToFileURL(join(BENCH, 'side/costs.mjs')).href)) as {
+  withCosts(readme: string, record: unknown): string;
+};
 const file = (await import(pathToFileURL(join(BENCH, 'side/record.mjs')).href)) as RecordFile;
 
 /** Without what a table's columns are padded with. */
@@ -23,6 +26,12 @@ const plain = (text: string): string => text.replaceAll(/-{3,}/gu, '---').replac
 describe("the benchmark's record", () => {
   test('is what RESULTS.md is made of', () => {
     expect(plain(file.rendered(file.readRecord()))).toBe(plain(readFileSync(join(BENCH, 'RESULTS.md'), 'utf8')));
+  });
+
+  test('is what README says that it costs', () => {
+    const readme = readFileSync(join(BENCH, '../../README.md'), 'utf8');
+    expect(readme).toMatch(/^\| its memory at rest, MiB \| \d+ \|/m);
+    expect(costs.withCosts(readme, file.readRecord())).toBe(readme);
   });
 
   test('shows a ratio without a goal as neither met nor missed', () => {

@@ -1,14 +1,15 @@
 // What was measured last, as results.json beside RESULTS.md has it: rows of { what, figures: { name: { median, spread } } }, of
 // { what, value, sign, than }, the last two where there is a goal, and of { what, said } where nothing was measured. RESULTS.md is
-// made of it.
+// made of it, and so is a table of README's (costs.mjs).
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { withCosts } from './costs.mjs';
 
 const at = (file) => new URL(`../${file}`, import.meta.url).pathname;
 
 export const readRecord = () => JSON.parse(readFileSync(at('results.json'), 'utf8'));
 
-/** Writes both files. Where the record has a row already, that one is replaced; the others stay. */
+/** Writes all three files. Where the record has a row already, that one is replaced; the others stay. */
 export function writeRecord({ rows, ...measured }) {
   const fresh = new Map(rows.map((row) => [row.what, row]));
   const kept = readRecord().rows.map((row) => fresh.get(row.what) ?? row);
@@ -17,6 +18,8 @@ export function writeRecord({ rows, ...measured }) {
   writeFileSync(at('results.json'), JSON.stringify(record));
   writeFileSync(at('RESULTS.md'), rendered(record));
   execFileSync('npx', ['--no-install', 'oxfmt', at('results.json'), at('RESULTS.md')]);
+  const readme = at('../../README.md');
+  writeFileSync(readme, withCosts(readFileSync(readme, 'utf8'), record));
 }
 
 export function rendered({ entrepot, machine, rounds, rows }) {
