@@ -45,16 +45,19 @@ function rotsUnder({ rotten }: World, { startedAt, endedAt, wish }: Answer): boo
 
 /**
  * What a liar sent of a large blob, before its digest could be known: a range of it may be wrong and complete, but for the tail
- * (architecture.md, promise 1), and so may be the length that it is said to be a range of. Of what is held nobody is in doubt.
+ * (architecture.md, promise 1), and so may be the length that it is said to be a range of, from whose end the tail counts then. Of what is
+ * held nobody is in doubt.
  */
-function isAheadOfDigest({ liedAt }: World, { wish, status, outcome, headers }: Answer, { length }: Buffer): boolean {
-  const to = Number(/^bytes \d+-(\d+)\//.exec(headers['content-range'] ?? '')?.[1]) + 1;
+function isAheadOfDigest({ liedAt }: World, { wish, status, outcome, headers }: Answer): boolean {
+  const [, last, length] = (/^bytes \d+-(\d+)\/(\d+)$/.exec(headers['content-range'] ?? '') ?? []).map(Number);
   return (
     status === 206 &&
     outcome !== 'hit' &&
     (liedAt > -Infinity || isStolen(wish.repository)) &&
+    last !== undefined &&
+    length !== undefined &&
     length > SMALL_BYTES &&
-    to <= length - TAIL_BYTES
+    last < length - TAIL_BYTES
   );
 }
 
@@ -68,10 +71,12 @@ function judge(world: World, answer: Answer): Faults {
   if (whole === undefined) return `${answerText(answer)} is nothing that anybody has`;
   const length = headers['content-length'];
   const wanted = status === 206 ? sliceOf(whole, headers['content-range']) : whole;
-  const isAhead = isAheadOfDigest(world, answer, whole);
-  // A length that an upstream made up is cut before its end.
-  if (wanted === undefined)
-    return end === 'whole' && !isAhead ? `${answerText(answer)} says ${headers['content-range']}` : undefined;
+  const isAhead = isAheadOfDigest(world, answer);
+  // A length that an upstream made up is cut before its end; a range says it before anybody can know.
+  if (wanted === undefined) {
+    const isFine = end !== 'whole' || isAhead || (world.liedAt > -Infinity && isPartOf(whole, answer));
+    return isFine ? undefined : `${answerText(answer)} says ${headers['content-range']}`;
+  }
   if (end === 'whole' && length !== undefined && Number(length) !== wanted.length)
     return `${answerText(answer)} has the length ${length}`;
   if (wish.method === 'HEAD') return undefined;
@@ -81,6 +86,12 @@ function judge(world: World, answer: Answer): Faults {
   if (isVerified && !wanted.subarray(0, bytes.length).equals(bytes))
     return `${answerText(answer)} brought wrong bytes of what is small`;
   return undefined;
+}
+
+/** The bytes are right, whatever length they are said to be a range of. */
+function isPartOf(whole: Buffer, { headers, bytes }: Answer): boolean {
+  const from = Number(/^bytes (\d+)-/.exec(headers['content-range'] ?? '')?.[1]);
+  return whole.subarray(from, from + bytes.length).equals(bytes);
 }
 
 function sliceOf(whole: Buffer, range: string | undefined): Buffer | undefined {
