@@ -49,15 +49,14 @@ function rotsUnder({ rotten }: World, { startedAt, endedAt, wish }: Answer): boo
  * held nobody is in doubt.
  */
 function isAheadOfDigest({ liedAt }: World, { wish, status, outcome, headers }: Answer): boolean {
-  const [, last, length] = (/^bytes \d+-(\d+)\/(\d+)$/.exec(headers['content-range'] ?? '') ?? []).map(Number);
+  const range = rangeOf(headers);
   return (
     status === 206 &&
     outcome !== 'hit' &&
     (liedAt > -Infinity || isStolen(wish.repository)) &&
-    last !== undefined &&
-    length !== undefined &&
-    length > SMALL_BYTES &&
-    last < length - TAIL_BYTES
+    range !== undefined &&
+    range.length > SMALL_BYTES &&
+    range.last < range.length - TAIL_BYTES
   );
 }
 
@@ -70,11 +69,12 @@ function judge(world: World, answer: Answer): Faults {
   const whole = said && BYTES.get(said);
   if (whole === undefined) return `${answerText(answer)} is nothing that anybody has`;
   const length = headers['content-length'];
-  const wanted = status === 206 ? sliceOf(whole, headers['content-range']) : whole;
+  const wanted = status === 206 ? sliceOf(whole, rangeOf(headers)) : whole;
   const isAhead = isAheadOfDigest(world, answer);
   // A length that an upstream made up is cut before its end; a range says it before anybody can know.
   if (wanted === undefined) {
-    const isFine = end !== 'whole' || isAhead || (world.liedAt > -Infinity && isPartOf(whole, answer));
+    const isFine =
+      end !== 'whole' || isAhead || (world.liedAt > -Infinity && answer.outcome !== 'hit' && isPartOf(whole, answer));
     return isFine ? undefined : `${answerText(answer)} says ${headers['content-range']}`;
   }
   if (end === 'whole' && length !== undefined && Number(length) !== wanted.length)
@@ -90,12 +90,18 @@ function judge(world: World, answer: Answer): Faults {
 
 /** The bytes are right, whatever length they are said to be a range of. */
 function isPartOf(whole: Buffer, { headers, bytes }: Answer): boolean {
-  const from = Number(/^bytes (\d+)-/.exec(headers['content-range'] ?? '')?.[1]);
-  return whole.subarray(from, from + bytes.length).equals(bytes);
+  const range = rangeOf(headers);
+  return range !== undefined && whole.subarray(range.from, range.last + 1).equals(bytes);
 }
 
-function sliceOf(whole: Buffer, range: string | undefined): Buffer | undefined {
-  const said = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(range ?? '');
-  if (said === null || Number(said[3]) !== whole.length) return undefined;
-  return whole.subarray(Number(said[1]), Number(said[2]) + 1);
+function sliceOf(whole: Buffer, range: ReturnType<typeof rangeOf>): Buffer | undefined {
+  return range?.length === whole.length ? whole.subarray(range.from, range.last + 1) : undefined;
+}
+
+/** What `Content-Range` says: the first and the last byte, and of how many. */
+function rangeOf(
+  headers: Answer['headers'],
+): { readonly from: number; readonly last: number; readonly length: number } | undefined {
+  const [, from, last, length] = (/^bytes (\d+)-(\d+)\/(\d+)$/.exec(headers['content-range'] ?? '') ?? []).map(Number);
+  return from === undefined || last === undefined || length === undefined ? undefined : { from, last, length };
 }
