@@ -24,6 +24,9 @@ const sharing = { ...everywhere, isolate: false, setupFiles: [...everywhere.setu
 /** At their whole sizes (`npm run accept:…`) files take the machine for themselves. */
 const together = (count: number): number => (process.env['ENTREPOT_ACCEPT'] === 'full' ? 1 : count);
 
+/** What starts the built program as processes. */
+const starting = { globalSetup: ['test/bundled-program.ts'] };
+
 /** What asserts how long something took, or how much memory it left. */
 const measuring = ['leaks', 'slow-readers', 'fuzz-requests', 'redis-pulls', 'metadata-redis'].map(
   (name) => `test/faults/${name}.test.ts`,
@@ -61,6 +64,7 @@ export default defineConfig({
       {
         test: {
           ...sharing,
+          ...starting,
           name: 'houses',
           include: ['test/{scenarios,faults,clients}/**/*.test.ts'],
           exclude: [...everywhere.exclude, ...measuring],
@@ -73,6 +77,7 @@ export default defineConfig({
       {
         test: {
           ...everywhere,
+          ...starting,
           name: 'measures',
           include: measuring,
           maxWorkers: together(2),

@@ -8,7 +8,7 @@ import { createSeededRandom } from '../fakes/seeded-random.ts';
 import { seed, sized, table } from '../scenarios/acceptance.ts';
 import { scenario, type Stage } from '../scenarios/harness.ts';
 import { ALPINE, blobPath, fileOf, manifestPath } from '../scenarios/paths.ts';
-import { MAIN, type RunningProcess } from '../scenarios/process.ts';
+import { PROGRAM, type RunningProcess } from '../scenarios/process.ts';
 import { pushImage } from '../scenarios/push.ts';
 import { routesTo } from '../scenarios/settings.ts';
 
@@ -42,7 +42,7 @@ interface Ran {
 function command(stage: Stage, ...args: readonly string[]): Promise<Ran> {
   const cwd = join(stage.directory, 'data');
   return new Promise((resolve) => {
-    execFile(process.execPath, [MAIN, ...args, '--config', 'config.yml'], { cwd }, (error, out, err) => {
+    execFile(process.execPath, [PROGRAM, ...args, '--config', 'config.yml'], { cwd }, (error, out, err) => {
       resolve({ exit: error === null ? 0 : Number(error.code), out, err });
     });
   });

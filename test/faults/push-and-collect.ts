@@ -9,7 +9,7 @@ import { remoteAdmin } from '../../src/commands/remote-admin.ts';
 import type { Digest } from '../../src/oci/digest.ts';
 import type { Reply } from '../fakes/http-client.ts';
 import { descriptorOf, manifestBlob, MEDIA_TYPE, randomBlob, type Blob, type ManifestBlob } from '../fakes/images.ts';
-import { MAIN, startProcess, type RunningProcess } from '../scenarios/process.ts';
+import { PROGRAM, startProcess, type RunningProcess } from '../scenarios/process.ts';
 import { baseSettings } from '../scenarios/settings.ts';
 
 const CLOCK = fileURLToPath(new URL('fast-clock.mjs', import.meta.url));
@@ -50,7 +50,7 @@ export function createPlace(hourMs: number, more: Readonly<Record<string, unknow
     start: () => startProcess(settings, directory, { env: env(), execArgv: ['--import', CLOCK] }),
     pass: (hours) => void (passedMs += hours * HOUR_MS),
     async command(...args) {
-      const found = await promisify(execFile)(process.execPath, ['--import', CLOCK, MAIN, ...args], {
+      const found = await promisify(execFile)(process.execPath, ['--import', CLOCK, PROGRAM, ...args], {
         env: env(),
         cwd: directory,
       });

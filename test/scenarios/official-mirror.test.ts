@@ -38,7 +38,7 @@ function addTo({ upstream }: Stage, repository: string, image: Image): void {
 async function run(stage: Stage, settings: string | undefined, options?: ProcessOptions): Promise<RunningProcess> {
   const directory = join(stage.directory, 'data');
   await mkdir(directory, { recursive: true });
-  const server = await startProcess(settings, directory, options);
+  const server = await startProcess(settings, directory, { ...options, shipped: true });
   stage.defer(() => server.stop());
   return server;
 }

@@ -9,6 +9,8 @@ import { routesTo } from './settings.ts';
 
 const MIB = 1024 * 1024;
 const own = { settings: null, timeoutMs: 120_000 };
+/** What users start: other tests start it in fewer files. */
+const SHIPPED = { shipped: true };
 
 describe('the built program', () => {
   scenario(
@@ -16,7 +18,7 @@ describe('the built program', () => {
     async (stage) => {
       const upstream = await startBlobServer(30 * MIB, 20_000_000);
       stage.defer(() => upstream.close());
-      const server = await stage.startProcess(routesTo(upstream));
+      const server = await stage.startProcess(routesTo(upstream), SHIPPED);
       const path = `/v2/docker.io/${ALPINE}/blobs/${upstream.digest}`;
       await (await server.get('/v2/')).bytes();
       const before = await server.memory();
@@ -39,14 +41,14 @@ describe('the built program', () => {
       const upstream = await startBlobServer(200 * MIB, 400 * MIB);
       stage.defer(() => upstream.close());
       const path = `/v2/docker.io/${ALPINE}/blobs/${upstream.digest}`;
-      const first = await stage.startProcess(routesTo(upstream));
+      const first = await stage.startProcess(routesTo(upstream), SHIPPED);
       const reply = await first.get(path);
       for (let read = 0; read < 150 * MIB;) read += (await reply.next())!.length;
       await untilRecorded(stage, upstream.digest, 64 * MIB);
       expect(await first.kill('SIGKILL')).toBe('SIGKILL');
       expect((await reply.untilBroken()).broken).toBe(true);
 
-      const second = await stage.startProcess(routesTo(upstream));
+      const second = await stage.startProcess(routesTo(upstream), SHIPPED);
       const whole = await second.get(path);
       expect(await whole.sha256()).toBe(upstream.digest);
       const ranges = (await upstream.seen()).filter(({ method }) => method === 'GET').map(({ range }) => range);
@@ -65,7 +67,7 @@ describe('the built program', () => {
         .blob(ALPINE, blob)
         .holdAfter(2 * MIB, gate)
         .once();
-      const first = await stage.startProcess({ ...routesTo(stage.upstream) });
+      const first = await stage.startProcess(routesTo(stage.upstream), SHIPPED);
       const reply = await first.get(blobPath(blob));
       await gate.reached;
       await reply.next();
@@ -73,7 +75,7 @@ describe('the built program', () => {
       expect(await first.kill('SIGTERM')).toBe(0);
       expect(first.stderr()).toBe('');
       gate.open();
-      const second = await stage.startProcess(routesTo(stage.upstream));
+      const second = await stage.startProcess(routesTo(stage.upstream), SHIPPED);
       expect(await (await second.get(blobPath(blob))).sha256()).toBe(blob.digest);
       expect(stage.upstream.seen('GET blob').at(-1)!.range?.from).toBeGreaterThan(0);
     },
@@ -83,7 +85,7 @@ describe('the built program', () => {
   scenario(
     'SIGUSR1, which log rotation may send, opens no debugger',
     async (stage) => {
-      const server = await stage.startProcess(routesTo(stage.upstream));
+      const server = await stage.startProcess(routesTo(stage.upstream), SHIPPED);
       const before = await server.descriptors();
       server.signal('SIGUSR1');
       // By the time that a reload is said, an earlier signal has been dealt with.

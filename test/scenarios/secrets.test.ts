@@ -6,7 +6,7 @@ import { expect } from 'vitest';
 import type { Blob } from '../fakes/images.ts';
 import { blobPath, manifestPath } from './paths.ts';
 import { scenario, type Stage } from './harness.ts';
-import { MAIN, type RunningProcess } from './process.ts';
+import { PROGRAM, type RunningProcess } from './process.ts';
 import type { Settings } from './settings.ts';
 
 const run = promisify(execFile);
@@ -159,7 +159,7 @@ async function askFor(server: RunningProcess, path: string): Promise<string> {
 async function command(file: string, [name, ...flags]: readonly string[], env: Record<string, string>): Promise<string> {
   const more = name === 'check' ? [file] : ['--config', file];
   const options = { env };
-  const { stdout, stderr } = await run(process.execPath, [MAIN, name!, ...flags, ...more], options).catch(
+  const { stdout, stderr } = await run(process.execPath, [PROGRAM, name!, ...flags, ...more], options).catch(
     (error: unknown) => error as { stdout: string; stderr: string },
   );
   return stdout + stderr;

@@ -78,7 +78,7 @@ describe.concurrent('several workers', () => {
     'all answer on one port, and one page of metrics counts what each did, to the last request',
     async ({ upstream, startProcess, directory }) => {
       upstream.image(ALPINE, 'latest');
-      const server = await startProcess(two(routesTo(upstream)));
+      const server = await startProcess(two(routesTo(upstream)), { shipped: true });
       const path = manifestPath('latest');
       // Which of them takes a connection is chance: there are enough of them.
       let sent = 0;
