@@ -41,7 +41,10 @@ function countsNow(): ReadonlyMap<string, number> {
   for (const name of process.getActiveResourcesInfo()) if (name !== 'Timeout') count(name);
   // A connection that fetch keeps for a while has timers that keep no process alive and do nothing but end it.
   const own = process.env['ENTREPOT_TIMERS'] === 'left' ? /undici|src.system.clock/ : /undici/;
-  for (const setAt of timers.live()) if (!own.test(setAt)) count(`a timer, ${setAt}`);
+  for (const setter of timers.live()) {
+    const setAt = placeOf(setter);
+    if (!own.test(setAt)) count(`a timer, ${setAt}`);
+  }
   // Libraries add listeners to the end of the process as they are loaded.
   for (const event of process.eventNames()) if (event !== 'exit') count(`on ${String(event)}`, process.listenerCount(event));
   return found;
@@ -69,15 +72,23 @@ function environment(): readonly (readonly [string, string | undefined])[] {
   return all.sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** `live` says where the timers were set that have neither fired nor been cleared, of those set by the global functions. */
+/** Whoever called what made this. */
+function placeOf({ stack = '' }: Error): string {
+  return stack.split('\n').at(2)?.trim() ?? '';
+}
+
+/**
+ * `live` has an error made where each timer was set that has neither fired nor been cleared, of those set by the global functions. Its
+ * stack is asked for at the end alone: the runner writes it out with source maps, which cost a third of what files with many timers did.
+ */
 function watchTimers() {
   const real = { setTimeout, setInterval, clearTimeout, clearInterval };
-  const live = new Map<unknown, string>();
+  const live = new Map<unknown, Error>();
   const watched = (set: typeof setTimeout | typeof setInterval) => {
     const keep = set === real.setInterval;
     const watching = (callback: (...args: unknown[]) => void, ms?: number, ...args: unknown[]) => {
       const timer = set(() => (keep || live.delete(timer), callback(...args)), ms);
-      live.set(timer, (new Error().stack ?? '').split('\n').at(2)?.trim() ?? '');
+      live.set(timer, new Error('set'));
       return timer;
     };
     // With what Node's promisify looks for.
