@@ -23,7 +23,7 @@ export async function makeLmdb(): Promise<StoreUnderTest> {
 }
 
 export async function makeRedis(server: RedisServer, addrs: readonly string[] = [server.address]): Promise<StoreUnderTest> {
-  server.command('FLUSHALL');
+  await server.flushAll();
   const options = { addrs, prefix: 'test:', clock: systemClock };
   const [store, other] = await Promise.all([openRedis(options), openRedis(options)]);
   const clean = async (): Promise<void> => {

@@ -1,8 +1,11 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { expect } from 'vitest';
 import { freePort } from './free-port.ts';
 
 /** Why tests with a real Redis are skipped here, or `undefined` where they run. */
@@ -19,6 +22,8 @@ export interface RedisServer {
   stop(): Promise<void>;
   /** On the same port, with what was on disk (nothing, unless `SAVE` or `--appendonly yes`). */
   start(): Promise<void>;
+  /** Everything in it goes. */
+  flushAll(): Promise<void>;
   /** Runs one command with redis-cli; yields what it prints. */
   command(...words: string[]): string;
   /** Stops it and removes its directory. */
@@ -43,6 +48,12 @@ export async function startRedis(...settings: string[]): Promise<RedisServer> {
       const ended = once(process, 'exit');
       process.kill('SIGKILL');
       await ended;
+    },
+    async flushAll() {
+      // Without a process: what is asked of every store starts with an empty one.
+      const socket = connect(port, '127.0.0.1');
+      socket.end('FLUSHALL\r\n');
+      expect(await text(socket)).toBe('+OK\r\n');
     },
     command(...words) {
       const { status, stdout, stderr } = spawnSync('redis-cli', ['-h', '127.0.0.1', '-p', String(port), ...words], {
