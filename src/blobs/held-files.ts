@@ -92,8 +92,8 @@ function toOpenBlob({ file, stat }: Opened, release: () => void): OpenBlob {
   return {
     size: stat.size,
     version: versionOf(stat),
-    async read(into, position) {
-      if (closed) throw new Error('the blob was closed by this reader');
+    read(into, position) {
+      if (closed) return Promise.reject(new Error('the blob was closed by this reader'));
       return file.read(into, position);
     },
     close() {

@@ -14,8 +14,9 @@ export class DiskSlow extends Error {
 }
 
 interface Waiting {
+  readonly what: string;
   readonly since: number;
-  readonly late: () => void;
+  readonly reject: (error: DiskSlow) => void;
 }
 
 /** Limits how long the disk is waited for. One timer for all calls, and none while there are none: reads are many. */
@@ -33,13 +34,19 @@ export class Patience {
   /** Rejects with {@link DiskSlow} when the work takes too long, within a quarter of that; the work itself goes on. */
   limit<T>(what: string, work: Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const waiting = {
-        since: this.#clock.monotonic(),
-        late: () => reject(new DiskSlow(what, this.#ms)),
-      };
+      const waiting: Waiting = { what, since: this.#clock.monotonic(), reject };
       this.#waiting.add(waiting);
       this.#lookLater();
-      work.then(resolve, reject).finally(() => this.#waiting.delete(waiting));
+      work.then(
+        (result) => {
+          this.#waiting.delete(waiting);
+          resolve(result);
+        },
+        (error: unknown) => {
+          this.#waiting.delete(waiting);
+          reject(error);
+        },
+      );
     });
   }
 
@@ -55,7 +62,7 @@ export class Patience {
     for (const waiting of this.#waiting) {
       if (waiting.since > before) continue;
       this.#waiting.delete(waiting);
-      waiting.late();
+      waiting.reject(new DiskSlow(waiting.what, this.#ms));
     }
     if (this.#waiting.size > 0) this.#lookLater();
   }

@@ -20,7 +20,7 @@ export async function openSteadily(disk: Disk, path: string): Promise<OpenFile |
 function reopening(first: OpenFile, open: () => Promise<OpenFile | undefined>): OpenFile {
   const opened = [first];
   /** On a file that was opened anew; every one of them is closed at the end, since others may be reading it. */
-  async function use<T>(work: (file: OpenFile) => Promise<T>): Promise<T> {
+  function use<T>(work: (file: OpenFile) => Promise<T>): Promise<T> {
     return again(
       () => work(opened.at(-1) ?? first),
       async () => {
@@ -41,13 +41,12 @@ function reopening(first: OpenFile, open: () => Promise<OpenFile | undefined>): 
   };
 }
 
-async function again<T>(work: () => Promise<T>, then: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
+/** Not an async function: it stands around every read. */
+function again<T>(work: () => Promise<T>, then: () => Promise<T>): Promise<T> {
+  return work().catch((error: unknown) => {
     if (!isPassing(error)) throw error;
     return then();
-  }
+  });
 }
 
 function isPassing(error: unknown): boolean {

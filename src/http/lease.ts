@@ -52,7 +52,7 @@ export function lease(connection: Connection, buffers: Buffers): Lease {
     if (wanted === undefined) return undefined;
     const whole = buffers.borrow(wanted) ?? (wanted === LARGE_BUFFER_BYTES ? buffers.borrow(SMALL_BUFFER_BYTES) : undefined);
     if (whole === undefined) return undefined;
-    const buffer = whole.subarray(0, pieceMax);
+    const buffer = pieceMax < whole.byteLength ? whole.subarray(0, pieceMax) : whole;
     held.set(buffer, whole);
     return buffer;
   }

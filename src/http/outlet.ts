@@ -8,7 +8,10 @@ export class ClientGone extends Error {
   override readonly name = 'ClientGone';
 }
 
-/** The way out of one answer's body: writes that end, by being taken, by the client's leaving, or by a stall. */
+/**
+ * The way out of one answer's body: writes that end, by being taken, by the client's leaving, or by a stall. One write at a time, and
+ * beside it one `orGone`.
+ */
 export interface Outlet {
   /**
    * Resolves when the kernel has taken all of `bytes`, which may then be reused. Rejects when the client has gone, when it
@@ -21,6 +24,8 @@ export interface Outlet {
   orGone<T>(work: Promise<T>): Promise<T>;
   /** How long the last write took. */
   lastWriteMs(): number;
+  /** Nothing is waited for any more. */
+  close(): void;
 }
 
 /** Looks at all answers that wait for their clients, together, so that a write costs no timer. */
@@ -61,44 +66,60 @@ export function createStallWatch(clock: EdgeClock, stallMs: number): StallWatch 
     if (one.quietLooks >= LOOKS) one.stop();
   }
 
-  function watch(connection: Connection, stop: () => void): () => void {
-    const one: Waiting = { connection, stop, left: -1, quietLooks: 0 };
+  function add(one: Waiting): void {
+    one.left = -1;
+    one.quietLooks = 0;
     waiting.add(one);
-    if (!ticking) {
-      ticking = true;
-      clock.after(stallMs / LOOKS, tick);
-    }
-    return () => void waiting.delete(one);
+    if (ticking) return;
+    ticking = true;
+    clock.after(stallMs / LOOKS, tick);
   }
 
   return {
-    open: (exchange) => createOutlet(exchange, clock, () => watch(exchange.connection, () => cut(exchange.outgoing))),
-    watch,
+    open(exchange) {
+      const { connection, outgoing } = exchange;
+      const one: Waiting = { connection, stop: () => cut(outgoing), left: -1, quietLooks: 0 };
+      return createOutlet(exchange, clock, { begin: () => add(one), end: () => void waiting.delete(one) });
+    },
+    watch(connection, stop) {
+      const one: Waiting = { connection, stop, left: -1, quietLooks: 0 };
+      add(one);
+      return () => void waiting.delete(one);
+    },
   };
 }
 
-function createOutlet(exchange: Exchange, clock: EdgeClock, watch: () => () => void): Outlet {
+/**
+ * Of a thousand slow readers each waits in a write, and most in a read besides, for seconds: long enough for the collector to take all
+ * that such a wait consists of for old, and to keep it for minutes. So what lasts as long as the body is made once.
+ */
+function createOutlet(exchange: Exchange, clock: EdgeClock, stall: { begin(): void; end(): void }): Outlet {
   const { outgoing, connection } = exchange;
   let lastWriteMs = 0;
+  let writing: ((error: Error) => void) | undefined;
+  let working: ((error: Error) => void) | undefined;
+
+  const forget = connection.onGone(() => {
+    writing?.(gone());
+    working?.(gone());
+  });
 
   function settle(byteLength: number, start: (done: (error?: Error | null) => void) => void): Promise<void> {
-    const startedMs = clock.monotonic();
     return new Promise((resolve, reject) => {
-      if (connection.gone) return reject(new ClientGone('the client has gone'));
-      let settled = false;
-      const unwatch = watch();
+      if (connection.gone) return reject(gone());
+      const startedMs = clock.monotonic();
+      stall.begin();
       const finish = (error?: Error | null): void => {
-        if (settled) return;
-        settled = true;
-        unwatch();
-        forget();
+        if (writing !== finish) return;
+        writing = undefined;
+        stall.end();
         lastWriteMs = clock.monotonic() - startedMs;
         if (error) return reject(error);
-        if (connection.gone) return reject(new ClientGone('the client has gone'));
+        if (connection.gone) return reject(gone());
         exchange.bytes += byteLength;
         resolve();
       };
-      const forget = connection.onGone(() => finish(new ClientGone('the client has gone')));
+      writing = finish;
       try {
         start(finish);
       } catch (error) {
@@ -122,9 +143,15 @@ function createOutlet(exchange: Exchange, clock: EdgeClock, watch: () => () => v
     },
     orGone: (work) =>
       new Promise((resolve, reject) => {
-        const forget = connection.onGone(() => reject(new ClientGone('the client has gone')));
-        work.then(resolve, reject).finally(forget);
+        working = reject;
+        if (connection.gone) reject(gone());
+        work.then(resolve, reject);
       }),
     lastWriteMs: () => lastWriteMs,
+    close: forget,
   };
+}
+
+function gone(): ClientGone {
+  return new ClientGone('the client has gone');
 }

@@ -30,13 +30,15 @@ export function createSender(options: SenderOptions): Sender {
   return async (exchange, reply) => {
     exchange.body.discard();
     const borrowed = lease(exchange.connection, options.buffers);
+    const outlet = options.stalls.open(exchange);
     try {
-      const outlet = options.stalls.open(exchange);
       await sendBody({ exchange, reply, lease: borrowed, outlet, turns, clock: options.clock });
     } catch (error) {
       borrowed.abandon();
       if (!exchange.outgoing.headersSent) throw error;
       cut(exchange.outgoing);
+    } finally {
+      outlet.close();
     }
   };
 }
@@ -115,42 +117,47 @@ async function copy(sending: Sending, reader: Reader, span: Span, before: () => 
   const { outlet, lease: buffers, turns } = sending;
   let sent = 0;
   let begun = false;
-  let writing: { readonly done: Promise<void>; readonly buffer: Buffer } | undefined;
-
-  const written = async (): Promise<void> => {
-    if (writing === undefined) return;
-    await writing.done;
-    buffers.giveBack(writing.buffer);
-    writing = undefined;
-  };
+  let busy: Buffer | undefined;
+  let writing: Promise<void> | undefined;
 
   try {
     while (sent !== span.promised) {
-      await turns.take();
-      if (!buffers.available(writing?.buffer)) await written();
+      const turn = turns.take();
+      if (turn !== undefined) await turn;
+      if (!buffers.available(busy)) await writing;
       const buffer = buffers.take();
       const count = await outlet.orGone(reader.read(buffer));
-      await checkCount(sending, reader, span, sent, count);
+      if (isLast(span, sent, count)) await checkCount(sending, reader, span, sent, count);
       if (!begun) await before();
       begun = true;
-      await written();
+      if (busy !== undefined) await writing;
       if (count === 0) {
         buffers.giveBack(buffer);
         break;
       }
       sent += count;
       buffers.adapt({ count, room: buffer.byteLength, sent, lastWriteMs: outlet.lastWriteMs() });
-      const done = outlet.write(buffer.subarray(0, count));
+      busy = buffer;
+      writing = outlet.write(count === buffer.byteLength ? buffer : buffer.subarray(0, count)).then(() => {
+        buffers.giveBack(buffer);
+        busy = undefined;
+      });
       // Awaited in the next turn; until then its rejection is nobody's.
-      done.catch(() => undefined);
-      writing = { done, buffer };
+      writing.catch(ignore);
     }
-    await written();
+    await writing;
   } catch (error) {
     // What was read before it failed is right, and the client goes on from there: a cut would drop it.
-    await writing?.done.catch(() => undefined);
+    await writing?.catch(ignore);
     throw error;
   }
+}
+
+function ignore(): void {}
+
+/** No piece but these can be wrong, and a piece is cheap where nothing is made for it. */
+function isLast({ promised }: Span, sent: number, count: number): boolean {
+  return count === 0 || (promised !== undefined && sent + count >= promised);
 }
 
 /**

@@ -61,19 +61,21 @@ class HeldReader implements Reader {
     }
   }
 
-  async read(into: Uint8Array): Promise<number> {
+  /** Not an async function: what it would keep of itself lives for as long as the disk takes, for each of a thousand readers. */
+  read(into: Uint8Array): Promise<number> {
     if (this.#beyond !== undefined) return this.#beyond.read(into);
     const wanted = Math.min(into.byteLength, this.#to - this.#position);
-    if (wanted === 0) return 0;
-    try {
-      const count = (await this.#file?.read(into.subarray(0, wanted), this.#position)) ?? 0;
-      if (count === 0) throw new Error(`${this.#source.digest} ends on disk before its size`);
-      this.#position += count;
-      return count;
-    } catch (error) {
-      await this.#goBeyond(error);
-      return this.read(into);
-    }
+    if (wanted === 0) return Promise.resolve(0);
+    const reading = this.#file?.read(wanted === into.byteLength ? into : into.subarray(0, wanted), this.#position);
+    if (reading === undefined) return this.#readBeyond(into, this.#endedEarly());
+    return reading.then(
+      (count) => {
+        if (count === 0) return this.#readBeyond(into, this.#endedEarly());
+        this.#position += count;
+        return count;
+      },
+      (error: unknown) => this.#readBeyond(into, error),
+    );
   }
 
   close(): void {
@@ -81,6 +83,15 @@ class HeldReader implements Reader {
     this.#closed = true;
     this.#file?.close();
     this.#beyond?.close();
+  }
+
+  #endedEarly(): Error {
+    return new Error(`${this.#source.digest} ends on disk before its size`);
+  }
+
+  async #readBeyond(into: Uint8Array, cause: unknown): Promise<number> {
+    await this.#goBeyond(cause);
+    return this.read(into);
   }
 
   /** Rejects with `cause` where nobody can go on. */

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs';
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -67,6 +68,19 @@ test('a descriptor is not given back while a write is under way on it', async ()
   finish();
   await Promise.all([write, close]);
   expect(order).toEqual(['written', 'closed']);
+});
+
+test('a descriptor is not given back while a read is under way on it, and nobody reads from it later', async () => {
+  const order: string[] = [];
+  const descriptor = openSync(new URL(import.meta.url), 'r');
+  const handle = { fd: descriptor, close: async () => void order.push('closed') };
+  const file = toOpenFile(handle as unknown as Parameters<typeof toOpenFile>[0]);
+  const read = file.read(Buffer.alloc(10), 0).then((count) => order.push(`read ${count}`));
+  const close = file.close();
+  await Promise.all([read, close]);
+  expect(order).toEqual(['read 10', 'closed']);
+  await expect(file.read(Buffer.alloc(10), 0)).rejects.toMatchObject({ code: 'EBADF' });
+  closeSync(descriptor);
 });
 
 test.skipIf(process.platform !== 'linux')('a file system without directory sync is used without it', async () => {
