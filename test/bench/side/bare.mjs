@@ -1,15 +1,18 @@
-// The least that Node does for an answer, to see what is ours and what is Node's: bare.mjs socket|http|files PORT FROM.
+// The least that Node does for an answer, to see what is ours and what is Node's: bare.mjs socket|http|files|fill PORT FROM [INTO].
 // `socket`: whatever comes is answered with one ready piece of memory; nothing is parsed. `http`: the same by Node's http. Both say
 // what was saved in the file FROM. `files`: what lies below FROM, read into memory and written to a socket, since Node has no sendfile;
-// both in the one thread.
-import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+// both in the one thread. `fill`: what the registry FROM sends, hashed, written to a file below INTO, and to all who ask for it meanwhile, from
+// the memory that it came in: one transfer, and nothing of what makes a cache (no verdict, no record, no fsync, nobody who comes late or goes).
+import { createHash } from 'node:crypto';
+import { closeSync, fstatSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { createServer as createHttp } from 'node:http';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 
 const PIECE_BYTES = 1024 * 1024;
-const [, , mode, port, from] = process.argv;
-const servers = { socket: bareSocket, http: bareHttp, files: bareFiles };
+const READ_BYTES = 256 * 1024;
+const [, , mode, port, from, into] = process.argv;
+const servers = { socket: bareSocket, http: bareHttp, files: bareFiles, fill: bareFill };
 servers[mode]().listen(Number(port), '127.0.0.1', 1024);
 
 function bareSocket() {
@@ -57,6 +60,68 @@ function send(socket, file) {
   };
   socket.on('close', () => closeSync(file));
   socket.write(headOf({ 'Content-Length': size }), next);
+}
+
+/** Of each path one transfer. */
+function bareFill() {
+  const fills = new Map();
+  return createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', (request) => {
+      const path = /^GET (\S+)/.exec(request.toString('latin1'))?.[1] ?? '/';
+      if (!fills.has(path))
+        fills.set(
+          path,
+          fill(path, () => fills.delete(path)),
+        );
+      fills.get(path)(socket);
+    });
+  });
+}
+
+/** Goes on when all have taken the last read: what comes is read into the same memory again. Yields how one more client joins. */
+function fill(path, ended) {
+  const file = openSync(join(into, path.replaceAll('/', '_')), 'w+');
+  const hash = createHash('sha256');
+  const { hostname, port: theirs, host } = new URL(from);
+  const clients = new Set();
+  let begun = false;
+  let at = 0;
+  let waiting = 0;
+  const taken = () => {
+    waiting -= 1;
+    if (waiting === 0) upstream.resume();
+  };
+  const upstream = connect({
+    host: hostname,
+    port: Number(theirs),
+    onread: {
+      buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+      callback(count, memory) {
+        const bytes = memory.subarray(0, count);
+        waiting = clients.size;
+        for (const client of clients) client.write(bytes, taken);
+        // The head is written too, so that who comes late has it from there.
+        at += writeSync(file, bytes, 0, count, at);
+        hash.update(begun ? bytes : bytes.subarray(bytes.indexOf('\r\n\r\n') + 4));
+        begun = true;
+        return false;
+      },
+    },
+  });
+  upstream.on('error', () => undefined);
+  upstream.on('close', () => {
+    ended();
+    hash.digest();
+    closeSync(file);
+    for (const client of clients) client.end();
+  });
+  upstream.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+  return (client) => {
+    const missed = Buffer.allocUnsafeSlow(at);
+    client.write(missed.subarray(0, readSync(file, missed, 0, at, 0)));
+    clients.add(client);
+  };
 }
 
 function headOf(headers) {

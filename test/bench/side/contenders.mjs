@@ -126,6 +126,12 @@ export const bareNode = (base, kind, from) =>
     ready: kind === 'files' ? '/v2/index.html' : '/v2/',
   }));
 
+/** Node as a mirror that keeps a file and nothing else, as bare.mjs has it. */
+export const bareFill = (base, upstream) =>
+  begun('bare fill', base, async (directory, port) =>
+    start(process.execPath, [BARE, 'fill', String(port), upstream, directory]),
+  );
+
 /** A certificate for 127.0.0.1, made here and now. */
 export function certificate(base) {
   const [key, made] = [join(base, 'tls.key'), join(base, 'tls.crt')];

@@ -10,6 +10,9 @@ import { join } from 'node:path';
 const IMAGES = Number(process.argv[2]);
 const LARGE_BYTES = Number(process.argv[3]);
 const LARGE = Number(process.argv[4] ?? 8);
+/** What a server pulls to get warm: as many as it takes for what it runs to be compiled, and small ones. */
+const WARMING = 24;
+const WARMING_BYTES = 1024 * 1024;
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const digestOf = (bytes) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
@@ -42,6 +45,9 @@ function addImage(repository, layer) {
 const small = Array.from({ length: IMAGES }, (_, at) => addImage(`library/image${at}`, Buffer.alloc(2048, `layer ${at} `)));
 const large = Array.from({ length: LARGE }, (_, at) =>
   addImage(`library/large${at}`, Buffer.alloc(LARGE_BYTES + 64 * at, block)),
+);
+const warming = Array.from({ length: WARMING }, (_, at) =>
+  addImage(`library/warming${at}`, Buffer.alloc(WARMING_BYTES + 64 * at, `warming ${at} `)),
 );
 
 const server = createServer((incoming, outgoing) => {
@@ -107,5 +113,5 @@ process.on('message', (message) => {
   process.send({ kind: 'rate', rate });
 });
 server.listen(0, '127.0.0.1', () =>
-  process.send?.({ kind: 'listening', url: `http://127.0.0.1:${server.address().port}`, small, large }),
+  process.send?.({ kind: 'listening', url: `http://127.0.0.1:${server.address().port}`, small, large, warming }),
 );

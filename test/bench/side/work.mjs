@@ -50,11 +50,17 @@ export async function holdLarge(ours, files, { repository, layer }) {
   return path;
 }
 
-/** A server that has pulled, so that what it is asked for next is the first of that and not of the process. */
+/**
+ * A server that has pulled some dozens of layers, so that what it is asked for next is the first of that and not of the process: a
+ * mirror runs for weeks, and what compiles as it runs is slow in its first second.
+ */
 export async function started(start, base, upstream, rate) {
   const [, { repository, layer }] = upstream.large;
   const server = await start(base, upstream.url);
   await upstream.rate(0);
+  for (const image of upstream.warming) {
+    await warm(server, [`/v2/${image.repository}/manifests/latest`, `/v2/${image.repository}/blobs/${image.layer}`]);
+  }
   await get(`${server.url}/v2/${repository}/manifests/latest`);
   await download(server, [`${server.url}/v2/${repository}/blobs/${layer}`]);
   await upstream.rate(rate);
