@@ -146,10 +146,17 @@ const brought: Check = (value) => {
   return text(repository) && flag(anonymous) && flag(isPublic) && optional(text)(upstream);
 };
 
+const prefix: Check = (value) => {
+  if (typeof value !== 'object' || value === null) return false;
+  const { bytes, digest } = value as Readonly<Record<string, unknown>>;
+  return count(bytes) && text(digest);
+};
+
 export const partForm = form<records.PartRecord>({
   id: text,
   generation: count,
   synced: count,
+  prefix: optional(prefix),
   size: optional(count),
   at: time,
   brought: optional(brought),

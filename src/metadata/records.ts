@@ -278,8 +278,10 @@ export interface FillKey {
 export interface PartRecord {
   readonly id: string;
   readonly generation: number;
-  /** Bytes from the start that were fsynced; only these are trusted after a crash (decision 5). */
+  /** Bytes from the start that were fsynced, and are trusted after any crash (decision 5). */
   readonly synced: number;
+  /** As many or more that were written, and are trusted where they hash to this; an older version did not note it. */
+  readonly prefix?: { readonly bytes: number; readonly digest: Digest };
   readonly size: number | undefined;
   readonly at: number;
   /** `undefined`: nobody knows, as an older version did not note it. */

@@ -270,6 +270,9 @@ export function recordsConformance(name: string, make: () => Promise<StoreUnderT
       expect(await records.blob(digest('x'))).toBeUndefined();
       await records.putPart(FILL, { id: 'p', generation: 2, synced: 64, size: undefined, at: 3 });
       expect(await records.part(FILL)).toStrictEqual({ id: 'p', generation: 2, synced: 64, size: undefined, at: 3 });
+      const prefix = { bytes: 70, digest: digest('first 70') };
+      await records.putPart(FILL, { id: 'p', generation: 2, synced: 64, prefix, size: undefined, at: 3 });
+      expect((await records.part(FILL))?.prefix).toEqual(prefix);
       expect(await records.part(ELSEWHERE)).toBeUndefined();
       await records.putPart(ELSEWHERE, { id: 'q', generation: 0, synced: 9, size: undefined, at: 3 });
       await records.dropPart(FILL);

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { PartRecord } from '../../src/metadata/records.ts';
+import { SYNC_MS } from '../../src/pull/fill/writer.ts';
 import { createFakeClock } from '../fakes/fake-clock.ts';
 import { randomBlob } from '../fakes/images.ts';
 import { createMemoryDisk } from '../fakes/memory-disk.ts';
@@ -12,6 +14,8 @@ const big = randomBlob(20 * MIB, 5);
 const BIG = { registry: 'docker.io', digest: big.digest };
 const small = randomBlob(200_000, 6);
 
+type Place = Awaited<ReturnType<typeof world>>;
+
 async function world() {
   const clock = createFakeClock();
   const disk = createMemoryDisk({ now: () => clock.now() });
@@ -19,58 +23,134 @@ async function world() {
   return { clock, disk, metadata };
 }
 
+/** The record of a part of so many bytes, whose upstream broke and was not there any more. */
+async function leftBehind(place: Place, bytes: number): Promise<PartRecord> {
+  const hub = createScriptedPort('hub', (_, at) => (at === 0 ? { bytes: big.bytes, breakAfter: bytes } : trouble('hub')));
+  const house = await createHouse({ chain: [hub], ...place });
+  await drain(await house.blob('a/b', big.digest));
+  await settle();
+  const record = await house.records.part(BIG);
+  expect(record).toMatchObject({ synced: bytes, prefix: { bytes } });
+  return record!;
+}
+
+async function rot({ disk }: Place, { id }: PartRecord): Promise<void> {
+  const file = await disk.open(`/data/entrepot/parts/${id}`, 'update');
+  await file!.write(new Uint8Array([1, 2, 3]), 1000);
+  await file!.close();
+}
+
 describe('partial files', () => {
-  test('[decision 5] the prefix is synced and recorded at 4 MiB, at each doubling, and at park', async () => {
+  test('[decision 5] the prefix is recorded at 4 MiB, at each doubling, and at park, where it is synced too', async () => {
     const place = await world();
     const { opened } = gate();
     const hub = createScriptedPort('hub', () => ({ bytes: big.bytes, hold: { after: 18 * MIB, until: opened } }));
     const house = await createHouse({ chain: [hub], ...place });
     await house.blob('a/b', big.digest);
     await settle(200);
-    const record = await house.records.part(BIG);
-    expect(record).toMatchObject({ synced: 16 * MIB, size: big.size });
-    expect(place.disk.calls('sync')).toBe(1 + 3);
+    const prefix = { bytes: 16 * MIB, digest: sha256(big.bytes.subarray(0, 16 * MIB)) };
+    expect(await house.records.part(BIG)).toMatchObject({ synced: 0, prefix, size: big.size });
+    const before = place.disk.calls('sync');
     await house.fills.park();
-    expect(await house.records.part(BIG)).toMatchObject({ synced: 18 * MIB });
+    expect(place.disk.calls('sync')).toBe(before + 1);
+    expect(await house.records.part(BIG)).toMatchObject({ synced: 18 * MIB, prefix: { bytes: 18 * MIB } });
     expect(hub.openBodies()).toBe(0);
     await settle();
     expect(place.disk.openFiles()).toEqual([]);
   });
 
+  test('[decision 5] a fill that takes its time has its prefix synced before it is recorded', async () => {
+    const place = await world();
+    const [first, second] = [gate(), gate()];
+    const hub = createScriptedPort('hub', (_, at) => ({
+      bytes: big.bytes,
+      ...(at === 0
+        ? { breakAfter: 3 * MIB }
+        : { hold: { after: at * 3 * MIB, until: second.opened }, pause: () => first.opened }),
+    }));
+    const house = await createHouse({ chain: [hub], ...place });
+    await house.blob('a/b', big.digest);
+    await settle(200);
+    await house.clock.advance(SYNC_MS);
+    first.open();
+    await settle(200);
+    expect(await house.records.part(BIG)).toMatchObject({ synced: 4 * MIB, prefix: { bytes: 4 * MIB } });
+    second.open();
+    await house.fills.park();
+  });
+
   for (const seed of [1, 2, 3, 4, 5, 6]) {
-    test(`[R01] after a crash only the recorded prefix is trusted, and the range begins there (${seed})`, async () => {
+    test(`[R01] after a loss of power only what was synced is trusted, or still hashes as recorded (${seed})`, async () => {
       const place = await world();
       const { opened } = gate();
-      const hub = createScriptedPort('hub', () => ({ bytes: big.bytes, hold: { after: 11 * MIB, until: opened } }));
+      const first = gate();
+      const hub = createScriptedPort('hub', async () => {
+        await first.opened;
+        return { bytes: big.bytes, hold: { after: 11 * MIB, until: opened } };
+      });
       const before = await createHouse({ chain: [hub], ...place });
-      await before.blob('a/b', big.digest);
+      const pull = before.blob('a/b', big.digest);
+      await settle();
+      await before.clock.advance(SYNC_MS);
+      first.open();
+      await pull;
       await settle(200);
+      // The 4 MiB were synced, and the 8 MiB not, since no time had passed.
+      expect(await before.records.part(BIG)).toMatchObject({ synced: 4 * MIB, prefix: { bytes: 8 * MIB } });
       await before.records.flushed();
       place.disk.crash({ random: createSeededRandom(seed) });
       place.metadata.crash();
       const again = createScriptedPort('hub', () => ({ bytes: big.bytes }));
       const after = await createHouse({ chain: [again], ...place, process: 1, isDead: () => true });
       expect(sha256(await bytesOf(await after.blob('a/b', big.digest)))).toBe(big.digest);
-      expect(again.starts()).toEqual([8 * MIB]);
+      expect(again.starts()).toEqual([4 * MIB]);
     });
   }
 
-  test('[decision 4] a prefix that rotted is found out, and the blob fetched whole', async () => {
+  test('[R01] after the end of the process alone all that was recorded is gone on with, and no more', async () => {
     const place = await world();
-    const hub = createScriptedPort('hub', (_, at) => (at === 0 ? { bytes: big.bytes, breakAfter: 9 * MIB } : trouble('hub')));
+    const { opened } = gate();
+    const hub = createScriptedPort('hub', () => ({ bytes: big.bytes, hold: { after: 11 * MIB, until: opened } }));
     const before = await createHouse({ chain: [hub], ...place });
-    await drain(await before.blob('a/b', big.digest));
-    await settle();
-    const [left] = await before.blobs.parts();
-    const file = await place.disk.open(`/data/entrepot/parts/${left!.id}`, 'update');
-    await file!.write(new Uint8Array([1, 2, 3]), 1000);
-    await file!.close();
-    hub.say(() => ({ bytes: big.bytes }));
-    const { broken } = await drain(await before.blob('a/b', big.digest));
+    await before.blob('a/b', big.digest);
+    await settle(200);
+    const again = createScriptedPort('hub', () => ({ bytes: big.bytes }));
+    const after = await createHouse({ chain: [again], ...place, process: 1, isDead: () => true });
+    expect(sha256(await bytesOf(await after.blob('a/b', big.digest)))).toBe(big.digest);
+    expect(again.starts()).toEqual([8 * MIB]);
+  });
+
+  test('[decision 5] what an older version recorded is gone on with as far as it was synced', async () => {
+    const place = await world();
+    const { prefix: _, ...record } = await leftBehind(place, 9 * MIB);
+    const again = createScriptedPort('hub', () => ({ bytes: big.bytes }));
+    const after = await createHouse({ chain: [again], ...place, process: 1, isDead: () => true });
+    await after.records.putPart(BIG, { ...record, synced: 5 * MIB });
+    expect(sha256(await bytesOf(await after.blob('a/b', big.digest)))).toBe(big.digest);
+    expect(again.starts()).toEqual([5 * MIB]);
+  });
+
+  test('a prefix that rotted is found out before anybody has a byte of it, and the blob fetched whole', async () => {
+    const place = await world();
+    await rot(place, await leftBehind(place, 9 * MIB));
+    const again = createScriptedPort('hub', () => ({ bytes: big.bytes }));
+    const after = await createHouse({ chain: [again], ...place, process: 1, isDead: () => true });
+    expect(sha256(await bytesOf(await after.blob('a/b', big.digest)))).toBe(big.digest);
+    expect(again.starts()).toEqual([0]);
+  });
+
+  test('[decision 4] one that rotted since an older version recorded it is found out too', async () => {
+    const place = await world();
+    const { prefix: _, ...record } = await leftBehind(place, 9 * MIB);
+    await rot(place, record);
+    const hub = createScriptedPort('hub', () => ({ bytes: big.bytes }));
+    const after = await createHouse({ chain: [hub], ...place, process: 1, isDead: () => true });
+    await after.records.putPart(BIG, record);
+    const { broken } = await drain(await after.blob('a/b', big.digest));
     expect(broken).toBeInstanceOf(Error);
     await settle(200);
-    expect(hub.starts().slice(-2)).toEqual([9 * MIB, 0]);
-    expect((await before.blob('a/b', big.digest)).headers['cache-status']).toBe('entrepot; hit');
+    expect(hub.starts()).toEqual([9 * MIB, 0]);
+    expect((await after.blob('a/b', big.digest)).headers['cache-status']).toBe('entrepot; hit');
   });
 
   test('[promise 9] what another repository left is not shown before an upstream has said yes to this one', async () => {
@@ -87,7 +167,7 @@ describe('partial files', () => {
     await file.write(big.bytes.subarray(16 * MIB), 16 * MIB);
     await file.sync();
     await file.close();
-    await before.records.putPart(BIG, { ...record, synced: big.size });
+    await before.records.putPart(BIG, { ...record, synced: big.size, prefix: { bytes: big.size, digest: big.digest } });
     const refusing = createScriptedPort('hub', () => ABSENT);
     const after = await createHouse({ chain: [refusing], ...place, process: 1, isDead: () => true });
     await expect(after.blob('public/b', big.digest)).rejects.toMatchObject({ status: 404 });

@@ -17,13 +17,13 @@ export async function openRecords(directory: string): Promise<Records> {
   return createRecords(store, { clock: systemClock });
 }
 
-/** At least so many bytes of a fill from docker.io are recorded. Nobody waits for an fsync: that is a little after they came. */
+/** At least so many bytes of a fill from docker.io are recorded. Nobody waits for a record: that is a little after they came. */
 export async function untilRecorded(stage: Stage, digest: Digest, bytes: number): Promise<void> {
   const records = await openRecords(join(stage.directory, 'data'));
   try {
     await until(
-      async () => (await records.part({ registry: 'docker.io', digest }))?.synced ?? 0,
-      (synced) => synced >= bytes,
+      async () => (await records.part({ registry: 'docker.io', digest }))?.prefix?.bytes ?? 0,
+      (recorded) => recorded >= bytes,
     );
   } finally {
     await records.close();

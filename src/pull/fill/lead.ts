@@ -240,7 +240,7 @@ export class Lead {
     if (!right || part === undefined || !this.#writer.matches()) return 'mismatch';
     this.#growing.verified();
     try {
-      await this.#writer.synced();
+      await this.#writer.settled();
       return { kind: 'done', part, upstream: this.#asker.upstream };
     } catch (error) {
       return { kind: 'disk', error };
@@ -266,7 +266,7 @@ export class Lead {
   }
 
   async #park(): Promise<LeadEnd> {
-    const settle = this.#stop.reason === LEASE_LOST ? this.#writer.synced() : this.#writer.sync();
+    const settle = this.#stop.reason === LEASE_LOST ? this.#writer.settled() : this.#writer.sync();
     await settle.catch(() => undefined); // Parking saves a transfer; where it cannot, the next fill starts anew.
     return { kind: 'parked' };
   }

@@ -1,6 +1,6 @@
 import type { BlobStore } from '../../blobs/blob-store.ts';
 import type { Clock, Timer } from '../../system/clock.ts';
-import { SYNC_FIRST_BYTES } from './writer.ts';
+import { RECORD_FIRST_BYTES } from './writer.ts';
 
 const SWEEP_MS = 3600_000;
 
@@ -47,7 +47,7 @@ export async function sweepOnce({ clock, blobs, running }: SweepDeps): Promise<n
   const inUse = new Set(await running());
   let removed = 0;
   for (const { id, modified, size } of parts) {
-    const limitMs = size < SYNC_FIRST_BYTES ? UNRECORDED_MS : ABANDONED_MS;
+    const limitMs = size < RECORD_FIRST_BYTES ? UNRECORDED_MS : ABANDONED_MS;
     if (inUse.has(id) || clock.now() - modified < limitMs) continue;
     if (await blobs.removePart(id)) removed += 1;
   }

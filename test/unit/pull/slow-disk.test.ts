@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { PATIENCE_MS } from '../../../src/blobs/patience.ts';
+import { SYNC_MS } from '../../../src/pull/fill/writer.ts';
 import { buildImage, randomBlob } from '../../fakes/images.ts';
 import { ABSENT, createScriptedPort, type ScriptedPort } from '../../fakes/scripted-port.ts';
 import { createHeldDisk } from './held-disk.ts';
-import { bytesOf, createHouse, settle, sha256, type House } from './house.ts';
+import { bytesOf, createHouse, gate, settle, sha256, type House } from './house.ts';
 
 const blobs = [randomBlob(9_000_000, 1), randomBlob(90_000, 2), randomBlob(6_000_000, 3)];
 const image = buildImage({ layers: [300] });
@@ -64,11 +65,17 @@ describe('[R38] a disk that hangs', () => {
 
   test('no reader of a fill waits for an fsync, and what was never synced is not kept', async () => {
     const { disk, hold, goOn } = createHeldDisk();
-    const house = await createHouse({ chain: [registry()], disk, impatient: true });
-    const { digest } = blobs[0]!;
+    const { digest, bytes } = blobs[0]!;
+    const first = gate();
+    const hub = createScriptedPort('hub', () => first.opened.then(() => ({ bytes })));
+    const house = await createHouse({ chain: [hub], disk, impatient: true });
+    const pull = house.blob('a/b', digest).then(bytesOf);
+    await settle();
+    await house.clock.advance(SYNC_MS);
     hold('sync');
+    first.open();
     // No time passes meanwhile.
-    expect(sha256(await bytesOf(await house.blob('a/b', digest)))).toBe(digest);
+    expect(sha256(await pull)).toBe(digest);
     expect(house.counted('bypass')).toBe(0);
     await after(house, 1.5 * PATIENCE_MS, Promise.resolve());
     expect(house.counted('bypass')).toBe(1);
