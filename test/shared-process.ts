@@ -72,9 +72,18 @@ function environment(): readonly (readonly [string, string | undefined])[] {
   return all.sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** Whoever called what made this. */
+/** Where a timer was set: behind the calls that noted it. */
 function placeOf({ stack = '' }: Error): string {
-  return stack.split('\n').at(2)?.trim() ?? '';
+  return stack.split('\n').at(3)?.trim() ?? '';
+}
+
+/** Made for each timer: of its stack three calls are enough. */
+function newSetter(): Error {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 3;
+  const setter = new Error('set here');
+  Error.stackTraceLimit = limit;
+  return setter;
 }
 
 /**
@@ -88,7 +97,7 @@ function watchTimers() {
     const keep = set === real.setInterval;
     const watching = (callback: (...args: unknown[]) => void, ms?: number, ...args: unknown[]) => {
       const timer = set(() => (keep || live.delete(timer), callback(...args)), ms);
-      live.set(timer, new Error('set'));
+      live.set(timer, newSetter());
       return timer;
     };
     // With what Node's promisify looks for.
