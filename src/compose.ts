@@ -26,7 +26,7 @@ import { HostedStock } from './evict/hosted-stock.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { Unowned } from './pull/unowned.ts';
 import type { Timer } from './system/clock.ts';
-import { giveBackHeap } from './system/heap.ts';
+import { giveBackHeap, growHeapSlowly } from './system/heap.ts';
 import { createBudgets } from './upstream/budget.ts';
 import { createFetchJson } from './upstream/fetch-json.ts';
 import { ALONE, type Siblings } from './workers/siblings.ts';
@@ -202,7 +202,13 @@ export async function startServer(config: Config, options: StartOptions): Promis
       { duty: () => evicting.evictor.start(), stop: () => evicting.evictor.stop() },
       { duty: () => hosted.start(), stop: () => hosted.stop() },
       { duty: () => admitting.start(), quiet: () => admitting.stop() },
-      { start: () => void (atRest = clock.after(AT_REST_MS, giveBackHeap)), quiet: () => atRest?.cancel() },
+      {
+        start() {
+          growHeapSlowly();
+          atRest = clock.after(AT_REST_MS, giveBackHeap);
+        },
+        quiet: () => atRest?.cancel(),
+      },
       { stop: () => notifications.stop() },
       { stop: () => auditing.stop() },
       { stop: () => documents.close() },
