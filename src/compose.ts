@@ -54,8 +54,8 @@ export async function startServer(config: Config, options: StartOptions): Promis
     onDamaged: (digest, why) => onDamaged(digest, why),
     limits: () => configNow().cache,
     ...(siblings.count === 1 ? {} : { unwrittenElsewhere: () => sumOf(siblings, 'unwritten') }),
-    onBlobs: (action, seconds) => metrics.record('registry_storage_action_seconds', { driver: 'filesystem', action }, seconds),
-    onMetadata: (op, seconds) => metrics.record('entrepot_metadata_seconds', { op }, seconds),
+    onBlobs: (action) => metrics.recording('registry_storage_action_seconds', { driver: 'filesystem', action }),
+    onMetadata: (op) => metrics.recording('entrepot_metadata_seconds', { op }),
   });
   siblings.answer('unwritten', () => storage.room.unwritten());
   try {

@@ -35,19 +35,23 @@ export const CLIENTS_MAX = 10_000;
 export const RECENT_MS = 3_600_000;
 
 export function createRecent(clock: Clock): Recent {
-  const clients = new Map<string, RecentClient>();
+  const clients = createClients();
   const tallies = { blob: {} as Record<string, number>, manifest: {} as Record<string, number> };
   const tail = createTail();
 
   const recent = (): RecentClient[] => {
     const since = clock.now() - RECENT_MS;
-    return [...clients.values()].filter((client) => client.last >= since).reverse();
+    return clients
+      .all()
+      .filter((client) => client.last >= since)
+      .map((client) => ({ ...client }))
+      .reverse();
   };
   return {
     onRequest(event) {
       const { type, outcome } = event.trace;
       if (type !== undefined && outcome !== undefined) tallies[type][outcome] = (tallies[type][outcome] ?? 0) + 1;
-      noteClient(clients, event, clock.now());
+      clients.note(event, clock.now());
       tail.push(event, clock.now());
     },
     tally: () => ({ blob: { ...tallies.blob }, manifest: { ...tallies.manifest } }),
@@ -62,21 +66,32 @@ export function createRecent(clock: Clock): Recent {
   };
 }
 
+/** As {@link RecentClient}, while it is counted. */
+type Counted = { -readonly [K in keyof RecentClient]: RecentClient[K] };
+
 /** A client is an address and a kind: behind one address (a node, a gateway) several may live. Kept in order of last use. */
-function noteClient(clients: Map<string, RecentClient>, event: RequestEvent, now: number): void {
-  const kind = event.clientKind;
-  const key = `${kind} ${event.client}`;
-  const before = clients.get(key);
+function createClients(): { note(event: RequestEvent, now: number): void; all(): readonly RecentClient[] } {
+  const clients = new Map<string, Counted>();
+  let latest: Counted | undefined;
+  return {
+    note({ client: address, clientKind: kind, userAgent = '', bytes }, now) {
+      if (latest?.address !== address || latest.kind !== kind) latest = asLatest(clients, address, kind, now);
+      // Many come in a row from one, and a text of theirs is mostly the same.
+      if (latest.userAgent !== userAgent) latest.userAgent = userAgent.slice(0, 256);
+      latest.requests += 1;
+      latest.bytes += bytes;
+      latest.last = now;
+    },
+    all: () => [...clients.values()],
+  };
+}
+
+function asLatest(clients: Map<string, Counted>, address: string, kind: string, now: number): Counted {
+  const key = `${kind} ${address}`;
+  const client = clients.get(key) ?? { address, kind, userAgent: '', requests: 0, bytes: 0, first: now, last: now };
   clients.delete(key);
-  clients.set(key, {
-    address: event.client,
-    kind,
-    userAgent: (event.userAgent ?? '').slice(0, 256),
-    requests: (before?.requests ?? 0) + 1,
-    bytes: (before?.bytes ?? 0) + event.bytes,
-    first: before?.first ?? now,
-    last: now,
-  });
+  clients.set(key, client);
   const oldest = clients.keys().next().value;
   if (clients.size > CLIENTS_MAX && oldest !== undefined) clients.delete(oldest);
+  return client;
 }

@@ -19,8 +19,8 @@ import { recordedMemory } from './upstreams.ts';
 const UNHEARD = {
   report: () => undefined,
   onDamaged: () => undefined,
-  onBlobs: () => undefined,
-  onMetadata: () => undefined,
+  onBlobs: () => () => undefined,
+  onMetadata: () => () => undefined,
 };
 
 /** Opens the store of a server that does not run, for a command to look into. */

@@ -44,8 +44,8 @@ export interface StorageDeps {
   /** What other processes have set aside on this disk and not written yet. */
   readonly unwrittenElsewhere?: () => Promise<number>;
   /** Told how long each call of either store took, seconds. */
-  readonly onBlobs: (action: string, seconds: number) => void;
-  readonly onMetadata: (op: string, seconds: number) => void;
+  readonly onBlobs: (action: string) => (seconds: number) => void;
+  readonly onMetadata: (op: string) => (seconds: number) => void;
 }
 
 export interface Storage {

@@ -7,18 +7,21 @@ const PAGE_BYTES = 8192;
  */
 export interface AnswerMemory {
   /** Good until the next call, unless `keep` is called. */
-  shared(head: string, body: Uint8Array | undefined): Buffer;
+  shared(pieces: Pieces): Buffer;
   /** What was shared last is still on its way, and nobody else's until then. */
   keep(): void;
 }
 
+/** One behind the other. Text is latin1, and short: what is sent more than once is there as bytes. */
+export type Pieces = readonly (string | Uint8Array)[];
+
 export function createAnswerMemory(): AnswerMemory {
   let page: Buffer | undefined;
   return {
-    shared(head, body) {
-      if (lengthOf(head, body) > PAGE_BYTES) return own(head, body);
+    shared(pieces) {
+      if (lengthOf(pieces) > PAGE_BYTES) return own(pieces);
       page ??= Buffer.allocUnsafeSlow(PAGE_BYTES);
-      return page.subarray(0, put(page, head, body));
+      return page.subarray(0, put(page, pieces));
     },
     keep() {
       page = undefined;
@@ -27,18 +30,24 @@ export function createAnswerMemory(): AnswerMemory {
 }
 
 /** The same in memory of its own, for what takes its time: TLS tells only later what it has taken. */
-export function own(head: string, body: Uint8Array | undefined): Buffer {
-  const bytes = Buffer.allocUnsafe(lengthOf(head, body));
-  put(bytes, head, body);
+export function own(pieces: Pieces): Buffer {
+  const bytes = Buffer.allocUnsafe(lengthOf(pieces));
+  put(bytes, pieces);
   return bytes;
 }
 
-function lengthOf(head: string, body: Uint8Array | undefined): number {
-  return head.length + (body?.byteLength ?? 0);
+function lengthOf(pieces: Pieces): number {
+  let length = 0;
+  for (const piece of pieces) length += piece.length;
+  return length;
 }
 
-function put(bytes: Buffer, head: string, body: Uint8Array | undefined): number {
-  bytes.write(head, 'latin1');
-  if (body !== undefined) bytes.set(body, head.length);
-  return lengthOf(head, body);
+function put(bytes: Buffer, pieces: Pieces): number {
+  let at = 0;
+  for (const piece of pieces) {
+    if (typeof piece === 'string') bytes.write(piece, at, 'latin1');
+    else bytes.set(piece, at);
+    at += piece.length;
+  }
+  return at;
 }

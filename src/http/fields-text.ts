@@ -1,17 +1,19 @@
 import { validateHeaderValue, type OutgoingHttpHeaders } from 'node:http';
 
-/** The fields as Node writes them; `undefined` where one of them cannot be sent (reliability.md, S21). */
-export type FieldsText = (headers: OutgoingHttpHeaders) => string | undefined;
+/** The fields as Node writes them, as bytes; `undefined` where one of them cannot be sent (reliability.md, S21). */
+export type FieldsText = (headers: OutgoingHttpHeaders) => Buffer | undefined;
 
 /** Headers that are frozen are looked at once, for as long as they are there: to check and to join them is a tenth of a hit. */
 export function createFieldsText(): FieldsText {
-  const known = new WeakMap<OutgoingHttpHeaders, string>();
+  const known = new WeakMap<OutgoingHttpHeaders, Buffer>();
   return (headers) => {
     const before = known.get(headers);
     if (before !== undefined) return before;
     const text = toText(headers);
-    if (text !== undefined && Object.isFrozen(headers)) known.set(headers, text);
-    return text;
+    if (text === undefined) return undefined;
+    const bytes = Buffer.from(text, 'latin1');
+    if (Object.isFrozen(headers)) known.set(headers, bytes);
+    return bytes;
   };
 }
 

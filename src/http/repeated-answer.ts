@@ -2,7 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Reply } from '../pull/reply.ts';
 import type { Trace } from '../pull/trace.ts';
-import { createAnswerMemory, own } from './answer-memory.ts';
+import { createAnswerMemory, own, type Pieces } from './answer-memory.ts';
 import type { Connection } from './connection.ts';
 import { createFieldsText, type FieldsText } from './fields-text.ts';
 import { publicAddress } from './public-address.ts';
@@ -30,6 +30,7 @@ export function createRepeatedAnswer(options: RepeatsOptions): (answering: Answe
   const write = together(options.soon);
   const fieldsText = createFieldsText();
   const memory = createAnswerMemory();
+  const endOfHead = createEndOfHead(options);
 
   function tell({ request, client, socket, startedMs, trace }: Answering, { status, bytes, firstByteMs, aborted }: Sent): void {
     const { handler, method, path, clientKind, userAgent, host } = request;
@@ -55,7 +56,7 @@ export function createRepeatedAnswer(options: RepeatsOptions): (answering: Answe
     });
   }
 
-  function send(answering: Answering, status: number, head: string, body: Uint8Array | undefined): void {
+  function send(answering: Answering, status: number, pieces: Pieces, bytes: number): void {
     const { connection, socket, startedMs } = answering;
     let unwatch = (): void => undefined;
     let ended = false;
@@ -65,10 +66,10 @@ export function createRepeatedAnswer(options: RepeatsOptions): (answering: Answe
       unwatch();
       connection.leave();
       const whole = !error && !connection.gone;
-      tell(answering, { status, bytes: whole ? (body?.byteLength ?? 0) : 0, firstByteMs, aborted: !whole });
+      tell(answering, { status, bytes: whole ? bytes : 0, firstByteMs, aborted: !whole });
     };
     const isPlain = !('encrypted' in socket);
-    socket.write(isPlain ? memory.shared(head, body) : own(head, body), end);
+    socket.write(isPlain ? memory.shared(pieces) : own(pieces), end);
     const firstByteMs = clock.monotonic() - startedMs;
     // Most of the time the kernel has it all at once.
     if (socket.writableLength === 0) return end();
@@ -80,14 +81,14 @@ export function createRepeatedAnswer(options: RepeatsOptions): (answering: Answe
     const { request, connection, trace } = answering;
     const fields = fieldsOf(fieldsText, request.commonHeaders, trace.requestId, reply.headers);
     if (fields === undefined) return false;
-    const head = `HTTP/1.1 200 OK\r\n${fields}${endOfHead(options)}`;
-    const body = reply.body.kind === 'bytes' ? reply.body.bytes : undefined;
+    const body = reply.body.kind === 'bytes' ? [reply.body.bytes] : [];
+    const pieces = [STATUS_LINE, ...fields, endOfHead(), ...body];
     report({ kind: 'request started', handler: request.handler });
     connection.enter();
     const leave = (): void => {
       if (connection.due !== leave) return;
       connection.due = undefined;
-      send(answering, reply.status, head, body);
+      send(answering, reply.status, pieces, body[0]?.byteLength ?? 0);
     };
     connection.due = leave;
     write(leave);
@@ -116,20 +117,33 @@ function together(soon: RepeatsOptions['soon']): (work: () => void) => void {
   };
 }
 
+const STATUS_LINE = Buffer.from('HTTP/1.1 200 OK\r\n');
+
 /** Those of the single answer win. `undefined` where one of them cannot be sent (reliability.md, S21). */
 function fieldsOf(
   textOf: FieldsText,
   common: OutgoingHttpHeaders,
   requestId: string,
   headers: OutgoingHttpHeaders,
-): string | undefined {
+): Pieces | undefined {
   for (const name in headers)
-    if (name in common || name === REQUEST_ID) return textOf({ ...common, [REQUEST_ID]: requestId, ...headers });
+    if (name in common || name === REQUEST_ID) {
+      const all = textOf({ ...common, [REQUEST_ID]: requestId, ...headers });
+      return all && [all];
+    }
   const [before, behind] = [textOf(common), textOf(headers)];
-  return before === undefined || behind === undefined ? undefined : `${before}${REQUEST_ID}: ${requestId}\r\n${behind}`;
+  return before === undefined || behind === undefined ? undefined : [before, `${REQUEST_ID}: `, requestId, '\r\n', behind];
 }
 
-/** What Node says behind the fields of every answer. */
-function endOfHead({ date, keepAliveSeconds }: RepeatsOptions): string {
-  return `Date: ${date()}\r\nConnection: keep-alive\r\nKeep-Alive: timeout=${keepAliveSeconds}\r\n\r\n`;
+/** What Node says behind the fields of every answer: the same for all within a second. */
+function createEndOfHead({ date, keepAliveSeconds }: RepeatsOptions): () => Buffer {
+  let said = '';
+  let bytes = Buffer.alloc(0);
+  return () => {
+    const now = date();
+    if (now === said) return bytes;
+    said = now;
+    bytes = Buffer.from(`Date: ${now}\r\nConnection: keep-alive\r\nKeep-Alive: timeout=${keepAliveSeconds}\r\n\r\n`, 'latin1');
+    return bytes;
+  };
 }

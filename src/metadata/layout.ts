@@ -23,7 +23,7 @@ export function withLayout(store: MetadataStore): MetadataStore {
   const when = <T>(act: () => MaybePromise<T>): MaybePromise<T> => (known ? act() : ask().then(act));
 
   return {
-    get: (slot, key) => when(() => store.get(slot, key)),
+    get: (slot, key, value) => (known ? store.get(slot, key, value) : ask().then(() => store.get(slot, key))),
     list: (slot, collection, after, limit) => when(() => store.list(slot, collection, after, limit)),
     commit: async (slot, changes, conditions) => when(() => store.commit(slot, changes, conditions)),
     entries: () => after(ask, () => store.entries()),

@@ -56,9 +56,15 @@ class LmdbStore implements MetadataStore {
     this.#db = db;
   }
 
-  get(slot: string, key: Key): Uint8Array | undefined {
+  get(slot: string, key: Key, known?: Uint8Array): Uint8Array | undefined {
     const at = encodeKey(slot, key);
-    return this.#tryToRead('read', () => this.#db.getBinary(at));
+    return this.#tryToRead('read', () => (known !== undefined && this.#isStill(at, known) ? known : this.#db.getBinary(at)));
+  }
+
+  /** Looks at the value where the library has it, which is the next one's place with the next read. */
+  #isStill(at: Buffer, known: Uint8Array): boolean {
+    const found: Buffer | undefined = this.#db.getBinaryFast(at);
+    return found !== undefined && lastSize(this.#db) === known.byteLength && startsWith(found, known);
   }
 
   list(slot: string, collection: string, after: string | undefined, limit: number): readonly Entry[] {
@@ -169,6 +175,15 @@ function encodeKey(slot: string, [collection, id]: Key): Buffer {
 function decodeEntry(key: Buffer, value: Uint8Array): StoredEntry {
   const [slot = '', collection = '', id = ''] = key.toString().split('\0');
   return { slot, collection, id, value };
+}
+
+/** Of what `getBinaryFast` found: what it yields is longer (its documentation says so, and not where the size is told). */
+function lastSize(db: RootDatabase<Uint8Array, Uint8Array>): number | undefined {
+  return (db as { readonly lastSize?: number }).lastSize;
+}
+
+function startsWith(found: Buffer, known: Uint8Array): boolean {
+  return found.compare(known, 0, known.byteLength, 0, known.byteLength) === 0;
 }
 
 function same(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {

@@ -8,8 +8,11 @@
  * Absence is `undefined`; a rejection or a throw means that the store could not be asked.
  */
 export interface MetadataStore {
-  /** Synchronous where the store can be (LMDB), so that a hit costs no turn of the loop. */
-  get(slot: string, key: Key): MaybePromise<Uint8Array | undefined>;
+  /**
+   * Synchronous where the store can be (LMDB), so that a hit costs no turn of the loop. Where the value is `known`, byte for byte, that
+   * may be yielded itself, which saves a copy.
+   */
+  get(slot: string, key: Key, known?: Uint8Array): MaybePromise<Uint8Array | undefined>;
   /** The entries of a collection with ids greater than `after` (all, if undefined), by id in byte order, at most `limit`. */
   list(slot: string, collection: string, after: string | undefined, limit: number): MaybePromise<readonly Entry[]>;
   /**

@@ -32,8 +32,8 @@ type Links = Pick<
  */
 export function createLinks(table: Table, catalogue: Catalogue, holders: Holders): Links {
   const { store } = table;
-  const readLink = (repository: string, digest: Digest): ReturnType<typeof table.get<LinkRecord>> =>
-    table.get(repositorySlot(repository), linkKey(digest), linkForm);
+  const readLink = (repository: string, digest: Digest): ReturnType<typeof table.getAgain<LinkRecord>> =>
+    table.getAgain(repositorySlot(repository), linkKey(digest), linkForm);
 
   /** What an upstream grants does not replace what was pushed, nor a blob the manifest that it is too. Yields what stands. */
   async function writeLink(repository: string, digest: Digest, record: LinkRecord): Promise<LinkRecord> {

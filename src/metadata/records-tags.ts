@@ -62,7 +62,7 @@ export function createTags(table: Table, catalogue: Catalogue): Tags {
   }
 
   return {
-    tag: (repository, tag) => table.get(repositorySlot(repository), tagKey(tag), tagForm),
+    tag: (repository, tag) => table.getAgain(repositorySlot(repository), tagKey(tag), tagForm),
     async putTag(repository, tag, record, now = record.checked) {
       await catalogue.enlist(repository);
       const [before] = await untilMade(() => tryPut(repositorySlot(repository), tag, record, now));

@@ -66,10 +66,14 @@ export function createUses(table: Table, { clock, batchIntervalMs, report, image
   }
 
   function notePulls(repository: string, tag: string, count: PullCount): void {
-    const counts = pulls.get(repository) ?? new Map<string, PullCount>();
-    if (!pulls.has(repository) && pulls.size >= USES_WAITING_MAX) return void lost++;
-    if (!counts.has(tag) && counts.size >= USES_WAITING_MAX) return void lost++;
-    pulls.set(repository, counts.set(tag, sum(counts.get(tag), count)));
+    let counts = pulls.get(repository);
+    if (counts === undefined) {
+      if (pulls.size >= USES_WAITING_MAX) return void lost++;
+      pulls.set(repository, (counts = new Map<string, PullCount>()));
+    }
+    const before = counts.get(tag);
+    if (before === undefined && counts.size >= USES_WAITING_MAX) return void lost++;
+    counts.set(tag, sum(before, count));
   }
 
   async function writeUse(digest: Digest, use: Use): Promise<void> {

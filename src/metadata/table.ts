@@ -15,6 +15,11 @@ export interface Stored<T> {
 export interface Table {
   readonly store: MetadataStore;
   get<T>(slot: string, key: Key, form: Form<T>): MaybePromise<T | undefined>;
+  /**
+   * As `get`, for what each hit reads: the store is asked all the same, but what it says again byte for byte is not parsed again. Frozen.
+   * Saves a tenth of a hit.
+   */
+  getAgain<T extends object>(slot: string, key: Key, form: Form<T>): MaybePromise<T | undefined>;
   getStored<T>(slot: string, key: Key, form: Form<T>): MaybePromise<Stored<T>>;
   /** The first `limit` of the entries that decode. */
   list<T>(
@@ -28,7 +33,17 @@ export interface Table {
   all<T>(slot: string, collection: string, form: Form<T>): AsyncGenerator<{ readonly id: string; readonly record: T }>;
 }
 
+/** Some 8 MB: as many as requests that are known (http/repeats.ts). */
+export const READ_MAX = 8192;
+
+interface Read {
+  readonly bytes: Uint8Array;
+  readonly record: unknown;
+}
+
 export function createTable(store: MetadataStore, report: ReportMetadata): Table {
+  const read = new Map<string, Read>();
+
   function decode<T>(slot: string, [collection, id]: Key, bytes: Uint8Array, form: Form<T>): T | undefined {
     const record = form.decode(bytes);
     if (record === undefined) report({ kind: 'metadata-undecodable', slot, collection, id });
@@ -37,6 +52,25 @@ export function createTable(store: MetadataStore, report: ReportMetadata): Table
 
   const getStored = <T>(slot: string, key: Key, form: Form<T>): MaybePromise<Stored<T>> =>
     andThen(store.get(slot, key), (bytes) => ({ bytes, record: bytes && decode(slot, key, bytes, form) }));
+
+  /** A key is of one form, so that what it was read as is what it is now. */
+  function getAgain<T extends object>(slot: string, key: Key, form: Form<T>): MaybePromise<T | undefined> {
+    const name = `${slot}\0${key[0]}\0${key[1]}`;
+    const before = read.get(name);
+    return andThen(store.get(slot, key, before?.bytes), (bytes) => {
+      if (bytes === undefined) return undefined;
+      if (before !== undefined && isSame(bytes, before.bytes)) return before.record as T;
+      const record = decode(slot, key, bytes, form);
+      if (record !== undefined) remember(name, { bytes, record: Object.freeze(record) });
+      return record;
+    });
+  }
+
+  function remember(name: string, found: Read): void {
+    read.set(name, found);
+    const oldest = read.keys().next().value;
+    if (read.size > READ_MAX && oldest !== undefined) read.delete(oldest);
+  }
 
   function list<T>(
     slot: string,
@@ -60,6 +94,7 @@ export function createTable(store: MetadataStore, report: ReportMetadata): Table
     store,
     getStored,
     get: (slot, key, form) => andThen(getStored(slot, key, form), ({ record }) => record),
+    getAgain,
     list,
     all: (slot, collection, form) =>
       paged(
@@ -67,6 +102,10 @@ export function createTable(store: MetadataStore, report: ReportMetadata): Table
         ({ id }) => id,
       ),
   };
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a === b || Buffer.compare(a, b) === 0;
 }
 
 /** For the entries of lists that lie in other slots than what they list: writes nothing where one stands. */

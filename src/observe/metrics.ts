@@ -22,6 +22,9 @@ export interface Metrics {
   add<N extends GaugeName>(name: N, labels: LabelsOf<N>, change: number): void;
   /** Seconds or bytes, as the name says. */
   record<N extends HistogramName>(name: N, labels: LabelsOf<N>, value: number): void;
+  /** The same of one series, found once: for what each hit counts, since to look a series up costs more than to count. */
+  counting<N extends CounterName | GaugeName>(name: N, labels: LabelsOf<N>): (amount: number) => void;
+  recording<N extends HistogramName>(name: N, labels: LabelsOf<N>): (value: number) => void;
   /** Hands over what is looked at whenever somebody scrapes; later calls add to earlier ones. */
   attach(sources: MetricSources): void;
   /** The exposition that Prometheus scrapes, and its Content-Type. Never rejects for a source that fails. */
@@ -62,6 +65,14 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     add: (name, labels, change) => tallies.get(name)?.add(labels, change),
     record: (name, labels, value) => histograms.get(name)?.record(labels, value),
+    counting(name, labels) {
+      const sum = tallies.get(name)?.of(labels);
+      return (amount) => sum?.add(amount);
+    },
+    recording(name, labels) {
+      const series = histograms.get(name)?.of(labels);
+      return (value) => series?.record(value);
+    },
     attach: (added) => void sources.push(added),
     async text() {
       await sample();

@@ -17,19 +17,20 @@ export interface RequestReportOptions {
 }
 
 export function reportRequest({ log, metrics, labels, accesslog }: RequestReportOptions): (event: HttpEvent) => void {
+  const answered = createAnswered(metrics);
+  const pulled = createPulled(metrics, labels);
   const ended = (event: RequestEvent): void => {
     if (accesslog()) log.info('request', { ...requestRecord(event) });
-    countHttp(metrics, event);
+    answered.count(event);
     const { type, outcome } = event.trace;
     if (type === undefined || outcome === undefined) return;
-    countPull(metrics, labels, event, type, outcome);
-    if (HITS.has(outcome) || MISSES.has(outcome)) countOfficial(metrics, event, type, HITS.has(outcome));
+    pulled.count(event, type, outcome);
     if (outcome === 'denied') metrics.count('entrepot_denied_total', { action: 'pull', reason: deniedBy(event) });
   };
   return (event) => {
     switch (event.kind) {
       case 'request started':
-        return metrics.add('registry_http_in_flight_requests', { handler: event.handler }, 1);
+        return answered.begin(event.handler);
       case 'request':
         return ended(event);
       case 'fault': {
@@ -42,32 +43,78 @@ export function reportRequest({ log, metrics, labels, accesslog }: RequestReport
   };
 }
 
-function countHttp(metrics: Metrics, event: RequestEvent): void {
-  const { handler } = event;
-  const method = methodOf(event.method);
-  metrics.add('registry_http_in_flight_requests', { handler }, -1);
-  metrics.count('registry_http_requests_total', { code: String(event.status), handler, method });
-  metrics.record('registry_http_request_duration_seconds', { handler, method }, event.ms / 1000);
-  metrics.record('registry_http_response_size_bytes', { handler }, event.bytes);
+/** Counts in series that are found once for all requests that are alike: to look each of them up is a twelfth of a hit. */
+function createAnswered(metrics: Metrics): { begin(handler: string): void; count(event: RequestEvent): void } {
+  const inFlightOf = kept((handler: string) => metrics.counting('registry_http_in_flight_requests', { handler }));
+  const seriesOf = kept((_, handler: string, method: string, code: string) => ({
+    requests: metrics.counting('registry_http_requests_total', { code, handler, method }),
+    seconds: metrics.recording('registry_http_request_duration_seconds', { handler, method }),
+    bytes: metrics.recording('registry_http_response_size_bytes', { handler }),
+  }));
+  return {
+    begin: (handler) => inFlightOf(handler)(1),
+    count(event) {
+      const { handler, ms } = event;
+      const [method, code] = [methodOf(event.method), String(event.status)];
+      const { requests, seconds, bytes } = seriesOf(`${handler} ${method} ${code}`, handler, method, code);
+      inFlightOf(handler)(-1);
+      requests(1);
+      seconds(ms / 1000);
+      bytes(event.bytes);
+    },
+  };
 }
 
-function countPull(metrics: Metrics, labels: Labels, event: RequestEvent, type: string, outcome: Outcome): void {
-  const { trace } = event;
-  const route = trace.route ?? 'none';
-  metrics.count('entrepot_requests_total', {
-    type,
-    route,
-    registry: labels.registry(trace.registry),
-    outcome,
-  });
-  metrics.count('entrepot_response_bytes_total', { type, route, outcome }, event.bytes);
-  if (event.firstByteMs !== undefined) metrics.record('entrepot_request_seconds', { type, outcome }, event.firstByteMs / 1000);
+/** The same for what they were pulls of. */
+function createPulled(metrics: Metrics, labels: Labels): { count(event: RequestEvent, type: string, outcome: Outcome): void } {
+  const seriesOf = kept((_, type: string, outcome: Outcome, route: string, registry: string) => ({
+    requests: metrics.counting('entrepot_requests_total', { type, route, registry, outcome }),
+    bytes: metrics.counting('entrepot_response_bytes_total', { type, route, outcome }),
+    countOfficial: officialCounter(metrics, type, outcome),
+  }));
+  const secondsOf = kept((_, type: string, outcome: Outcome) =>
+    metrics.recording('entrepot_request_seconds', { type, outcome }),
+  );
+  return {
+    count(event, type, outcome) {
+      const { route = 'none' } = event.trace;
+      const registry = labels.registry(event.trace.registry);
+      const { requests, bytes, countOfficial } = seriesOf(
+        `${type} ${outcome} ${registry} ${route}`,
+        type,
+        outcome,
+        route,
+        registry,
+      );
+      requests(1);
+      bytes(event.bytes);
+      countOfficial(event.bytes);
+      if (event.firstByteMs !== undefined) secondsOf(`${type} ${outcome}`, type, outcome)(event.firstByteMs / 1000);
+    },
+  };
 }
 
-function countOfficial(metrics: Metrics, event: RequestEvent, type: string, hit: boolean): void {
-  metrics.count('registry_proxy_requests_total', { type });
-  metrics.count(hit ? 'registry_proxy_hits_total' : 'registry_proxy_misses_total', { type });
-  metrics.count('registry_proxy_pushed_bytes_total', { type }, event.bytes);
+function officialCounter(metrics: Metrics, type: string, outcome: Outcome): (bytes: number) => void {
+  const isHit = HITS.has(outcome);
+  if (!isHit && !MISSES.has(outcome)) return () => undefined;
+  const requests = metrics.counting('registry_proxy_requests_total', { type });
+  const answered = metrics.counting(isHit ? 'registry_proxy_hits_total' : 'registry_proxy_misses_total', { type });
+  const pushed = metrics.counting('registry_proxy_pushed_bytes_total', { type });
+  return (bytes) => {
+    requests(1);
+    answered(1);
+    pushed(bytes);
+  };
+}
+
+/** What is made of a key is made once. Keys are of labels, which are few. */
+function kept<A extends readonly unknown[], T>(make: (key: string, ...of: A) => T): (key: string, ...of: A) => T {
+  const all = new Map<string, T>();
+  return (key, ...of) => {
+    let found = all.get(key);
+    if (found === undefined) all.set(key, (found = make(key, ...of)));
+    return found;
+  };
 }
 
 /** A rule about content; a route with `deny` asks nobody; else an upstream understood our credentials and refused. */

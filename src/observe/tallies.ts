@@ -12,36 +12,73 @@ function keyOf(names: readonly string[], labels: Labels): string {
 /** What is added to a counter or a gauge, summed up until somebody looks. */
 export interface Tally {
   add(labels: Labels, amount: number): void;
+  /** The sum of one series, good for as long as the tally. */
+  of(labels: Labels): Sum;
   /** Tells the metric of it. */
   flush(): void;
 }
 
+/** What has come to one series since the metric was told of it. */
+class Sum {
+  readonly #labels: Labels;
+  #amount = 0;
+  #isNew = false;
+
+  constructor(labels: Labels) {
+    this.#labels = { ...labels };
+  }
+
+  add(amount: number): void {
+    this.#amount += amount;
+    this.#isNew = true;
+  }
+
+  tell(metric: Pick<Counter | Gauge, 'inc'>): void {
+    if (!this.#isNew) return;
+    metric.inc({ ...this.#labels }, this.#amount);
+    this.#amount = 0;
+    this.#isNew = false;
+  }
+}
+
 /** prom-client looks at the labels of each call, names and values, which costs more than all the rest of counting. */
 export function createTally(metric: Pick<Counter | Gauge, 'inc'>, names: readonly string[]): Tally {
-  const sums = new Map<string, { readonly labels: Labels; amount: number }>();
-  let isNew = false;
+  const sums = new Map<string, Sum>();
+  const of = (labels: Labels): Sum => {
+    const key = keyOf(names, labels);
+    let sum = sums.get(key);
+    if (sum === undefined) sums.set(key, (sum = new Sum(labels)));
+    return sum;
+  };
   return {
-    add(labels, amount) {
-      const key = keyOf(names, labels);
-      const sum = sums.get(key);
-      isNew = true;
-      if (sum === undefined) sums.set(key, { labels, amount });
-      else sum.amount += amount;
-    },
+    add: (labels, amount) => of(labels).add(amount),
+    of,
     flush() {
-      if (!isNew) return;
-      isNew = false;
-      for (const { labels, amount } of sums.values()) metric.inc({ ...labels }, amount);
-      sums.clear();
+      for (const sum of sums.values()) sum.tell(metric);
     },
   };
 }
 
-interface Series {
+/** One series of a histogram. */
+class Series {
   readonly labels: Labels;
   /** By bucket, the last of them without bound. */
   readonly counts: Float64Array;
-  sum: number;
+  readonly #bounds: readonly number[];
+  sum = 0;
+
+  constructor(labels: Labels, bounds: readonly number[]) {
+    this.labels = { ...labels };
+    this.counts = new Float64Array(bounds.length + 1);
+    this.#bounds = bounds;
+  }
+
+  record(value: number): void {
+    let bucket = 0;
+    while (bucket < this.#bounds.length && value > (this.#bounds[bucket] ?? 0)) bucket += 1;
+    this.counts[bucket] = (this.counts[bucket] ?? 0) + 1;
+    this.sum += value;
+  }
 }
 
 /** What prom-client makes its lines of. */
@@ -73,15 +110,21 @@ export class TalliedHistogram extends Histogram {
     this.#labels = options.labelNames;
     this.#bounds = options.buckets;
     // prom-client shows one without labels from the start.
-    if (this.#labels.length === 0) this.#of({});
+    if (this.#labels.length === 0) this.of({});
   }
 
   record(labels: Labels, value: number): void {
-    const series = this.#of(labels);
-    let bucket = 0;
-    while (bucket < this.#bounds.length && value > (this.#bounds[bucket] ?? 0)) bucket += 1;
-    series.counts[bucket] = (series.counts[bucket] ?? 0) + 1;
-    series.sum += value;
+    this.of(labels).record(value);
+  }
+
+  /** One series, good for as long as the histogram. */
+  of(labels: Labels): Series {
+    const key = keyOf(this.#labels, labels);
+    const known = this.#series.get(key);
+    if (known !== undefined) return known;
+    const made = new Series(labels, this.#bounds);
+    this.#series.set(key, made);
+    return made;
   }
 
   /** prom-client asks for it in `get` too, and puts `sharedLabels` to the others there. */
@@ -89,15 +132,6 @@ export class TalliedHistogram extends Histogram {
     const { name, help, type, aggregator } = this as unknown as Exposed;
     const values = [...this.#series.values()].flatMap((series) => this.#lines(series));
     return { name, help, type, aggregator, values };
-  }
-
-  #of(labels: Labels): Series {
-    const key = keyOf(this.#labels, labels);
-    const known = this.#series.get(key);
-    if (known !== undefined) return known;
-    const made = { labels: { ...labels }, counts: new Float64Array(this.#bounds.length + 1), sum: 0 };
-    this.#series.set(key, made);
-    return made;
   }
 
   #lines({ labels: sharedLabels, counts, sum }: Series): readonly Line[] {

@@ -2,7 +2,11 @@
  * The same port, each call of it measured: for `registry_storage_action_seconds` and `entrepot_metadata_seconds`. Adds no
  * turn of the loop: a synchronous answer stays one, and a promise is passed on as it is. `now` is monotonic, ms.
  */
-export function timed<T extends object>(port: T, now: () => number, record: (method: string, seconds: number) => void): T {
+export function timed<T extends object>(
+  port: T,
+  now: () => number,
+  recorderOf: (method: string) => (seconds: number) => void,
+): T {
   const wrapped = new Map<PropertyKey, unknown>();
   return new Proxy(port, {
     get(target, key) {
@@ -11,7 +15,7 @@ export function timed<T extends object>(port: T, now: () => number, record: (met
       const found: unknown = Reflect.get(target, key, target);
       if (typeof found !== 'function') return found;
       // Bound to the port itself, since a proxy has none of a class's private fields.
-      const measured = measure(found.bind(target) as Method, now, (seconds) => record(String(key), seconds));
+      const measured = measure(found.bind(target) as Method, now, recorderOf(String(key)));
       wrapped.set(key, measured);
       return measured;
     },

@@ -36,6 +36,19 @@ export function metadataStoreConformance(name: string, make: () => Promise<Store
       expect(await ids()).toEqual([]);
     });
 
+    test('a value that is known already is said as it is now', async () => {
+      await put('a', 'one');
+      const known = await store.get('s', ['tags', 'a']);
+      const again = async (): Promise<string | undefined> => text(await store.get('s', ['tags', 'a'], known));
+      expect(await again()).toBe('one');
+      for (const other of ['two', 'one more', 'on', '', 'one']) {
+        await under.other.commit('s', [{ key: ['tags', 'a'], value: bytes(other) }]);
+        expect(await again()).toBe(other);
+      }
+      await under.other.commit('s', [{ key: ['tags', 'a'], value: undefined }]);
+      expect(await again()).toBeUndefined();
+    });
+
     test('a value is bytes of any kind and length', async () => {
       const values = [new Uint8Array(0), Uint8Array.of(0, 255, 10, 128), new Uint8Array(300_000).fill(7)];
       for (const value of values) {

@@ -1,6 +1,30 @@
 /** One edit for each defence of `src/metadata/`, and the test that must then fail. `find` occurs exactly once in `file`. */
 export const mutants = [
   {
+    name: 'what was read before stands for what is there now',
+    guards: ['decision 10', 'promise 6'],
+    file: 'src/metadata/table.ts',
+    find: 'if (before !== undefined && isSame(bytes, before.bytes)) return',
+    replace: 'if (before !== undefined) return',
+    test: ['test/unit/metadata/again.test.ts'],
+  },
+  {
+    name: 'what begins like the known value is taken for it',
+    guards: ['decision 10', 'promise 6'],
+    file: 'src/metadata/lmdb.ts',
+    find: 'lastSize(this.#db) === known.byteLength && ',
+    replace: '',
+    test: ['test/conformance/metadata-store.test.ts'],
+  },
+  {
+    name: 'what was read once is remembered for ever',
+    guards: ['promise 7'],
+    file: 'src/metadata/table.ts',
+    find: 'if (read.size > READ_MAX && oldest !== undefined) read.delete(oldest);',
+    replace: 'void oldest;',
+    test: ['test/unit/metadata/again.test.ts'],
+  },
+  {
     name: 'a damaged file ends the process without a word',
     guards: ['promise 6', 'R44'],
     file: 'src/metadata/lmdb.ts',

@@ -22,7 +22,7 @@ function measuring() {
   const port = timed(
     new Port(),
     () => clock,
-    (method, seconds) => calls.push([method, seconds]),
+    (method) => (seconds) => void calls.push([method, seconds]),
   );
   return { port, calls, pass: (ms: number) => (clock += ms) };
 }
