@@ -1,3 +1,5 @@
+import { READS_KEPT } from './upstream.ts';
+
 /** Of the first block; a body that fills one gets the next twice as large, up to the largest. */
 const FIRST_BYTES = 64 * 1024;
 const LARGEST_BYTES = 256 * 1024;
@@ -7,7 +9,7 @@ export interface Blocks {
   /** Bytes that nobody has read yet. */
   unread(): number;
   push(chunk: Uint8Array): void;
-  /** Up to a block of them, `undefined` where there are none. Theirs who read until the next call. */
+  /** Up to a block of them, `undefined` where there are none. Theirs who read for {@link READS_KEPT} calls. */
   take(): Uint8Array | undefined;
   clear(): void;
 }
@@ -22,7 +24,8 @@ export interface Blocks {
 export function createBlocks(length: number | undefined): Blocks {
   const filled: { readonly memory: Uint8Array; end: number }[] = [];
   const spare: Uint8Array[] = [];
-  let given: Uint8Array | undefined;
+  /** The last that were taken, in order. */
+  const given: Uint8Array[] = [];
   let size = Math.min(FIRST_BYTES, Math.max(1, length ?? FIRST_BYTES));
   let unread = 0;
 
@@ -50,8 +53,9 @@ export function createBlocks(length: number | undefined): Blocks {
     take() {
       const block = filled.shift();
       if (block === undefined) return undefined;
-      if (given?.byteLength === size) spare.push(given);
-      given = block.memory;
+      given.push(block.memory);
+      const free = given.length > READS_KEPT ? given.shift() : undefined;
+      if (free?.byteLength === size) spare.push(free);
       unread -= block.end;
       return block.memory.subarray(0, block.end);
     },

@@ -6,7 +6,7 @@ import { createBlocks } from './blocks.ts';
 /** The bytes of one response as undici delivers them, with the limits that undici does not have. */
 export interface ResponseBody {
   /**
-   * The next bytes, as many as have come, `undefined` at the end; the reader's until the next call. Rejects with
+   * The next bytes, as many as have come, `undefined` at the end; the reader's for {@link READS_KEPT} calls. Rejects with
    * {@link Stalled}, undici's error, or the signal's reason.
    */
   read(): Promise<Uint8Array | undefined>;

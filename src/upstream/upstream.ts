@@ -75,10 +75,14 @@ export interface UpstreamFound {
   readonly body: UpstreamBody | undefined;
 }
 
+/** So many calls later memory that a body's reader was given is the body's again: it has a while to pass it on. */
+export const READS_KEPT = 4;
+
 export interface UpstreamBody {
   /**
    * The next bytes, `undefined` at the end. Rejects with UpstreamError `stall` or `cut`. The end proves nothing: undici
-   * reports a length-less body that was reset as complete. The bytes are the caller's until the next call.
+   * reports a length-less body that was reset as complete. The bytes are the caller's until the
+   * fourth next call ({@link READS_KEPT}).
    */
   read(): Promise<Uint8Array | undefined>;
   /** Ends the transfer if it still runs. Harmless at any time. */

@@ -1,5 +1,6 @@
 import type { Digest } from '../../src/oci/digest.ts';
 import {
+  READS_KEPT,
   UpstreamError,
   type Standing,
   type Upstream,
@@ -90,11 +91,10 @@ export function createScriptedPort(name: string, script: PortScript): ScriptedPo
     const { chunkBytes = 64 * 1024, endAfter = Infinity, breakAfter = Infinity, breakAs = 'cut', hold } = supply;
     const stops = [endAfter, breakAfter, hold?.after ?? Infinity, bytes.byteLength];
     let at = 0;
-    let given: Uint8Array | undefined;
+    const given: Uint8Array[] = [];
     const body: UpstreamBody = {
       async read() {
-        given?.fill(0xdd); // It was the reader's until now.
-        given = undefined;
+        if (given.length === READS_KEPT) given.shift()!.fill(0xdd); // It was the reader's until now.
         if (signal.aborted) throw signal.reason;
         if (supply.pause !== undefined) await orAborted(supply.pause(), signal);
         if (hold !== undefined && at === hold.after) await orAborted(hold.until, signal);
@@ -108,7 +108,7 @@ export function createScriptedPort(name: string, script: PortScript): ScriptedPo
           return undefined;
         }
         const chunk = Buffer.from(bytes.subarray(at, next)); // Whose own `slice` copies nothing.
-        given = chunk;
+        given.push(chunk);
         at += chunk.byteLength;
         sent += chunk.byteLength;
         await Promise.resolve();

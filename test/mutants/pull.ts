@@ -302,8 +302,8 @@ export const mutants: readonly Mutant[] = [
     name: 'memory that is used again is read as what was written',
     guards: ['promise 1'],
     file: 'src/pull/fill/pump.ts',
-    find: "      growing.fresh.forget(); // What was read is the body's again.\n",
-    replace: '',
+    find: 'growing.fresh.forget(READS_KEPT - 1);',
+    replace: 'growing.fresh.forget(READS_KEPT);',
     test: ['test/unit/pull/fill-fresh.test.ts'],
   },
   {

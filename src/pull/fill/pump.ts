@@ -1,5 +1,5 @@
 import type { Clock } from '../../system/clock.ts';
-import { UpstreamError, type UpstreamBody } from '../../upstream/upstream.ts';
+import { READS_KEPT, UpstreamError, type UpstreamBody } from '../../upstream/upstream.ts';
 import { CHAIN_DEADLINE_MS } from '../chain.ts';
 import { finish } from './finish.ts';
 import { SMALL_BYTES, type Growing } from './growing.ts';
@@ -39,7 +39,7 @@ export async function pump(body: UpstreamBody, into: PumpInto): Promise<Pumped> 
   const until = clock.monotonic() + SMALL_MS;
   try {
     for (;;) {
-      growing.fresh.forget(); // What was read is the body's again.
+      growing.fresh.forget(READS_KEPT - 1); // What was read before those is the body's again.
       const bytes = await body.read();
       if (bytes === undefined) return endOfBody(into);
       if (end !== undefined && growing.written + bytes.byteLength > end) return { end: 'overrun' };
