@@ -346,6 +346,14 @@ export const mutants = [
     test: ['test/unit/push/manifest-rules.test.ts'],
   },
   {
+    name: 'a process that was not given the processor refuses what it had no time to match',
+    guards: ['promise 5'],
+    file: 'src/system/match-within.ts',
+    find: 'if (found !== undefined || user + system >= ms * 1000) return found;',
+    replace: 'void [user, system]; return found;',
+    test: ['test/unit/system/match-within.test.ts'],
+  },
+  {
     name: 'a collection takes what an incomplete index lists',
     guards: ['R28'],
     file: 'src/metadata/records-hosted.ts',

@@ -115,7 +115,7 @@ describe('validation.manifests.urls', () => {
     [['https://example.com/#a'], [/./], [], '400 MANIFEST_INVALID'],
     [[7], [/./], [], '400 MANIFEST_INVALID'],
   ])('%j against %j and %j: %s', async (urls, allow, deny, outcome) => {
-    expect((await push(urls, allow, deny)).startsWith(outcome)).toBe(true);
+    expect(await push(urls, allow, deny)).toContain(outcome);
   });
 
   test('an expression that would take for ever does not', async () => {
