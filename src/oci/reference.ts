@@ -25,6 +25,11 @@ export function referenceText(reference: Reference): string {
   return reference.kind === 'tag' ? reference.tag : reference.digest;
 }
 
+/** The tag, where it is one. */
+export function tagOf(reference: Reference): string | undefined {
+  return reference.kind === 'tag' ? reference.tag : undefined;
+}
+
 const ALGORITHM_LENGTH_MAX = 32;
 const ENCODED_LENGTH_MAX = 64;
 

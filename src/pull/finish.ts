@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import type { RegistryError } from '../oci/errors.ts';
-import { referenceText } from '../oci/reference.ts';
+import { referenceText, tagOf } from '../oci/reference.ts';
 import type { BlobAnswer } from './blob.ts';
 import { missStatus, type Source } from './cache-status.ts';
 import type { PullDeps, Pulling } from './deps.ts';
@@ -21,7 +21,7 @@ export function finishManifest(
 ): Reply {
   if (answer.kind === 'refused') throw toError(answer, pulling, request.target);
   const { target } = request;
-  const tag = target.kind === 'manifest' && target.reference.kind === 'tag' ? target.reference.tag : undefined;
+  const tag = target.kind === 'manifest' ? tagOf(target.reference) : undefined;
   note(deps, pulling, answer.digest, answer.size, answer.source, tag);
   return withNamespace(respondManifest(answer, answer.source, pulling), request);
 }
@@ -32,7 +32,7 @@ export function answerReady(deps: PullDeps, reply: ReadyReply, request: PullRequ
   if (request.unjudged === true || target.name.nonce !== undefined) return undefined;
   const ready = deps.ready.look(pulling, target);
   if (ready === undefined) return undefined;
-  const tag = target.kind === 'manifest' && target.reference.kind === 'tag' ? target.reference.tag : undefined;
+  const tag = target.kind === 'manifest' ? tagOf(target.reference) : undefined;
   note(deps, pulling, ready.digest, ready.bytes.byteLength, ready.source, tag);
   return reply(ready, method, target.name.ns);
 }

@@ -1,7 +1,7 @@
 import type { TagRecord } from '../metadata/records.ts';
 import type { Digest } from '../oci/digest.ts';
 import { readManifest } from '../oci/manifest.ts';
-import type { Reference } from '../oci/reference.ts';
+import { referenceText, type Reference } from '../oci/reference.ts';
 import { NEGATIVE_STATUS, type Source } from './cache-status.ts';
 import { CHAIN_DEADLINE_MS, type ChainResult } from './chain.ts';
 import type { Collapse } from './collapse.ts';
@@ -113,7 +113,7 @@ export async function fetchAndKeep(
   reference: Reference,
   mayKeep = true,
 ): Promise<ManifestAnswer | ManifestRefusal> {
-  const text = reference.kind === 'tag' ? reference.tag : reference.digest;
+  const text = referenceText(reference);
   const key = absenceKey(pulling, 'manifest', text);
   const { route, registry, repository } = pulling;
   const fetch = async (signal: AbortSignal) => {

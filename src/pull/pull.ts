@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import { RegistryError } from '../oci/errors.ts';
-import type { Reference } from '../oci/reference.ts';
+import { tagOf, type Reference } from '../oci/reference.ts';
 import { admittingOf, refuseDenied, type Admitting } from './admitting.ts';
 import { createAdopt, type Adopt } from './adopt.ts';
 import { blobAnswer, blobUncached, blobUnrecorded } from './blob.ts';
@@ -119,7 +119,7 @@ export function createPull(deps: PullDeps): Pulls {
       if (found.bytes === undefined) throw new Error('a GET of a manifest brought no bytes');
       return found.bytes;
     };
-    const tag = target.reference.kind === 'tag' ? target.reference.tag : undefined;
+    const tag = tagOf(target.reference);
     return admitting?.manifest({ ...answer, bytes }, tag, bytes === undefined ? read : () => Promise.resolve(bytes));
   };
 
