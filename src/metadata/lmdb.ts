@@ -12,7 +12,11 @@ export interface LmdbOptions {
   readonly disk: Disk;
   /** Names the kind of remote file system that holds a path, or `undefined` for a local one (system/file-system-type.ts). */
   readonly remoteFileSystem: (path: string) => Promise<string | undefined>;
+  /** The library's own by default. */
+  readonly opening?: (path: string) => Database;
 }
+
+type Database = RootDatabase<Uint8Array, Uint8Array>;
 
 /**
  * Metadata in LMDB: one database, keys `slot NUL collection NUL id` in byte order, values as they are. Several processes of
@@ -21,7 +25,12 @@ export interface LmdbOptions {
  * Rejects with {@link MetadataRefused} on a network file system, whose locks and shared maps are not a local disk's
  * (LMDB, "Caveats"), on a damaged file, and on what is no file; with {@link MetadataUnavailable} when the files cannot be opened.
  */
-export async function openLmdb({ directory, disk, remoteFileSystem }: LmdbOptions): Promise<MetadataStore> {
+export async function openLmdb({
+  directory,
+  disk,
+  remoteFileSystem,
+  opening = openDatabase,
+}: LmdbOptions): Promise<MetadataStore> {
   const remote = await remoteFileSystem(directory);
   if (remote !== undefined) {
     throw new MetadataRefused(
@@ -29,14 +38,14 @@ export async function openLmdb({ directory, disk, remoteFileSystem }: LmdbOption
     );
   }
   await tryToAwait('open', () => checkLmdbFiles(disk, directory));
-  return new LmdbStore(tryTo('open', () => openDatabase(directory)));
+  return new LmdbStore(tryTo('open', () => opening(directory)));
 }
 
 /**
  * No map size: the library starts small and grows the map with the file, over any number of processes. Values of any
  * length are kept outside the tree, so the page size stays the system's.
  */
-function openDatabase(path: string): RootDatabase<Uint8Array, Uint8Array> {
+export function openDatabase(path: string): Database {
   return open<Uint8Array, Uint8Array>({
     path,
     noSubdir: false, // Otherwise a directory with a dot in its name would be taken for a file.
@@ -49,10 +58,10 @@ function openDatabase(path: string): RootDatabase<Uint8Array, Uint8Array> {
 }
 
 class LmdbStore implements MetadataStore {
-  readonly #db: RootDatabase<Uint8Array, Uint8Array>;
+  readonly #db: Database;
   #open = true;
 
-  constructor(db: RootDatabase<Uint8Array, Uint8Array>) {
+  constructor(db: Database) {
     this.#db = db;
   }
 
@@ -85,19 +94,44 @@ class LmdbStore implements MetadataStore {
   async commit(slot: string, changes: readonly Change[], conditions: readonly Condition[] = []): Promise<boolean> {
     const wanted = conditions.map(({ key, value }) => ({ at: encodeKey(slot, key), value }));
     const writes = changes.map(({ key, value }) => ({ at: encodeKey(slot, key), value }));
-    return this.#tryToAwait('commit', () =>
-      this.#db.childTransaction(() => {
-        if (!wanted.every(({ at, value }) => same(this.#db.getBinary(at), value))) return false;
-        for (const { at, value } of writes) {
-          if (value === undefined) this.#db.removeSync(at);
-          else this.#db.putSync(at, value);
-        }
-        return true;
-      }),
+    return this.#tryToAwait(
+      'commit',
+      () =>
+        new Promise((resolve, reject) => {
+          const write = (): boolean => {
+            if (!wanted.every(({ at, value }) => same(this.#db.getBinary(at), value))) return false;
+            const news = writes.find(({ at, value }) => !same(this.#db.getBinary(at), value));
+            for (const { at, value } of writes) {
+              if (value === undefined) this.#db.removeSync(at);
+              else this.#db.putSync(at, value);
+            }
+            if (news !== undefined) void this.#isSeen(news).then((seen) => seen && resolve(true));
+            return true;
+          };
+          this.#db.childTransaction(write).then(resolve, reject);
+        }),
     );
   }
 
-  /** A commit's own promise means visible, not durable: the library syncs while later transactions go on. */
+  /**
+   * Looks whether readers see a write that is on its way, in each of the next turns of the loop. The library tells of a commit only
+   * when it is synced, which takes milliseconds; readers see it when its pages are written. Saves a first pull two syncs before its first
+   * byte. False: it was not seen by then, or could not be looked for.
+   */
+  async #isSeen({ at, value }: Write): Promise<boolean> {
+    try {
+      for (let look = 0; look < LOOKS; look += 1) {
+        await nextTurn();
+        const now = this.#tryToRead('read', () => this.#db.getBinary(at));
+        if (same(now, value)) return true;
+      }
+    } catch {
+      // The commit's own promise says what is the matter.
+    }
+    return false;
+  }
+
+  /** Of all that was committed before, since the library writes one transaction after the other. */
   async flushed(): Promise<void> {
     await this.#tryToAwait('flush', async () => await this.#db.flushed);
   }
@@ -154,6 +188,14 @@ class LmdbStore implements MetadataStore {
   }
 }
 
+/** For as long as a write of a few pages takes; a slow disk is not waited for in turns of the loop. */
+const LOOKS = 8;
+
+interface Write {
+  readonly at: Buffer;
+  readonly value: Uint8Array | undefined;
+}
+
 /** Entries of a dump that are read at once. */
 const ENTRIES = 500;
 
@@ -178,7 +220,7 @@ function decodeEntry(key: Buffer, value: Uint8Array): StoredEntry {
 }
 
 /** Of what `getBinaryFast` found: what it yields is longer (its documentation says so, and not where the size is told). */
-function lastSize(db: RootDatabase<Uint8Array, Uint8Array>): number | undefined {
+function lastSize(db: Database): number | undefined {
   return (db as { readonly lastSize?: number }).lastSize;
 }
 

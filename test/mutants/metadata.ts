@@ -1,6 +1,22 @@
 /** One edit for each defence of `src/metadata/`, and the test that must then fail. `find` occurs exactly once in `file`. */
 export const mutants = [
   {
+    name: 'a commit is told before readers see it',
+    guards: ['decision 2', 'decision 9'],
+    file: 'src/metadata/lmdb.ts',
+    find: 'if (same(now, value)) return true;',
+    replace: 'return [now, value].length > 0;',
+    test: ['test/unit/metadata/lmdb-sync.test.ts'],
+  },
+  {
+    name: 'a commit is taken for seen by what it leaves as it was',
+    guards: ['decision 2', 'decision 9'],
+    file: 'src/metadata/lmdb.ts',
+    find: 'writes.find(({ at, value }) => !same(this.#db.getBinary(at), value))',
+    replace: 'writes[0]',
+    test: ['test/unit/metadata/lmdb-sync.test.ts'],
+  },
+  {
     name: 'what was read before stands for what is there now',
     guards: ['decision 10', 'promise 6'],
     file: 'src/metadata/table.ts',
