@@ -189,7 +189,7 @@ class LmdbStore implements MetadataStore {
 }
 
 /** For as long as a write of a few pages takes; a slow disk is not waited for in turns of the loop. */
-const LOOKS = 8;
+const LOOKS = 20;
 
 interface Write {
   readonly at: Buffer;
