@@ -60,6 +60,8 @@ export function openDatabase(path: string): Database {
 class LmdbStore implements MetadataStore {
   readonly #db: Database;
   #open = true;
+  /** Commits that the library has not told of. */
+  #committing = 0;
 
   constructor(db: Database) {
     this.#db = db;
@@ -105,10 +107,15 @@ class LmdbStore implements MetadataStore {
               if (value === undefined) this.#db.removeSync(at);
               else this.#db.putSync(at, value);
             }
-            if (news !== undefined) void this.#isSeen(news).then((seen) => seen && resolve(true));
+            if (news !== undefined && this.#committing <= LOOKERS)
+              void this.#isSeen(news).then((seen) => seen && resolve(true));
             return true;
           };
-          this.#db.childTransaction(write).then(resolve, reject);
+          this.#committing += 1;
+          this.#db
+            .childTransaction(write)
+            .finally(() => (this.#committing -= 1))
+            .then(resolve, reject);
         }),
     );
   }
@@ -190,6 +197,8 @@ class LmdbStore implements MetadataStore {
 
 /** For as long as a write of a few pages takes; a slow disk is not waited for in turns of the loop. */
 const LOOKS = 20;
+/** Where more than these are under way it is a batch, in which nobody waits for a first byte. */
+const LOOKERS = 4;
 
 interface Write {
   readonly at: Buffer;

@@ -1,6 +1,14 @@
 /** One edit for each defence of `src/metadata/`, and the test that must then fail. `find` occurs exactly once in `file`. */
 export const mutants = [
   {
+    name: 'each commit of a batch is looked for',
+    guards: ['decision 10'],
+    file: 'src/metadata/lmdb.ts',
+    find: ' && this.#committing <= LOOKERS',
+    replace: '',
+    test: ['test/unit/metadata/lmdb-sync.test.ts'],
+  },
+  {
     name: 'a commit is told before readers see it',
     guards: ['decision 2', 'decision 9'],
     file: 'src/metadata/lmdb.ts',

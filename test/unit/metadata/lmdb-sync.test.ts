@@ -72,3 +72,17 @@ test('what changes nothing is told when the library says so: there is nothing to
   say();
   await committing;
 });
+
+test('of many at once each is told when the library says so: nobody looks for each of a batch', async () => {
+  let say = (): void => undefined;
+  held.word = new Promise((resolve) => (say = resolve));
+  let told = 0;
+  const many = Array.from({ length: 20 }, async (_, at) => {
+    await store.commit(`s${at}`, [{ key: ['tags', 'a'], value: Buffer.from('one') }]);
+    told += 1;
+  });
+  for (let turn = 0; turn < 100; turn += 1) await new Promise((resolve) => void setImmediate(resolve));
+  expect(told).toBeLessThan(20);
+  say();
+  await Promise.all(many);
+});
