@@ -92,32 +92,29 @@ class LmdbStore implements MetadataStore {
     );
   }
 
-  /** A child transaction, because it alone is undone when a write in its middle throws; others would be half made. */
   async commit(slot: string, changes: readonly Change[], conditions: readonly Condition[] = []): Promise<boolean> {
     const wanted = conditions.map(({ key, value }) => ({ at: encodeKey(slot, key), value }));
     const writes = changes.map(({ key, value }) => ({ at: encodeKey(slot, key), value }));
-    return this.#tryToAwait(
-      'commit',
-      () =>
-        new Promise((resolve, reject) => {
-          const write = (): boolean => {
-            if (!wanted.every(({ at, value }) => same(this.#db.getBinary(at), value))) return false;
-            const news = writes.find(({ at, value }) => !same(this.#db.getBinary(at), value));
-            for (const { at, value } of writes) {
-              if (value === undefined) this.#db.removeSync(at);
-              else this.#db.putSync(at, value);
-            }
-            if (news !== undefined && this.#committing <= LOOKERS)
-              void this.#isSeen(news).then((seen) => seen && resolve(true));
-            return true;
-          };
-          this.#committing += 1;
-          this.#db
-            .childTransaction(write)
-            .finally(() => (this.#committing -= 1))
-            .then(resolve, reject);
-        }),
-    );
+    return this.#tryToAwait('commit', () => this.#commit(wanted, writes));
+  }
+
+  /** A child transaction, because it alone is undone when a write in its middle throws; others would be half made. */
+  #commit(wanted: readonly Write[], writes: readonly Write[]): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const write = (): boolean => {
+        if (!wanted.every(({ at, value }) => same(this.#db.getBinary(at), value))) return false;
+        const news = writes.find(({ at, value }) => !same(this.#db.getBinary(at), value));
+        for (const { at, value } of writes) {
+          if (value === undefined) this.#db.removeSync(at);
+          else this.#db.putSync(at, value);
+        }
+        if (news !== undefined && this.#committing <= LOOKERS) void this.#isSeen(news).then((seen) => seen && resolve(true));
+        return true;
+      };
+      this.#committing += 1;
+      const made = this.#db.childTransaction(write);
+      made.finally(() => (this.#committing -= 1)).then(resolve, reject);
+    });
   }
 
   /**

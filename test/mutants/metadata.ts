@@ -261,8 +261,8 @@ export const mutants = [
     name: 'a torn commit in LMDB',
     guards: ['promise 6', 'R48'],
     file: 'src/metadata/lmdb.ts',
-    find: 'this.#db.childTransaction(',
-    replace: 'this.#db.transaction(',
+    find: 'this.#db.childTransaction(write)',
+    replace: 'this.#db.transaction(write)',
     test: ['test/unit/metadata/lmdb.test.ts'],
   },
   {
