@@ -2,7 +2,7 @@ import { AggregatorRegistry, Counter, Gauge, Registry, collectDefaultMetrics } f
 import { METRICS, type MetricDeclaration, type MetricName } from './metric-table.ts';
 import type { MetricSources } from './sources.ts';
 import { sampleSources } from './sources.ts';
-import { createTally, TalliedHistogram, type Tally } from './tallies.ts';
+import { createTally, TalliedHistogram, type Series, type Tally } from './tallies.ts';
 
 type NamesOf<T extends MetricDeclaration['type']> = {
   [N in MetricName]: (typeof METRICS)[N]['type'] extends T ? N : never;
@@ -70,8 +70,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
       return (amount) => sum?.add(amount);
     },
     recording(name, labels) {
-      const series = histograms.get(name)?.of(labels);
-      return (value) => series?.record(value);
+      // Not before there is a value: a series is shown from then on.
+      let series: Series | undefined;
+      return (value) => (series ??= histograms.get(name)?.of(labels))?.record(value);
     },
     attach: (added) => void sources.push(added),
     async text() {

@@ -60,7 +60,7 @@ export function createTally(metric: Pick<Counter | Gauge, 'inc'>, names: readonl
 }
 
 /** One series of a histogram. */
-class Series {
+export class Series {
   readonly labels: Labels;
   /** By bucket, the last of them without bound. */
   readonly counts: Float64Array;

@@ -1,6 +1,14 @@
 /** Each removes one defence of `observe/`, `admin/` or `commands/`; the tests named must then fail. */
 export const mutants = [
   {
+    name: 'a series is shown before anything was counted in it',
+    guards: ['decision 16'],
+    file: 'src/observe/metrics.ts',
+    find: 'let series: Series | undefined;',
+    replace: 'let series: Series | undefined = histograms.get(name)?.of(labels);',
+    test: ['test/unit/observe/metrics.test.ts'],
+  },
+  {
     name: 'the log waits in memory for a reader that stopped',
     guards: ['promise 7', 'R63'],
     file: 'src/observe/line-sink.ts',

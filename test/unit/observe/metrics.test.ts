@@ -143,3 +143,16 @@ describe('metrics', () => {
     expect(text).toContain('nodejs_eventloop_lag_seconds');
   });
 });
+
+test('a series that was asked for and never counted in is not shown', async () => {
+  const metrics = createMetrics(SOURCES);
+  const record = metrics.recording('entrepot_metadata_seconds', { op: 'list' });
+  const count = metrics.counting('entrepot_denied_total', { action: 'pull', reason: 'route' });
+  const before = await metrics.text();
+  expect([before.includes('op="list"'), before.includes('reason="route"')]).toEqual([false, false]);
+  record(1);
+  count(1);
+  const after = await metrics.text();
+  expect(after).toContain('entrepot_metadata_seconds_count{op="list"} 1');
+  expect(after).toContain('entrepot_denied_total{action="pull",reason="route"} 1');
+});
