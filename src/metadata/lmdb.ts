@@ -4,6 +4,7 @@ import { checkKeyPart, checkOrdered } from './keys.ts';
 import { checkLmdbFiles } from './lmdb-file.ts';
 import { nextTurn } from '../system/turn.ts';
 import type { Change, Condition, Entry, Key, MetadataStore, StoredEntry } from './metadata-store.ts';
+import { sameBytes } from './same-bytes.ts';
 import { MetadataRefused, MetadataUnavailable } from './unavailable.ts';
 
 export interface LmdbOptions {
@@ -102,8 +103,8 @@ class LmdbStore implements MetadataStore {
   #commit(wanted: readonly Write[], writes: readonly Write[]): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const write = (): boolean => {
-        if (!wanted.every(({ at, value }) => same(this.#db.getBinary(at), value))) return false;
-        const news = writes.find(({ at, value }) => !same(this.#db.getBinary(at), value));
+        if (!wanted.every(({ at, value }) => sameBytes(this.#db.getBinary(at), value))) return false;
+        const news = writes.find(({ at, value }) => !sameBytes(this.#db.getBinary(at), value));
         for (const { at, value } of writes) {
           if (value === undefined) this.#db.removeSync(at);
           else this.#db.putSync(at, value);
@@ -127,7 +128,7 @@ class LmdbStore implements MetadataStore {
       for (let look = 0; look < LOOKS; look += 1) {
         await nextTurn();
         const now = this.#tryToRead('read', () => this.#db.getBinary(at));
-        if (same(now, value)) return true;
+        if (sameBytes(now, value)) return true;
       }
     } catch {
       // The commit's own promise says what is the matter.
@@ -232,10 +233,6 @@ function lastSize(db: Database): number | undefined {
 
 function startsWith(found: Buffer, known: Uint8Array): boolean {
   return found.compare(known, 0, known.byteLength, 0, known.byteLength) === 0;
-}
-
-function same(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
-  return a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0;
 }
 
 function tryTo<T>(what: string, act: () => T): T {

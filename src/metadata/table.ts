@@ -3,6 +3,7 @@ import type { ReportMetadata } from './events.ts';
 import type { Form } from './forms.ts';
 import { andThen } from './maybe-promise.ts';
 import type { Key, MaybePromise, MetadataStore } from './metadata-store.ts';
+import { sameBytes } from './same-bytes.ts';
 
 /** A value as it stands, for conditions, beside what it says. */
 export interface Stored<T> {
@@ -59,7 +60,7 @@ export function createTable(store: MetadataStore, report: ReportMetadata): Table
     const before = read.get(name);
     return andThen(store.get(slot, key, before?.bytes), (bytes) => {
       if (bytes === undefined) return undefined;
-      if (before !== undefined && isSame(bytes, before.bytes)) return before.record as T;
+      if (before !== undefined && sameBytes(bytes, before.bytes)) return before.record as T;
       const record = decode(slot, key, bytes, form);
       if (record !== undefined) remember(name, { bytes, record: Object.freeze(record) });
       return record;
@@ -102,10 +103,6 @@ export function createTable(store: MetadataStore, report: ReportMetadata): Table
         ({ id }) => id,
       ),
   };
-}
-
-function isSame(a: Uint8Array, b: Uint8Array): boolean {
-  return a === b || Buffer.compare(a, b) === 0;
 }
 
 /** For the entries of lists that lie in other slots than what they list: writes nothing where one stands. */
