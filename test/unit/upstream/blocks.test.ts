@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { createBlocks } from '../../../src/upstream/blocks.ts';
+import { describe, expect, test } from 'vitest';
+import { createBlocks, type Blocks } from '../../../src/upstream/blocks.ts';
 import { READS_KEPT } from '../../../src/upstream/upstream.ts';
 import { createSeededRandom } from '../../fakes/seeded-random.ts';
 
@@ -16,7 +16,7 @@ test.each(Array.from({ length: 40 }, (_, seed) => seed))(
     const held: { given: Uint8Array; copy: Buffer }[] = [];
     const take = (): boolean => {
       for (const { given, copy } of held) expect(copy.equals(given)).toBe(true);
-      const given = blocks.take();
+      const given = blocks.take(random.fraction() < 0.8);
       if (given === undefined) return false;
       const copy = Buffer.from(given);
       held.push({ given, copy });
@@ -35,6 +35,7 @@ test.each(Array.from({ length: 40 }, (_, seed) => seed))(
     while (take());
     expect(Buffer.concat(taken).equals(Buffer.concat(pushed))).toBe(true);
     expect(blocks.unread()).toBe(0);
+    blocks.clear();
   },
 );
 
@@ -43,23 +44,62 @@ test('whoever keeps up reads out of the same few blocks again and again', () => 
   const memories = new Set<ArrayBufferLike>();
   for (let turn = 0; turn < 1_000; turn += 1) {
     blocks.push(Buffer.alloc(64 * KIB));
-    memories.add(blocks.take()!.buffer);
+    memories.add(blocks.take(true)!.buffer);
   }
   expect(memories.size).toBe(READS_KEPT + 1);
 });
 
-test('whoever lags gets more at once, and no more than 256 KiB', () => {
-  const blocks = createBlocks(undefined);
-  for (let turn = 0; turn < 16; turn += 1) blocks.push(Buffer.alloc(64 * KIB));
+/** What is taken of so many KiB that have come meanwhile, in KiB. */
+function taken(blocks: Blocks, kib: number, isQuick: boolean): number[] {
+  for (let at = 0; at < kib; at += 64) blocks.push(Buffer.alloc(64 * KIB));
   const sizes = [];
-  for (let given = blocks.take(); given !== undefined; given = blocks.take()) sizes.push(given.byteLength / KIB);
-  expect(sizes).toEqual([64, 128, 256, 256, 256, 64]);
+  for (let given = blocks.take(isQuick); given !== undefined; given = blocks.take(isQuick)) sizes.push(given.byteLength / KIB);
+  return sizes;
+}
+
+describe('whoever lags gets more at once', () => {
+  test('and no more than 256 KiB who is slow', () => {
+    expect(taken(createBlocks(undefined), 1024, false)).toEqual([64, 128, 256, 256, 256, 64]);
+  });
+
+  test('up to 1 MiB who is quick, from the first full block on, in the same memory again and again', () => {
+    const blocks = createBlocks(undefined);
+    expect([taken(blocks, 1024, true), blocks.enough() / KIB]).toEqual([[64, 128, 256, 256, 256, 64], 1024]);
+    expect(taken(blocks, 4096, true)).toEqual([256, 512, 1024, 1024, 1024, 256]);
+    const memories = new Set<ArrayBufferLike>();
+    for (let turn = 0; turn < 100; turn += 1) {
+      blocks.push(Buffer.alloc(1024 * KIB));
+      for (let given = blocks.take(true); given !== undefined; given = blocks.take(true)) memories.add(given.buffer);
+    }
+    expect(memories.size).toBeLessThanOrEqual(READS_KEPT + 4);
+    blocks.clear();
+  });
+
+  test('once it is slow no more than 256 KiB again', () => {
+    const blocks = createBlocks(undefined);
+    for (let time = 0; time < 2; time += 1) taken(blocks, 4096, true);
+    blocks.push(Buffer.alloc(1024 * KIB));
+    expect(blocks.take(false)?.byteLength).toBe(1024 * KIB);
+    expect([blocks.enough() / KIB, ...taken(blocks, 1024, false)]).toEqual([256, 256, 256, 256, 256]);
+  });
+
+  test('of which no more than sixteen have blocks of 1 MiB, and whoever comes when one of them has ended', () => {
+    const all = Array.from({ length: 17 }, () => createBlocks(undefined));
+    for (const blocks of all) taken(blocks, 1024, true);
+    expect(all.map((blocks) => blocks.enough() / KIB)).toEqual([...Array.from({ length: 16 }, () => 1024), 256]);
+    all[3]!.clear();
+    all[3]!.clear();
+    taken(all[16]!, 1024, true);
+    taken(all[3]!, 1024, true);
+    expect([all[16]!.enough() / KIB, all[3]!.enough() / KIB]).toEqual([1024, 256]);
+    for (const blocks of all) blocks.clear();
+  });
 });
 
 test('a short body takes no more memory than it has bytes', () => {
   const blocks = createBlocks(500);
   blocks.push(Buffer.alloc(300));
   blocks.push(Buffer.alloc(200));
-  const given = blocks.take()!;
+  const given = blocks.take(true)!;
   expect([given.byteLength, given.buffer.byteLength]).toEqual([500, 500]);
 });

@@ -2,7 +2,7 @@ import { createServer as createRawServer, type AddressInfo, type Socket } from '
 
 import { describe, expect, test } from 'vitest';
 
-import { createBody } from '../../../src/upstream/body.ts';
+import { createBody, type BodyFeed } from '../../../src/upstream/body.ts';
 import { systemClock } from '../../../src/system/clock.ts';
 import { createFakeClock } from '../../fakes/fake-clock.ts';
 import {
@@ -113,6 +113,65 @@ describe('a body', () => {
     expect(undici.paused).toBe(true);
     await body.read();
     expect(undici.paused).toBe(false);
+  });
+
+  /** Brings so much that its reader is seen to be quick, and yields how many KiB wait unread before it is paused then. */
+  async function quicken({ body, undici }: ReturnType<typeof bodyOf>): Promise<number> {
+    body.push(Buffer.alloc(1024 * 1024));
+    for (let read = 0; read < 448 * 1024;) read += (await body.read())!.byteLength;
+    let unread = 576;
+    for (; !undici.paused; unread += 64) body.push(Buffer.alloc(64 * 1024));
+    return unread;
+  }
+
+  test('is paused while 1 MiB waits unread of a reader that is quick, and as ever once it comes back later than in 20 ms', async () => {
+    const one = bodyOf();
+    expect(await quicken(one)).toBe(1024 + 64);
+    await one.clock.advance(20);
+    await one.body.read();
+    expect(one.undici.paused).toBe(false);
+    for (let turn = 0; turn < 3; turn += 1) {
+      await one.clock.advance(21);
+      await one.body.read();
+    }
+    for (; !one.undici.paused;) one.body.push(Buffer.alloc(64 * 1024));
+    let unread = 0;
+    one.body.end();
+    for (let bytes = await one.body.read(); bytes !== undefined; bytes = await one.body.read()) unread += bytes.byteLength;
+    expect(unread / 1024).toBeLessThanOrEqual(256 + 64);
+  });
+
+  const ends: Readonly<Record<string, (body: BodyFeed) => Promise<unknown>>> = {
+    'read to its end': async (body) => {
+      body.end();
+      while ((await body.read()) !== undefined);
+    },
+    'whose end was waited for': async (body) => {
+      const whole = (async () => {
+        while ((await body.read()) !== undefined);
+      })();
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      body.end();
+      await whole;
+    },
+    'that broke': async (body) => {
+      body.fail(new Error('reset'));
+      await failureOf(
+        (async () => {
+          for (;;) await body.read();
+        })(),
+      );
+    },
+    'that was closed': async (body) => body.close(),
+    'that nobody wanted any more': async (body) => body.discard(),
+  };
+
+  test.each(Object.entries(ends))('gives back what it had for being quick: one %s', async (_, end) => {
+    for (let time = 0; time < 20; time += 1) {
+      const one = bodyOf();
+      expect(await quicken(one), `body ${time + 1}`).toBe(1024 + 64);
+      await end(one.body);
+    }
   });
 
   test('keeps what came before it broke, then throws', async () => {
