@@ -161,8 +161,8 @@ async function pulls(engine) {
 
   const rate = 250e6;
   await upstream.rate(rate);
-  const cold = async () => {
-    const server = await started(entrepot, base, upstream, rate);
+  const cold = (start) => async () => {
+    const server = await started(start, base, upstream, rate);
     const figures = await pulled(server);
     await server.stop();
     return figures;
@@ -170,12 +170,14 @@ async function pulls(engine) {
   const direct = () => pulled({ url: upstream.url, pid: upstream.child.pid });
   const first = await alternate(
     'docker pull of ten layers, first, at 250 MB/s a layer',
-    { direct, entrepot: cold },
+    { direct, entrepot: cold(entrepot), 'bare fill': cold(bareFill) },
     rounds,
     say,
   );
   row(first, ['seconds', 'cpuSeconds']);
   goal(first, 'entrepot', 'direct', 'seconds', '≤', 1.1);
+  beside(first, 'entrepot', 'bare fill', 'seconds');
+  beside(first, 'bare fill', 'direct', 'seconds');
   await upstream.rate(0);
 }
 

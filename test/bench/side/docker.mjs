@@ -3,10 +3,13 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { built } from './built.mjs';
 import { cpuSeconds as spent } from './processes.mjs';
+import { settle } from './settle.mjs';
 
 /** Ten layers of a language's image: the distribution, what is installed besides, the language, and scraps. */
 const LAYER_MIB = [29, 24, 1.2, 48, 0.003, 16, 0.4, 2.3, 12, 0.001];
 export const IMAGE = 'library/language';
+/** Memory that a pull of it fills: what the server stores, what the engine downloads, and what that unpacks to. */
+const PULL_MIB = 1000;
 
 /** Yields an engine, or `{ whyNot }` where none can be run here. `place`: a directory for all of it. */
 export async function openDocker(place) {
@@ -56,6 +59,7 @@ function layOut({ buildImage }, root) {
 /** One pull by an engine that has nothing of the image, and has nothing of it afterwards. `pid`: whose processor time is told. */
 export async function pull(docker, { url, pid }, digest) {
   const name = `${new URL(url).host}/${IMAGE}`;
+  settle(PULL_MIB);
   const before = spent(pid);
   const began = performance.now();
   const said = await docker('pull', `${name}:latest`);

@@ -7,7 +7,7 @@ import { alternate, figure } from './compare.mjs';
 import { seeded } from './chance.mjs';
 import { configure } from './contenders.mjs';
 import { live } from './life.mjs';
-import { pullAll } from './open-loop.mjs';
+import { LEAD_IN_SECONDS, pullAll } from './open-loop.mjs';
 import { makeStock } from './stock.mjs';
 
 const FEW = 10_000;
@@ -93,7 +93,8 @@ async function openStore(base, objects, say) {
     /** All of them that often, in an order of its own each time. */
     async ask(options) {
       const random = seeded((seed += 1));
-      const count = options.rate === undefined ? paths.length : Math.ceil(options.rate * options.seconds * 1.2);
+      const count =
+        options.rate === undefined ? paths.length : Math.ceil(options.rate * (LEAD_IN_SECONDS + options.seconds) * 1.2);
       const pulls = Array.from(
         { length: count },
         (_, at) => paths[options.rate === undefined ? at : Math.floor(random() * paths.length)],

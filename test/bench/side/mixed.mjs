@@ -11,7 +11,7 @@ import { configure } from './contenders.mjs';
 import { holdImages } from './held-images.mjs';
 import { buildImages, openImages } from './images.mjs';
 import { live } from './life.mjs';
-import { pullAll } from './open-loop.mjs';
+import { LEAD_IN_SECONDS, pullAll } from './open-loop.mjs';
 
 /** For an ideal LRU: an image is held whole or not at all, so that of its manifest this is as true as of its blobs. */
 const HITS = 0.9;
@@ -58,7 +58,7 @@ export async function mixed({ base, rounds, seconds, images: count, say, table }
       () => {
         const seed = 3 + runs.get(server.name);
         runs.set(server.name, runs.get(server.name) + 1);
-        const pulls = chosen(seed, Math.ceil(rate * 2 * seconds * 1.5));
+        const pulls = chosen(seed, Math.ceil(rate * (LEAD_IN_SECONDS + 2 * seconds) * 1.5));
         return pullAll(server, pulls, { rate, seconds: 2 * seconds, connections: CONNECTIONS, seed });
       },
     ]),

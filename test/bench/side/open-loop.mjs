@@ -10,10 +10,13 @@ import { seeded } from './chance.mjs';
 import { quantile } from './compare.mjs';
 import { ACCEPT } from './processes.mjs';
 
+/** What a client of a schedule does before it counts: its code is compiled and its connections are opened, for which the server is not to blame. */
+export const LEAD_IN_SECONDS = 1;
+
 /**
  * `pulls`: lists of paths, one after the other. With `rate` so many begin each second, at random (Poisson) and over as many connections as
- * it takes up to `connections`; without it `connections` clients go on as fast as they can, for `seconds` or until all are made. Latencies are
- * in ms, to the last byte; of hits alone.
+ * it takes up to `connections`, and those of the first {@link LEAD_IN_SECONDS} are not among the `seconds` that count; without it `connections`
+ * clients go on as fast as they can, for `seconds` or until all are made. Latencies are in ms, to the last byte; of hits alone.
  */
 export async function pullAll({ url }, pulls, { rate, seconds, connections, seed = 1 }) {
   const child = fork(new URL(import.meta.url).pathname, ['pull']);
@@ -34,8 +37,13 @@ else if (process.argv[2] === 'pull' && process.send !== undefined)
     );
   });
 
-/** Says so when something is due. */
-function tick({ due, epoch }) {
+/** Is told when it begins, once it runs, and says so when something is due. */
+function tick({ due }) {
+  parentPort.once('message', (epoch) => tickFrom(due, epoch));
+  parentPort.postMessage('ready');
+}
+
+function tickFrom(due, epoch) {
   const asleep = new Int32Array(new SharedArrayBuffer(4));
   for (const at of due) {
     const left = epoch + at - (performance.timeOrigin + performance.now());
@@ -50,9 +58,10 @@ async function play({ url, pulls, rate, seconds = Infinity, connections, seed })
   const lateness = [];
   const waiting = [];
   const idle = [];
-  let [opened, begun, ended, misses, bytes] = [0, 0, 0, 0, 0];
-  const started = performance.now();
-  const due = rate === undefined ? undefined : scheduleOf(rate, seconds, seed, pulls.length);
+  let [opened, begun, ended, counted, misses, bytes] = [0, 0, 0, 0, 0, 0];
+  let started = performance.now();
+  const leadInMs = rate === undefined ? 0 : LEAD_IN_SECONDS * 1000;
+  const due = rate === undefined ? undefined : scheduleOf(rate, leadInMs + seconds * 1000, seed, pulls.length);
   const isOver = () =>
     due === undefined ? begun === pulls.length || performance.now() - started > seconds * 1000 : begun === due.length;
 
@@ -60,7 +69,7 @@ async function play({ url, pulls, rate, seconds = Infinity, connections, seed })
     function begin(at) {
       const paths = pulls[begun];
       begun += 1;
-      ask({ paths, step: 0, due: at });
+      ask({ paths, step: 0, due: at, counts: at - started >= leadInMs });
     }
     function ask(job) {
       const free = idle.pop();
@@ -70,23 +79,24 @@ async function play({ url, pulls, rate, seconds = Infinity, connections, seed })
     }
     function answered(job, isHit, length) {
       const now = performance.now();
-      if (isHit) latencies.push(now - job.due);
-      else misses += 1;
-      bytes += length;
+      if (job.counts && isHit) latencies.push(now - job.due);
+      if (job.counts && !isHit) misses += 1;
+      if (job.counts) bytes += length;
       if (job.step + 1 < job.paths.length) return ask({ ...job, step: job.step + 1, due: now });
       ended += 1;
+      if (job.counts) counted += 1;
       if (due === undefined && !isOver()) begin(now);
       if (ended === begun && isOver()) finish();
     }
     function finish() {
-      const took = (performance.now() - started) / 1000;
+      const took = (performance.now() - started - leadInMs) / 1000;
       const requests = latencies.length + misses;
       resolve({
         p50: quantile(latencies, 0.5),
         p99: quantile(latencies, 0.99),
         hits: latencies.length / requests,
         requests,
-        pullsPerSecond: ended / took,
+        pullsPerSecond: counted / took,
         perSecond: requests / took,
         megabytesPerSecond: bytes / took / 1e6,
         clientLateMs: lateness.length === 0 ? 0 : quantile(lateness, 0.99),
@@ -137,12 +147,14 @@ async function play({ url, pulls, rate, seconds = Infinity, connections, seed })
       for (let at = 0; at < connections && !isOver(); at += 1) begin(performance.now());
       return;
     }
-    const clock = new Worker(new URL(import.meta.url), {
-      workerData: { due, epoch: performance.timeOrigin + started },
-    });
+    const clock = new Worker(new URL(import.meta.url), { workerData: { due } });
     clock.on('error', reject);
-    clock.on('message', () => {
+    clock.on('message', (said) => {
       const now = performance.now();
+      if (said === 'ready') {
+        started = now;
+        return clock.postMessage(performance.timeOrigin + started);
+      }
       for (; begun < due.length && started + due[begun] <= now;) {
         lateness.push(now - started - due[begun]);
         begin(started + due[begun]);
@@ -156,12 +168,12 @@ const HEAD_BYTES_MAX = 4096;
 const BUFFER = Buffer.allocUnsafe(256 * 1024);
 
 /** When each of them begins, ms. */
-function scheduleOf(rate, seconds, seed, most) {
+function scheduleOf(rate, ms, seed, most) {
   const random = seeded(seed);
   const due = [];
   for (let at = 0; due.length < most;) {
     at -= (Math.log(1 - random()) / rate) * 1000;
-    if (at > seconds * 1000) break;
+    if (at > ms) break;
     due.push(at);
   }
   return due;

@@ -5,6 +5,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { download } from './load.mjs';
 import { get } from './processes.mjs';
+import { settle } from './settle.mjs';
+
+/** Memory that pulling a large layer fills, for the server that stores it and for sockets: about three times the layer. */
+const PULL_MIB = 600;
 
 /** The registry of generated images, in a process of its own. */
 export async function openUpstream({ images, bytes, large = 8 }) {
@@ -73,6 +77,7 @@ export async function coldPull(start, base, upstream, { rate, clients }) {
   const server = await started(start, base, upstream, rate);
   await get(`${server.url}/v2/${repository}/manifests/latest`);
   const before = await upstream.transfers();
+  settle(PULL_MIB);
   const pulled = await download(server, [`${server.url}/v2/${repository}/blobs/${layer}`], { clients });
   const transfers = (await upstream.transfers()) - before;
   await server.stop();
@@ -82,5 +87,6 @@ export async function coldPull(start, base, upstream, { rate, clients }) {
 /** The same layer from where it comes from. */
 export async function directPull(upstream) {
   const [{ repository, layer }] = upstream.large;
+  settle(PULL_MIB);
   return download({ pid: upstream.child.pid }, [`${upstream.url}/v2/${repository}/blobs/${layer}`]);
 }
