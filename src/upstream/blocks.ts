@@ -1,6 +1,7 @@
+import { giveMemory, takeMemory } from './block-memory.ts';
 import { READS_KEPT } from './upstream.ts';
 
-/** Of the first block; a body that fills one gets the next twice as large, up to the largest. */
+/** Of the first block; a body that fills one gets the next four times as large, up to the largest. */
 const FIRST_BYTES = 64 * 1024;
 /** The largest for a reader that takes its time, and for one that does not. */
 const USUAL_BYTES = 256 * 1024;
@@ -25,14 +26,15 @@ export interface Blocks {
    * back at once.
    */
   take(isQuick: boolean): Uint8Array | undefined;
-  /** Nobody reads any more. Harmless at any time. */
-  clear(): void;
+  /** The reader has come to the end and needs nothing of what it took. Harmless at any time. */
+  end(): void;
+  /** It takes no more; what it took last may be in use for as long as a disk hangs, and nothing is ever put there again. Harmless at any time. */
+  leave(): void;
 }
 
 /**
- * Blocks of memory that are used again and again, as is what the socket reads into (`read-memory.ts`), which nobody may keep. New
- * memory for each read is cheap to get and dear to collect, since V8 marks the whole heap for each 64 MiB of it: ten times in a
- * pull of 200 MiB, a third of its processor time.
+ * Blocks of memory that are used again and again (`block-memory.ts`), as is what the socket reads into (`read-memory.ts`), which nobody
+ * may keep.
  *
  * Each block is a write to the disk and a turn of all who read along, with its changes of threads: a pull as fast as one processor can
  * took 0.73 to 0.82 of its time with blocks of 1 MiB instead of 256 KiB. They are for those who are quick, lest who is slow make much wait in memory.
@@ -41,7 +43,6 @@ export interface Blocks {
  */
 export function createBlocks(length: number | undefined): Blocks {
   const filled: { readonly memory: Uint8Array; end: number }[] = [];
-  const spare: Uint8Array[] = [];
   /** The last that were taken, in order. */
   const given: Uint8Array[] = [];
   let size = Math.min(FIRST_BYTES, Math.max(1, length ?? FIRST_BYTES));
@@ -52,15 +53,10 @@ export function createBlocks(length: number | undefined): Blocks {
   function next(): { readonly memory: Uint8Array; end: number } {
     const last = filled.at(-1);
     if (last !== undefined && last.end < last.memory.byteLength) return last;
-    if (last !== undefined) size = Math.min(enough(), Math.max(FIRST_BYTES, 2 * size));
-    const block = { memory: spareOf(size) ?? Buffer.allocUnsafeSlow(size), end: 0 };
+    if (last !== undefined) size = Math.min(enough(), 4 * Math.max(FIRST_BYTES, size));
+    const block = { memory: takeMemory(size), end: 0 };
     filled.push(block);
     return block;
-  }
-
-  function spareOf(wanted: number): Uint8Array | undefined {
-    const memory = spare.pop();
-    return memory?.byteLength === wanted ? memory : undefined;
   }
 
   function enough(): number {
@@ -72,6 +68,13 @@ export function createBlocks(length: number | undefined): Blocks {
     isQuick = now;
     quickBodies += now ? 1 : -1;
     size = Math.min(size, enough());
+  }
+
+  function leave(): void {
+    setQuick(false);
+    for (const { memory } of filled.splice(0)) giveMemory(memory);
+    given.length = 0;
+    unread = 0;
   }
 
   return {
@@ -93,16 +96,14 @@ export function createBlocks(length: number | undefined): Blocks {
       // Who takes a whole block has more waiting behind it, or soon will have.
       setQuick(quick && (isQuick || block.end >= USUAL_BYTES));
       given.push(block.memory);
-      const free = given.length > READS_KEPT ? given.shift() : undefined;
-      if (free?.byteLength === size) spare.push(free);
+      if (given.length > READS_KEPT) giveMemory(given.shift()!);
       unread -= block.end;
       return block.memory.subarray(0, block.end);
     },
-    clear() {
-      setQuick(false);
-      filled.length = 0;
-      spare.length = 0;
-      unread = 0;
+    end() {
+      for (const memory of given.splice(0)) giveMemory(memory);
+      leave();
     },
+    leave,
   };
 }

@@ -6,11 +6,11 @@ import { createBlocks } from './blocks.ts';
 /** The bytes of one response as undici delivers them, with the limits that undici does not have. */
 export interface ResponseBody {
   /**
-   * The next bytes, as many as have come, `undefined` at the end; the reader's for {@link READS_KEPT} calls. Rejects with
+   * The next bytes, as many as have come, `undefined` at the end; the reader's for {@link READS_KEPT} calls, and to the end. Rejects with
    * {@link Stalled}, undici's error, or the signal's reason.
    */
   read(): Promise<Uint8Array | undefined>;
-  /** Ends the transfer if it still runs; its connection is lost. */
+  /** Ends the transfer if it still runs; its connection is lost. What was read last stays the reader's. */
   close(): void;
   /** For a body that nobody wants: lets a short one end, so that its connection can serve again, and cuts a long one. */
   discard(): void;
@@ -87,7 +87,7 @@ export function createBody(
     const reader = waiting;
     waiting = undefined;
     reader?.cancel();
-    if (reader !== undefined) blocks.clear();
+    if (reader !== undefined) blocks.end();
     if (error !== undefined) reader?.reject(error);
     else reader?.resolve(undefined);
     ended();
@@ -141,21 +141,21 @@ export function createBody(
         if (blocks.unread() <= blocks.enough() && controller.paused) controller.resume();
         return bytes;
       }
-      if (over) blocks.clear();
+      if (over) blocks.end();
       if (failure !== undefined) throw failure;
       if (over) return undefined;
       if (controller.paused) controller.resume();
       return await wait();
     },
     close() {
-      blocks.clear();
+      blocks.leave();
       if (!over) abort(new Error('the body was closed by its reader'));
     },
     discard() {
       if (over || discarding !== undefined) return;
       const timer = clock.after(DISCARD_MS_MAX, () => abort(new Error('an unwanted body was cut')));
       discarding = { bytes: blocks.unread(), cancel: () => timer.cancel() };
-      blocks.clear();
+      blocks.leave();
       if (controller.paused) controller.resume();
     },
   };

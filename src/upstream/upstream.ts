@@ -82,10 +82,10 @@ export interface UpstreamBody {
   /**
    * The next bytes, `undefined` at the end. Rejects with UpstreamError `stall` or `cut`. The end proves nothing: undici
    * reports a length-less body that was reset as complete. The bytes are the caller's until the
-   * fourth next call ({@link READS_KEPT}).
+   * fourth next call ({@link READS_KEPT}), or until a call has said that there are no more.
    */
   read(): Promise<Uint8Array | undefined>;
-  /** Ends the transfer if it still runs. Harmless at any time. */
+  /** Ends the transfer if it still runs; what was read last stays the caller's. Harmless at any time. */
   close(): void;
 }
 
