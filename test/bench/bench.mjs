@@ -11,12 +11,12 @@ import { cpus, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { alternate, figure, ratio } from './side/compare.mjs';
-import { bareFill, entrepot, nginxFiles, official } from './side/contenders.mjs';
+import { bareFill, bareNode, entrepot, nginxFiles, official } from './side/contenders.mjs';
 import { IMAGE, openDocker, pull } from './side/docker.mjs';
 import { download, hammer } from './side/load.mjs';
 import { crowd } from './side/crowd.mjs';
 import { growth } from './side/growth.mjs';
-import { large, small } from './side/hits.mjs';
+import { large, saved, small } from './side/hits.mjs';
 import { mixed } from './side/mixed.mjs';
 import { anonymousMiB, get, has } from './side/processes.mjs';
 import { readRecord, rendered, writeRecord } from './side/record.mjs';
@@ -60,6 +60,7 @@ const units = {
   cpuSeconds: 'CPU-s',
   cpuPerEvicted: 'CPU-ms each',
   msPerEvicted: 'ms each',
+  kibPerEvicted: 'KiB written each',
 };
 
 const upstream = await openUpstream(
@@ -224,13 +225,17 @@ async function several() {
     await warm(server, paths);
     await hammer(server, paths, { seconds: 2 * seconds, script: join(base, 'wrk.lua') });
   }
+  const answer = await saved(base, `${one.url}${paths[0]}`);
+  const bare = [await bareNode(base, 'http', answer), await bareNode(base, 'workers', answer)];
   const contenders = Object.fromEntries(
-    [one, two].map((server) => [server.name, () => hammer(server, paths, { seconds, script: join(base, 'wrk.lua') })]),
+    [one, two, ...bare].map((server) => [server.name, () => hammer(server, paths, { seconds, script: join(base, 'wrk.lua') })]),
   );
   // What the scheduler does with three processes on two processors differs more from run to run than the goal leaves room for.
   const taken = await alternate('several workers, manifest by digest, held', contenders, 2 * rounds + 1, say);
   row(taken, ['perSecond', 'cpuPer10k']);
   goal(taken, 'two workers', 'one process', 'cpuPer10k', '≤', 1.15);
+  beside(taken, 'bare workers', 'bare http', 'cpuPer10k');
+  await Promise.all(bare.map((server) => server.stop()));
   await upstream.rate(50e6);
   const { repository, layer } = upstream.large[0];
   await get(`${two.url}/v2/${repository}/manifests/latest`);

@@ -1,8 +1,9 @@
-// The least that Node does for an answer, to see what is ours and what is Node's: bare.mjs socket|http|files|fill PORT FROM [INTO].
-// `socket`: whatever comes is answered with one ready piece of memory; nothing is parsed. `http`: the same by Node's http. Both say
-// what was saved in the file FROM. `files`: what lies below FROM, read into memory and written to a socket, since Node has no sendfile;
+// The least that Node does for an answer, to see what is ours and what is Node's: bare.mjs socket|http|workers|files|fill PORT FROM [INTO].
+// `socket`: whatever comes is answered with one ready piece of memory; nothing is parsed. `http`: the same by Node's http; `workers`:
+// in two processes on one port. All say what was saved in the file FROM. `files`: what lies below FROM, read into memory and written to a socket, since Node has no sendfile;
 // both in the one thread. `fill`: what the registry FROM sends, hashed, written to a file below INTO, and to all who ask for it meanwhile, from
 // the memory that it came in: one transfer, and nothing of what makes a cache (no verdict, no record, no fsync, nobody who comes late or goes).
+import cluster from 'node:cluster';
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import { createServer as createHttp } from 'node:http';
@@ -12,8 +13,15 @@ import { join } from 'node:path';
 const PIECE_BYTES = 1024 * 1024;
 const READ_BYTES = 256 * 1024;
 const [, , mode, port, from, into] = process.argv;
-const servers = { socket: bareSocket, http: bareHttp, files: bareFiles, fill: bareFill };
-servers[mode]().listen(Number(port), '127.0.0.1', 1024);
+const servers = { socket: bareSocket, http: bareHttp, workers: bareHttp, files: bareFiles, fill: bareFill };
+if (mode === 'workers' && cluster.isPrimary) startWorkers();
+else servers[mode]().listen(Number(port), '127.0.0.1', 1024);
+
+/** Whoever is free takes the next connection, as it is with ours. */
+function startWorkers() {
+  cluster.schedulingPolicy = cluster.SCHED_NONE;
+  for (let worker = 0; worker < 2; worker += 1) cluster.fork();
+}
 
 function bareSocket() {
   const { head, body } = answer();

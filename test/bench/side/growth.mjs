@@ -45,8 +45,10 @@ export async function growth({ base, rounds, seconds, objects, stock = base, say
     rounds,
     say,
   );
-  table.row(evictions, ['cpuPerEvicted', 'msPerEvicted']);
+  table.row(evictions, ['cpuPerEvicted', 'msPerEvicted', 'kibPerEvicted']);
   table.goal(evictions, many, few, 'cpuPerEvicted', '≤', 1.2);
+  // Pages of the metadata, which has the longer a way from its root the more it holds.
+  table.beside(evictions, many, few, 'kibPerEvicted');
 
   const starts = await alternate(
     'growth: start to ready after a kill',
@@ -107,12 +109,14 @@ async function openStore(base, objects, say) {
     async evict() {
       configured(bytes - 1);
       const before = server.cpuSeconds();
+      const wroteBefore = server.bytesWritten();
       const evicted = server.expected('evicting');
       server.reload();
       const { blobs, bytes: gone, ms } = await evicted;
       const cpu = server.cpuSeconds() - before;
       bytes -= gone;
-      return { cpuPerEvicted: (cpu / blobs) * 1000, msPerEvicted: ms / blobs, blobs };
+      const wrote = server.bytesWritten() - wroteBefore;
+      return { cpuPerEvicted: (cpu / blobs) * 1000, msPerEvicted: ms / blobs, kibPerEvicted: wrote / blobs / 1024, blobs };
     },
     async restart() {
       await server.kill();

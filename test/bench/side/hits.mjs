@@ -37,7 +37,7 @@ export async function small({ base, upstream, rounds, seconds, say, table }) {
 }
 
 /** One answer in a file, for bare.mjs to say again and again. */
-async function saved(base, url) {
+export async function saved(base, url) {
   const { headers, body } = await get(url);
   const file = join(base, 'answer.json');
   writeFileSync(file, JSON.stringify({ headers: { ...headers, connection: 'keep-alive' }, body: body.toString('base64') }));

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import { request } from 'node:http';
 import { createInterface } from 'node:readline';
 import { buffer } from 'node:stream/consumers';
-import { cpuSeconds } from './processes.mjs';
+import { bytesWritten, cpuSeconds } from './processes.mjs';
 
 const MAIN = new URL('../../../dist/main.js', import.meta.url).pathname;
 const running = new Set();
@@ -53,6 +53,7 @@ export async function live(config, { node = [], env = {} } = {}) {
     expected,
     reload: () => child.kill('SIGHUP'),
     cpuSeconds: () => cpuSeconds(child.pid),
+    bytesWritten: () => bytesWritten(child.pid),
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
   };

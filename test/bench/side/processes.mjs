@@ -99,6 +99,11 @@ export function cpuSeconds(pid) {
   return family(pid).reduce((sum, one) => sum + (Number(statOf(one)[11]) + Number(statOf(one)[12])) / 100, 0);
 }
 
+/** What a process has handed to calls that write, to whatever they write (proc(5), `wchar`). */
+export function bytesWritten(pid) {
+  return Number(/wchar: (\d+)/.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
+}
+
 /** Anonymous memory of a process and its children, MiB. */
 export function anonymousMiB(pid) {
   const kib = family(pid).map((one) => Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${one}/status`, 'utf8'))?.[1] ?? 0));
