@@ -13,6 +13,8 @@ const QUICK_BYTES = 1024 * 1024;
  */
 const QUICK_BODIES_MAX = 16;
 let quickBodies = 0;
+/** Takes in a row that were no whole block: what comes no faster than that needs no larger ones, and its place is another's. */
+const SCANT_MAX = 16;
 
 /** Bytes on the way from who brings them to who reads them: copied in, and read as they lie, as many as there are. */
 export interface Blocks {
@@ -49,6 +51,7 @@ export function createBlocks(length: number | undefined): Blocks {
   let unread = 0;
   /** Its reader is, and one of the few places is its own. */
   let isQuick = false;
+  let scant = 0;
 
   function next(): { readonly memory: Uint8Array; end: number } {
     const last = filled.at(-1);
@@ -94,7 +97,8 @@ export function createBlocks(length: number | undefined): Blocks {
       const block = filled.shift();
       if (block === undefined) return undefined;
       // Who takes a whole block has more waiting behind it, or soon will have.
-      setQuick(quick && (isQuick || block.end >= USUAL_BYTES));
+      scant = block.end >= USUAL_BYTES ? 0 : scant + 1;
+      setQuick(quick && (scant === 0 || (isQuick && scant < SCANT_MAX)));
       given.push(block.memory);
       if (given.length > READS_KEPT) giveMemory(given.shift()!);
       unread -= block.end;

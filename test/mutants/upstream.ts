@@ -547,6 +547,14 @@ export const mutants = [
     test: ['test/unit/upstream/blocks.test.ts'],
   },
   {
+    name: 'a body whose upstream has become slow has its place among the quick for ever',
+    guards: ['promise 7'],
+    file: 'src/upstream/blocks.ts',
+    find: '(isQuick && scant < SCANT_MAX)',
+    replace: 'isQuick',
+    test: ['test/unit/upstream/blocks.test.ts'],
+  },
+  {
     name: 'a body that has ended has its place among the quick for ever',
     guards: ['promise 7'],
     file: 'src/upstream/blocks.ts',

@@ -72,12 +72,13 @@ test.each(Array.from({ length: 20 }, (_, seed) => seed))(
         body.held.push({ given, copy: Buffer.from(given) });
         if (body.held.length > READS_KEPT) body.held.shift();
       } else {
-        expect(body.read + body.blocks.unread()).toBe(body.pushed);
         const hasEnded = random.fraction() < 0.7;
         if (!hasEnded) left.push(...body.held);
-        for (let time = 0; time < 2; time += 1) hasEnded ? body.blocks.end() : body.blocks.leave();
+        const end = hasEnded ? body.blocks.end : body.blocks.leave;
+        for (let time = 0; time < 2; time += 1) end();
         bodies[at] = begin();
       }
+      for (const { blocks, pushed, read } of bodies) expect(read + blocks.unread()).toBe(pushed);
       for (const { held } of [...bodies, { held: left }])
         for (const { given, copy } of held) expect(copy.equals(given)).toBe(true);
     }
@@ -128,6 +129,22 @@ describe('whoever lags gets more at once', () => {
     blocks.push(Buffer.alloc(1024 * KIB));
     expect(blocks.take(false)?.byteLength).toBe(1024 * KIB);
     expect([blocks.enough() / KIB, ...taken(blocks, 1024, false)]).toEqual([256, 256, 256, 256, 256]);
+  });
+
+  test('no longer where the sixteenth take in a row is less than 256 KiB, as of an upstream that has become slow', () => {
+    const blocks = createBlocks(undefined);
+    taken(blocks, 1024, true);
+    const few = (count: number): void => {
+      for (let time = 0; time < count; time += 1) taken(blocks, 64, true);
+    };
+    few(14); // The last of the 1024 KiB was one.
+    expect(blocks.enough() / KIB).toBe(1024);
+    taken(blocks, 256, true);
+    few(15);
+    expect(blocks.enough() / KIB).toBe(1024);
+    few(1);
+    expect(blocks.enough() / KIB).toBe(256);
+    blocks.end();
   });
 
   test('of which no more than sixteen have blocks of 1 MiB, and whoever comes when one of them has ended', () => {
