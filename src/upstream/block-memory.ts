@@ -1,11 +1,14 @@
-/** What is kept for the next of each of these sizes, in bytes: what three layers at once are read through, as a client pulls them. */
-const SPARE_BYTES_MAX: ReadonlyMap<number, number> = new Map([
-  [64 * 1024, 1024 * 1024],
-  [256 * 1024, 4 * 1024 * 1024],
-  [1024 * 1024, 16 * 1024 * 1024],
-]);
+/** What is kept for the next of a size: 21 MiB of all sizes, which is what three layers at once are read through, as a client pulls them. */
+const SPARES_MAX = 16;
 
-const spares = new Map<number, Uint8Array[]>([...SPARE_BYTES_MAX.keys()].map((size) => [size, []]));
+const KIB = 1024;
+
+/** By size: memory that nobody uses. */
+const spares: ReadonlyMap<number, Uint8Array[]> = new Map([
+  [64 * KIB, []],
+  [256 * KIB, []],
+  [1024 * KIB, []],
+]);
 
 /**
  * Memory of so many bytes, with anything in it. What bodies have done with is used again, by whichever comes next: new memory is cheap to get and
@@ -18,7 +21,6 @@ export function takeMemory(size: number): Uint8Array {
 
 /** Nobody reads it or writes to it any more. What is too much, or of another size than is kept, is the collector's. */
 export function giveMemory(memory: Uint8Array): void {
-  const size = memory.byteLength;
-  const same = spares.get(size);
-  if (same !== undefined && (same.length + 1) * size <= (SPARE_BYTES_MAX.get(size) ?? 0)) same.push(memory);
+  const same = spares.get(memory.byteLength);
+  if (same !== undefined && same.length < SPARES_MAX) same.push(memory);
 }

@@ -13,6 +13,7 @@ const QUICK_BYTES = 1024 * 1024;
  */
 const QUICK_BODIES_MAX = 16;
 let quickBodies = 0;
+
 /** Takes in a row that were no whole block: what comes no faster than that needs no larger ones, and its place is another's. */
 const SCANT_MAX = 16;
 
@@ -51,6 +52,7 @@ export function createBlocks(length: number | undefined): Blocks {
   let unread = 0;
   /** Its reader is, and one of the few places is its own. */
   let isQuick = false;
+  /** Takes since the last whole block. */
   let scant = 0;
 
   function next(): { readonly memory: Uint8Array; end: number } {

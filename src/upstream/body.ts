@@ -87,6 +87,7 @@ export function createBody(
     const reader = waiting;
     waiting = undefined;
     reader?.cancel();
+    // It hears of it before anything else comes from a socket: until then nothing is put where it still shows others what it had.
     if (reader !== undefined) blocks.end();
     if (error !== undefined) reader?.reject(error);
     else reader?.resolve(undefined);
