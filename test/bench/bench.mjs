@@ -16,12 +16,12 @@ import { IMAGE, openDocker, pull } from './side/docker.mjs';
 import { download, hammer } from './side/load.mjs';
 import { crowd } from './side/crowd.mjs';
 import { growth } from './side/growth.mjs';
-import { large, saved, small } from './side/hits.mjs';
+import { large, small } from './side/hits.mjs';
 import { mixed } from './side/mixed.mjs';
 import { anonymousMiB, get, has } from './side/processes.mjs';
 import { readRecord, rendered, writeRecord } from './side/record.mjs';
 import { smoke } from './side/smoke.mjs';
-import { coldPull, directPull, openUpstream, started, warm } from './side/work.mjs';
+import { coldPull, directPull, openUpstream, saveAnswer, started, warm } from './side/work.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -225,7 +225,7 @@ async function several() {
     await warm(server, paths);
     await hammer(server, paths, { seconds: 2 * seconds, script: join(base, 'wrk.lua') });
   }
-  const answer = await saved(base, `${one.url}${paths[0]}`);
+  const answer = await saveAnswer(base, `${one.url}${paths[0]}`);
   const bare = [await bareNode(base, 'http', answer), await bareNode(base, 'workers', answer)];
   const contenders = Object.fromEntries(
     [one, two, ...bare].map((server) => [server.name, () => hammer(server, paths, { seconds, script: join(base, 'wrk.lua') })]),

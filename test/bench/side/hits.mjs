@@ -1,13 +1,11 @@
 // Goals 1 and 2: what is held, beside others, and beside a bare Node (bare.mjs), which says how much of a figure is ours. Each runs once
 // before it is measured: what has just started is still being compiled, and a server that stands for months is not.
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { alternate } from './compare.mjs';
 import { bareNode, certificate, entrepot, nginxCache, nginxFiles, official } from './contenders.mjs';
 import { download, hammer } from './load.mjs';
-import { get } from './processes.mjs';
-import { settle } from './settle.mjs';
-import { holdLarge, SMALL, warm } from './work.mjs';
+import { flushDisks } from './settle.mjs';
+import { holdLarge, saveAnswer, SMALL, warm } from './work.mjs';
 
 const LEAST = { 'manifest by tag': 100, 'manifest by digest': 40, 'small blob': 60 };
 
@@ -18,7 +16,7 @@ export async function small({ base, upstream, rounds, seconds, say, table }) {
   for (const [kind, pathOf] of Object.entries(SMALL)) {
     const paths = upstream.small.map(pathOf);
     for (const server of [ours, ...peers]) await warm(server, paths);
-    const answer = await saved(base, `${ours.url}${paths[0]}`);
+    const answer = await saveAnswer(base, `${ours.url}${paths[0]}`);
     const bare = [await bareNode(base, 'socket', answer), await bareNode(base, 'http', answer)];
     const contenders = Object.fromEntries(
       [ours, ...peers, ...bare].map((server) => [
@@ -35,14 +33,6 @@ export async function small({ base, upstream, rounds, seconds, say, table }) {
     await Promise.all(bare.map((server) => server.stop()));
   }
   await Promise.all([ours, ...peers].map((server) => server.stop()));
-}
-
-/** One answer in a file, for bare.mjs to say again and again. */
-export async function saved(base, url) {
-  const { headers, body } = await get(url);
-  const file = join(base, 'answer.json');
-  writeFileSync(file, JSON.stringify({ headers: { ...headers, connection: 'keep-alive' }, body: body.toString('base64') }));
-  return file;
 }
 
 /** Large blobs from what is held. */
@@ -64,7 +54,7 @@ export async function large({ base, upstream, rounds, say, table }) {
       servers.map((server) => [server.name, () => download(server, [`${server.url}${path}`], { clients, times })]),
     );
     for (const run of Object.values(contenders)) await run();
-    settle(1); // Else what was just stored goes to the disk meanwhile.
+    flushDisks();
     const taken = await alternate(kind, contenders, rounds, say);
     table.row(taken, ['gigabytesPerSecond', 'cpuPerGigabyte']);
     table.goal(taken, 'entrepot', 'nginx-files', 'gigabytesPerSecond', '≥', least);

@@ -2,7 +2,6 @@
 // by a schedule (open-loop.mjs): one holds all of them, the other has room for as many as make nine of ten answers a hit, so that
 // it fetches, hashes, writes and evicts all the while. The rate is half of what the second one can do at all. All share the machine's
 // processors: a miss costs what our client and the upstream cost, too.
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { idealHits, seeded, zipf } from './chance.mjs';
@@ -12,6 +11,7 @@ import { holdImages } from './held-images.mjs';
 import { buildImages, openImages } from './images.mjs';
 import { live } from './life.mjs';
 import { LEAD_IN_SECONDS, pullAll } from './open-loop.mjs';
+import { flushDisks } from './settle.mjs';
 
 /** For an ideal LRU: an image is held whole or not at all, so that of its manifest this is as true as of its blobs. */
 const HITS = 0.9;
@@ -36,8 +36,7 @@ export async function mixed({ base, rounds, seconds, images: count, say, table }
   const begin = async (name, bytes) => ({ name, ...(await open(join(base, name), upstream, popular, bytes)) });
   const all = await begin('hits alone', 64 * 2 ** 30);
   const some = await begin('with misses', room);
-  // Else they are written to the disk while it is measured.
-  execFileSync('sync');
+  flushDisks();
   say(`mixed load: ${count} images are held, and ${Math.round(room / 2 ** 20)} MiB of them`);
   const chosen = (seed, most) => {
     const { choose } = zipf(count, EXPONENT, seeded(seed));

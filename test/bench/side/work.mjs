@@ -43,6 +43,14 @@ export async function warm(server, paths) {
   }
 }
 
+/** One answer in a file, for bare.mjs to say again and again. */
+export async function saveAnswer(base, url) {
+  const { headers, body } = await get(url);
+  const file = join(base, 'answer.json');
+  writeFileSync(file, JSON.stringify({ headers: { ...headers, connection: 'keep-alive' }, body: body.toString('base64') }));
+  return file;
+}
+
 /** Ours pulls a large layer, and a server of files gets what came; yields its path. */
 export async function holdLarge(ours, files, { repository, layer }) {
   const path = `/v2/${repository}/blobs/${layer}`;
